@@ -1,0 +1,196 @@
+"""The tensors that travel between the parts of Melder: features, sides, scores, alignments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["Alignment", "Features", "Rows", "Scores", "Side", "Sizes", "concatenate"]
+
+Rows = slice | Tensor  # what selects mentions or entities: a slice, or a tensor of indices
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Widths of an encoder's features; the image widths are None when it has no vision."""
+
+    text_global: int
+    text_tokens: int
+    image_global: int | None = None
+    image_tokens: int | None = None
+
+
+@dataclass
+class Features:
+    """Features of n mentions or n entities, straight from an encoder.
+
+    text_global [n, g_t], image_global [n, g_v]; L-2 normalised where the encoder projects
+    text_tokens [n, L, d_t], image_tokens [n, P, d_v]
+    text_mask [n, L], True = valid token; None = all valid. A row without any valid token has no text.
+    image_mask [n], True = has a picture; None = all have one (none has, when image_global is None)
+    surfaces: a mention's surface, or an entity's name and aliases; None where names are not to be compared
+    """
+
+    text_global: Tensor
+    text_tokens: Tensor
+    image_global: Tensor | None = None
+    image_tokens: Tensor | None = None
+    text_mask: Tensor | None = None
+    image_mask: Tensor | None = None
+    surfaces: Sequence[tuple[str, ...]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.text_global)
+
+    def __getitem__(self, rows: Rows) -> Features:
+        tensors = {name: tensor[rows] for name, tensor in self.tensors().items()}
+        return replace(self, **tensors, surfaces=_pick(self.surfaces, rows))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are present, by field name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+    def to(self, *arguments: object, **options: object) -> Features:
+        """The same features on another device or, for floating-point tensors, in another type."""
+        return replace(self, **{name: _move(t, *arguments, **options) for name, t in self.tensors().items()})
+
+    @property
+    def has_text(self) -> Tensor:
+        """[n], True where there is at least one valid text token."""
+        if self.text_mask is None:
+            return torch.ones(len(self), dtype=torch.bool, device=self.text_global.device)
+        return self.text_mask.any(dim=1)
+
+    @property
+    def has_image(self) -> Tensor:
+        """[n], True where there is a picture."""
+        if self.image_global is None:
+            return torch.zeros(len(self), dtype=torch.bool, device=self.text_global.device)
+        if self.image_mask is None:
+            return torch.ones(len(self), dtype=torch.bool, device=self.text_global.device)
+        return self.image_mask
+
+    def without(self, *, text: Tensor | None = None, image: Tensor | None = None) -> Features:
+        """The same features with the text, or the picture, of the rows given as [n] booleans taken away."""
+        dropped = self
+        if text is not None:
+            shape = self.text_tokens.shape[:2]
+            mask = self.text_mask if self.text_mask is not None else text.new_ones(shape, dtype=torch.bool)
+            dropped = replace(dropped, text_mask=mask & ~text[:, None])
+        if image is not None and self.image_global is not None:
+            dropped = replace(dropped, image_mask=self.has_image & ~image)
+        return dropped
+
+
+class Side(Mapping[str, Tensor]):
+    """A named bundle of tensors that share their first axis (mentions, or entities).
+
+    Slicing (`side[2:5]`) takes rows of every tensor; a name (`side["text.query"]`) gives one tensor;
+    `side.part("text")` gives the bundle of the tensors whose names start with `text.`.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = dict(tensors)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        """The number of tensors; `rows` is the number of mentions or entities."""
+        return len(self._tensors)
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self._tensors.values())))
+
+    def take(self, rows: Rows) -> Side:
+        """The same bundle for some of the rows."""
+        return Side({name: tensor[rows] for name, tensor in self.items()})
+
+    def part(self, prefix: str) -> Side:
+        """The tensors whose names start with `prefix` and a dot, under the rest of their names."""
+        start = prefix + "."
+        return Side({name[len(start) :]: tensor for name, tensor in self.items() if name.startswith(start)})
+
+    def to(self, *arguments: object, **options: object) -> Side:
+        return Side({name: _move(tensor, *arguments, **options) for name, tensor in self.items()})
+
+    @staticmethod
+    def join(parts: Mapping[str, Side]) -> Side:
+        """One bundle out of several: the inverse of `part`."""
+        return Side({f"{prefix}.{name}": t for prefix, side in parts.items() for name, t in side.items()})
+
+
+@dataclass
+class Alignment:
+    """A unit's soft assignment between tokens: weights and logits, both [mentions, entities, L_e, L_m]."""
+
+    weights: Tensor
+    logits: Tensor
+
+
+@dataclass
+class Scores:
+    """total [mentions, entities], and what each unit contributed, in the order of the method."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+Bundle = TypeVar("Bundle", Features, Side)
+
+
+def concatenate(bundles: Sequence[Bundle]) -> Bundle:
+    """Rows of several bundles, one after the other; token axes are padded to the longest."""
+    first = bundles[0]
+    if isinstance(first, Side):
+        return Side({name: _stack([bundle[name] for bundle in bundles]) for name in first})
+    masked = [_with_masks(bundle) for bundle in bundles]
+    tensors = {name: _stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
+    surfaces = (
+        None if first.surfaces is None else [row for bundle in bundles for row in bundle.surfaces or ()]
+    )
+    return replace(first, **tensors, surfaces=surfaces)
+
+
+def _with_masks(features: Features) -> Features:
+    shape = features.text_tokens.shape[:2]
+    mask = features.text_mask if features.text_mask is not None else torch.ones(shape, dtype=torch.bool)
+    image_mask = None if features.image_global is None else features.has_image
+    return replace(features, text_mask=mask, image_mask=image_mask)
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Concatenate on the first axis; every other axis is padded with zeros to the longest."""
+    longest = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    return torch.cat([_pad(tensor, longest) for tensor in tensors])
+
+
+def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+    if list(tensor.shape[1:]) == list(sizes):
+        return tensor
+    padded = tensor.new_zeros((len(tensor), *sizes))
+    padded[tuple(slice(0, size) for size in tensor.shape)] = tensor
+    return padded
+
+
+def _move(tensor: Tensor, *arguments: object, **options: object) -> Tensor:
+    kept = [value for value in arguments if tensor.is_floating_point() or not isinstance(value, torch.dtype)]
+    if not tensor.is_floating_point():
+        options = {name: value for name, value in options.items() if name != "dtype"}
+    return tensor.to(*kept, **options) if kept or options else tensor  # type: ignore[call-overload, no-any-return]
+
+
+def _pick(values: Sequence[tuple[str, ...]] | None, rows: Rows) -> Sequence[tuple[str, ...]] | None:
+    if values is None or isinstance(rows, slice):
+        return None if values is None else values[rows]
+    index = rows.nonzero().flatten() if rows.dtype == torch.bool else rows
+    return [values[i] for i in index.tolist()]

@@ -1,0 +1,159 @@
+"""The records that Melder reads and writes, and the errors that tell a user which record to mend.
+
+Everything is plain data: a `Mention` is a span of text with perhaps a picture, an `Entity` is a row of the
+knowledge base, a `Link` is an answer. The formats are JSON Lines, one object a line, with these field names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "BadData",
+    "BadRecord",
+    "Candidate",
+    "Entity",
+    "Item",
+    "Link",
+    "MelderError",
+    "Mention",
+    "Ranks",
+]
+
+
+class MelderError(Exception):
+    """Something that the user can put right; its message is one line (or one line a record)."""
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """Where a record is wrong, why, and what to do about it."""
+
+    file: str
+    number: int  # counted from 1: a line of JSON Lines, an element of a JSON array; 0 = the whole file
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}, record {self.number}" if self.number else self.file
+        return f"{place}, field '{self.field}': {self.message}" if self.field else f"{place}: {self.message}"
+
+
+class BadData(MelderError):
+    """One or more records are unusable; `records` names each of them."""
+
+    def __init__(self, records: Sequence[BadRecord]) -> None:
+        self.records = tuple(records)
+        super().__init__("\n".join(str(record) for record in self.records))
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entity(_Record):
+    """A row of a knowledge base."""
+
+    id: str = Field(min_length=1)
+    name: str = ""
+    aliases: tuple[str, ...] = ()
+    description: str = ""
+    types: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases, without empty ones and repetitions."""
+        return tuple(dict.fromkeys(name for name in (self.name, *self.aliases) if name.strip()))
+
+
+class Mention(_Record):
+    """A span of a text that is to be linked, perhaps with a picture, perhaps with the right answer.
+
+    `start` and `end` are code point offsets, both null when the surface does not occur in the text.
+    `answer` is an entity id, or null for NIL.
+    """
+
+    id: str = Field(min_length=1)
+    text: str = ""
+    start: int | None = None
+    end: int | None = None
+    surface: str = ""
+    image: str | None = None
+    answer: str | None = None
+
+    @model_validator(mode="after")
+    def _span_is_the_surface(self) -> Mention:
+        if (self.start is None) != (self.end is None):
+            raise ValueError("start and end must both be numbers or both be null")
+        if self.start is None or self.end is None:
+            return self
+        if not 0 <= self.start < self.end <= len(self.text):
+            raise ValueError(
+                f"span [{self.start}, {self.end}) lies outside the text of {len(self.text)} characters"
+            )
+        if self.text[self.start : self.end] != self.surface:
+            covered = self.text[self.start : self.end]
+            raise ValueError(
+                f"span [{self.start}, {self.end}) covers {covered!r}, not the surface {self.surface!r}"
+            )
+        return self
+
+
+class Candidate(_Record):
+    """An entity offered as the answer, with its score and each unit's part of it."""
+
+    id: str
+    name: str
+    score: float
+    units: dict[str, float] = {}
+
+
+class Link(_Record):
+    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated."""
+
+    id: str
+    start: int | None
+    end: int | None
+    surface: str
+    nil_probability: float | None = None
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """What an encoder reads of a mention or an entity.
+
+    `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `augment` is the
+    seed of a random view of the picture, None = the plain view.
+    """
+
+    text: str = ""
+    image: Path | bytes | None = None
+    surfaces: tuple[str, ...] = ()
+    augment: int | None = None
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Exact ranks of the gold entities, counted from 1, int64 arrays of shape [mentions].
+
+    optimistic = 1 + the number of better scores; pessimistic counts every tied score before the gold entity too
+    (as PyKEEN defines them).
+    """
+
+    optimistic: np.ndarray
+    pessimistic: np.ndarray
+
+    @property
+    def realistic(self) -> np.ndarray:
+        """The mean of both, float64: the expected rank when ties are broken at random."""
+        return (self.optimistic + self.pessimistic) / 2
+
+    def __len__(self) -> int:
+        return len(self.optimistic)
