@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
-__all__ = ["Alignment", "Features", "Rows", "Scores", "Side", "Sizes", "concatenate"]
+__all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate"]
 
 Rows = slice | Tensor  # what selects mentions or entities: a slice, or a tensor of indices
 
@@ -48,11 +48,11 @@ class Features:
 
     def __getitem__(self, rows: Rows) -> Features:
         tensors = {name: tensor[rows] for name, tensor in self.tensors().items()}
-        return replace(self, **tensors, surfaces=_pick(self.surfaces, rows))
+        return replace(self, **tensors, surfaces=_pick(self.surfaces, rows))  # type: ignore[arg-type]
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that are present, by field name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def to(self, *arguments: object, **options: object) -> Features:
@@ -85,6 +85,23 @@ class Features:
         if image is not None and self.image_global is not None:
             dropped = replace(dropped, image_mask=self.has_image & ~image)
         return dropped
+
+
+@dataclass
+class Heads(Features):
+    """What a matcher's heads made of features: the tensors after the shared LayerNorms, which every unit reads.
+
+    raw: the same features after the linear heads but before the LayerNorms; losses on embeddings read it
+    fused: vectors [n, h] of the cross-modal blocks, by name; they are meaningful where text and picture are there
+    """
+
+    raw: Features | None = None
+    fused: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def has_both(self) -> Tensor:
+        """[n], True where there are a text and a picture."""
+        return self.has_text & self.has_image
 
 
 class Side(Mapping[str, Tensor]):
@@ -155,9 +172,7 @@ def concatenate(bundles: Sequence[Bundle]) -> Bundle:
         return Side({name: _stack([bundle[name] for bundle in bundles]) for name in first})
     masked = [_with_masks(bundle) for bundle in bundles]
     tensors = {name: _stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
-    surfaces = (
-        None if first.surfaces is None else [row for bundle in bundles for row in bundle.surfaces or ()]
-    )
+    surfaces = None if first.surfaces is None else [row for bundle in bundles for row in bundle.surfaces or ()]
     return replace(first, **tensors, surfaces=surfaces)
 
 
@@ -191,6 +206,6 @@ def _move(tensor: Tensor, *arguments: object, **options: object) -> Tensor:
 
 def _pick(values: Sequence[tuple[str, ...]] | None, rows: Rows) -> Sequence[tuple[str, ...]] | None:
     if values is None or isinstance(rows, slice):
-        return None if values is None else values[rows]
+        return None if values is None else values[cast(slice, rows)]
     index = rows.nonzero().flatten() if rows.dtype == torch.bool else rows
     return [values[i] for i in index.tolist()]

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from melder.features import Alignment, Features, Scores, Side, Sizes
+from melder.features import Alignment, Features, Heads, Scores, Side, Sizes
 from melder.records import Item, Link, Mention, Ranks
 
 __all__ = ["Aligner", "Encoder", "Inputs", "Linker", "Matcher", "Unit"]
@@ -42,9 +42,9 @@ class Encoder(Protocol):
 class Unit(Protocol):
     """One component of a method: a score for each pair of a mention and an entity."""
 
-    def entity_side(self, heads: Features) -> Side: ...
+    def entity_side(self, heads: Heads) -> Side: ...
 
-    def mention_side(self, heads: Features) -> Side: ...
+    def mention_side(self, heads: Heads) -> Side: ...
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]"""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
@@ -147,13 +148,13 @@ class Ranks:
     (as PyKEEN defines them).
     """
 
-    optimistic: np.ndarray
-    pessimistic: np.ndarray
+    optimistic: npt.NDArray[np.int64]
+    pessimistic: npt.NDArray[np.int64]
 
     @property
-    def realistic(self) -> np.ndarray:
+    def realistic(self) -> npt.NDArray[np.float64]:
         """The mean of both, float64: the expected rank when ties are broken at random."""
-        return (self.optimistic + self.pessimistic) / 2
+        return np.add(self.optimistic, self.pessimistic) / 2.0
 
     def __len__(self) -> int:
         return len(self.optimistic)

@@ -1,1 +1,1 @@
-
+"""The numerics that units share."""

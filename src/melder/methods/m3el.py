@@ -1,0 +1,108 @@
+"""M3EL: multi-level matching network for multimodal entity linking (KDD 2025, arXiv 2412.10440).
+
+Intra-modal matching of texts (TIMM) and of pictures (IIMM), cross-modal matching in one direction (CMM) or both
+(CMMB), and a contrastive loss within each modality. The total is the plain mean of the units.
+
+What is corrected here and restored by `published: true` (a defect is a difference from what the paper describes):
+
+* padded tokens and missing pictures are masked; published: they count like any other
+* the patches attend to the text's tokens in the cross-modal block; published: to its global vector alone, a softmax
+  over one key (`units/cross.py`)
+* the unit that is trained is the one that is evaluated; published: WikiDiverse trains CMMB and evaluates an
+  untrained CMM (`evaluate_cross: uni` with `cross: bi`)
+* entities that are gold twice in a batch are no negatives, in either loss; the contrastive loss excludes
+  self-similarity (`methods/losses.py`)
+* the paper presents both directions, so `cross: bi` is the default; the published code uses `uni` on WikiMEL and
+  RichpediaMEL
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from torch import nn
+
+from melder.features import Sizes
+from melder.methods.heads import SharedHeads
+from melder.methods.losses import intra_modal_contrastive
+from melder.methods.matcher import Loss, UnitMatcher
+from melder.units.cross import BiMatchFusion, MatchFusion
+from melder.units.global_local import GlobalLocal
+from melder.units.inner_product import InnerProduct
+from melder.units.lexical import Lexical
+
+__all__ = ["ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
+
+Cross = Literal["uni", "bi", "none"]
+
+
+class ContrastiveConfiguration(BaseModel):
+    """The contrastive loss; the weights multiply logits, not losses (official `WeightedContrastiveLoss`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: PositiveFloat = 0.03
+    inter_weight: PositiveFloat = 1.0
+    intra_weight: PositiveFloat = 0.8
+
+
+class M3ELConfiguration(BaseModel):
+    """Published values are the defaults, save for the corrections above and the lexical unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["m3el"] = "m3el"
+    hidden: PositiveInt = Field(96, description="width of every unit")
+    image_width: PositiveInt = Field(96, description="width of pictures after the linear heads")
+    cross: Cross = Field("bi", description="cross-modal matching: uni = CMM, bi = CMMB")
+    evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")
+    pooling_heads: int = Field(5, ge=1, le=8)
+    contrastive: ContrastiveConfiguration | None = ContrastiveConfiguration()
+    lexical: bool = Field(True, description="add names compared as strings to the total")
+    lexical_weight: PositiveFloat = Field(10.0, description="where the learned weight starts")
+    published: bool = False
+
+
+def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    c = configuration
+    fusions = _fusions(c, sizes)
+    heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
+    units: dict[str, nn.Module] = {
+        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden),
+        "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden),
+    }
+    trained = _vectors(c.cross)
+    evaluated = trained if c.evaluate_cross == "same" else _vectors("uni")
+    units |= {name: InnerProduct(name) for name in dict.fromkeys((*trained, *evaluated))}
+    return UnitMatcher(
+        heads,
+        units,
+        Lexical(initial_weight=c.lexical_weight) if c.lexical else None,
+        _losses(c),
+        training_units=("text", "image", *trained),
+        evaluation_units=("text", "image", *evaluated),
+    )
+
+
+def _vectors(cross: Cross) -> tuple[str, ...]:
+    return {"uni": MatchFusion.vectors, "bi": BiMatchFusion.vectors, "none": ()}[cross]
+
+
+def _fusions(c: M3ELConfiguration, sizes: Sizes) -> nn.ModuleDict:
+    """The cross-modal blocks that training or evaluation needs; none without vision."""
+    wanted = {c.cross} | ({"uni"} if c.evaluate_cross == "uni" else set())
+    if sizes.image_global is None:
+        wanted = set()
+    widths = (sizes.text_global, c.image_width, c.hidden, c.pooling_heads)
+    keys: Literal["tokens", "global"] = "global" if c.published else "tokens"
+    blocks = {"uni": MatchFusion, "bi": BiMatchFusion}
+    return nn.ModuleDict({name: block(*widths, keys) for name, block in blocks.items() if name in wanted})
+
+
+def _losses(c: M3ELConfiguration) -> dict[str, Loss]:
+    if c.contrastive is None:
+        return {}
+    return {"contrastive": partial(intra_modal_contrastive, **c.contrastive.model_dump(), published=c.published)}

@@ -1,0 +1,82 @@
+"""The composition that every matching method is: heads, units, a mean of their scores, and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from melder.features import Features, Scores, Side
+from melder.methods.losses import Batch, cross_entropy
+from melder.units.lexical import Lexical
+
+__all__ = ["Loss", "UnitMatcher"]
+
+Loss = Callable[[Batch], Tensor]
+
+
+class UnitMatcher(nn.Module):
+    """total = mean over the units' scores + weight * lexical cosine.
+
+    heads: from `Features` to `Heads`, shared by mentions and entities
+    units: by name, in the order of the method
+    lexical: the lexical unit, or None for the published score
+    losses: what the method adds to the cross-entropies, by name; each reads a `Batch` and gives a scalar
+    training_units, evaluation_units: the units in use in either mode, default all (only the published M3EL trains
+        one cross-modal unit and evaluates with another)
+    """
+
+    def __init__(
+        self,
+        heads: nn.Module,
+        units: Mapping[str, nn.Module],
+        lexical: Lexical | None = None,
+        losses: Mapping[str, Loss] | None = None,
+        training_units: Sequence[str] = (),
+        evaluation_units: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.units = nn.ModuleDict(units)
+        self.lexical = lexical
+        self.extra_losses = dict(losses or {})
+        self.training_units = tuple(training_units or units)
+        self.evaluation_units = tuple(evaluation_units or units)
+
+    def mention_side(self, features: Features) -> Side:
+        return self.sides_of(self.heads(features), "mention_side")
+
+    def entity_side(self, features: Features) -> Side:
+        return self.sides_of(self.heads(features), "entity_side")
+
+    def sides_of(self, heads: Features, verb: str) -> Side:
+        """Every unit's side, under the unit's name; `verb` is `mention_side` or `entity_side`."""
+        return Side.join({name: getattr(unit, verb)(heads) for name, unit in self._all_units().items()})
+
+    def score(self, mentions: Side, entities: Side) -> Scores:
+        """Scores [mentions, entities] of the units in use, and their total."""
+        parts = {name: self._score(name, mentions, entities) for name in self.names_in_use()}
+        total = torch.stack(list(parts.values())).mean(dim=0)
+        if self.lexical is not None:
+            parts["lexical"] = self.lexical.weight * self._score("lexical", mentions, entities)
+            total = total + parts["lexical"]
+        return Scores(total, parts)
+
+    def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
+        """Cross-entropy over the total and over each unit, and the method's own; training adds them up."""
+        parts = {name: part for name, part in scores.parts.items() if name != "lexical"}
+        losses = {name: cross_entropy(part, batch) for name, part in {"total": scores.total, **parts}.items()}
+        return {**losses, **{name: loss(batch) for name, loss in self.extra_losses.items()}}
+
+    def names_in_use(self) -> tuple[str, ...]:
+        """The units that make up the total now, in training or outside it."""
+        return self.training_units if self.training else self.evaluation_units
+
+    def _all_units(self) -> dict[str, nn.Module]:
+        lexical = {} if self.lexical is None else {"lexical": self.lexical}
+        return {**dict(self.units.items()), **lexical}
+
+    def _score(self, name: str, mentions: Side, entities: Side) -> Tensor:
+        unit = self._all_units()[name]
+        return unit.score(mentions.part(name), entities.part(name))  # type: ignore[operator, no-any-return]

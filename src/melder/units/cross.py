@@ -1,0 +1,92 @@
+r"""M3EL's cross-modal matching within an item: one direction (CMM) or both (CMMB). M3EL section 3.3.
+
+With t, Y the text's global vector and tokens and v, X the picture's, all of width h after one linear layer for each
+modality:
+
+    CMM    f = fusion(Match(t, X), pool(Match(X, K)));            LN(tanh(gate t) t + f)
+    CMMB   text to image: LN(tanh(gate t) t + pool([Match(t, X); Match(X, K)])); image to text alike with v, Y, X
+
+In the published code K is the text's global vector alone: a softmax over one key is 1, every row of Match(X, t) is
+the same and the picture does not matter there (specs of the defect: the published `CMM.forward`). Here K is the text
+tokens unless `keys="global"` asks for the published form, which official weights need.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from melder.features import Features
+from melder.units.match import POOLING_TEMPERATURES, GatedFusion, Match, MultiHeadPooling
+
+__all__ = ["BiMatchFusion", "Keys", "MatchFusion"]
+
+Keys = Literal["tokens", "global"]
+
+
+class MatchFusion(nn.Module):
+    """CMM: one fused vector an item, `{"cross": [n, h]}`."""
+
+    vectors = ("cross",)
+
+    def __init__(self, text_width: int, image_width: int, hidden: int, pooling_heads: int, keys: Keys) -> None:
+        super().__init__()
+        self.keys = keys
+        self.text = nn.Linear(text_width, hidden)
+        self.image = nn.Linear(image_width, hidden)
+        self.match = Match(hidden)
+        self.pool = MultiHeadPooling(POOLING_TEMPERATURES[pooling_heads])
+        self.fusion = GatedFusion(hidden)
+        self.gate = nn.Linear(hidden, 1)
+        self.norm = nn.LayerNorm(hidden)
+
+    def forward(self, heads: Features) -> dict[str, Tensor]:
+        assert heads.image_tokens is not None
+        text, patches = self.text(heads.text_global), self.image(heads.image_tokens)
+        seen = self.match(text[:, None], patches)[:, 0]
+        keys, mask = _keys(self.keys, text, self.text, heads)
+        told = self.pool(self.match(patches, keys, mask))
+        return {"cross": self.norm(self.gate(text).tanh() * text + self.fusion(seen, told))}
+
+
+class BiMatchFusion(nn.Module):
+    """CMMB: two vectors an item, `{"text_to_image": [n, h], "image_to_text": [n, h]}`, sharing every layer."""
+
+    vectors = ("text_to_image", "image_to_text")
+
+    def __init__(self, text_width: int, image_width: int, hidden: int, pooling_heads: int, keys: Keys) -> None:
+        super().__init__()
+        self.keys = keys
+        self.text = nn.Linear(text_width, hidden)
+        self.image = nn.Linear(image_width, hidden)
+        self.match = Match(hidden)
+        self.pool = MultiHeadPooling(POOLING_TEMPERATURES[pooling_heads])
+        self.gate = nn.Linear(hidden, 1)
+        self.norm = nn.LayerNorm(hidden)
+
+    def forward(self, heads: Features) -> dict[str, Tensor]:
+        assert heads.image_tokens is not None
+        assert heads.image_global is not None
+        text, words = self.text(heads.text_global), self.text(heads.text_tokens)
+        image, patches = self.image(heads.image_global), self.image(heads.image_tokens)
+        text_keys, text_mask = (words, heads.text_mask) if self.keys == "tokens" else (text[:, None], None)
+        image_keys = patches if self.keys == "tokens" else image[:, None]
+        to_image = self._direction(text, self.match(patches, text_keys, text_mask), patches, None, None)
+        to_text = self._direction(image, self.match(words, image_keys), words, heads.text_mask, heads.text_mask)
+        return {"text_to_image": to_image, "image_to_text": to_text}
+
+    def _direction(
+        self, anchor: Tensor, rows: Tensor, tokens: Tensor, token_mask: Tensor | None, row_mask: Tensor | None
+    ) -> Tensor:
+        """The anchor attends to the other modality's tokens; that row and their own `rows` are pooled."""
+        first = self.match(anchor[:, None], tokens, token_mask)
+        mask = None if row_mask is None else torch.cat([row_mask.new_ones(len(rows), 1), row_mask], dim=1)
+        pooled = self.pool(torch.cat([first, rows], dim=1), mask)
+        return self.norm(self.gate(anchor).tanh() * anchor + pooled)  # type: ignore[no-any-return]
+
+
+def _keys(keys: Keys, text: Tensor, layer: nn.Module, heads: Features) -> tuple[Tensor, Tensor | None]:
+    """What the patches attend to, [n, L, h], and which of it is valid."""
+    return (layer(heads.text_tokens), heads.text_mask) if keys == "tokens" else (text[:, None], None)

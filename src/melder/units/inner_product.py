@@ -1,0 +1,37 @@
+"""The inner product of two vectors that a cross-modal block fused from text and picture, one for each side.
+
+M3EL's CMM is one such unit, its CMMB two of them (text to image, image to text); the block itself runs once, in
+the matcher's heads.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from melder.features import Heads, Side
+from melder.units.absent import Absent
+
+__all__ = ["InnerProduct"]
+
+
+class InnerProduct(nn.Module):
+    """Sides: `vector` [n, h], `present` [n] (text and picture are both there); without vision `present` alone."""
+
+    def __init__(self, vector: str) -> None:
+        super().__init__()
+        self.vector = vector
+        self.absent = Absent()
+
+    def entity_side(self, heads: Heads) -> Side:
+        present = {"present": heads.has_both}
+        return Side({**present, "vector": heads.fused[self.vector]} if self.vector in heads.fused else present)
+
+    def mention_side(self, heads: Heads) -> Side:
+        return self.entity_side(heads)
+
+    def score(self, mentions: Side, entities: Side) -> Tensor:
+        """[mentions, entities]"""
+        if "vector" not in mentions or "vector" not in entities:
+            return self.absent.everywhere(mentions, entities)
+        product: Tensor = mentions["vector"] @ entities["vector"].t()
+        return self.absent.forward(product, mentions, entities)

@@ -1,0 +1,113 @@
+"""Names compared as strings: cosine of character n-grams between the surface and an entity's names.
+
+Names alone decide most mentions, and no published matcher compares them as strings. The features are those of
+scikit-learn's `TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)`, hashed into buckets so
+that names never seen in training need no vocabulary. The best of an entity's names counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import HashingVectorizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from melder.features import Heads, Side
+
+__all__ = ["Lexical"]
+
+
+class Lexical(nn.Module):
+    """A cosine in [0, 1] for each pair, and the learned non-negative `weight` with which it joins the total.
+
+    Sides: `bucket` [n, A, G] int32 and `gram` [n, A, G], A names of G n-grams, padded with weight 0 (a mention has
+    one name). Call `fit` on the names of the knowledge base once, before training; the inverse document
+    frequencies are then part of the model.
+    """
+
+    inverse_frequency: Tensor
+
+    def __init__(self, buckets: int = 2**18, initial_weight: float = 10.0) -> None:
+        super().__init__()
+        self.buckets = buckets
+        self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
+        self.register_buffer("inverse_frequency", torch.ones(buckets))
+
+    @property
+    def weight(self) -> Tensor:
+        return self.log_weight.exp()
+
+    def fit(self, names: Iterable[str]) -> None:
+        """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
+        counts = _hash(list(names), self.buckets)
+        occurrences = np.bincount(counts.indices, minlength=self.buckets)
+        frequency = np.log((1 + counts.shape[0]) / (1 + occurrences)) + 1
+        self.inverse_frequency.copy_(torch.from_numpy(frequency))
+
+    def entity_side(self, heads: Heads) -> Side:
+        return self._side(heads)
+
+    def mention_side(self, heads: Heads) -> Side:
+        return self._side(heads)
+
+    def score(self, mentions: Side, entities: Side) -> Tensor:
+        """[mentions, entities]: cosine of the best name."""
+        rows, names, grams = entities["bucket"].shape
+        table, place = _lookup(mentions, self.buckets)
+        positions = place[entities["bucket"].view(-1, grams).long()]
+        weights = entities["gram"].to(table.dtype).view(-1, grams)
+        cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
+        return cosine.view(rows, names, -1).amax(dim=1).t()
+
+    def _side(self, heads: Heads) -> Side:
+        surfaces = heads.surfaces if heads.surfaces is not None else [()] * len(heads)
+        buckets, grams = pack(surfaces, self.buckets, self.inverse_frequency.cpu().numpy())
+        device = heads.text_global.device
+        return Side({"bucket": torch.from_numpy(buckets).to(device), "gram": torch.from_numpy(grams).to(device)})
+
+
+def pack(
+    surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Buckets and L2-normalised TF-IDF weights of every name, padded: both [n, A, G]."""
+    flat = [name for names in surfaces for name in names]
+    counts = _hash(flat, buckets)
+    weights = (1 + np.log(counts.data)) * inverse_frequency[counts.indices]
+    lengths = np.diff(counts.indptr)
+    row = np.repeat(np.arange(len(flat)), lengths)
+    norms = np.sqrt(np.bincount(row, weights**2, minlength=max(1, len(flat))))
+    column = np.arange(len(counts.indices)) - counts.indptr[:-1].repeat(lengths)
+    owner = np.repeat(np.arange(len(surfaces)), [len(names) for names in surfaces])
+    nth = np.concatenate([np.arange(len(names)) for names in surfaces] or [np.zeros(0, int)]).astype(int)
+    shape = (len(surfaces), max([1, *map(len, surfaces)]), max([1, *lengths]))
+    bucket, gram = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    bucket[owner[row], nth[row], column] = counts.indices
+    gram[owner[row], nth[row], column] = weights / norms[row]
+    return bucket, gram
+
+
+def _hash(names: Sequence[str], buckets: int):  # type: ignore[no-untyped-def]
+    """Counts of hashed n-grams, a SciPy CSR matrix [names, buckets]."""
+    vectorizer = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(2, 4), n_features=buckets, alternate_sign=False, norm=None
+    )
+    counts = vectorizer.transform(names if names else [""])[: len(names)]
+    counts.sum_duplicates()
+    return counts
+
+
+def _lookup(mentions: Side, buckets: int) -> tuple[Tensor, Tensor]:
+    """The mentions' n-grams as a table [grams + 1, mentions], and the row of each bucket [buckets]; the last row,
+    of the buckets that no mention has, is zero."""
+    bucket, gram = mentions["bucket"][:, 0].long(), mentions["gram"][:, 0].float()
+    known, row = torch.unique(bucket, return_inverse=True)
+    table = gram.new_zeros(len(known) + 1, len(bucket))
+    column = torch.arange(len(bucket), device=gram.device)[:, None].expand_as(row)
+    table.index_put_((row, column), gram, accumulate=True)
+    place = torch.full((buckets,), len(known), device=gram.device)
+    place[known] = torch.arange(len(known), device=gram.device)
+    return table, place
