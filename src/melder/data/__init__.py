@@ -1,1 +1,20 @@
+"""Reads data sets and pictures, and prepares them for an encoder."""
 
+from melder.data.dataset import DataSet, load
+from melder.data.items import MODALITIES, draw_image, entity_items, mention_items
+from melder.data.pictures import Limits, UnreadablePicture, fit, read_picture
+from melder.data.splits import tune_split
+
+__all__ = [
+    "MODALITIES",
+    "DataSet",
+    "Limits",
+    "UnreadablePicture",
+    "draw_image",
+    "entity_items",
+    "fit",
+    "load",
+    "mention_items",
+    "read_picture",
+    "tune_split",
+]

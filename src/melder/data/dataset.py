@@ -1,0 +1,141 @@
+"""A data set on disk: its entities, its splits on demand, and where its pictures are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from melder.data.layouts import Layout, open_layout
+from melder.data.problems import Fault, Problems
+from melder.records import BadRecord, Entity, MelderError, Mention
+
+__all__ = ["SPLITS", "DataSet", "load"]
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass
+class DataSet:
+    """What `load` found. `skipped` names each record that `skip_bad` left out so far, one entry a record."""
+
+    directory: Path
+    entities: list[Entity]
+    layout: Layout = field(repr=False)
+    skip_bad: bool = False
+    skipped: list[BadRecord] = field(default_factory=list)
+    _splits: dict[str, list[Mention]] = field(default_factory=dict, repr=False)
+
+    def split(self, name: str) -> list[Mention]:
+        """The mentions of train, dev or test, in the file's order; read once, when first asked for.
+
+        Raises MelderError when there is no such split, BadData when it is empty or holds bad records (and
+        nothing else, if these are to be skipped).
+        """
+        if name not in self._splits:
+            self._splits[name] = self._read_split(name, self._split_file(name))
+        return list(self._splits[name])
+
+    def entity_image(self, path: str) -> Path:
+        """Where a picture that an entity names is. Raises MelderError when that is outside the data set."""
+        return _inside(self.layout.entity_pictures, path)
+
+    def mention_image(self, path: str) -> Path:
+        """Where a mention's picture is. Raises MelderError when that is outside the data set."""
+        return _inside(self.layout.mention_pictures, path)
+
+    def _split_file(self, name: str) -> Path:
+        path = self.layout.split_file(name) if name in SPLITS else None
+        if path is not None:
+            return path
+        files = {split: self.layout.split_file(split) for split in SPLITS}
+        present = ", ".join(f"{split} ({path.name})" for split, path in files.items() if path)
+        raise MelderError(
+            f"{self.directory}: has no split {name!r}; the splits there: {present or 'none, only entities'}"
+        )
+
+    def _read_split(self, name: str, path: Path) -> list[Mention]:
+        problems, seen, kept = Problems(), dict[str, int](), list[Mention]()
+        known = {entity.id for entity in self.entities}
+        for number, mention in self.layout.mentions(name, path, problems):
+            if faults := _mention_faults(mention, seen, known, self.layout):
+                problems.add(path, number, faults)
+            else:
+                seen[mention.id] = number
+                kept.append(mention)
+        _settle(kept, problems, path, self.skip_bad)
+        self.skipped.extend(problems.records)
+        return kept
+
+
+def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", skip_bad: bool = False) -> DataSet:
+    """Open a data set: read its knowledge base now, its splits on demand.
+
+    `layout` is "own" (Melder's JSON Lines), "mimic" (also that of M3EL and OT-MEL) or "auto"; `text_field`, attr
+    or desc, is the entity text that the layout "mimic" reads. Bad records raise BadData, which names them all,
+    or are left out and listed in `DataSet.skipped` when `skip_bad` is set.
+    """
+    opened = open_layout(Path(directory), layout, text_field)
+    problems, seen, kept = Problems(), dict[str, int](), list[Entity]()
+    if not opened.entity_file.is_file():
+        raise MelderError(f"{opened.entity_file}: is missing; it holds the entities of this layout")
+    for number, entity in opened.entities(problems):
+        if faults := _entity_faults(entity, seen, opened):
+            problems.add(opened.entity_file, number, faults)
+        else:
+            seen[entity.id] = number
+            kept.append(entity)
+    _settle(kept, problems, opened.entity_file, skip_bad)
+    return DataSet(Path(directory), kept, opened, skip_bad, list(problems.records))
+
+
+def _entity_faults(entity: Entity, seen: dict[str, int], layout: Layout) -> list[Fault]:
+    names = layout.field_names
+    faults: list[Fault] = []
+    if entity.id in seen:
+        faults.append((names.get("entity.id", "id"), _repeated(entity.id, seen[entity.id])))
+    if not entity.names and not entity.description.strip():
+        faults.append((names.get("entity.name", "name"), "is empty and so is the description; fill in one of them"))
+    where = names.get("entity.images", "images")
+    return faults + [(where, reason) for image in entity.images if (reason := _leaves(image))]
+
+
+def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], layout: Layout) -> list[Fault]:
+    faults: list[Fault] = []
+    if mention.id in seen:
+        faults.append(("id", _repeated(mention.id, seen[mention.id])))
+    if mention.answer is not None and mention.answer not in known:
+        remedy = "add that entity, correct the id, or mark the mention as NIL"
+        faults.append(("answer", f"{mention.answer!r} is not in the knowledge base; {remedy}"))
+    if mention.image is not None and (reason := _leaves(mention.image)):
+        faults.append((layout.field_names.get("mention.image", "image"), reason))
+    return faults
+
+
+def _repeated(identifier: str, number: int) -> str:
+    return f"{identifier!r} is also the id of record {number}; give each its own"
+
+
+def _leaves(name: str) -> str | None:
+    """Why a picture's path is refused: it must name a file below the directory, on every system."""
+    if not name:
+        return "is an empty path; leave it out where there is no picture"
+    if "\0" in name:
+        return f"{name!r} holds a null character; name a file"
+    if PurePosixPath(name).is_absolute() or Path(name).anchor or ".." in re.split(r"[/\\]", name):
+        return f"{name!r} leaves the data set's directory; use a path inside it"
+    return None
+
+
+def _inside(directory: Path, name: str) -> Path:
+    if reason := _leaves(name):
+        raise MelderError(f"{directory}: the picture {reason}")
+    return directory / name
+
+
+def _settle(kept: list[Entity] | list[Mention], problems: Problems, path: Path, skip_bad: bool) -> None:
+    """Raise when bad records are not to be skipped, and when nothing is left."""
+    if not kept and not problems.records:
+        problems.add(path, 0, [("", "is empty; write at least one record, or remove the file")])
+    if problems.records and not (skip_bad and kept):
+        raise problems.error()

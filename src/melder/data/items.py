@@ -1,0 +1,69 @@
+"""Turns mentions and entities into what an encoder reads: one text, one picture, the names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from melder.data.dataset import DataSet
+from melder.records import Entity, Item, Mention
+
+__all__ = ["MODALITIES", "draw_image", "entity_items", "mention_items"]
+
+MODALITIES = frozenset({"text", "image"})
+
+
+def mention_items(
+    mentions: Iterable[Mention], dataset: DataSet, separator: str, modalities: frozenset[str] = MODALITIES
+) -> list[Item]:
+    """An item a mention: surface + separator + context, the picture, the surface.
+
+    `modalities` leaves out the text, surfaces included, or the picture. Whether a picture's file is there shows
+    when it is decoded.
+    """
+    return [
+        Item(
+            text=_join(mention.surface, mention.text, separator) if "text" in modalities else "",
+            image=dataset.mention_image(mention.image) if mention.image and "image" in modalities else None,
+            surfaces=(mention.surface,) if mention.surface.strip() and "text" in modalities else (),
+        )
+        for mention in mentions
+    ]
+
+
+def entity_items(
+    entities: Sequence[Entity],
+    dataset: DataSet,
+    separator: str,
+    modalities: frozenset[str] = MODALITIES,
+    images: Sequence[int] | None = None,
+) -> list[Item]:
+    """An item an entity: name + separator + description, one of its pictures, its names and aliases.
+
+    `images` says which picture, an index for each entity (`draw_image`; anything for one that has none); None =
+    the first of each, as evaluation takes it.
+    """
+    chosen = [0] * len(entities) if images is None else images
+    return [
+        Item(
+            text=_join(entity.name, entity.description, separator) if "text" in modalities else "",
+            image=dataset.entity_image(entity.images[index]) if entity.images and "image" in modalities else None,
+            surfaces=entity.names if "text" in modalities else (),
+        )
+        for entity, index in zip(entities, chosen, strict=True)
+    ]
+
+
+def draw_image(entity: Entity, seed: int, epoch: int, index: int) -> int:
+    """Which of its pictures an entity shows as example `index` of an epoch: uniform, and the same every time.
+
+    MIMIC's code draws one each time an entity is read in training. 0 for an entity without pictures.
+    """
+    if len(entity.images) < 2:
+        return 0
+    digest = hashlib.blake2b(f"{seed} {epoch} {index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % len(entity.images)
+
+
+def _join(name: str, text: str, separator: str) -> str:
+    return separator.join(part for part in (name, text) if part.strip())

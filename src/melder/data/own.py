@@ -1,0 +1,78 @@
+"""Melder's own layout: JSON Lines, one object a line, with the field names of `Entity` and `Mention`.
+
+A directory holds `entities.jsonl` and any of `train.jsonl`, `dev.jsonl` and `test.jsonl`; pictures are named by
+paths relative to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from melder.data.problems import Fault, Problems, describe, read_bytes
+from melder.records import Entity, Mention
+
+__all__ = ["OwnLayout", "parse_lines"]
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class OwnLayout:
+    """A directory in Melder's own layout."""
+
+    field_names: Mapping[str, str] = {}  # the records' own
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.entity_file = directory / "entities.jsonl"
+        self.entity_pictures = self.mention_pictures = directory
+
+    @staticmethod
+    def recognises(directory: Path) -> bool:
+        return (directory / "entities.jsonl").is_file()
+
+    def entities(self, problems: Problems) -> Iterator[tuple[int, Entity]]:
+        """Well-formed entities with their line numbers; the others go to `problems`."""
+        return _read_lines(self.entity_file, Entity, problems)
+
+    def split_file(self, split: str) -> Path | None:
+        """The file of a split, None when there is none."""
+        path = self.directory / f"{split}.jsonl"
+        return path if path.is_file() else None
+
+    def mentions(self, split: str, path: Path, problems: Problems) -> Iterator[tuple[int, Mention]]:
+        """Well-formed mentions with their line numbers; the others go to `problems`."""
+        return _read_lines(path, Mention, problems)
+
+
+def parse_lines(
+    lines: Iterable[bytes], file: str, model: type[Record], problems: Problems
+) -> Iterator[tuple[int, Record]]:
+    """Records of JSON Lines with their line numbers, counted from 1. Blank lines are passed over.
+
+    `file` is the name for messages; every line that is not a record of `model` is noted in `problems`.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = model.model_validate_json(line, strict=True)
+        except ValidationError as error:
+            problems.add(file, number, _encoding_fault(line) or describe(error, model))
+        else:
+            yield number, record
+
+
+def _read_lines(path: Path, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:
+    return parse_lines(read_bytes(path).split(b"\n"), str(path), model, problems)
+
+
+def _encoding_fault(line: bytes) -> list[Fault]:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return [("", f"is not UTF-8 at byte {error.start + 1} of the line; save the file as UTF-8")]
+    return []

@@ -1,0 +1,70 @@
+"""Sets a part of train aside to select on, so that dev is looked at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from melder.records import MelderError, Mention
+
+__all__ = ["tune_split"]
+
+
+def tune_split(mentions: Sequence[Mention], seed: int, share: float = 0.1) -> tuple[list[Mention], list[Mention]]:
+    """(rest, tune): a seeded `share` of the mentions to select on, and the others to train on, in their order.
+
+    Mentions with the same picture or the same text stay on one side. A text that comes with several pictures is
+    a template ("Milk in a shop"), not a shared source: it holds nothing together, or whole classes would move.
+    Which side a mention falls on does not depend on the order of `mentions`; their ids must be unique.
+    Raises MelderError when no such part can be set aside.
+    """
+    if not 0 < share < 1:
+        raise MelderError(f"the share to tune on is {share}; use a number between 0 and 1")
+    room = max(1, round(share * len(mentions)))
+    tune: set[str] = set()
+    for group in sorted(_groups(mentions), key=lambda group: _draw(seed, min(group))):
+        if len(group) <= room - len(tune):
+            tune.update(group)
+    if not tune or len(tune) == len(mentions):
+        raise MelderError(
+            f"{len(mentions)} mentions cannot be split into train and tune without parting those that share "
+            "a text or a picture; add mentions, or select on dev"
+        )
+    return [m for m in mentions if m.id not in tune], [m for m in mentions if m.id in tune]
+
+
+def _draw(seed: int, identifier: str) -> bytes:
+    return hashlib.blake2b(f"{seed} {identifier}".encode(), digest_size=16).digest()
+
+
+def _groups(mentions: Sequence[Mention]) -> Iterable[list[str]]:
+    """Ids of mentions that share a source, directly or through others."""
+    parents = {mention.id: mention.id for mention in mentions}
+
+    def root(identifier: str) -> str:
+        while parents[identifier] != identifier:
+            parents[identifier] = parents[parents[identifier]]  # shortens the way of the next search
+            identifier = parents[identifier]
+        return identifier
+
+    for sharing in _sharing(mentions):
+        for identifier in sharing[1:]:
+            parents[root(identifier)] = root(sharing[0])
+    groups = defaultdict(list)
+    for mention in mentions:
+        groups[root(mention.id)].append(mention.id)
+    return groups.values()
+
+
+def _sharing(mentions: Sequence[Mention]) -> Iterable[list[str]]:
+    by_picture: dict[str, list[str]] = defaultdict(list)
+    by_text: dict[str, list[str]] = defaultdict(list)
+    pictures: dict[str, set[str]] = defaultdict(set)
+    for mention in mentions:
+        if mention.image:
+            by_picture[mention.image].append(mention.id)
+            pictures[mention.text].add(mention.image)
+        if mention.text.strip():
+            by_text[mention.text].append(mention.id)
+    return [*by_picture.values(), *(ids for text, ids in by_text.items() if len(pictures[text]) < 2)]

@@ -1,0 +1,213 @@
+"""Every kind of picture comes out upright, in RGB, or is refused with a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from melder.data import Limits, UnreadablePicture, fit, read_picture
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def quarters() -> Image.Image:
+    """16 by 24: red and green above, blue and white below."""
+    picture = Image.new("RGB", (16, 24))
+    for place, colour in zip([(0, 0), (8, 0), (0, 12), (8, 12)], [RED, GREEN, BLUE, WHITE], strict=True):
+        picture.paste(colour, (*place, place[0] + 8, place[1] + 12))
+    return picture
+
+
+def noise() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+
+
+def close(left: Image.Image, right: Image.Image, tolerance: int) -> bool:
+    difference = np.asarray(left, dtype=int) - np.asarray(right, dtype=int)
+    return bool(np.abs(difference).max() <= tolerance)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">II4s", zlib.crc32(header), 9, b"IDAT")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("GIF", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("JPEG", {"quality": 100, "subsampling": 0}, 4),
+    ],
+)
+def test_the_four_formats_are_read_from_files_and_from_bytes(tmp_path, kind, options, tolerance):
+    data = encoded(quarters(), kind, **options)
+    (tmp_path / "picture").write_bytes(data)
+    for source in (data, tmp_path / "picture"):
+        picture = read_picture(source)
+        assert picture.mode == "RGB"
+        assert close(picture, quarters(), tolerance)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_turned_picture_is_set_upright(kind, orientation):
+    undo = {  # how a camera stores an upright picture under each orientation
+        1: [],
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.ROTATE_90, Image.Transpose.FLIP_TOP_BOTTOM],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.ROTATE_90, Image.Transpose.FLIP_LEFT_RIGHT],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    stored = quarters()
+    for turn in undo[orientation]:
+        stored = stored.transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {"lossless": True}
+    picture = read_picture(encoded(stored, kind, exif=exif, **options))
+    assert picture.size == (16, 24)
+    assert close(picture, quarters(), 4)
+
+
+def test_broken_exif_does_not_spoil_the_pixels(recwarn):
+    assert read_picture(encoded(quarters(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")).size == (16, 24)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_greyscale_becomes_three_equal_channels(kind):
+    pixels = np.asarray(read_picture(encoded(Image.new("L", (8, 8), 90), kind)))
+    assert (pixels == 90).all()
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    grey = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)
+    picture = read_picture(encoded(Image.fromarray(grey), "PNG"))
+    assert np.array_equal(np.asarray(picture)[..., 0], grey >> 8)
+
+
+def test_cmyk_has_the_colours_of_its_inks():
+    red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    assert close(read_picture(encoded(red, "JPEG", quality=100)), Image.new("RGB", (8, 8), RED), 4)
+
+
+def test_one_bit_pictures_are_black_and_white():
+    assert read_picture(encoded(Image.new("1", (8, 8), 1), "PNG")).getpixel((0, 0)) == WHITE
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_alpha_is_laid_on_white(kind):
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    clear.paste((255, 0, 0, 128), (4, 0, 8, 8))
+    picture = read_picture(encoded(clear, kind, lossless=True))
+    assert picture.getpixel((0, 0)) == WHITE
+    assert close(picture.crop((4, 0, 8, 8)), Image.new("RGB", (4, 8), (255, 127, 127)), 1)
+
+
+def test_grey_with_alpha_is_laid_on_white():
+    assert read_picture(encoded(Image.new("LA", (8, 8), (0, 0)), "PNG")).getpixel((0, 0)) == WHITE
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_transparent_colour_of_a_palette_is_white(kind):
+    picture = Image.new("P", (8, 8), 0)
+    picture.putpalette([0, 0, 0, 0, 0, 255])
+    picture.paste(1, (4, 0, 8, 8))
+    read = read_picture(encoded(picture, kind, transparency=0))
+    assert read.getpixel((0, 0)) == WHITE
+    assert read.getpixel((7, 0)) == BLUE
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_the_first_frame_is_taken(kind):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert read_picture(data).getpixel((0, 0)) == RED
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_truncated_pictures_are_errors(tmp_path, kind, share):
+    data = encoded(noise(), kind)
+    path = tmp_path / "cut.img"
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UnreadablePicture, match=r"cut\.img: (damaged|not a picture)"):
+        read_picture(path)
+
+
+def test_no_damage_of_bytes_raises_anything_else():
+    random = np.random.default_rng(0)
+    for kind in ("JPEG", "PNG", "WEBP", "GIF"):
+        whole = np.frombuffer(encoded(noise(), kind), dtype=np.uint8)
+        for _ in range(40):
+            damaged = whole.copy()
+            damaged[random.integers(0, len(whole), 8)] = random.integers(0, 256, 8)
+            with contextlib.suppress(UnreadablePicture):
+                assert read_picture(damaged.tobytes()).mode == "RGB"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1)])
+def test_pictures_of_one_row_or_column_are_too_small(size):
+    with pytest.raises(UnreadablePicture, match="smaller than 2×2"):
+        read_picture(encoded(Image.new("RGB", size), "PNG"))
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (10_000, 10_000), (50_001, 1_000)])
+def test_pictures_with_too_many_pixels_are_refused_before_decoding(size, recwarn):
+    with pytest.raises(UnreadablePicture, match="more than 50,000,000 pixels"):
+        read_picture(png_header(*size))  # it has no pixels: decoding would say that it is damaged
+    assert not recwarn.list
+
+
+def test_limits_can_be_set():
+    data = encoded(noise(), "PNG")
+    with pytest.raises(UnreadablePicture, match="40×40 is more than 1,599 pixels"):
+        read_picture(data, limits=Limits(pixels=1599))
+    assert read_picture(data, limits=Limits(pixels=1600, bytes=len(data), side=40)).size == (40, 40)
+    with pytest.raises(UnreadablePicture, match="bytes; save a smaller one"):
+        read_picture(data, limits=Limits(bytes=len(data) - 1))
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM", "EPS"])
+def test_other_formats_stay_shut(kind):
+    with pytest.raises(UnreadablePicture, match="formats JPEG, PNG, WEBP, GIF"):
+        read_picture(encoded(quarters(), kind))
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>"])
+def test_bytes_that_are_no_picture_are_refused(data):
+    with pytest.raises(UnreadablePicture, match="the picture given: not a picture"):
+        read_picture(data)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for path in (tmp_path / "absent.jpg", tmp_path):
+        with pytest.raises(UnreadablePicture, match=f"{path.name}: there is no such file"):
+            read_picture(path)
+
+
+def test_fit_gives_a_square_without_keeping_the_aspect_ratio():
+    pixels = fit(quarters(), 224)
+    assert pixels.shape == (224, 224, 3)
+    assert pixels.dtype == np.uint8
+    corners = [tuple(int(value) for value in pixels[y, x]) for y in (5, 218) for x in (5, 218)]
+    assert corners == [RED, GREEN, BLUE, WHITE]
+    assert np.array_equal(pixels, np.asarray(quarters().resize((224, 224), Image.Resampling.LANCZOS)))
