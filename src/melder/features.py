@@ -76,12 +76,13 @@ class Features:
         return self.image_mask
 
     def without(self, *, text: Tensor | None = None, image: Tensor | None = None) -> Features:
-        """The same features with the text, or the picture, of the rows given as [n] booleans taken away."""
+        """The same features with the text (surfaces too) or the picture of the rows given as [n] booleans taken away."""
         dropped = self
         if text is not None:
             shape = self.text_tokens.shape[:2]
             mask = self.text_mask if self.text_mask is not None else text.new_ones(shape, dtype=torch.bool)
-            dropped = replace(dropped, text_mask=mask & ~text[:, None])
+            surfaces = self.surfaces and [() if gone else row for gone, row in zip(text.tolist(), self.surfaces)]
+            dropped = replace(dropped, text_mask=mask & ~text[:, None], surfaces=surfaces)
         if image is not None and self.image_global is not None:
             dropped = replace(dropped, image_mask=self.has_image & ~image)
         return dropped

@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 
+SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
+
+
 class MelderError(Exception):
     """Something that the user can put right; its message is one line (or one line a record)."""
 
@@ -50,7 +53,9 @@ class BadData(MelderError):
 
     def __init__(self, records: Sequence[BadRecord]) -> None:
         self.records = tuple(records)
-        super().__init__("\n".join(str(record) for record in self.records))
+        more = len(self.records) - SHOWN
+        listed = [str(record) for record in self.records[:SHOWN]]
+        super().__init__("\n".join([*listed, f"and {more:,} more bad records"] if more > 0 else listed))
 
 
 class _Record(BaseModel):

@@ -17,7 +17,6 @@ __all__ = ["Fault", "Problems", "describe", "read_bytes"]
 
 Fault = tuple[str, str]  # a field ("" = the whole record), and what is wrong with it and what to do
 
-SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
 EXPECTED = {
     "string_type": "a text in quotes",
     "int_type": "a whole number",
@@ -41,13 +40,8 @@ class Problems:
         self.records.append(BadRecord(str(file), number, name, "; ".join([message, *others])))
 
     def error(self) -> BadData:
-        """All of them as one error, whose message lists the first and says how many more there are."""
-        error = BadData(self.records)
-        more = len(self.records) - SHOWN
-        if more > 0:
-            listed = [str(record) for record in self.records[:SHOWN]]
-            error.args = ("\n".join([*listed, f"and {more:,} more bad records"]),)
-        return error
+        """All of them as one error."""
+        return BadData(self.records)
 
 
 def read_bytes(path: Path) -> bytes:

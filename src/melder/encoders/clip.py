@@ -1,0 +1,111 @@
+"""CLIP's two towers: MIMIC, M3EL and OT-MEL fine-tune them; a small one can be trained from scratch.
+
+Global vectors are the projected and L2-normalised pooled states; text is pooled at the end-of-text token (the
+first one, as the models' configuration has it). Text tokens are the last hidden states after the final
+LayerNorm; picture tokens are the last hidden states before the post-LayerNorm, class token first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import (
+    AutoImageProcessor,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+)
+
+from melder.encoders.pixels import PixelFormat, Pixels
+from melder.encoders.sources import Source, reading
+from melder.encoders.tokens import Tokens, read_tokenizer
+from melder.encoders.towers import Options, Settings
+from melder.protocols import Inputs
+from melder.records import Item
+
+__all__ = ["ClipPictures", "ClipText", "read_clip"]
+
+
+class ClipText(nn.Module):
+    """CLIP's text tower; widths: the projection's, the model's."""
+
+    def __init__(self, model: nn.Module, projection: nn.Linear, tokens: Tokens) -> None:
+        super().__init__()
+        self.model, self.projection, self.tokens = model, projection, tokens
+        self.widths = (projection.out_features, projection.in_features)
+
+    def prepare(self, texts: Sequence[str]) -> Inputs:
+        return self.tokens(texts)
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        out = self.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"].long())
+        return normalize(self.projection(out.pooler_output), dim=-1), out.last_hidden_state
+
+    def save(self, directory: Path) -> Settings:
+        self.model.config.save_pretrained(directory)  # type: ignore[union-attr, operator]
+        return {"kind": "clip", "projection": self.widths[0], **self.tokens.save(directory)}
+
+    @staticmethod
+    def load(directory: Path, settings: Settings) -> ClipText:
+        with reading(Source(str(directory), local=True)):
+            config = CLIPTextConfig.from_pretrained(directory)
+        return new_text(config, settings["projection"], Tokens.load(directory, settings))
+
+
+class ClipPictures(nn.Module):
+    """CLIP's picture tower; widths: the projection's, the model's."""
+
+    def __init__(self, model: nn.Module, projection: nn.Linear, pixels: Pixels) -> None:
+        super().__init__()
+        self.model, self.projection, self.pixels = model, projection, pixels
+        self.blank = pixels.blank
+        self.widths = (projection.out_features, projection.in_features)
+
+    def read(self, item: Item) -> Inputs:
+        return self.pixels.read(item)
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        out = self.model(pixel_values=self.pixels(inputs))
+        return normalize(self.projection(out.pooler_output), dim=-1), out.last_hidden_state
+
+    def save(self, directory: Path) -> Settings:
+        self.model.config.save_pretrained(directory)  # type: ignore[union-attr, operator]
+        return {"kind": "clip", "projection": self.widths[0], "pixels": self.pixels.form.to_json()}
+
+    @staticmethod
+    def load(directory: Path, settings: Settings) -> ClipPictures:
+        with reading(Source(str(directory), local=True)):
+            model = CLIPVisionModel(CLIPVisionConfig.from_pretrained(directory))
+        projection = nn.Linear(model.config.hidden_size, settings["projection"], bias=False)
+        pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
+        return ClipPictures(model, projection, pixels)
+
+
+def new_text(config: CLIPTextConfig, projection: int, tokens: Tokens) -> ClipText:
+    """A text tower with random weights."""
+    linear = nn.Linear(config.hidden_size, projection, bias=False)
+    nn.init.normal_(linear.weight, std=config.hidden_size**-0.5)
+    return ClipText(CLIPTextModel(config), linear, tokens)
+
+
+def read_clip(source: Source, options: Options) -> tuple[ClipText, ClipPictures]:
+    """Both towers of a published CLIP, with its weights."""
+    with reading(source):
+        clip = CLIPModel.from_pretrained(
+            source.name, local_files_only=source.local, use_safetensors=True, dtype=torch.float32
+        )
+        processor = AutoImageProcessor.from_pretrained(source.name, local_files_only=source.local, backend="pil")
+    positions = clip.config.text_config.max_position_embeddings
+    tokenizer = read_tokenizer(source)
+    tokens = Tokens(tokenizer, options.text_length, fixed=options.published, positions=positions)
+    pixels = Pixels(PixelFormat.of(processor, source), options.picture_cache)
+    return (
+        ClipText(clip.text_model, clip.text_projection, tokens),
+        ClipPictures(clip.vision_model, clip.visual_projection, pixels),
+    )

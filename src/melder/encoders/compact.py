@@ -1,0 +1,119 @@
+"""`clip:compact`: a small CLIP that learns from a few thousand examples, in minutes, on two CPU cores.
+
+Its text tower is CLIP's in small, over a tokenizer of its own. Its picture tower is a residual convolutional
+network: convolutions hold what a transformer would have to learn from far more pictures. It normalises each
+picture by itself (GroupNorm with one group), so that a picture's features do not depend on its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, normalize, relu
+from transformers import CLIPTextConfig
+
+from melder.encoders.clip import ClipText, new_text
+from melder.encoders.pixels import PixelFormat, Pixels
+from melder.encoders.tokens import Tokens
+from melder.encoders.towers import Options, Settings
+from melder.encoders.vocabulary import train_tokenizer
+from melder.protocols import Inputs
+from melder.records import Item
+
+__all__ = ["CompactPictures", "compact_pictures", "compact_text"]
+
+PROJECTION = 128
+TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS = 128, 2, 4
+SIZE = 96  # pixels; four halvings leave 6 × 6 positions
+# Channels after each halving, and residual blocks at that resolution: depth goes where a position is cheap.
+STAGES = ((16, 0), (40, 0), (80, 1), (128, 1))
+Stages = Sequence[tuple[int, int]]  # (channels, blocks)
+
+
+class Residual(nn.Module):
+    """x + two 3 × 3 convolutions of the normalised x."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        out: Tensor = maps + self.second(relu(self.first(relu(self.norm(maps)))))
+        return out
+
+
+class CompactPictures(nn.Module):
+    """Tokens are the positions of the last feature map, after one that is their mean.
+
+    Normalisation takes away how bright and how colourful a picture is as a whole, which tells flags and fruit
+    apart: the mean colour of each position joins the last feature map.
+    """
+
+    def __init__(self, stages: Stages, projection: int, pixels: Pixels) -> None:
+        super().__init__()
+        width = stages[-1][0]
+        self.pixels, self.blank = pixels, pixels.blank
+        self.widths = (projection, width)
+        self._stages = stages
+        self.stages = nn.Sequential(*_layers(stages))
+        self.tokens = nn.Linear(width + 3, width)
+        self.norm = nn.LayerNorm(width)
+        self.projection = nn.Linear(width, projection, bias=False)
+
+    def read(self, item: Item) -> Inputs:
+        return self.pixels.read(item)
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        picture = self.pixels(inputs)
+        maps = self.stages(picture.contiguous(memory_format=torch.channels_last))
+        colours = adaptive_avg_pool2d(picture, maps.shape[-2:])
+        positions = self.tokens(torch.cat([maps, colours], dim=1).flatten(2).transpose(1, 2))
+        tokens = self.norm(torch.cat([positions.mean(dim=1, keepdim=True), positions], dim=1))
+        return normalize(self.projection(tokens[:, 0]), dim=-1), tokens
+
+    def save(self, directory: Path) -> Settings:
+        pixels = self.pixels.form.to_json()
+        return {"kind": "compact", "stages": self._stages, "projection": self.widths[0], "pixels": pixels}
+
+    @staticmethod
+    def load(directory: Path, settings: Settings) -> CompactPictures:
+        pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
+        return CompactPictures(settings["stages"], settings["projection"], pixels)
+
+
+def compact_pictures(options: Options) -> CompactPictures:
+    form = PixelFormat(SIZE, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+    return CompactPictures(STAGES, PROJECTION, Pixels(form, options.picture_cache))
+
+
+def compact_text(options: Options) -> ClipText:
+    """A text tower whose tokenizer is trained on `options.texts`."""
+    tokenizer = train_tokenizer(options.texts)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=4 * TEXT_WIDTH,
+        num_hidden_layers=TEXT_LAYERS,
+        num_attention_heads=TEXT_HEADS,
+        max_position_embeddings=options.text_length,
+        hidden_act="gelu",
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return new_text(config, PROJECTION, Tokens(tokenizer, options.text_length, fixed=options.published))
+
+
+def _layers(stages: Stages) -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Conv2d(3, stages[0][0], 5, stride=2, padding=2), nn.ReLU()]
+    layers += [Residual(stages[0][0]) for _ in range(stages[0][1])]
+    for (narrow, _), (wide, blocks) in pairwise(stages):
+        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1), nn.GroupNorm(1, wide), nn.ReLU()]
+        layers += [Residual(wide) for _ in range(blocks)]
+    return layers

@@ -1,0 +1,108 @@
+"""Pictures to pixels: read, fitted to a square, perhaps varied, kept small, normalised on the device."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from melder.data.pictures import fit, read_picture
+from melder.encoders.sources import Source
+from melder.encoders.towers import PICTURE_CACHE, Settings
+from melder.encoders.views import random_view
+from melder.protocols import Inputs
+from melder.records import Item, MelderError
+
+__all__ = ["PixelFormat", "Pixels"]
+
+_MARGIN = 1.25  # random views are cut from a square this much larger, so that a crop loses little sharpness
+_MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel."""
+
+    size: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    scale: float = 1 / 255
+
+    @staticmethod
+    def of(processor: Any, source: Source) -> PixelFormat:
+        """The format that a transformers image processor produces."""
+        sizes = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
+        size = sizes.get("height") or sizes.get("shortest_edge")
+        if size is None or sizes.get("width", size) != size:
+            raise MelderError(f"vision model '{source.name}' reads pictures of size {sizes}, not squares")
+        mean, deviation = (0.0,) * 3, (1.0,) * 3
+        if processor.do_normalize:
+            mean, deviation = tuple(processor.image_mean), tuple(processor.image_std)
+        return PixelFormat(size, mean, deviation, processor.rescale_factor if processor.do_rescale else 1.0)
+
+    def to_json(self) -> Settings:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(content: Settings) -> PixelFormat:
+        mean, deviation = tuple(content["mean"]), tuple(content["deviation"])
+        return PixelFormat(content["size"], mean, deviation, content["scale"])
+
+
+class Pixels(nn.Module):
+    """Reads items' pictures as uint8 squares and turns batches of them into a vision model's input.
+
+    Decoding dominates, so squares of files are kept in memory, `cache` megabytes of them at most; the first
+    to come stay, because an epoch reads each picture once and would drive everything out of a queue.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, form: PixelFormat, cache: int = PICTURE_CACHE) -> None:
+        super().__init__()
+        self.form = form
+        self.blank: Inputs = {"pixels": torch.zeros(3, form.size, form.size, dtype=torch.uint8)}
+        self.register_buffer("mean", torch.tensor(form.mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(form.deviation)[:, None, None], persistent=False)
+        self._room = cache * _MEGABYTE
+        self._squares: dict[tuple[Path, int, int], np.ndarray] = {}
+
+    def read(self, item: Item) -> Inputs:
+        """pixels [3, size, size], uint8; the view that `item.augment` names, or the plain one."""
+        assert item.image is not None
+        size = self.form.size
+        if item.augment is None:
+            square = self._square(item.image, size)
+        else:
+            square = random_view(self._square(item.image, int(size * _MARGIN)), item.augment, size)
+        return {"pixels": torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))}
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """[n, 3, size, size], floating point; zeros, which is the mean colour, where there is no picture."""
+        values = (inputs["pixels"].to(self.mean.dtype) * self.form.scale - self.mean) / self.deviation
+        return values * inputs["image_mask"][:, None, None, None]
+
+    def _square(self, source: Path | bytes, side: int) -> np.ndarray:
+        key = _key(source, side)
+        if key is not None and key in self._squares:
+            return self._squares[key]
+        square = fit(read_picture(source), side)
+        if key is not None and square.nbytes <= self._room:
+            self._room -= square.nbytes
+            self._squares[key] = square
+        return square
+
+
+def _key(source: Path | bytes, side: int) -> tuple[Path, int, int] | None:
+    """A file that changes is another picture; bytes are not kept, and a file that is not there has no key."""
+    if isinstance(source, bytes):
+        return None
+    try:
+        return source, source.stat().st_mtime_ns, side
+    except OSError:
+        return None

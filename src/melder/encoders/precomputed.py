@@ -1,0 +1,126 @@
+"""Picture features that were computed once, by whatever network, and are looked up by file name.
+
+A file is safetensors with image_global [n, g], image_tokens [n, P, d] and, in its metadata, `names`: the JSON
+list of the n file names. Features are taken as they are, in float32, and not normalised again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from melder.encoders.towers import Settings
+from melder.protocols import Inputs
+from melder.records import Item, MelderError
+
+__all__ = ["StoredPictures", "find_files"]
+
+_LAYOUT = "image_global [n, g], image_tokens [n, P, d] and the metadata entry names, a JSON list of n file names"
+
+
+@dataclass(frozen=True)
+class _Stored:
+    names: list[str]
+    vectors: Tensor
+    tokens: Tensor
+
+
+class StoredPictures(nn.Module):
+    """A picture tower without parameters; widths are those of the stored tensors."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        super().__init__()
+        self.files = tuple(file.resolve() for file in files)
+        self._parts = [_read(file) for file in self.files]
+        self._rows = _index(self.files, self._parts)
+        vectors, tokens = _common_shape(self.files, self._parts)
+        self.widths = (vectors[-1], tokens[-1])
+        self.blank: Inputs = {"image_global": torch.zeros(vectors), "image_tokens": torch.zeros(tokens)}
+
+    def read(self, item: Item) -> Inputs:
+        """The stored features of a picture; the view that `item.augment` asks for does not exist."""
+        if not isinstance(item.image, Path):
+            raise MelderError(
+                "precomputed: cannot encode a picture given as bytes; give the name of a stored one, "
+                "or use a model that sees (clip: or paired:)"
+            )
+        if item.image.name not in self._rows:
+            raise MelderError(
+                f"precomputed: no features of picture '{item.image.name}' in {_listed(self.files)}; "
+                "add them there, or use a model that sees (clip: or paired:)"
+            )
+        part, row = self._rows[item.image.name]
+        stored = self._parts[part]
+        return {"image_global": stored.vectors[row].float(), "image_tokens": stored.tokens[row].float()}
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        return inputs["image_global"], inputs["image_tokens"]
+
+    def save(self, directory: Path) -> Settings:
+        return {"kind": "stored", "files": [str(file) for file in self.files]}
+
+    @staticmethod
+    def load(directory: Path, settings: Settings) -> StoredPictures:
+        return StoredPictures([Path(file) for file in settings["files"]])
+
+
+def find_files(spec: str) -> list[Path]:
+    """The files that `<files>` of a specification means: those of a directory, or a comma-separated list."""
+    folder = Path(spec).expanduser()
+    if not folder.is_dir():
+        return [Path(part.strip()).expanduser() for part in spec.split(",")]
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise MelderError(f"precomputed: directory '{spec}' holds no .safetensors file; see how to write them")
+    return files
+
+
+def _read(file: Path) -> _Stored:
+    """Tensors stay in the memory-mapped file until a row is read."""
+    if not file.is_file():
+        raise MelderError(f"precomputed: no file '{file}'; bring it back, or correct the encoder's specification")
+    try:
+        with safe_open(file, framework="pt") as content:
+            names = json.loads((content.metadata() or {})["names"])
+            stored = _Stored(names, content.get_tensor("image_global"), content.get_tensor("image_tokens"))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise MelderError(f"precomputed: '{file}' is not {_LAYOUT} ({error})") from error
+    if (stored.vectors.dim(), stored.tokens.dim()) != (2, 3) or not (
+        len(names) == len(stored.vectors) == len(stored.tokens)
+    ):
+        shapes = f"{list(stored.vectors.shape)}, {list(stored.tokens.shape)}, {len(names)} names"
+        raise MelderError(f"precomputed: '{file}' is not {_LAYOUT}, but {shapes}")
+    return stored
+
+
+def _index(files: Sequence[Path], parts: Sequence[_Stored]) -> dict[str, tuple[int, int]]:
+    """Where each picture is: (part, row)."""
+    rows: dict[str, tuple[int, int]] = {}
+    for number, part in enumerate(parts):
+        for row, name in enumerate(part.names):
+            if name in rows:
+                both = f"'{files[rows[name][0]]}' and '{files[number]}'"
+                raise MelderError(f"precomputed: picture '{name}' is in {both}; names must be unique: leave one out")
+            rows[name] = (number, row)
+    return rows
+
+
+def _common_shape(files: Sequence[Path], parts: Sequence[_Stored]) -> tuple[torch.Size, torch.Size]:
+    shapes = [(part.vectors.shape[1:], part.tokens.shape[1:]) for part in parts]
+    for file, shape in zip(files, shapes, strict=True):
+        if shape != shapes[0]:
+            raise MelderError(
+                f"precomputed: features of '{file}' are {shape}, of '{files[0]}' {shapes[0]}; "
+                "use files that one network wrote"
+            )
+    return shapes[0]
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(str(file) for file in files[:3]) + (" …" if len(files) > 3 else "")

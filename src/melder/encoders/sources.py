@@ -1,0 +1,92 @@
+"""Where a model comes from: a directory, a directory inside an installed package, or a name on the hub.
+
+Only a hub name may touch the network; the other two are read with `local_files_only=True`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers.utils import logging
+
+from melder.records import MelderError
+
+__all__ = ["Source", "find_source", "reading"]
+
+FORMS = "a directory with a config.json, python:<package>, or a hub name such as organisation/model"
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+_PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model's name (a path, or a hub name) and whether everything about it must already be on this machine."""
+
+    name: str
+    local: bool
+
+
+def find_source(spec: str) -> Source:
+    """The source that `spec` means; a directory wins over a hub name. Raises `MelderError` for anything else."""
+    if spec.startswith("python:"):
+        return Source(str(_in_package(spec.removeprefix("python:"))), local=True)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise MelderError(f"model directory '{spec}' holds no config.json: a model is {FORMS}")
+        return Source(str(path), local=True)
+    if not _HUB_NAME.fullmatch(spec):
+        raise MelderError(f"no model directory '{spec}': a model is {FORMS}")
+    return Source(spec, local=False)
+
+
+@contextmanager
+def reading(source: Source) -> Iterator[None]:
+    """Turn what transformers raises when a model cannot be read into one line that names the model.
+
+    Its progress bars show for downloads only: a local model is there in a moment.
+    """
+    shown = logging.is_progress_bar_enabled()
+    try:
+        if source.local:
+            logging.disable_progress_bar()
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise MelderError(f"cannot read model '{source.name}' ({reason}): a model is {FORMS}") from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _in_package(package: str) -> Path:
+    """The shallowest folder of an installed package whose config.json describes a model."""
+    spec = find_spec(package) if _PACKAGE.fullmatch(package) and _importable_parent(package) else None
+    if spec is None:
+        raise MelderError(f"no package '{package}' is installed here: install it, or name a model as {FORMS}")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    configs = [config for folder in folders for config in folder.rglob("config.json")]
+    for config in sorted(configs, key=lambda path: (len(path.parts), path)):
+        if _describes_model(config):
+            return config.parent
+    raise MelderError(f"package '{package}' holds no model (no config.json with a model_type): name {FORMS}")
+
+
+def _importable_parent(package: str) -> bool:
+    """`find_spec` raises, rather than returning None, when a dotted name's parent is not there."""
+    parent = package.rpartition(".")[0]
+    return not parent or (_importable_parent(parent) and find_spec(parent) is not None)
+
+
+def _describes_model(config: Path) -> bool:
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and "model_type" in content

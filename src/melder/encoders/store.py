@@ -1,0 +1,185 @@
+"""Encode items once and keep their features on disk, so that a training on frozen features takes minutes.
+
+A directory of features is raw .npy arrays, memory-mapped when read (token arrays in float16: half the disk, a
+relative error of 5e-4), and features.json, written last: a directory without it is not one of features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melder.encoders.towers import Towers
+from melder.features import Features
+from melder.protocols import Inputs
+from melder.records import Item, MelderError
+
+__all__ = ["Precision", "encode", "fingerprint", "load_features", "save_features"]
+
+Precision = Literal["float32", "bf16"]
+FORMAT = 1  # of features.json
+_MANIFEST = "features.json"
+_HALF = ("text_tokens", "image_tokens")
+
+
+def encode(
+    encoder: Towers,
+    items: Sequence[Item],
+    *,
+    batch_size: int = 64,
+    device: str | torch.device = "cpu",
+    precision: Precision = "float32",
+    progress: Callable[[int], None] | None = None,
+) -> Features:
+    """Features of n >= 1 items, float32 on the CPU, in the order of the items, with their surfaces.
+
+    Texts of like length share a batch, so that little is spent on padding. `progress` is told how many items
+    each batch had. `precision` is what the encoder computes in.
+    """
+    order = sorted(range(len(items)), key=lambda index: -len(items[index].text))  # longest first: no regrowing
+    full: dict[str, Tensor] = {}
+    training = encoder.training
+    encoder.eval()
+    try:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            features = _forward(encoder, [items[row] for row in rows], torch.device(device), precision)
+            for name, tensor in features.tensors().items():
+                full[name] = _place(full.get(name), tensor.cpu(), rows, len(items))
+            if progress is not None:
+                progress(len(rows))
+    finally:
+        encoder.train(training)
+    return Features(**full, surfaces=[item.surfaces for item in items])
+
+
+def save_features(features: Features, directory: Path, *, ids: Sequence[str], fingerprint: str) -> None:
+    """Write features of the records `ids`; an older set in the directory stops being readable first.
+
+    Surfaces are not written: they come from the records.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / _MANIFEST).unlink(missing_ok=True)
+    tensors = features.tensors()
+    for name, tensor in tensors.items():
+        with _replacing(directory / f"{name}.npy") as file:
+            np.save(file, _on_disk(name, tensor), allow_pickle=False)
+    content = {"format": FORMAT, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
+    with _replacing(directory / _MANIFEST) as file:
+        file.write(json.dumps(content).encode())
+
+
+def load_features(
+    directory: Path,
+    *,
+    ids: Sequence[str],
+    fingerprint: str,
+    surfaces: Sequence[tuple[str, ...]] | None = None,
+) -> Features:
+    """Memory-mapped features of the records `ids`, token arrays in float16; changes stay in memory.
+
+    Raises `MelderError` when the directory holds none, or those of other records, texts, pictures or encoder.
+    """
+    manifest = _read_manifest(directory)
+    if manifest["ids"] != list(ids):
+        counts = f"{len(manifest['ids']):,} there, {len(ids):,} here"
+        raise _again(directory, f"they are of other records, or of the same in another order ({counts})")
+    if manifest["fingerprint"] != fingerprint:
+        raise _again(directory, "the texts, the pictures or the encoder have changed since")
+    tensors = {name: _read_array(directory, name, len(ids)) for name in manifest["arrays"]}
+    return Features(**tensors, surfaces=surfaces)
+
+
+def fingerprint(items: Sequence[Item], encoder_spec: str) -> str:
+    """SHA-256 (hexadecimal) over the texts and picture names (or bytes) of items and the encoder's specification.
+
+    Put into the specification whatever else changes features: the text length, published mode, a run's digest.
+    """
+    digest = hashlib.sha256(json.dumps(encoder_spec).encode())
+    for item in items:
+        picture = hashlib.sha256(item.image).hexdigest() if isinstance(item.image, bytes) else _name(item.image)
+        digest.update(json.dumps([item.text, picture]).encode())
+    return digest.hexdigest()
+
+
+def _name(image: Path | None) -> str | None:
+    return None if image is None else image.name
+
+
+def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, precision: Precision) -> Features:
+    inputs: Inputs = {name: tensor.to(device) for name, tensor in encoder.prepare(items).items()}
+    with torch.inference_mode(), _computing(device, precision):
+        return encoder(inputs).to(torch.float32)  # type: ignore[no-any-return]
+
+
+def _computing(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def _place(full: Tensor | None, batch: Tensor, rows: Sequence[int], count: int) -> Tensor:
+    """Put a batch at its rows of the whole, which is as wide as the widest batch so far."""
+    if full is None:
+        full = batch.new_zeros(count, *batch.shape[1:])
+    if batch.dim() > 1 and batch.shape[1] > full.shape[1]:
+        wider = full.new_zeros(count, *batch.shape[1:])
+        wider[:, : full.shape[1]] = full
+        full = wider
+    index = torch.tensor(rows)
+    if batch.dim() > 1:
+        full[index, : batch.shape[1]] = batch
+    else:
+        full[index] = batch
+    return full
+
+
+def _on_disk(name: str, tensor: Tensor) -> np.ndarray:
+    if name not in _HALF:
+        return tensor.numpy()
+    # Some models have a few huge activations; the largest float16 says as much about them, infinity does not.
+    limit = torch.finfo(torch.float16).max
+    return tensor.clamp(-limit, limit).half().numpy()
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[BinaryIO]:
+    """Write through a new file: a process that has the old one mapped keeps reading it."""
+    part = file.with_suffix(".part")
+    with part.open("wb") as out:
+        yield out
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(file)
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _again(directory, f"{_MANIFEST} is missing or cut short") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise _again(directory, f"{_MANIFEST} is not of format {FORMAT}, which this version of Melder reads")
+    return content
+
+
+def _read_array(directory: Path, name: str, count: int) -> Tensor:
+    try:
+        # Mode c keeps writes in memory: torch wants arrays that it may write to.
+        array = np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _again(directory, f"{name}.npy is missing or cut short") from error
+    if len(array) != count:
+        raise _again(directory, f"{name}.npy has {len(array):,} rows, not {count:,}")
+    return torch.from_numpy(array)
+
+
+def _again(directory: Path, reason: str) -> MelderError:
+    return MelderError(f"features in {directory} cannot be used: {reason}; run `melder features` again")

@@ -1,0 +1,127 @@
+"""An encoder is two towers: one for texts, and one for pictures or none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from melder.data.pictures import UnreadablePicture
+from melder.features import Features, Sizes
+from melder.protocols import Inputs
+from melder.records import Item
+
+__all__ = ["ImageTower", "Options", "Settings", "TextTower", "Towers"]
+
+Settings = dict[str, Any]  # what a tower writes into encoder.json
+FORMAT = 1  # of encoder.json
+PICTURE_CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLIP that reads 224 pixels
+
+
+@dataclass(frozen=True)
+class Options:
+    """text_length in tokens; texts that a tokenizer is trained on; published mode; picture_cache in megabytes."""
+
+    text_length: int = 40
+    texts: Iterable[str] = ()
+    published: bool = False
+    picture_cache: int = PICTURE_CACHE
+
+
+class TextTower(Protocol):
+    """An `nn.Module`; `widths` are those of the global vector and of a token."""
+
+    widths: tuple[int, int]
+
+    def prepare(self, texts: Sequence[str]) -> Inputs:
+        """At least attention_mask [n, L], bool, with a True in every row."""
+        ...
+
+    def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """The global vectors [n, g], L2-normalised, and the tokens [n, L, d]."""
+        ...
+
+    def save(self, directory: Path) -> Settings: ...
+
+
+class ImageTower(Protocol):
+    """An `nn.Module`; `widths` as above; `blank` is what `read` gives for a picture that is not there."""
+
+    widths: tuple[int, int]
+    blank: Inputs
+
+    def read(self, item: Item) -> Inputs:
+        """The tensors of one item that has a picture, without a batch axis."""
+        ...
+
+    def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """The global vectors [n, g] and the tokens [n, P, d]; `inputs` has image_mask [n] too."""
+        ...
+
+    def save(self, directory: Path) -> Settings: ...
+
+
+class Towers(nn.Module):
+    """The encoder that a specification names; fulfils `melder.protocols.Encoder`.
+
+    `on_unreadable` decides about a picture that cannot be decoded: None raises; a function is told, and the
+    item then counts as having no picture.
+    """
+
+    def __init__(self, spec: str, text: TextTower, image: ImageTower | None, separator: str) -> None:
+        super().__init__()
+        self.spec, self.separator = spec, separator
+        self.text, self.image = text, image
+        self.sizes = Sizes(*text.widths, *(image.widths if image is not None else (None, None)))
+        self.on_unreadable: Callable[[Item, Exception], None] | None = None
+
+    def prepare(self, items: Sequence[Item]) -> Inputs:
+        """Tokenise the texts and decode the pictures of n items; raises `MelderError` for a bad picture."""
+        inputs = self.text.prepare([item.text for item in items])
+        inputs["has_text"] = torch.tensor([bool(item.text.strip()) for item in items])
+        return inputs if self.image is None else inputs | self._pictures(self.image, items)
+
+    def forward(self, inputs: Inputs) -> Features:
+        has_text = inputs["has_text"]
+        text_global, text_tokens = self.text(inputs)
+        image_global, image_tokens = self.image(inputs) if self.image is not None else (None, None)
+        return Features(
+            text_global=text_global * has_text[:, None],
+            text_tokens=text_tokens,
+            image_global=image_global,
+            image_tokens=image_tokens,
+            text_mask=inputs["attention_mask"] & has_text[:, None],
+            image_mask=inputs.get("image_mask"),
+        )
+
+    def save(self, directory: Path) -> None:
+        """Write encoder.json, the configurations and the tokenizer; the weights are the caller's to write."""
+        directory.mkdir(parents=True, exist_ok=True)
+        content: Settings = {"format": FORMAT, "spec": self.spec, "separator": self.separator}
+        content["text"] = self.text.save(directory / "text")
+        content["image"] = None if self.image is None else self.image.save(directory / "image")
+        (directory / "encoder.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def _pictures(self, tower: ImageTower, items: Sequence[Item]) -> Inputs:
+        rows = [self._picture(tower, item) for item in items]
+        stacked = {
+            name: torch.stack([blank if row is None else row[name] for row in rows])
+            for name, blank in tower.blank.items()
+        }
+        return stacked | {"image_mask": torch.tensor([row is not None for row in rows])}
+
+    def _picture(self, tower: ImageTower, item: Item) -> Inputs | None:
+        if item.image is None:
+            return None
+        try:
+            return tower.read(item)
+        except UnreadablePicture as error:
+            if self.on_unreadable is None:
+                raise
+            self.on_unreadable(item, error)
+            return None

@@ -1,0 +1,25 @@
+"""The gold entity of each mention that is to be ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from melder.records import MelderError, Mention
+
+__all__ = ["answers"]
+
+
+def answers(mentions: Iterable[Mention], known: Container[str]) -> list[str]:
+    """The ids of the mentions' answers.
+
+    Raises MelderError for an answer that is null (a NIL mention has no rank) or not in `known`, the ids of the
+    candidates.
+    """
+    found = []
+    for mention in mentions:
+        if mention.answer is None or mention.answer not in known:
+            missing = "is null" if mention.answer is None else f"{mention.answer!r} is not among the candidates"
+            remedy = "leave the mention out of the ranks or add its entity"
+            raise MelderError(f"mention {mention.id!r}, field 'answer': {missing}; {remedy}")
+        found.append(mention.answer)
+    return found

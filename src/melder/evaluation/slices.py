@@ -1,0 +1,54 @@
+"""The metrics of groups of mentions that are easier or harder: where a method gains, and where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from melder.evaluation.answers import answers
+from melder.evaluation.metrics import Metrics, metrics
+from melder.records import Entity, Mention, Ranks
+
+__all__ = ["groups", "slices"]
+
+
+def groups(
+    mentions: Sequence[Mention], entities: Mapping[str, Entity], seen: Collection[str] | None
+) -> dict[str, np.ndarray]:
+    """Boolean arrays [mentions] by the name of the group; pairs of groups part the mentions in two.
+
+    `seen` holds the ids of the entities that were answers in training; None = unknown, and those groups are left
+    out. Names are compared without regard to case. Raises MelderError for an answer that `entities` lacks.
+    """
+    golds = [entities[answer] for answer in answers(mentions, entities)]
+    picture = [mention.image is not None for mention in mentions]
+    same = [m.surface.casefold() == gold.name.casefold() for m, gold in zip(mentions, golds, strict=True)]
+    found = {
+        **_parted("picture", "no picture", picture),
+        **_parted("surface is the name", "surface differs from the name", same),
+    }
+    if seen is None:
+        return found
+    known = frozenset(seen)
+    return {**found, **_parted("seen in training", "not seen in training", [gold.id in known for gold in golds])}
+
+
+def slices(
+    mentions: Sequence[Mention],
+    entities: Mapping[str, Entity],
+    seen: Collection[str] | None,
+    ranks: Ranks,
+    seed: int = 0,
+) -> dict[str, Metrics]:
+    """The metrics of each group of `mentions` that has any; `ranks` are theirs, in the same order."""
+    return {
+        name: metrics(Ranks(ranks.optimistic[rows], ranks.pessimistic[rows]), len(entities), seed)
+        for name, rows in groups(mentions, entities, seen).items()
+        if rows.any()
+    }
+
+
+def _parted(inside: str, outside: str, flags: Sequence[bool]) -> dict[str, np.ndarray]:
+    rows = np.array(flags, dtype=bool)
+    return {inside: rows, outside: ~rows}

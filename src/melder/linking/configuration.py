@@ -1,0 +1,66 @@
+"""What a run says of its data, its encoder and its method. `melder.training` adds how it is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator
+
+from melder.methods import method
+from melder.records import MelderError
+
+__all__ = ["DataConfiguration", "EncoderConfiguration", "ModelConfiguration", "Section"]
+
+
+class Section(BaseModel):
+    """A part of a configuration file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfiguration(Section):
+    """Where the records are and what of them is used."""
+
+    directory: Path = Field(description="a data set's directory")
+    layout: str = Field("auto", description="the layout's name, or auto to detect it")
+    text_field: Literal["attr", "desc"] = Field("desc", description="an entity's text in the MIMIC layout")
+    modalities: tuple[Literal["text", "image"], ...] = ("text", "image")
+    features: Path | None = Field(None, description="a directory that `melder features` wrote")
+    skip_bad: bool = Field(False, description="leave malformed records out, and count them")
+
+    @field_validator("modalities")
+    @classmethod
+    def _at_least_one(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one of text, image")
+        return tuple(dict.fromkeys(value))
+
+
+class EncoderConfiguration(Section):
+    """Which encoder, and whether training changes it."""
+
+    name: str = Field(description="clip:NAME, clip:compact, paired:TEXT+VISION or precomputed:FILES+TEXT")
+    trained: bool = Field(False, description="train the encoder too; false: encode once, train heads and units")
+    text_length: PositiveInt = Field(40, description="tokens of a text, the rest is cut off")
+
+
+class ModelConfiguration(Section):
+    """What is needed to link with a run."""
+
+    data: DataConfiguration
+    encoder: EncoderConfiguration
+    method: SerializeAsAny[BaseModel]
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any) -> Any:
+        """A mapping becomes the configuration of the method that its `name` names."""
+        if not isinstance(value, dict):
+            return value
+        if "name" not in value:
+            raise ValueError("a method needs a name, such as m3el")
+        try:
+            return method(value["name"]).configuration(**value)
+        except MelderError as error:
+            raise ValueError(str(error)) from None

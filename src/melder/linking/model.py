@@ -1,0 +1,72 @@
+"""An encoder and a matcher together: from items to sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from melder.encoders import Towers, encode
+from melder.features import Features, Side, concatenate
+from melder.methods.matcher import UnitMatcher
+from melder.records import Item
+
+__all__ = ["Model", "Progress", "answering", "sides_of"]
+
+Progress = Callable[[int], None]  # told how many more items are done
+
+CHUNK = 256  # items that go through encoder and heads together
+
+
+class Model(nn.Module):
+    """What a run holds."""
+
+    def __init__(self, encoder: Towers, matcher: UnitMatcher) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.matcher = matcher
+
+    def features(self, items: Sequence[Item]) -> Features:
+        """Features of the items, with their surfaces, without gradients."""
+        features = encode(self.encoder, items, batch_size=CHUNK, device=self.device)
+        return replace(features, surfaces=[item.surfaces for item in items])
+
+    def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
+        """Every entity's side, encoded a chunk at a time so that raw features are never held together."""
+        return sides_of(self.matcher, self._chunks(items, progress), "entity_side")
+
+    def mention_side(self, items: Sequence[Item]) -> Side:
+        return sides_of(self.matcher, self._chunks(items, None), "mention_side")
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.matcher.parameters()).device
+
+    def _chunks(self, items: Sequence[Item], progress: Progress | None) -> Iterator[Features]:
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            yield self.features(chunk)
+            if progress is not None:
+                progress(len(chunk))
+
+
+@contextmanager
+def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
+    """The matcher in evaluation mode and without gradients, put back afterwards."""
+    training = matcher.training
+    matcher.eval()
+    try:
+        with torch.inference_mode():
+            yield matcher
+    finally:
+        matcher.train(training)
+
+
+def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Side:
+    """Sides of features that come in chunks; `verb` is `entity_side` or `mention_side`."""
+    with answering(matcher):
+        sides: list[Side] = [getattr(matcher, verb)(chunk) for chunk in chunks]
+        return concatenate(sides)

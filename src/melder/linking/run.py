@@ -1,0 +1,97 @@
+"""The directory that a training leaves behind: everything that linking with it needs."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import sklearn
+import torch
+import transformers
+import yaml
+from safetensors.torch import load_file, save_file
+
+import melder
+from melder.encoders import load_encoder
+from melder.linking.configuration import ModelConfiguration
+from melder.linking.configuration_file import checked, read_yaml
+from melder.linking.model import Model
+from melder.methods import build_matcher
+from melder.records import MelderError
+
+__all__ = ["SCHEMA", "open_run", "read_configuration", "versions", "write_json", "write_run"]
+
+SCHEMA = 1  # of a run's files; raised when a run written before could no longer be read
+
+
+def write_run(directory: Path, model: Model, configuration: dict[str, Any]) -> None:
+    """Write model, configuration and environment; `metrics.json` is written by whoever evaluates."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.encoder.save(directory / "encoder")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, directory / "model.safetensors")
+    (directory / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
+    write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
+
+
+def open_run(directory: Path) -> tuple[Model, ModelConfiguration]:
+    """The model of a run and the configuration it was trained with.
+
+    Raises `MelderError` when the directory is no run, or one of another schema version.
+    """
+    configuration = read_configuration(directory)
+    encoder = load_encoder(directory / "encoder")
+    model = Model(encoder, build_matcher(configuration.method, encoder.sizes))
+    try:
+        model.load_state_dict(load_file(directory / "model.safetensors"))
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
+    return model.eval(), configuration
+
+
+def read_configuration(directory: Path) -> ModelConfiguration:
+    """A run's data, encoder and method."""
+    _check_schema(directory)
+    sections = read_yaml(directory / "config.yaml")
+    known = {name: value for name, value in sections.items() if name in ModelConfiguration.model_fields}
+    return checked(ModelConfiguration, known, str(directory / "config.yaml"))
+
+
+def _check_schema(directory: Path) -> None:
+    path = directory / "environment.json"
+    if not path.is_file():
+        raise MelderError(f"{directory}: is no run (environment.json is missing); make one with `melder train`")
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8")).get("schema")
+    except (ValueError, AttributeError):
+        raise MelderError(f"{path}: is not valid JSON; train again") from None
+    if schema != SCHEMA:
+        raise MelderError(
+            f"{path}, field 'schema': this run has version {schema!r}, Melder {melder.__version__} reads version "
+            f"{SCHEMA}; use the Melder that wrote it, or train again"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Melder and of what numbers depend on, and the machine."""
+    return {
+        "melder": melder.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "lightning": lightning.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people: two spaces a level, UTF-8."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

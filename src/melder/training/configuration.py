@@ -1,0 +1,52 @@
+"""How a model is trained; the published recipe is the default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from melder.linking.configuration import ModelConfiguration, Section
+from melder.linking.configuration_file import checked, override, read_yaml
+
+__all__ = ["Configuration", "TrainingConfiguration", "read_configuration"]
+
+
+class TrainingConfiguration(Section):
+    """Published (MIMIC, M3EL): AdamW, learning rate 1e-5 for everything, eps 1e-4, decay 1e-4, batches of 128, at
+    most 20 epochs, a look at the development set every 2, stop after 3 looks without improvement, float32."""
+
+    batch_size: PositiveInt = Field(128, description="mentions a step, over all processes")
+    epochs: PositiveInt = 20
+    learning_rate: PositiveFloat = Field(1e-5, description="of the encoder, and of the rest unless that has its own")
+    matcher_learning_rate: PositiveFloat | None = Field(None, description="of heads and units; null = learning_rate")
+    lexical_learning_rate: PositiveFloat | None = Field(None, description="of the lexical weight; null = the matcher's")
+    epsilon: PositiveFloat = 1e-4
+    weight_decay: NonNegativeFloat = Field(1e-4, description="not applied to biases, norms and constants")
+    warmup_steps: NonNegativeInt = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    gradient_clip: PositiveFloat | None = None
+    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast of the encoder")
+    drop_text: float = Field(0.02, ge=0, lt=1, description="share of texts hidden, so that `absent` is learned")
+    drop_image: float = Field(0.02, ge=0, lt=1, description="share of pictures hidden")
+    augment: bool = Field(False, description="random views of pictures; needs a trained encoder that has them")
+    select_on: Literal["tune", "dev"] = Field("tune", description="tune: a seeded tenth of train is held out")
+    validate_every: PositiveInt = Field(2, description="epochs between looks at the selection set")
+    validate_mentions: PositiveInt | None = Field(1000, description="mentions looked at then; null = all")
+    patience: PositiveInt = Field(3, description="looks without improvement before training stops")
+    checkpoint_every: PositiveInt = Field(100, description="steps between checkpoints that training resumes from")
+    workers: NonNegativeInt = Field(0, description="processes that tokenise and decode; 0 = the training process")
+    processes: PositiveInt = Field(1, description="training processes, for several GPUs or (gloo) CPUs")
+    seed: NonNegativeInt = 43
+
+
+class Configuration(ModelConfiguration):
+    """A whole configuration file: data, encoder, method, training."""
+
+    training: TrainingConfiguration = TrainingConfiguration()
+
+
+def read_configuration(path: Path, assignments: list[str] | None = None) -> Configuration:
+    """A YAML file with `key=value` overrides. Keys that do not exist are errors that name the nearest real one."""
+    return checked(Configuration, override(read_yaml(path), assignments or []), str(path))

@@ -1,0 +1,122 @@
+"""Training examples: a mention and its entity, as items for a trained encoder or as features of a frozen one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melder.data import DataSet, draw_image, entity_items, mention_items
+from melder.features import Features
+from melder.protocols import Encoder, Inputs
+from melder.records import Item, Mention
+from melder.training.configuration import TrainingConfiguration
+from melder.training.order import Plan, draw
+
+__all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
+
+
+@dataclass
+class Batched:
+    """A batch before the encoder (inputs) or after it (features); answer [n] numbers the gold entities."""
+
+    mentions: Features | Inputs
+    entities: Features | Inputs
+    mention_surfaces: list[tuple[str, ...]]
+    entity_surfaces: list[tuple[str, ...]]
+    answer: Tensor
+
+
+class Examples(Protocol):
+    """All training examples of a run."""
+
+    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched: ...
+
+
+@dataclass
+class ItemExamples:
+    """Examples for an encoder that is trained: pictures are drawn, and viewed at random, anew every epoch."""
+
+    encoder: Encoder
+    dataset: DataSet
+    mentions: Sequence[Mention]
+    answers: Sequence[int]
+    modalities: frozenset[str]
+    training: TrainingConfiguration
+
+    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
+        pairs = [self._pair(plan, epoch, int(row)) for row in rows]
+        mentions, entities = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return Batched(
+            self.encoder.prepare(mentions),
+            self.encoder.prepare(entities),
+            [item.surfaces for item in mentions],
+            [item.surfaces for item in entities],
+            torch.tensor([self.answers[int(row)] for row in rows]),
+        )
+
+    def _pair(self, plan: Plan, epoch: int, row: int) -> tuple[Item, Item]:
+        entity = self.dataset.entities[self.answers[row]]
+        separator = self.encoder.separator
+        image = draw_image(entity, plan.seed, epoch, row)
+        pair = (
+            mention_items([self.mentions[row]], self.dataset, separator, self.modalities)[0],
+            entity_items([entity], self.dataset, separator, self.modalities, [image])[0],
+        )
+        hidden = plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
+        views = draw("view", plan.seed, epoch, row).integers(2**31, size=2).tolist()
+        shown = [
+            replace(item, augment=view if self.training.augment else None)
+            for item, view in zip(pair, views, strict=True)
+        ]
+        return _hide(shown[0], *hidden[0]), _hide(shown[1], *hidden[1])
+
+
+@dataclass
+class FeatureExamples:
+    """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`."""
+
+    mentions: Features
+    rows: Sequence[int]
+    entities: Features
+    answers: Sequence[int]
+    training: TrainingConfiguration
+
+    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
+        answer = torch.tensor([self.answers[int(row)] for row in rows])
+        hidden = np.stack([self._hidden(plan, epoch, int(row)) for row in rows])
+        chosen = torch.tensor([self.rows[int(row)] for row in rows])
+        mentions = _hide_features(_cut(self.mentions[chosen]), hidden[:, 0])
+        entities = _hide_features(_cut(self.entities[answer]), hidden[:, 1])
+        return Batched(mentions, entities, list(mentions.surfaces or ()), list(entities.surfaces or ()), answer)
+
+    def _hidden(self, plan: Plan, epoch: int, row: int) -> np.ndarray:
+        return plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
+
+
+def _hide(item: Item, text: bool, image: bool) -> Item:
+    """The item without its text (and surfaces), or else without its picture; never without both."""
+    if text and item.image is not None:
+        return replace(item, text="", surfaces=())
+    return replace(item, image=None) if image and item.text else item
+
+
+def _hide_features(features: Features, hidden: np.ndarray) -> Features:
+    """`_hide` for features [n]; `hidden` [n, 2]."""
+    text = torch.from_numpy(hidden[:, 0]) & features.has_image
+    image = torch.from_numpy(hidden[:, 1]) & ~text & features.has_text
+    return features.without(text=text, image=image)
+
+
+def _cut(features: Features) -> Features:
+    """Padding beyond the longest text of the batch cut off; tensors in float32."""
+    if features.text_mask is not None:
+        longest = max(1, int(features.text_mask.sum(dim=1).max()))
+        features = replace(
+            features, text_tokens=features.text_tokens[:, :longest], text_mask=features.text_mask[:, :longest]
+        )
+    return features.to(torch.float32)

@@ -1,0 +1,49 @@
+"""Batches in the order of the plan, from whatever step training has reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from melder.training.examples import Batched, Examples
+from melder.training.order import Plan
+
+__all__ = ["PlannedLoader"]
+
+
+class PlannedLoader:
+    """Iterating gives the batches of the epoch that `steps_done()` lies in, from that step on.
+
+    Lightning asks for an iterator at the start of every epoch and after a resumption; since the step says it all,
+    nothing has to be stored in a checkpoint.
+    """
+
+    def __init__(self, examples: Examples, plan: Plan, steps_done: Callable[[], int], workers: int = 0) -> None:
+        self.examples = examples
+        self.plan = plan
+        self.steps_done = steps_done
+        self.workers = workers
+
+    def __len__(self) -> int:
+        return self.plan.steps
+
+    def __iter__(self) -> Iterator[Batched]:
+        epoch, start = divmod(self.steps_done(), self.plan.steps)
+        rows = list(self.plan.batches(epoch, start))
+        dataset = _Epoch(self.examples, self.plan, epoch, rows)
+        yield from DataLoader(dataset, batch_size=None, num_workers=self.workers)  # type: ignore[arg-type]
+
+
+class _Epoch:
+    """The rest of one epoch as a data set whose elements are batches."""
+
+    def __init__(self, examples: Examples, plan: Plan, epoch: int, rows: list[np.ndarray]) -> None:
+        self.examples, self.plan, self.epoch, self.rows = examples, plan, epoch, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, step: int) -> Batched:
+        return self.examples.batch(self.plan, self.epoch, self.rows[step])

@@ -1,0 +1,49 @@
+"""What happens in which step, as functions of (seed, epoch, step), so that resuming needs no random state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Plan", "draw"]
+
+_KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3}
+
+
+def draw(kind: str, *numbers: int) -> np.random.Generator:
+    """The generator for one purpose at one place, the same every time."""
+    return np.random.default_rng([_KINDS[kind], *numbers])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which mentions each step takes: a new order every epoch, the last, smaller batch included.
+
+    With several processes each takes its part of every batch, and what would make the parts unequal is left out.
+    """
+
+    mentions: int
+    batch_size: int
+    seed: int
+    rank: int = 0
+    processes: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        whole, rest = divmod(self.mentions, self.batch_size)
+        return whole + (rest >= self.processes)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
+        """This process's rows of each batch of an epoch, from step `start` on."""
+        order = draw("order", self.seed, epoch).permutation(self.mentions)
+        for step in range(start, self.steps):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            share = len(batch) // self.processes
+            yield batch[self.rank * share : (self.rank + 1) * share]
+
+    def hidden(self, epoch: int, row: int, text: float, image: float) -> np.ndarray:
+        """[2, 2] booleans: whether the (mention's, entity's) (text, picture) of example `row` is hidden."""
+        return draw("hide", self.seed, epoch, row).random((2, 2)) < (text, image)

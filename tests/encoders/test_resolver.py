@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny_models
+
+from melder.encoders import build_encoder, load_encoder
+from melder.encoders.sources import find_source
+from melder.records import MelderError
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("cilp:compact", "unknown encoder 'cilp:compact': an encoder is one of clip:<name or directory>, clip:c"),
+        ("", "unknown encoder ''"),
+        ("clip", "unknown encoder 'clip'"),
+        ("clip:", "unknown encoder 'clip:'"),
+        ("clip:/no/such/directory", "no model directory '/no/such/directory': a model is a directory"),
+        ("paired:python:no_such_package_here+none", "no package 'no_such_package_here' is installed here"),
+        ("paired:python:no_such.package+none", "no package 'no_such.package' is installed here"),
+        ("paired:python:../etc+none", "no package '../etc' is installed here"),
+        ("paired:python:json+none", "package 'json' holds no model"),
+        ("paired:some/text", "names one part where two are needed: write paired:<text>"),
+        ("precomputed:some/files", "names one part where two are needed: write precomputed:<files>"),
+        ("paired:none+none", "an encoder needs a text model"),
+    ],
+)
+def test_a_wrong_specification_says_what_is_right(spec: str, message: str) -> None:
+    with pytest.raises(MelderError) as caught:
+        build_encoder(spec)
+    assert str(caught.value).startswith(message) or message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match=r"holds no config.json"):
+        build_encoder(f"clip:{tmp_path}")
+
+
+def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    with pytest.raises(MelderError, match="cannot read model") as caught:
+        build_encoder(f"clip:{tmp_path}")
+    assert "\n" not in str(caught.value)
+
+
+def test_directories_and_packages_are_local_and_hub_names_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_models.bert(tmp_path / "some" / "model")
+    monkeypatch.chdir(tmp_path)
+    assert find_source("some/model").local
+    assert not find_source("some/other-model").local
+
+
+def test_a_package_may_hold_its_model_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "packaged_words"
+    (package / "model" / "1_Pooling").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('a package of data is not imported')")
+    (package / "model" / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
+    (package / "config.json").write_text('{"not": "a model"}')
+    (package / "model" / "config.json").write_text('{"model_type": "bert"}')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert Path(find_source("python:packaged_words").name) == package / "model"
+
+
+def test_a_directory_without_an_encoder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match=r"encoder.json: no encoder can be read"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": 99}, {"text": {"kind": "unheard-of"}}, {"image": {"kind": "clip"}}, {"text": None}]
+)
+def test_an_encoder_of_another_version_is_named(change: dict[str, object], tmp_path: Path) -> None:
+    build_encoder("clip:compact").save(tmp_path)
+    file = tmp_path / "encoder.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(MelderError) as caught:
+        load_encoder(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from melder.evaluation.metrics import metrics
+from melder.evaluation.report import Example, ReportPage, Shown, write_report
+from melder.evaluation.report.charts import rank_counts
+from melder.records import Ranks
+
+EVIL = "</title></style><script>alert(1)</script><img src=x onerror='a'>\"&"
+RANKS = Ranks(np.array([1, 1, 1, 2, 7, 30]), np.array([1, 1, 2, 2, 7, 30]))
+
+
+def png(path: Path, size: tuple[int, int] = (900, 600)) -> Path:
+    Image.new("RGB", size, "#ce1126").save(path)
+    return path
+
+
+def page(tmp_path: Path, name: str = "Guinea") -> ReportPage:
+    figures = metrics(RANKS, candidates=50, resamples=50)
+    shown = [
+        Shown("Q1", name, 1.5, {"text": 1.0, name: -0.5}, png(tmp_path / "e.png"), gold=True),
+        Shown(name, name, 0.5, {"text": 0.25, name: 0.25}),
+    ]
+    sentence = f"{name} won the toss"
+    example = Example(sentence, 0, len(name), name, name, shown, png(tmp_path / "m.png"))
+    return ReportPage(
+        title=name,
+        summary=name,
+        run={name: name},
+        metrics=figures,
+        name_match=metrics(Ranks(RANKS.pessimistic, RANKS.pessimistic), candidates=50, resamples=50),
+        ranks=RANKS,
+        modalities={"text only": figures, name: figures},
+        slices={name: figures},
+        examples=[example],
+        errors=[replace(example, start=None, end=None, candidates=shown[::-1], picture=b"damaged")],
+    )
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes, and text; checks that elements close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.text: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.extend((tag, name, value or "") for name, value in attrs)
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            self.text.append((self.open[-1], data))
+
+    def inside(self, tag: str) -> list[str]:
+        return [data for around, data in self.text if around == tag]
+
+
+def read(path: Path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert not reader.open
+    return reader
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    write_report(tmp_path / "report.html", page(tmp_path))
+    return tmp_path / "report.html"
+
+
+def test_hostile_records_stay_text(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", page(tmp_path, EVIL))
+    reader = read(tmp_path / "report.html")
+    assert "script" not in reader.tags
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+    assert [value[:23] for tag, name, value in reader.attributes if (tag, name) == ("img", "src")] == [
+        "data:image/jpeg;base64,"
+    ] * 3
+    assert reader.inside("title") == reader.inside("h1") == [EVIL]
+
+
+def test_nothing_is_fetched(plain: Path) -> None:
+    text = plain.read_text(encoding="utf-8")
+    assert not re.search(
+        r"https?:|//[a-z]|url\(|@import|<link|\ssrc=\"(?!data:)|\shref=", re.sub(r"base64,[^\"]+", "", text)
+    )
+    assert not [name for _, name, _ in read(plain).attributes if name == "style"]
+
+
+def test_the_policy_allows_the_style_of_the_page_and_nothing_else(plain: Path) -> None:
+    (style,) = re.findall(r"<style>(.*?)</style>", plain.read_text(encoding="utf-8"), flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = [v for _, name, v in read(plain).attributes if name == "content" and "default-src" in v]
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "script-src" not in policy
+
+
+def test_pictures_are_small_copies_with_a_description(plain: Path) -> None:
+    attributes = read(plain).attributes
+    sources = [value for tag, name, value in attributes if (tag, name) == ("img", "src")]
+    sizes = [Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).size for source in sources]
+    assert sizes == [(360, 240), (112, 75), (112, 75)]
+    described = [value for tag, name, value in attributes if (tag, name) == ("img", "alt")]
+    assert described == ["Picture that goes with “Guinea”", "Picture of Guinea", "Picture of Guinea"]
+
+
+def test_pictures_that_are_missing_or_unreadable_are_said_to_be(plain: Path) -> None:
+    spans = read(plain).inside("span")
+    assert spans.count("no picture") == 2
+    assert spans.count("unreadable picture") == 1
+
+
+def test_the_mention_is_marked_in_its_sentence(plain: Path) -> None:
+    reader = read(plain)
+    assert reader.inside("mark") == ["Guinea", "Guinea"]
+    assert " won the toss" in reader.inside("p")
+    assert " — Guinea won the toss" in reader.inside("p")
+
+
+def test_right_and_wrong_answers_are_told_apart(plain: Path) -> None:
+    verdicts = [text for text in read(plain).inside("p") if text[0] in "✓✗"]
+    assert verdicts == ["✓ Linked to Guinea", "✗ Right answer: Guinea"]
+    assert read(plain).inside("span").count("gold") == 2
+
+
+def test_cards_show_the_figure_its_interval_and_the_baseline(plain: Path, tmp_path: Path) -> None:
+    shown, low_high = page(tmp_path).metrics["hits@1"], page(tmp_path).metrics["hits@1_ci"]
+    texts = read(plain).inside("p")
+    assert f"{shown:.3f}" in texts
+    assert f"[{low_high[0]:.3f}, {low_high[1]:.3f}]" in texts
+    assert f"name match {2 / 6:.3f}" in texts
+
+
+def test_parts_of_a_score_are_drawn_on_one_scale_with_negative_parts_to_the_left(plain: Path) -> None:
+    bars = re.findall(r'<rect x="([\d.]+)%" width="([\d.]+)%" height="100%" rx="3" class="bar">', plain.read_text())
+    # parts 1, -0.5, 0.25, 0.25: zero lies at a third of the width
+    expected = [("33.33", "66.67"), ("0.00", "33.33"), ("33.33", "16.67"), ("33.33", "16.67")]
+    assert bars[-8:-4] == expected
+
+
+def test_tables_have_headers_for_columns_and_rows(plain: Path) -> None:
+    scopes = [value for tag, name, value in read(plain).attributes if (tag, name) == ("th", "scope")]
+    assert {"row", "col"} == set(scopes)
+    assert read(plain).tags.count("table") == 3
+
+
+def test_sections_without_contents_are_left_out(tmp_path: Path) -> None:
+    bare = replace(page(tmp_path), modalities={}, slices={}, examples=(), errors=())
+    write_report(tmp_path / "bare.html", bare)
+    assert read(tmp_path / "bare.html").inside("h2") == ["Scores", "Where the right entity stands"]
+
+
+def test_the_histogram_counts_every_mention_once() -> None:
+    counts = rank_counts(RANKS)
+    assert counts == {"1": 2, "2": 2, "3": 0, "4–5": 0, "6–10": 1, "11–20": 0, "21–100": 1}
+    far = Ranks(np.array([1001, 10**6]), np.array([1001, 10**6]))
+    assert rank_counts(far)["over 1,000"] == 2
