@@ -8,26 +8,26 @@ with t [h] a projection of the entity's global vector (MIMIC's TGLU, M3EL's TIMM
 MIMIC section 3.3, M3EL section 3.2). Three ways to the same number, to rounding:
 
 * `plain_scores` does what the formula says and holds a [mentions, entities, L_e, h] tensor: the oracle.
-* `pooled_scores` uses mean_i (A V)_i = (mean_i A_i) V, so that only A is held; differentiable, for training.
-* `tiled_scores` does that for a few entities and one mention at a time, so that A stays in the cache, and leaves
-  padded mention tokens out altogether; for evaluation, without gradients.
+* `pooled_scores` uses mean_i (A V)_i = (mean_i A_i) V, and `melder.ops.pooled_attention` for mean_i A_i;
+  differentiable, for training.
+* `tiled_scores` goes from a few entities and one mention to their scores while everything is in the cache; for
+  evaluation, without gradients. Both leave padded mention tokens out altogether.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from melder.ops.masks import masked_mean, masked_softmax, never_empty, uniform_weights
+from melder.ops.pooled_attention import PooledAttention, attend, tiles
 
 __all__ = ["Keys", "Norm", "Queries", "attention", "plain_scores", "pooled_scores", "tiled_scores"]
-
-# Logits of one tile, in floats: with the weights beside them they fit in a core's second-level cache.
-TILE_FLOATS = 100_000
 
 
 @dataclass
@@ -75,13 +75,11 @@ def plain_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     return torch.einsum("meh,eh->me", _normalise(mean, norm), queries.target)
 
 
-def pooled_scores(queries: Queries, keys: Keys, norm: Norm, weights: Tensor | None = None) -> Tensor:
-    """[M, E], differentiable; `weights` are `attention`'s where they are already known."""
-    weights = attention(queries, keys)[0] if weights is None else weights
-    if queries.mask is None:
-        pooled = weights.mean(dim=2)
-    else:
-        pooled = torch.einsum("ei,meij->mej", uniform_weights(queries.mask, weights.dtype), weights)
+def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
+    """[M, E], differentiable; attention is computed again in the backward pass instead of being held."""
+    average = _average(queries)
+    scaled = keys.key / math.sqrt(keys.key.shape[-1])
+    pooled = cast(Tensor, PooledAttention.apply(queries.query, scaled, average, never_empty(keys.mask)))  # type: ignore[no-untyped-call]
     return torch.einsum("meh,eh->me", _normalise(pooled @ keys.value, norm), queries.target)
 
 
@@ -91,25 +89,21 @@ def tiled_scores(queries: Queries, keys: Keys, norm: Norm, out: Tensor | None = 
     many, entities = len(keys.key), len(queries.query)
     out = queries.target.new_empty(many, entities) if out is None else out
     mentions = [_trimmed(keys, row) for row in range(many)]
-    average = None if queries.mask is None else uniform_weights(queries.mask, queries.query.dtype)
-    width = queries.query.shape[1] * keys.key.shape[1]
-    step = max(1, TILE_FLOATS // max(1, width))
-    for start in range(0, entities, step):
-        tile = slice(start, start + step)
+    average = _average(queries)
+    for tile in tiles(entities, queries.query.shape[1] * keys.key.shape[1]):
         longest = _longest(queries.mask, tile)
-        query = queries.query[tile, :longest].to(queries.target.dtype)
-        rows = None if average is None else average[tile, None, :longest]
+        query, rows = queries.query[tile, :longest].to(queries.target.dtype), average[tile, None, :longest]
         for row, (key, value) in enumerate(mentions):
-            context = _pool_tile(query, key, rows) @ value
+            context = torch.bmm(rows, attend(query, key))[:, 0] @ value
             out[row, tile] = (_normalise(context, norm) * queries.target[tile]).sum(dim=-1)
     return out
 
 
-def _pool_tile(query: Tensor, key: Tensor, average: Tensor | None) -> Tensor:
-    """[T, L_m]: the attention of T entities to one mention's keys [h, L_m], averaged over the entity's tokens."""
-    tile, length, hidden = query.shape
-    weights = (query.reshape(tile * length, hidden) @ key).softmax(dim=-1).view(tile, length, -1)
-    return weights.mean(dim=1) if average is None else torch.bmm(average, weights)[:, 0]
+def _average(queries: Queries) -> Tensor:
+    """[E, L_e]: what each token of an entity weighs in the mean."""
+    if queries.mask is not None:
+        return uniform_weights(queries.mask, queries.target.dtype)
+    return queries.target.new_full(queries.query.shape[:2], 1 / queries.query.shape[1])
 
 
 def _trimmed(keys: Keys, row: int) -> tuple[Tensor, Tensor]:

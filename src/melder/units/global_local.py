@@ -58,10 +58,8 @@ class GlobalLocal(nn.Module):
 
     def _local(self, mentions: Side, entities: Side) -> Tensor:
         norm = Norm(self.norm.weight, self.norm.bias, self.norm.eps)
-        if not torch.is_grad_enabled():
-            return tiled_scores(_queries(entities), _keys(mentions), norm)
-        weights = self.align(mentions, entities).weights
-        return pooled_scores(_queries(entities), _keys(mentions), norm, weights)
+        scores = pooled_scores if torch.is_grad_enabled() else tiled_scores
+        return scores(_queries(entities), _keys(mentions), norm)
 
     def _side(self, heads: Heads, **projections: nn.Module) -> Side:
         if self.modality == "image" and heads.image_global is None:
