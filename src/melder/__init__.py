@@ -1,7 +1,7 @@
 """Melder links mentions in text and pictures to the entities of a knowledge base.
 
-    linker = melder.load("flags-run", data="flags")
-    linker.link("Guinea won the toss", mention="Guinea", image="stadium.jpg")
+linker = melder.load("flags-run", data="flags")
+linker.link("Guinea won the toss", mention="Guinea", image="stadium.jpg")
 """
 
 from __future__ import annotations

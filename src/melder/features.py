@@ -57,7 +57,8 @@ class Features:
 
     def to(self, *arguments: object, **options: object) -> Features:
         """The same features on another device or, for floating-point tensors, in another type."""
-        return replace(self, **{name: _move(t, *arguments, **options) for name, t in self.tensors().items()})
+        moved = {name: _move(tensor, *arguments, **options) for name, tensor in self.tensors().items()}
+        return replace(self, **moved)  # type: ignore[arg-type]
 
     @property
     def has_text(self) -> Tensor:
@@ -76,12 +77,14 @@ class Features:
         return self.image_mask
 
     def without(self, *, text: Tensor | None = None, image: Tensor | None = None) -> Features:
-        """The same features with the text (surfaces too) or the picture of the rows given as [n] booleans taken away."""
+        """The same features without the text (surfaces too) or the picture of the rows that are True, [n]."""
         dropped = self
         if text is not None:
             shape = self.text_tokens.shape[:2]
             mask = self.text_mask if self.text_mask is not None else text.new_ones(shape, dtype=torch.bool)
-            surfaces = self.surfaces and [() if gone else row for gone, row in zip(text.tolist(), self.surfaces)]
+            surfaces = self.surfaces
+            if surfaces is not None:
+                surfaces = [() if gone else row for gone, row in zip(text.tolist(), surfaces, strict=True)]
             dropped = replace(dropped, text_mask=mask & ~text[:, None], surfaces=surfaces)
         if image is not None and self.image_global is not None:
             dropped = replace(dropped, image_mask=self.has_image & ~image)

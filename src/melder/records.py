@@ -100,14 +100,10 @@ class Mention(_Record):
         if self.start is None or self.end is None:
             return self
         if not 0 <= self.start < self.end <= len(self.text):
-            raise ValueError(
-                f"span [{self.start}, {self.end}) lies outside the text of {len(self.text)} characters"
-            )
+            raise ValueError(f"span [{self.start}, {self.end}) lies outside the text of {len(self.text)} characters")
         if self.text[self.start : self.end] != self.surface:
             covered = self.text[self.start : self.end]
-            raise ValueError(
-                f"span [{self.start}, {self.end}) covers {covered!r}, not the surface {self.surface!r}"
-            )
+            raise ValueError(f"span [{self.start}, {self.end}) covers {covered!r}, not the surface {self.surface!r}")
         return self
 
 

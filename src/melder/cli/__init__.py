@@ -1,1 +1,55 @@
+"""The command line: one command a file, heavy imports inside the commands."""
 
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from melder.cli.console import errors
+from melder.cli.demo import demo
+from melder.cli.evaluate import evaluate
+from melder.cli.features import features
+from melder.cli.link import link
+from melder.cli.train import train
+from melder.records import MelderError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="melder",
+    help="Link mentions in text and pictures to the entities of a knowledge base.",
+    epilog="Exit status: 0 done; 1 a defect of Melder; 2 a mistake in what was given; 3 done, but for bad records.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("link")(link)
+app.command("features")(features)
+
+
+@app.callback(invoke_without_command=True)
+def _common(version: bool = typer.Option(False, "--version", help="Print Melder's version and leave.")) -> None:
+    if version:
+        import melder
+
+        typer.echo(f"melder {melder.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except MelderError as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("stopped", markup=False)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -36,6 +36,11 @@ class DataSet:
             self._splits[name] = self._read_split(name, self._split_file(name))
         return list(self._splits[name])
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits that there are files for."""
+        return tuple(name for name in SPLITS if self.layout.split_file(name) is not None)
+
     def entity_image(self, path: str) -> Path:
         """Where a picture that an entity names is. Raises MelderError when that is outside the data set."""
         return _inside(self.layout.entity_pictures, path)

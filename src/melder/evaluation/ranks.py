@@ -12,12 +12,15 @@ tie when their floating-point numbers are equal. The definitions are PyKEEN's (`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from melder.records import MelderError, Ranks
 
-__all__ = ["RankCounter", "rank_of"]
+__all__ = ["RankCounter", "join", "rank_of"]
 
 
 def rank_of(scores: Tensor, gold: Tensor) -> Ranks:
@@ -55,6 +58,13 @@ class RankCounter:
         if unseen:
             raise ValueError(f"the gold scores of {unseen} mentions are not among the scores that were counted")
         return Ranks((self._better + 1).cpu().numpy(), self._as_good.cpu().numpy())
+
+
+def join(parts: Sequence[Ranks]) -> Ranks:
+    """Ranks of several blocks of mentions, one after the other."""
+    none = np.zeros(0, np.int64)
+    optimistic = np.concatenate([none, *(part.optimistic for part in parts)])
+    return Ranks(optimistic, np.concatenate([none, *(part.pessimistic for part in parts)]))
 
 
 def _refuse_nan(scores: Tensor) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from melder.data import DataSet, entity_items, mention_items
-from melder.evaluation.ranks import rank_of
+from melder.evaluation.ranks import join, rank_of
 from melder.features import Scores
 from melder.linking.model import Model, Progress, answering
 from melder.linking.query import to_mention
@@ -79,7 +78,7 @@ class ExactLinker:
             rows = [row for row, mention in enumerate(block) if mention.answer is not None]
             ranks.append(rank_of(scores.total[rows], gold[done : done + len(rows)]))
             done += len(rows)
-        return links, _join(ranks)
+        return links, join(ranks)
 
     def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
         """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
@@ -136,10 +135,3 @@ class ExactLinker:
         entity = self.entities[column]
         units = {name: float(part[row, column]) for name, part in scores.parts.items()}
         return Candidate(id=entity.id, name=entity.name, score=float(scores.total[row, column]), units=units)
-
-
-def _join(parts: Sequence[Ranks]) -> Ranks:
-    """Ranks of several blocks, one after the other."""
-    empty = np.zeros(0, np.int64)
-    optimistic = np.concatenate([empty, *(part.optimistic for part in parts)])
-    return Ranks(optimistic, np.concatenate([empty, *(part.pessimistic for part in parts)]))

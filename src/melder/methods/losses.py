@@ -71,9 +71,7 @@ def intra_modal_contrastive(
         m = functional.normalize(getattr(mentions, f"{modality}_global").float(), dim=-1)
         e = functional.normalize(getattr(entities, f"{modality}_global")[:pairs].float(), dim=-1)
         weights = (inter_weight / temperature, intra_weight / temperature)
-        one = _one_way(e, m, batch, present, weights, published) + _one_way(
-            m, e, batch, present, weights, published
-        )
+        one = _one_way(e, m, batch, present, weights, published) + _one_way(m, e, batch, present, weights, published)
         losses.append(one / 2)
     return torch.stack(losses).mean()
 

@@ -18,9 +18,7 @@ def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, T
     """
     missing = [layer for layer in names if f"{layer}.weight" not in state]
     if missing:
-        raise MelderError(
-            f"the official state dict lacks {', '.join(missing)}: is it of another method or variant?"
-        )
+        raise MelderError(f"the official state dict lacks {', '.join(missing)}: is it of another method or variant?")
     leaves = ("weight", "bias")
     return {
         f"{ours}.{leaf}": state[f"{layer}.{leaf}"]

@@ -73,6 +73,7 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         self.steps = steps
         self.mask_duplicates = mask_duplicates
         self.look = look
+        self.looked: dict[str, float] = {}  # of the last epoch, empty without a look
 
     def training_step(self, batched: Batched, batch_idx: int) -> Tensor:
         # Dropout of the encoder, a function of the step alone.
@@ -87,8 +88,10 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
 
     def on_train_epoch_end(self) -> None:
         last = self.current_epoch + 1 == self.options.epochs
+        self.looked = {}
         if last or (self.current_epoch + 1) % self.options.validate_every == 0:
-            self.log_dict(dict(self.look()), prog_bar=True)
+            self.looked = dict(self.look())
+            self.log_dict(self.looked)
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = build_optimizer(self.model, self.options)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from melder.data import DataSet, entity_items, load, mention_items, tune_split
+from melder.data import DataSet, load, tune_split
 from melder.encoders import build_encoder
 from melder.linking.model import Model
 from melder.methods import build_matcher
-from melder.records import Mention
+from melder.records import Item, Mention, Ranks
 from melder.training.configuration import Configuration
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
 from melder.training.frozen import Counting, encode_data, stored_features
-from melder.training.look import look_at_features, look_at_items
+from melder.training.ranking import rank_features, rank_items
 
-__all__ = ["Prepared", "Split", "build_model", "open_data", "prepare", "split_data"]
+OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
+
+__all__ = ["OnUnreadable", "Prepared", "Split", "build_model", "open_data", "prepare", "split_data"]
 
 
 @dataclass
@@ -33,12 +34,12 @@ class Split:
 
 @dataclass
 class Prepared:
-    """`look` gives hits@1 and mrr of a sample of the selection set with the model as it is then."""
+    """`rank` ranks mentions of the selection set with the model as it is then."""
 
     model: Model
     examples: Examples
-    mentions: int
-    look: Callable[[], Mapping[str, float]]
+    split: Split
+    rank: Callable[[Sequence[Mention]], Ranks]
 
 
 def open_data(configuration: Configuration) -> DataSet:
@@ -71,41 +72,47 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
     return Model(encoder, matcher)
 
 
-def prepare(configuration: Configuration, dataset: DataSet, cache: Path, counting: Counting) -> Prepared:
+def prepare(
+    configuration: Configuration,
+    dataset: DataSet,
+    cache: Path,
+    counting: Counting,
+    on_unreadable: OnUnreadable = None,
+) -> Prepared:
     """Build the model and the examples; features of a frozen encoder go into `cache` unless they are given."""
     split = split_data(configuration, dataset)
     model = build_model(configuration, dataset, split.train)
-    make = _trained if configuration.encoder.trained else _frozen
-    return make(configuration, dataset, split, model, cache, counting)
-
-
-def _trained(
-    c: Configuration, dataset: DataSet, split: Split, model: Model, cache: Path, counting: Counting
-) -> Prepared:
-    modalities, separator = frozenset(c.data.modalities), model.encoder.separator
-    answers, sample = _answers(dataset, split.train), _sample(split.selection, c.training.validate_mentions)
-    examples = ItemExamples(model.encoder, dataset, split.train, answers, modalities, c.training)
-    mentions = mention_items(sample, dataset, separator, modalities)
-    entities = entity_items(dataset.entities, dataset, separator, modalities)
-    look = partial(look_at_items, model, mentions, entities, _answers(dataset, sample))
-    return Prepared(model, examples, len(split.train), look)
-
-
-def _frozen(
-    c: Configuration, dataset: DataSet, split: Split, model: Model, cache: Path, counting: Counting
-) -> Prepared:
-    where = c.data.features or cache
-    if c.data.features is None:
+    model.encoder.on_unreadable = on_unreadable
+    if configuration.encoder.trained:
+        return _trained(configuration, dataset, split, model)
+    if configuration.data.features is None:
         for part in dict.fromkeys(["entities", "train", split.source]):
-            encode_data(c, dataset, model.encoder, part, where, counting)
-    parts = {part: stored_features(c, dataset, model.encoder, part, where) for part in {"train", split.source}}
-    entities = stored_features(c, dataset, model.encoder, "entities", where)
+            encode_data(configuration, dataset, model.encoder, part, cache, counting)
+    return _frozen(configuration, dataset, split, model, configuration.data.features or cache)
+
+
+def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> Prepared:
+    modalities = frozenset(c.data.modalities)
+    answers = _answers(dataset, split.train)
+    examples = ItemExamples(model.encoder, dataset, split.train, answers, modalities, c.training)
+
+    def rank(mentions: Sequence[Mention]) -> Ranks:
+        return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions))
+
+    return Prepared(model, examples, split, rank)
+
+
+def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, where: Path) -> Prepared:
+    parts = ("entities", "train", split.source)
+    features = {part: stored_features(c, dataset, model.encoder, part, where) for part in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
-    examples = FeatureExamples(parts["train"], rows, entities, answers, c.training)
-    sample = _sample(split.selection, c.training.validate_mentions)
-    chosen = parts[split.source][torch.tensor(_places(dataset, split.source, sample))]
-    look = partial(look_at_features, model, chosen, entities, _answers(dataset, sample))
-    return Prepared(model, examples, len(split.train), look)
+    examples = FeatureExamples(features["train"], rows, features["entities"], answers, c.training)
+
+    def rank(mentions: Sequence[Mention]) -> Ranks:
+        chosen = features[split.source][torch.tensor(_places(dataset, split.source, mentions))]
+        return rank_features(model, chosen, features["entities"], _answers(dataset, mentions))
+
+    return Prepared(model, examples, split, rank)
 
 
 def _answers(dataset: DataSet, mentions: Sequence[Mention]) -> list[int]:
@@ -117,9 +124,3 @@ def _places(dataset: DataSet, split: str, wanted: Sequence[Mention]) -> list[int
     """Where the wanted mentions stand in their split."""
     row = {mention.id: number for number, mention in enumerate(dataset.split(split))}
     return [row[mention.id] for mention in wanted]
-
-
-def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
-    """Every so many of the mentions, so that they come from the whole list."""
-    step = max(1, len(mentions) // count) if count else 1
-    return list(mentions)[::step][:count]

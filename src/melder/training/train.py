@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,55 +17,84 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from melder.data import DataSet
+from melder.evaluation.metrics import metrics
+from melder.evaluation.name_match import name_match
 from melder.linking.configuration_file import read_yaml
-from melder.linking.run import write_run
-from melder.records import MelderError
+from melder.linking.run import write_json, write_run
+from melder.records import BadRecord, MelderError, Mention
 from melder.training.checkpoints import SafetensorsIO, weights
 from melder.training.configuration import Configuration
 from melder.training.frozen import Counting
 from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
 from melder.training.order import Plan
-from melder.training.prepare import Prepared, open_data, prepare
+from melder.training.prepare import OnUnreadable, Prepared, open_data, prepare
+from melder.training.ranking import figures
 
-__all__ = ["train"]
+__all__ = ["Trained", "train"]
+
+
+@dataclass
+class Trained:
+    """The metrics of the whole selection set, which are in metrics.json, and the records left out of the data."""
+
+    metrics: dict[str, Any]
+    skipped: list[BadRecord]
 
 
 def train(
     configuration: Configuration,
     out: Path,
     *,
-    counting: Counting | None = None,
-    callbacks: tuple[Callback, ...] = (),
-    dataset: DataSet | None = None,
-) -> Path:
-    """Train, keep the weights with the best selection MRR, and write a run into `out`.
+    counting: Counting = lambda title, total: lambda done: None,
+    callbacks: Sequence[Callback] = (),
+    on_unreadable: OnUnreadable = None,
+) -> Trained:
+    """Train, keep the weights with the best selection MRR, and write a run with its selection metrics into `out`.
 
     A training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
     finished run, or an interrupted one of another configuration.
     """
     _claim(out, configuration)
-    dataset = dataset or open_data(configuration)
-    prepared = prepare(configuration, dataset, out / "features", counting or (lambda title, total: lambda done: None))
-    trainer, module = _trainer(configuration, out, callbacks), _module(configuration, prepared)
-    checkpoints = out / "checkpoints"
-    plan = Plan(
-        prepared.mentions,
-        configuration.training.batch_size,
-        configuration.training.seed,
-        trainer.global_rank,
-        configuration.training.processes,
-    )
-    loader = PlannedLoader(prepared.examples, plan, lambda: trainer.global_step, configuration.training.workers)
-    last = checkpoints / "last.ckpt"
-    trainer.fit(module, train_dataloaders=loader, ckpt_path=str(last) if last.is_file() else None)
+    dataset = open_data(configuration)
+    prepared = prepare(configuration, dataset, out / "features", counting, on_unreadable)
+    trainer = _trainer(configuration, out, callbacks)
+    module = _module(configuration, prepared, trainer)
+    last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
+    trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    best = checkpoints / "best.ckpt"
-    module.load_state_dict(weights(best) if best.is_file() else module.state_dict())
+    module.load_state_dict(weights(best))
+    selected = _selected(prepared, dataset, configuration)
     if trainer.is_global_zero:
-        write_run(out, prepared.model, configuration.model_dump(mode="json"))
-    return out
+        _write(out, prepared, configuration, selected)
+    return Trained(selected, dataset.skipped)
+
+
+def _selected(prepared: Prepared, dataset: DataSet, configuration: Configuration) -> dict[str, Any]:
+    """Complete figures of the selection set, the name-match baseline beside them."""
+    mentions = prepared.split.selection
+    figures: dict[str, Any] = metrics(prepared.rank(mentions), len(dataset.entities))
+    figures["name_match"] = metrics(name_match(mentions, dataset.entities), len(dataset.entities))
+    source = prepared.split.source
+    return {**figures, "split": "tune (held out of train)" if source == "train" else source}
+
+
+def _write(out: Path, prepared: Prepared, configuration: Configuration, selected: dict[str, Any]) -> None:
+    write_json(out / "metrics.json", selected)
+    answers = sorted({str(mention.answer) for mention in prepared.split.train})
+    write_json(out / "trained_on.json", {"answers": answers})
+    write_run(out, prepared.model, configuration.model_dump(mode="json"))
+
+
+def _plan(configuration: Configuration, prepared: Prepared, rank: int) -> Plan:
+    training = configuration.training
+    return Plan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
+
+
+def _loader(configuration: Configuration, prepared: Prepared, trainer: lightning.Trainer) -> PlannedLoader:
+    plan = _plan(configuration, prepared, trainer.global_rank)
+    return PlannedLoader(prepared.examples, plan, lambda: trainer.global_step, configuration.training.workers)
 
 
 def _claim(out: Path, configuration: Configuration) -> None:
@@ -81,16 +112,25 @@ def _claim(out: Path, configuration: Configuration) -> None:
     started.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _module(configuration: Configuration, prepared: Prepared) -> TrainingModule:
+def _module(configuration: Configuration, prepared: Prepared, trainer: lightning.Trainer) -> TrainingModule:
     training = configuration.training
-    steps = Plan(prepared.mentions, training.batch_size, training.seed, processes=training.processes).steps
-    published = bool(getattr(configuration.method, "published", False))
+    sample = _sample(prepared.split.selection, training.validate_mentions)
     return TrainingModule(
-        prepared.model, training, steps=steps * training.epochs, mask_duplicates=not published, look=prepared.look
+        prepared.model,
+        training,
+        steps=_plan(configuration, prepared, trainer.global_rank).steps * training.epochs,
+        mask_duplicates=not getattr(configuration.method, "published", False),
+        look=lambda: figures(prepared.rank(sample)),
     )
 
 
-def _trainer(configuration: Configuration, out: Path, callbacks: tuple[Callback, ...]) -> lightning.Trainer:
+def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
+    """Every so many of the mentions, so that they come from the whole list."""
+    step = max(1, len(mentions) // count) if count else 1
+    return list(mentions)[::step][:count]
+
+
+def _trainer(configuration: Configuration, out: Path, callbacks: Sequence[Callback]) -> lightning.Trainer:
     training = configuration.training
     _quiet()
     return lightning.Trainer(

@@ -1,0 +1,82 @@
+"""What commands say: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from melder.records import Item
+
+if TYPE_CHECKING:
+    from melder.encoders import Towers
+
+__all__ = ["Unreadable", "console", "counting", "errors", "finish", "metrics_table", "say"]
+
+SKIPPED = 3  # exit status: done, but records were left out
+LISTED = 20  # of the records left out
+
+console = Console(soft_wrap=False)
+errors = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A line about what is going on."""
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Progress bars on a terminal: call what is given with a title and a total, and the result with each advance."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+
+        def start(title: str, total: int) -> Callable[[int], None]:
+            task = progress.add_task(title, total=total)
+            return lambda done: progress.advance(task, done)
+
+        yield start
+
+
+class Unreadable:
+    """Collects the pictures that could not be read; they count as missing."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    def watch(self, encoder: Towers) -> None:
+        encoder.on_unreadable = self
+
+    def __call__(self, item: Item, error: Exception) -> None:
+        self.reasons[str(item.image)] = str(error)
+
+
+def finish(*left_out: Sequence[object]) -> None:
+    """List what was left out, if anything was, and then leave with status 3."""
+    lines = [str(each) for group in left_out for each in group]
+    if not lines:
+        return
+    say(f"{len(lines):,} left out:")
+    for line in lines[:LISTED]:
+        say(f"  {line}")
+    if len(lines) > LISTED:
+        say(f"  and {len(lines) - LISTED:,} more")
+    raise typer.Exit(SKIPPED)
+
+
+def metrics_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Hits and mean reciprocal rank in percent with their 95 % intervals, one row a system or group."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in ("mentions", "H@1", "95 %", "H@5", "H@10", "MRR"):
+        table.add_column(heading, justify="right")
+    for name, row in rows.items():
+        low, high = row["hits@1_ci"]
+        figures = [f"{100 * row[key]:.1f}" for key in ("hits@1", "hits@5", "hits@10", "mrr")]
+        table.add_row(name, f"{row['mentions']:,}", figures[0], f"{100 * low:.1f}–{100 * high:.1f}", *figures[1:])
+    return table

@@ -1,0 +1,42 @@
+"""`melder features`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from melder.cli.console import Unreadable, counting, finish, say
+
+__all__ = ["features"]
+
+
+def features(
+    configuration: Path = typer.Argument(help="A YAML file whose data and encoder sections are used."),
+    assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the file's."),
+    out: Path = typer.Option(..., "--out", help="Where the features go; name it as data.features when you train."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
+) -> None:
+    """Encode a data set once with a frozen encoder, so that trainings on it take minutes.
+
+    Entities and every split that the data set has are encoded; what is there already is kept.
+
+    \b
+    melder features experiments/m3el/wikimel.offline.yaml --out features/wikimel
+    melder train experiments/m3el/wikimel.offline.yaml data.features=features/wikimel --out runs/one
+    """
+    from melder.training.configuration import read_configuration
+    from melder.training.frozen import encode_data
+    from melder.training.prepare import build_model, open_data, split_data
+
+    chosen = read_configuration(configuration, [*(assignments or []), "encoder.trained=false"])
+    dataset = open_data(chosen)
+    encoder = build_model(chosen, dataset, split_data(chosen, dataset).train).encoder
+    unreadable = Unreadable()
+    if skip_bad or chosen.data.skip_bad:
+        unreadable.watch(encoder)
+    with counting() as start:
+        for part in ("entities", *dataset.splits):
+            encode_data(chosen, dataset, encoder, part, out, start)
+    say(f"The features are in {out}. Train on them with data.features={out}")
+    finish(dataset.skipped, list(unreadable.reasons.values()))

@@ -1,0 +1,37 @@
+"""`melder train`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say
+
+__all__ = ["train"]
+
+
+def train(
+    configuration: Path = typer.Argument(help="A YAML file; experiments/ holds one for each method and data set."),
+    assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the file's."),
+    out: Path = typer.Option(..., "--out", help="The directory of the run; a training stopped there goes on."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
+) -> None:
+    """Train a method on a data set, and keep what did best on the selection set.
+
+    \b
+    melder train experiments/m3el/wikimel.offline.yaml --out runs/wikimel
+    melder train my.yaml training.epochs=5 method.cross=uni --out runs/short
+    """
+    from melder.training.configuration import read_configuration
+    from melder.training.progress import StepProgress
+    from melder.training.train import train as run
+
+    chosen = read_configuration(configuration, [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])])
+    unreadable = Unreadable() if chosen.data.skip_bad else None
+    with counting() as start:
+        result = run(chosen, out, counting=start, callbacks=(StepProgress(start, say),), on_unreadable=unreadable)
+    rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
+    console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
+    say(f"The run is in {out}. Next: melder evaluate {out} --data {chosen.data.directory} --split dev")
+    finish(result.skipped, list(unreadable.reasons.values()) if unreadable else [])

@@ -1,0 +1,54 @@
+"""Ranks of selection mentions with the model as it is in training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from melder.data import DataSet, entity_items, mention_items
+from melder.evaluation.ranks import join, rank_of
+from melder.features import Features, Side
+from melder.linking.exact import MENTIONS
+from melder.linking.model import CHUNK, Model, answering, sides_of
+from melder.records import Mention, Ranks
+
+__all__ = ["figures", "rank_features", "rank_items"]
+
+
+def rank_items(
+    model: Model, dataset: DataSet, modalities: frozenset[str], mentions: Sequence[Mention], gold: Sequence[int]
+) -> Ranks:
+    """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are columns."""
+    separator = model.encoder.separator
+    side = model.mention_side(mention_items(mentions, dataset, separator, modalities))
+    entities = model.entity_side(entity_items(dataset.entities, dataset, separator, modalities))
+    return _rank(model, side, entities, gold)
+
+
+def rank_features(model: Model, mentions: Features, entities: Features, gold: Sequence[int]) -> Ranks:
+    """Rank with the features of a frozen encoder."""
+    side = sides_of(model.matcher, _chunks(mentions), "mention_side")
+    return _rank(model, side, sides_of(model.matcher, _chunks(entities), "entity_side"), gold)
+
+
+def figures(ranks: Ranks) -> Mapping[str, float]:
+    """hits@1 and mean reciprocal rank, without intervals."""
+    realistic = ranks.realistic
+    return {"hits@1": float((realistic == 1).mean()), "mrr": float(np.mean(1 / realistic))}
+
+
+def _chunks(features: Features) -> Iterator[Features]:
+    for start in range(0, len(features), CHUNK):
+        yield features[start : start + CHUNK].to(torch.float32)
+
+
+def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int]) -> Ranks:
+    parts = []
+    for start in range(0, mentions.rows, MENTIONS):
+        rows = slice(start, start + MENTIONS)
+        with answering(model.matcher) as matcher:
+            scores = matcher.score(mentions.take(rows), entities).total
+        parts.append(rank_of(scores.cpu(), torch.tensor(gold[rows])))
+    return join(parts)
