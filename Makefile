@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint setup clean
+
+# Draws flags, trains M3EL on them and shows what it can do.
+demo: $(VENV)/ready
+	$(BIN)/melder demo
+
+# All tests.
+test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest $(PYTEST)
+
+# Style, types, layers.
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py
+
+setup: $(VENV)/ready-dev
+
+clean:
+	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# PyTorch comes first and in this version: whatever is installed after it then uses it.
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
