@@ -16,7 +16,7 @@ from melder.records import Item
 if TYPE_CHECKING:
     from melder.encoders import Towers
 
-__all__ = ["Unreadable", "console", "counting", "errors", "finish", "metrics_table", "say"]
+__all__ = ["Unreadable", "console", "counting", "errors", "finish", "metrics_table", "say", "tell_look"]
 
 SKIPPED = 3  # exit status: done, but records were left out
 LISTED = 20  # of the records left out
@@ -28,6 +28,12 @@ errors = Console(stderr=True)
 def say(text: str) -> None:
     """A line about what is going on."""
     errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_look(epoch: int, figures: Mapping[str, float]) -> None:
+    """A line for a look at the selection set."""
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    say(f"epoch {epoch}: {shown} on a sample of the selection set")
 
 
 @contextmanager

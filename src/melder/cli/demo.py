@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from melder.cli.console import console, counting, metrics_table, say
+from melder.cli.console import console, counting, metrics_table, say, tell_look
 from melder.cli.link import candidates_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _train(data: Path, run: Path) -> None:
     with as_file(files("melder.training").joinpath("demo.yaml")) as recipe:
         configuration = read_configuration(recipe, [f"data.directory={data}"])
     with counting() as start:
-        train(configuration, run, counting=start, callbacks=(StepProgress(start, say),))
+        train(configuration, run, counting=start, told=tell_look, callbacks=[StepProgress(start)])
 
 
 def _evaluate(run: Path, data: Path) -> dict[str, Evaluation]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say
+from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say, tell_look
 
 __all__ = ["train"]
 
@@ -30,7 +30,9 @@ def train(
     chosen = read_configuration(configuration, [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])])
     unreadable = Unreadable() if chosen.data.skip_bad else None
     with counting() as start:
-        result = run(chosen, out, counting=start, callbacks=(StepProgress(start, say),), on_unreadable=unreadable)
+        result = run(
+            chosen, out, counting=start, told=tell_look, callbacks=[StepProgress(start)], on_unreadable=unreadable
+        )
     rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
     console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
     say(f"The run is in {out}. Next: melder evaluate {out} --data {chosen.data.directory} --split dev")

@@ -1,14 +1,13 @@
-"""The Lightning module: one step, the optimizer, and the look at the selection set."""
+"""The Lightning module: one step, and the optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from melder.features import Features
 from melder.linking.model import Model
@@ -56,7 +55,7 @@ def _own(answer: Tensor) -> slice:
 
 
 class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
-    """Trains a `Model`; `look` gives the figures of the selection set, called every few epochs."""
+    """Trains a `Model` for `steps` steps at most."""
 
     def __init__(
         self,
@@ -65,15 +64,13 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         *,
         steps: int,
         mask_duplicates: bool,
-        look: Callable[[], Mapping[str, float]],
     ) -> None:
         super().__init__()
         self.model = model
         self.options = training
         self.steps = steps
         self.mask_duplicates = mask_duplicates
-        self.look = look
-        self.looked: dict[str, float] = {}  # of the last epoch, empty without a look
+        self.strict_loading = False  # see on_save_checkpoint
 
     def training_step(self, batched: Batched, batch_idx: int) -> Tensor:
         # Dropout of the encoder, a function of the step alone.
@@ -86,20 +83,14 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
     def forward(self, batched: Batched, bf16: bool = False) -> dict[str, Tensor]:
         return training_losses(self.model, batched, mask_duplicates=self.mask_duplicates, bf16=bf16)
 
-    def on_train_epoch_end(self) -> None:
-        last = self.current_epoch + 1 == self.options.epochs
-        self.looked = {}
-        if last or (self.current_epoch + 1) % self.options.validate_every == 0:
-            self.looked = dict(self.look())
-            self.log_dict(self.looked)
-
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = build_optimizer(self.model, self.options)
         factor = learning_rate_factor(self.options, self.steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-
-def trainable(module: nn.Module) -> int:
-    """How many parameters training changes."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A frozen encoder is the same at every step, and large: its weights are not stored again and again."""
+        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: tensor for name, tensor in state.items() if name not in frozen}

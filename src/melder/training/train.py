@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.callbacks import Callback
 
 from melder.data import DataSet
 from melder.evaluation.metrics import metrics
@@ -22,7 +17,7 @@ from melder.evaluation.name_match import name_match
 from melder.linking.configuration_file import read_yaml
 from melder.linking.run import write_json, write_run
 from melder.records import BadRecord, MelderError, Mention
-from melder.training.checkpoints import SafetensorsIO, weights
+from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
 from melder.training.frozen import Counting
 from melder.training.loader import PlannedLoader
@@ -30,6 +25,8 @@ from melder.training.module import TrainingModule
 from melder.training.order import Plan
 from melder.training.prepare import OnUnreadable, Prepared, open_data, prepare
 from melder.training.ranking import figures
+from melder.training.selection import Selection, Told
+from melder.training.trainer import build_trainer
 
 __all__ = ["Trained", "train"]
 
@@ -47,10 +44,14 @@ def train(
     out: Path,
     *,
     counting: Counting = lambda title, total: lambda done: None,
+    told: Told = lambda epoch, figures: None,
     callbacks: Sequence[Callback] = (),
     on_unreadable: OnUnreadable = None,
 ) -> Trained:
     """Train, keep the weights with the best selection MRR, and write a run with its selection metrics into `out`.
+
+    counting: starts a progress bar with a title and a total; told: is given the epoch and figures of each look at
+    the selection set; callbacks: further ones of Lightning.
 
     A training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
     finished run, or an interrupted one of another configuration.
@@ -58,13 +59,13 @@ def train(
     _claim(out, configuration)
     dataset = open_data(configuration)
     prepared = prepare(configuration, dataset, out / "features", counting, on_unreadable)
-    trainer = _trainer(configuration, out, callbacks)
-    module = _module(configuration, prepared, trainer)
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
+    trainer = build_trainer(configuration.training, out, [_selection(configuration, prepared, best, told), *callbacks])
+    module = _module(configuration, prepared)
     trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    module.load_state_dict(weights(best))
+    module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
     selected = _selected(prepared, dataset, configuration)
     if trainer.is_global_zero:
         _write(out, prepared, configuration, selected)
@@ -87,7 +88,7 @@ def _write(out: Path, prepared: Prepared, configuration: Configuration, selected
     write_run(out, prepared.model, configuration.model_dump(mode="json"))
 
 
-def _plan(configuration: Configuration, prepared: Prepared, rank: int) -> Plan:
+def _plan(configuration: Configuration, prepared: Prepared, rank: int = 0) -> Plan:
     training = configuration.training
     return Plan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
 
@@ -112,77 +113,23 @@ def _claim(out: Path, configuration: Configuration) -> None:
     started.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _module(configuration: Configuration, prepared: Prepared, trainer: lightning.Trainer) -> TrainingModule:
+def _module(configuration: Configuration, prepared: Prepared) -> TrainingModule:
+    steps = _plan(configuration, prepared).steps * configuration.training.epochs
+    published = getattr(configuration.method, "published", False)
+    return TrainingModule(prepared.model, configuration.training, steps=steps, mask_duplicates=not published)
+
+
+def _selection(configuration: Configuration, prepared: Prepared, best: Path, told: Told) -> Selection:
     training = configuration.training
     sample = _sample(prepared.split.selection, training.validate_mentions)
-    return TrainingModule(
-        prepared.model,
-        training,
-        steps=_plan(configuration, prepared, trainer.global_rank).steps * training.epochs,
-        mask_duplicates=not getattr(configuration.method, "published", False),
-        look=lambda: figures(prepared.rank(sample)),
-    )
+
+    def look() -> Mapping[str, float]:
+        return figures(prepared.rank(sample))
+
+    return Selection(look, best, every=training.validate_every, patience=training.patience, told=told)
 
 
 def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
     """Every so many of the mentions, so that they come from the whole list."""
     step = max(1, len(mentions) // count) if count else 1
     return list(mentions)[::step][:count]
-
-
-def _trainer(configuration: Configuration, out: Path, callbacks: Sequence[Callback]) -> lightning.Trainer:
-    training = configuration.training
-    _quiet()
-    return lightning.Trainer(
-        default_root_dir=out,
-        max_epochs=training.epochs,
-        devices=training.processes,
-        strategy=_strategy(training.processes),
-        plugins=[SafetensorsIO()],
-        callbacks=[*_callbacks(configuration, out), *callbacks],
-        logger=CSVLogger(out, name="logs", version=""),
-        gradient_clip_val=training.gradient_clip,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=10,
-    )
-
-
-def _callbacks(configuration: Configuration, out: Path) -> list[Callback]:
-    training, where = configuration.training, out / "checkpoints"
-    return [
-        EarlyStopping("mrr", mode="max", patience=training.patience, check_on_train_epoch_end=True),
-        ModelCheckpoint(
-            where,
-            "best",
-            monitor="mrr",
-            mode="max",
-            save_weights_only=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-            every_n_epochs=1,
-        ),
-        ModelCheckpoint(
-            where,
-            "last",
-            every_n_train_steps=training.checkpoint_every,
-            enable_version_counter=False,
-        ),
-    ]
-
-
-def _strategy(processes: int) -> Any:
-    if processes == 1:
-        return "auto"
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    return DDPStrategy(process_group_backend=backend, find_unused_parameters=True)
-
-
-def _quiet() -> None:
-    """Lightning's advertisements and hints are not for Melder's users."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\..*")
