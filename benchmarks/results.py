@@ -49,9 +49,12 @@ ROWS = [
     Row("grocery", "picture only", GROCERY, ("data.modalities=[image]",), FIVE),
     Row("grocery", "clip:compact from scratch", COMPACT, seeds=FIVE, frozen=False),
     *(
-        Row(name, label, f"experiments/m3el/{name}.offline.yaml", settings, candidates=("", "union"))
+        Row(name, label, f"experiments/m3el/{name}.offline.yaml", settings, candidates=candidates)
         for name in ("wikimel", "richpediamel")
-        for label, settings in (("with names", ()), ("without names", ("method.lexical=false",)))
+        for label, settings, candidates in (
+            ("with names", (), ("", "union")),
+            ("without names", ("method.lexical=false",), ("",)),
+        )
     ),
 ]
 

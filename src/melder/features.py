@@ -111,7 +111,7 @@ class Heads(Features):
 class Side(Mapping[str, Tensor]):
     """A named bundle of tensors that share their first axis (mentions, or entities).
 
-    Slicing (`side[2:5]`) takes rows of every tensor; a name (`side["text.query"]`) gives one tensor;
+    `side.take(slice(2, 5))` takes rows of every tensor; a name (`side["text.query"]`) gives one tensor;
     `side.part("text")` gives the bundle of the tensors whose names start with `text.`.
     """
 

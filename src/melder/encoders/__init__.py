@@ -1,7 +1,16 @@
 """What turns texts and pictures into features: CLIP, a small CLIP, any pair of models, stored features."""
 
 from melder.encoders.resolver import build_encoder, load_encoder
-from melder.encoders.store import encode, fingerprint, load_features, save_features
+from melder.encoders.store import Precision, encode, fingerprint, load_features, save_features
 from melder.encoders.towers import Towers
 
-__all__ = ["Towers", "build_encoder", "encode", "fingerprint", "load_encoder", "load_features", "save_features"]
+__all__ = [
+    "Precision",
+    "Towers",
+    "build_encoder",
+    "encode",
+    "fingerprint",
+    "load_encoder",
+    "load_features",
+    "save_features",
+]

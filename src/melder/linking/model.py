@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from melder.encoders import Towers, encode
+from melder.encoders import Precision, Towers, encode
 from melder.features import Features, Side, concatenate
 from melder.methods.matcher import UnitMatcher
 from melder.records import Item
@@ -22,16 +22,17 @@ CHUNK = 256  # items that go through encoder and heads together
 
 
 class Model(nn.Module):
-    """What a run holds."""
+    """What a run holds; `precision` is what the encoder computes in."""
 
-    def __init__(self, encoder: Towers, matcher: UnitMatcher) -> None:
+    def __init__(self, encoder: Towers, matcher: UnitMatcher, precision: Precision = "float32") -> None:
         super().__init__()
         self.encoder = encoder
         self.matcher = matcher
+        self.precision: Precision = precision
 
     def features(self, items: Sequence[Item]) -> Features:
         """Features of the items, with their surfaces, without gradients."""
-        features = encode(self.encoder, items, batch_size=CHUNK, device=self.device)
+        features = encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
         return replace(features, surfaces=[item.surfaces for item in items])
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:

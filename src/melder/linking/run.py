@@ -45,7 +45,8 @@ def open_run(directory: Path) -> tuple[Model, ModelConfiguration]:
     """
     configuration = read_configuration(directory)
     encoder = load_encoder(directory / "encoder")
-    model = Model(encoder, build_matcher(configuration.method, encoder.sizes))
+    matcher = build_matcher(configuration.method, encoder.sizes)
+    model = Model(encoder, matcher, configuration.encoder.precision)
     try:
         model.load_state_dict(load_file(directory / "model.safetensors"))
     except (OSError, RuntimeError) as error:

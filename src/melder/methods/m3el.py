@@ -96,7 +96,7 @@ def _fusions(c: M3ELConfiguration, sizes: Sizes) -> nn.ModuleDict:
     wanted = {c.cross} | ({"uni"} if c.evaluate_cross == "uni" else set())
     if sizes.image_global is None:
         wanted = set()
-    widths = (sizes.text_global, c.image_width, c.hidden, c.pooling_heads)
+    widths = (sizes.text_global, sizes.text_tokens, c.image_width, c.hidden, c.pooling_heads)
     keys: Literal["tokens", "global"] = "global" if c.published else "tokens"
     blocks = {"uni": MatchFusion, "bi": BiMatchFusion}
     return nn.ModuleDict({name: block(*widths, keys) for name, block in blocks.items() if name in wanted})

@@ -48,6 +48,7 @@ def m3el_from_official(
     CMMB on WikiDiverse, so its checkpoint holds both. Parameters that the official code never uses are dropped.
     """
     cross: Literal["uni", "bi"] = "uni" if variant == "cmm" else "bi"
+    renamed = rename(state, _names(variant, cross))
     hidden, image_width = state["matcher.iimm.fc_query.weight"].shape
     configuration = M3ELConfiguration(
         hidden=hidden,
@@ -58,7 +59,6 @@ def m3el_from_official(
         published=True,
     )
     matcher = build_m3el(configuration, _sizes(state))
-    renamed = rename(state, _names(variant, cross))
     matcher.load_state_dict({**matcher.state_dict(), **renamed})
     return matcher.eval()
 

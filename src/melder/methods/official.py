@@ -16,13 +16,8 @@ def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, T
 
     Raises `MelderError` with the layers that the state lacks.
     """
-    missing = [layer for layer in names if f"{layer}.weight" not in state]
+    leaves = ("weight", "bias")
+    missing = [layer for layer in names if any(f"{layer}.{leaf}" not in state for leaf in leaves)]
     if missing:
         raise MelderError(f"the official state dict lacks {', '.join(missing)}: is it of another method or variant?")
-    leaves = ("weight", "bias")
-    return {
-        f"{ours}.{leaf}": state[f"{layer}.{leaf}"]
-        for layer, ours in names.items()
-        for leaf in leaves
-        if f"{layer}.{leaf}" in state
-    }
+    return {f"{ours}.{leaf}": state[f"{layer}.{leaf}"] for layer, ours in names.items() for leaf in leaves}

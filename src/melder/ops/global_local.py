@@ -12,6 +12,8 @@ MIMIC section 3.3, M3EL section 3.2). Three ways to the same number, to rounding
   differentiable, for training.
 * `tiled_scores` goes from a few entities and one mention to their scores while everything is in the cache; for
   evaluation, without gradients. Both leave padded mention tokens out altogether.
+
+The last two compute in the type of the LayerNorm, whatever smaller one the sides were stored in.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ class Queries:
     target: Tensor
     mask: Tensor | None = None
 
+    def to(self, kind: torch.dtype) -> Queries:
+        return Queries(self.query.to(kind), self.target.to(kind), self.mask)
+
 
 @dataclass
 class Keys:
@@ -46,6 +51,9 @@ class Keys:
     key: Tensor
     value: Tensor
     mask: Tensor | None = None
+
+    def to(self, kind: torch.dtype) -> Keys:
+        return Keys(self.key.to(kind), self.value.to(kind), self.mask)
 
 
 @dataclass
@@ -77,7 +85,9 @@ def plain_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
 
 def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], differentiable; attention is computed again in the backward pass instead of being held."""
-    average = _average(queries)
+    kind = norm.weight.dtype
+    queries, keys = queries.to(kind), keys.to(kind)
+    average = _average(queries, kind)
     scaled = keys.key / math.sqrt(keys.key.shape[-1])
     pooled = cast(Tensor, PooledAttention.apply(queries.query, scaled, average, never_empty(keys.mask)))  # type: ignore[no-untyped-call]
     return torch.einsum("meh,eh->me", _normalise(pooled @ keys.value, norm), queries.target)
@@ -86,24 +96,26 @@ def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
 @torch.no_grad()
 def tiled_scores(queries: Queries, keys: Keys, norm: Norm, out: Tensor | None = None) -> Tensor:
     """[M, E], without gradients; equal to `plain_scores` to rounding, many times faster on a CPU."""
-    many, entities = len(keys.key), len(queries.query)
-    out = queries.target.new_empty(many, entities) if out is None else out
+    many, entities, kind = len(keys.key), len(queries.query), norm.weight.dtype
+    out = norm.weight.new_empty(many, entities) if out is None else out
+    keys = keys.to(kind)
     mentions = [_trimmed(keys, row) for row in range(many)]
-    average = _average(queries)
+    average = _average(queries, kind)
     for tile in tiles(entities, queries.query.shape[1] * keys.key.shape[1]):
         longest = _longest(queries.mask, tile)
-        query, rows = queries.query[tile, :longest].to(queries.target.dtype), average[tile, None, :longest]
+        query, target = queries.query[tile, :longest].to(kind), queries.target[tile].to(kind)
+        rows = average[tile, None, :longest]
         for row, (key, value) in enumerate(mentions):
             context = torch.bmm(rows, attend(query, key))[:, 0] @ value
-            out[row, tile] = (_normalise(context, norm) * queries.target[tile]).sum(dim=-1)
+            out[row, tile] = (_normalise(context, norm) * target).sum(dim=-1)
     return out
 
 
-def _average(queries: Queries) -> Tensor:
+def _average(queries: Queries, kind: torch.dtype) -> Tensor:
     """[E, L_e]: what each token of an entity weighs in the mean."""
     if queries.mask is not None:
-        return uniform_weights(queries.mask, queries.target.dtype)
-    return queries.target.new_full(queries.query.shape[:2], 1 / queries.query.shape[1])
+        return uniform_weights(queries.mask, kind)
+    return queries.target.new_full(queries.query.shape[:2], 1 / queries.query.shape[1], dtype=kind)
 
 
 def _trimmed(keys: Keys, row: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from melder.linking.configuration import ModelConfiguration, Section
 from melder.linking.configuration_file import checked, override, read_yaml
@@ -27,7 +35,6 @@ class TrainingConfiguration(Section):
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "cosine"] = "constant"
     gradient_clip: PositiveFloat | None = None
-    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast of the encoder")
     drop_text: float = Field(0.02, ge=0, lt=1, description="share of texts hidden, so that `absent` is learned")
     drop_image: float = Field(0.02, ge=0, lt=1, description="share of pictures hidden")
     augment: bool = Field(False, description="random views of pictures; needs a trained encoder that has them")
@@ -39,6 +46,13 @@ class TrainingConfiguration(Section):
     workers: NonNegativeInt = Field(0, description="processes that tokenise and decode; 0 = the training process")
     processes: PositiveInt = Field(1, description="training processes, for several GPUs or (gloo) CPUs")
     seed: NonNegativeInt = 43
+
+    @field_validator("processes")
+    @classmethod
+    def _a_mention_for_each(cls, processes: int, info: ValidationInfo) -> int:
+        if processes > info.data.get("batch_size", processes):
+            raise ValueError("every process needs a mention of each batch: raise batch_size, or start fewer")
+        return processes
 
 
 class Configuration(ModelConfiguration):

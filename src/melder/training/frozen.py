@@ -38,7 +38,7 @@ def encode_data(
     except MelderError:
         progress = counting(f"encoding {part}", len(items))
         device = next(iter(encoder.parameters())).device
-        precision = configuration.training.precision
+        precision = configuration.encoder.precision
         features = encode(encoder, items, device=device, precision=precision, progress=progress)
         save_features(features, where / part, ids=ids, fingerprint=mark)
 

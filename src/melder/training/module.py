@@ -22,14 +22,14 @@ from melder.training.order import draw
 __all__ = ["TrainingModule", "training_losses"]
 
 
-def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool, bf16: bool = False) -> dict[str, Tensor]:
+def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool) -> dict[str, Tensor]:
     """The losses of a batch by name; their sum is what is minimised.
 
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
     """
-    mentions = gather(_features(model, batched.mentions, batched.mention_surfaces, bf16))
-    entities = gather(_features(model, batched.entities, batched.entity_surfaces, bf16))
+    mentions = gather(_features(model, batched.mentions, batched.mention_surfaces))
+    entities = gather(_features(model, batched.entities, batched.entity_surfaces))
     answer = gather_rows(batched.answer)
     gold = torch.arange(len(answer), device=answer.device)[_own(batched.answer)]
     ignore = answer[gold][:, None] == answer[None, :] if mask_duplicates else answer.new_zeros(1, 1, dtype=torch.bool)
@@ -40,10 +40,10 @@ def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool, bf
     return model.matcher.losses(batch, scores)
 
 
-def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]], bf16: bool) -> Features:
+def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]]) -> Features:
     if isinstance(given, Features):
         return given
-    with torch.autocast(model.device.type, torch.bfloat16, bf16):
+    with torch.autocast(model.device.type, torch.bfloat16, model.precision == "bf16"):
         features = model.encoder(given)
     return replace(cast(Features, features).to(torch.float32), surfaces=surfaces)
 
@@ -75,13 +75,12 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
     def training_step(self, batched: Batched, batch_idx: int) -> Tensor:
         # Dropout of the encoder, a function of the step alone.
         torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
-        bf16 = self.options.precision == "bf16"
-        losses = self(batched, bf16)
+        losses = self(batched)
         self.log_dict({f"loss_{name}": value.detach() for name, value in losses.items()})
         return torch.stack(list(losses.values())).sum()
 
-    def forward(self, batched: Batched, bf16: bool = False) -> dict[str, Tensor]:
-        return training_losses(self.model, batched, mask_duplicates=self.mask_duplicates, bf16=bf16)
+    def forward(self, batched: Batched) -> dict[str, Tensor]:
+        return training_losses(self.model, batched, mask_duplicates=self.mask_duplicates)
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = build_optimizer(self.model, self.options)

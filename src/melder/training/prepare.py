@@ -69,7 +69,7 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
     matcher = build_matcher(configuration.method, encoder.sizes)
     if matcher.lexical is not None:
         matcher.lexical.fit(name for entity in entities for name in entity.names)
-    return Model(encoder, matcher)
+    return Model(encoder, matcher, options.precision)
 
 
 def prepare(

@@ -10,12 +10,13 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from melder.training.checkpoints import SafetensorsIO
 from melder.training.configuration import TrainingConfiguration
+from melder.training.resumption import LastCheckpoint
 
 __all__ = ["build_trainer"]
 
@@ -23,9 +24,8 @@ __all__ = ["build_trainer"]
 def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequence[Callback]) -> lightning.Trainer:
     """A trainer that keeps its last checkpoint in `out`/checkpoints and its log in `out`/logs."""
     _quiet()
-    last = ModelCheckpoint(
-        out / "checkpoints", "last", every_n_train_steps=training.checkpoint_every, enable_version_counter=False
-    )
+    _keep_log(out / "logs" / "metrics.csv")
+    last = LastCheckpoint(out / "checkpoints" / "last.ckpt", training.checkpoint_every)
     return lightning.Trainer(
         default_root_dir=out,
         max_epochs=training.epochs,
@@ -33,7 +33,8 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         strategy=_strategy(training.processes),
         plugins=[SafetensorsIO()],
         callbacks=[*callbacks, last],
-        logger=CSVLogger(out, name="logs", version=""),
+        enable_checkpointing=False,  # Lightning's own, a pickle each epoch
+        logger=CSVLogger(out, name="logs", version="", flush_logs_every_n_steps=1),
         gradient_clip_val=training.gradient_clip,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -41,6 +42,13 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         enable_progress_bar=False,
         log_every_n_steps=10,
     )
+
+
+def _keep_log(log: Path) -> None:
+    """Move the log of an interrupted training aside, as metrics-1.csv and so on: Lightning would delete it."""
+    if log.is_file():
+        earlier = len(list(log.parent.glob("metrics-*.csv")))
+        log.rename(log.with_name(f"metrics-{earlier + 1}.csv"))
 
 
 def _strategy(processes: int) -> Any:

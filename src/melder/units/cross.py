@@ -9,6 +9,8 @@ modality:
 In the published code K is the text's global vector alone: a softmax over one key is 1, every row of Match(X, t) is
 the same and the picture does not matter there (specs of the defect: the published `CMM.forward`). Here K is the text
 tokens unless `keys="global"` asks for the published form, which official weights need.
+
+Where an encoder's text tokens are not as wide as its global vector, the tokens have a linear layer of their own.
 """
 
 from __future__ import annotations
@@ -31,10 +33,13 @@ class MatchFusion(nn.Module):
 
     vectors = ("cross",)
 
-    def __init__(self, text_width: int, image_width: int, hidden: int, pooling_heads: int, keys: Keys) -> None:
+    def __init__(
+        self, text_width: int, token_width: int, image_width: int, hidden: int, pooling_heads: int, keys: Keys
+    ) -> None:
         super().__init__()
         self.keys = keys
         self.text = nn.Linear(text_width, hidden)
+        self.words = _own_layer(text_width, token_width, hidden) if keys == "tokens" else None
         self.image = nn.Linear(image_width, hidden)
         self.match = Match(hidden)
         self.pool = MultiHeadPooling(POOLING_TEMPERATURES[pooling_heads])
@@ -46,8 +51,11 @@ class MatchFusion(nn.Module):
         assert heads.image_tokens is not None
         text, patches = self.text(heads.text_global), self.image(heads.image_tokens)
         seen = self.match(text[:, None], patches)[:, 0]
-        keys, mask = _keys(self.keys, text, self.text, heads)
-        told = self.pool(self.match(patches, keys, mask))
+        if self.keys == "tokens":
+            words = (self.words or self.text)(heads.text_tokens)
+            told = self.pool(self.match(patches, words, heads.text_mask))
+        else:
+            told = self.pool(self.match(patches, text[:, None]))
         return {"cross": self.norm(self.gate(text).tanh() * text + self.fusion(seen, told))}
 
 
@@ -56,10 +64,13 @@ class BiMatchFusion(nn.Module):
 
     vectors = ("text_to_image", "image_to_text")
 
-    def __init__(self, text_width: int, image_width: int, hidden: int, pooling_heads: int, keys: Keys) -> None:
+    def __init__(
+        self, text_width: int, token_width: int, image_width: int, hidden: int, pooling_heads: int, keys: Keys
+    ) -> None:
         super().__init__()
         self.keys = keys
         self.text = nn.Linear(text_width, hidden)
+        self.words = _own_layer(text_width, token_width, hidden)
         self.image = nn.Linear(image_width, hidden)
         self.match = Match(hidden)
         self.pool = MultiHeadPooling(POOLING_TEMPERATURES[pooling_heads])
@@ -69,7 +80,7 @@ class BiMatchFusion(nn.Module):
     def forward(self, heads: Features) -> dict[str, Tensor]:
         assert heads.image_tokens is not None
         assert heads.image_global is not None
-        text, words = self.text(heads.text_global), self.text(heads.text_tokens)
+        text, words = self.text(heads.text_global), (self.words or self.text)(heads.text_tokens)
         image, patches = self.image(heads.image_global), self.image(heads.image_tokens)
         text_keys, text_mask = (words, heads.text_mask) if self.keys == "tokens" else (text[:, None], None)
         image_keys = patches if self.keys == "tokens" else image[:, None]
@@ -87,6 +98,6 @@ class BiMatchFusion(nn.Module):
         return self.norm(self.gate(anchor).tanh() * anchor + pooled)  # type: ignore[no-any-return]
 
 
-def _keys(keys: Keys, text: Tensor, layer: nn.Module, heads: Features) -> tuple[Tensor, Tensor | None]:
-    """What the patches attend to, [n, L, h], and which of it is valid."""
-    return (layer(heads.text_tokens), heads.text_mask) if keys == "tokens" else (text[:, None], None)
+def _own_layer(text_width: int, token_width: int, hidden: int) -> nn.Linear | None:
+    """None = tokens share the layer of the global vector, as published: CLIP's are as wide as it."""
+    return None if token_width == text_width else nn.Linear(token_width, hidden)

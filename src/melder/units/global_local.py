@@ -47,13 +47,15 @@ class GlobalLocal(nn.Module):
         """[mentions, entities]; with gradients through the attention, without them by tiles."""
         if "global" not in mentions or "global" not in entities:
             return self.absent.everywhere(mentions, entities)
-        local = self._local(mentions, entities)
-        score = (local + mentions["global"] @ entities["global"].t().to(mentions["global"].dtype)) / 2
+        kind = self.norm.weight.dtype
+        product = mentions["global"].to(kind) @ entities["global"].to(kind).t()
+        score = (self._local(mentions, entities) + product) / 2
         return self.absent.forward(score, mentions, entities)
 
     def align(self, mentions: Side, entities: Side) -> Alignment:
         """Attention of entity tokens (third axis) to mention tokens (fourth axis)."""
-        weights, logits = attention(_queries(entities), _keys(mentions))
+        kind = self.norm.weight.dtype
+        weights, logits = attention(_queries(entities).to(kind), _keys(mentions).to(kind))
         return Alignment(weights, logits)
 
     def _local(self, mentions: Side, entities: Side) -> Tensor:

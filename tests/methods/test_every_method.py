@@ -1,0 +1,125 @@
+"""What every method promises with its default settings. A method without a case fails the last test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import BaseModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from melder.features import Features, Scores
+from melder.linking.model import Model
+from melder.methods import METHODS, build_matcher
+from melder.methods.m3el import M3ELConfiguration
+from melder.methods.matcher import UnitMatcher
+from melder.training.examples import Batched
+from melder.training.module import training_losses
+from units.made import BLIND, NAMES, SIZES, features, lacking
+
+CASES: dict[str, Callable[[], BaseModel]] = {"m3el": M3ELConfiguration}
+PAIRS = 4
+
+
+@pytest.fixture(params=CASES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["vision", "blind"])
+def vision(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def matcher(name: str, vision: bool) -> UnitMatcher:
+    return _build(name, vision, seed=0)
+
+
+def _build(name: str, vision: bool, seed: int) -> UnitMatcher:
+    torch.manual_seed(seed)
+    return build_matcher(CASES[name](), SIZES if vision else BLIND)
+
+
+def _pair(vision: bool, text: list[int] | None = None, image: list[int] | None = None) -> tuple[Features, Features]:
+    sides = features(PAIRS, 1, vision=vision), features(PAIRS, 2, vision=vision, aliases=2)
+    return lacking(sides[0], text, image), lacking(sides[1], image, text)
+
+
+def _score(matcher: UnitMatcher, mentions: Features, entities: Features) -> Scores:
+    return matcher.score(matcher.mention_side(mentions), matcher.entity_side(entities))
+
+
+def _losses(matcher: UnitMatcher, mentions: Features, entities: Features) -> dict[str, Tensor]:
+    batched = Batched(mentions, entities, [], [], torch.tensor([0, 1, 0, 2]))
+    return training_losses(Model(nn.Identity(), matcher), batched, mask_duplicates=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [None, [0], [0, 1, 2, 3]])
+@pytest.mark.parametrize("image", [None, [0, 1], [0, 1, 2, 3]])
+def test_scores_losses_and_gradients_are_finite(
+    matcher: UnitMatcher, vision: bool, text: list[int] | None, image: list[int] | None
+) -> None:
+    pair = _pair(vision, text, image)
+    scores = _score(matcher, *pair)
+    assert all(part.shape == (PAIRS, PAIRS) for part in (scores.total, *scores.parts.values()))
+    assert all(torch.isfinite(part).all() for part in (scores.total, *scores.parts.values()))
+    losses = _losses(matcher, *pair)
+    assert all(loss.shape == () and torch.isfinite(loss) for loss in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    gradients = [parameter.grad for parameter in matcher.parameters() if parameter.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_every_parameter_in_use_learns(matcher: UnitMatcher, vision: bool) -> None:
+    losses = _losses(matcher, *_pair(vision, text=[0], image=[1]))
+    torch.stack(list(losses.values())).sum().backward()
+    still = [n for n, p in matcher.named_parameters() if p.grad is None or not p.grad.any()]
+    # An encoder without vision leaves the layers for pictures alone; their constants are in use.
+    assert all(not vision and not name.endswith("absent.constant") and "image" in name for name in still), still
+
+
+def test_the_total_is_the_mean_of_the_units_and_the_names(matcher: UnitMatcher, vision: bool) -> None:
+    scores = _score(matcher, *_pair(vision))
+    units = [part for name, part in scores.parts.items() if name != "lexical"]
+    names = scores.parts.get("lexical", torch.zeros(()))
+    assert torch.allclose(scores.total, torch.stack(units).mean(dim=0) + names, atol=1e-5)
+
+
+def test_every_unit_has_a_loss_and_so_has_the_total(matcher: UnitMatcher, vision: bool) -> None:
+    pair = _pair(vision)
+    units = [name for name in _score(matcher, *pair).parts if name != "lexical"]
+    assert {"total", *units} <= _losses(matcher, *pair).keys()
+
+
+def test_saved_and_loaded_it_gives_equal_scores(name: str, vision: bool, tmp_path: Path) -> None:
+    matcher, other = _build(name, vision, seed=0), _build(name, vision, seed=1)
+    if matcher.lexical is not None:
+        matcher.lexical.fit(NAMES)
+    save_file(matcher.state_dict(), tmp_path / "weights.safetensors")
+    before = _score(matcher, *_pair(vision))
+    assert not torch.allclose(_score(other, *_pair(vision)).total, before.total)
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    after = _score(other, *_pair(vision))
+    assert torch.equal(after.total, before.total)
+    assert all(torch.equal(after.parts[part], before.parts[part]) for part in before.parts)
+
+
+def test_a_few_steps_find_the_answers_of_a_batch(matcher: UnitMatcher, vision: bool) -> None:
+    mentions, entities = _pair(vision)
+    mentions.surfaces = entities.surfaces = None
+    optimizer = torch.optim.AdamW(matcher.parameters(), lr=1e-2)
+    for _ in range(30):
+        optimizer.zero_grad()
+        torch.stack(list(_losses(matcher, mentions, entities).values())).sum().backward()
+        optimizer.step()
+    answers = _score(matcher.eval(), mentions, entities).total.argmax(dim=1)
+    assert answers.tolist() == list(range(PAIRS))
+
+
+def test_every_method_has_a_case() -> None:
+    assert CASES.keys() == METHODS.keys()
+    assert all(isinstance(CASES[name](), METHODS[name].configuration) for name in METHODS)

@@ -1,0 +1,99 @@
+"""The published modules' numbers, to 1e-5 of the largest score."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from melder.methods import from_official_state_dict
+from melder.records import MelderError
+from methods.golden import FILES, Golden, read_golden
+
+PARTS = {"cmm": ["text", "image", "cross"], "cmmb": ["text", "image", "text_to_image", "image_to_text"]}
+
+
+@pytest.fixture(params=FILES)
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return read_golden(request.param)
+
+
+def _equal(found: Tensor, expected: Tensor, largest: Tensor) -> bool:
+    return bool((found - expected).abs().max() <= 1e-5 * max(1.0, float(largest.abs().max())))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_scores(golden: Golden, grad: bool) -> None:
+    matcher, expected = golden.matcher(), golden.tensors
+    with torch.set_grad_enabled(grad):
+        mentions = matcher.mention_side(golden.features("mention"))
+        scores = matcher.score(mentions, matcher.entity_side(golden.features("entity")))
+    assert list(scores.parts) == PARTS[golden.variant]
+    assert _equal(scores.total, expected["out/score"], expected["out/score"])
+    for number, part in enumerate(scores.parts.values()):
+        assert _equal(part, expected[f"out/part{number}"], expected[f"out/part{number}"])
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_losses(golden: Golden, grad: bool) -> None:
+    matcher, expected = golden.matcher(), golden.tensors
+    with torch.set_grad_enabled(grad):
+        batch = golden.batch(matcher)
+        sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
+        losses = matcher.losses(batch, matcher.score(*sides))
+    named = {"total": "overall", "contrastive": "contrastive"}
+    named |= {name: f"part{number}" for number, name in enumerate(PARTS[golden.variant])}
+    assert losses.keys() == named.keys()
+    for name, official in named.items():
+        assert _equal(losses[name], expected[f"loss/{official}"], expected[f"loss/{official}"])
+
+
+def test_a_missing_picture_is_one_of_zeros(golden: Golden) -> None:
+    """Published mode does not detect it: the last entity's is scored like any other."""
+    matcher, entities = golden.matcher(), golden.features("entity")
+    assert entities.image_global is not None
+    assert not entities.image_global[-1].any()
+    entities.image_mask = torch.arange(len(entities)) < len(entities) - 1
+    scores = matcher.score(matcher.mention_side(golden.features("mention")), matcher.entity_side(entities))
+    assert _equal(scores.total, golden.tensors["out/score"], golden.tensors["out/score"])
+
+
+def test_all_that_is_scored_comes_from_the_official_weights(golden: Golden) -> None:
+    """Constants for what is missing are Melder's own, and nothing is missing in published mode."""
+    matcher = golden.matcher()
+    values = list(golden.state.values())
+    for name, parameter in matcher.named_parameters():
+        if not name.endswith("absent.constant"):
+            assert any(value.shape == parameter.shape and torch.equal(value, parameter) for value in values), name
+
+
+def test_it_comes_back_in_evaluation_mode_and_without_names(golden: Golden) -> None:
+    matcher = golden.matcher()
+    assert not matcher.training
+    assert matcher.lexical is None
+
+
+@pytest.mark.parametrize("layer", ["encoder.image_cls_fc", "matcher.text_tokens_layernorm", "matcher.iimm.fc_query"])
+@pytest.mark.parametrize("leaves", [["weight"], ["bias"], ["weight", "bias"]])
+def test_a_layer_that_is_missing_is_named(golden: Golden, layer: str, leaves: list[str]) -> None:
+    state = golden.state
+    for leaf in leaves:
+        del state[f"{layer}.{leaf}"]
+    with pytest.raises(MelderError, match=f"lacks {layer}: is it of another method or variant"):
+        from_official_state_dict("m3el", state, variant=golden.variant)
+
+
+def test_the_unit_of_the_variant_that_is_missing_is_named() -> None:
+    golden = read_golden("cmm")
+    state = {name: tensor for name, tensor in golden.state.items() if not name.startswith("matcher.cmmb.")}
+    from_official_state_dict("m3el", state, variant="cmm")
+    with pytest.raises(MelderError, match=r"lacks matcher\.cmmb\.text_fc, matcher\.cmmb\.image_fc"):
+        from_official_state_dict("m3el", state, variant="cmmb")
+
+
+def test_layers_that_the_published_code_never_uses_are_dropped() -> None:
+    golden = read_golden("cmmb")
+    dead = ("mclet_", "logit_scale", "scale_", "matcher.text_fc", "matcher.image_fc", "multi_head_module")
+    state = {name: tensor for name, tensor in golden.state.items() if not any(part in name for part in dead)}
+    assert len(state) < len(golden.state)
+    from_official_state_dict("m3el", state, variant="cmmb")

@@ -1,0 +1,162 @@
+"""Every file of experiments/ loads and takes one step, on a data set written here and with a small encoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import save_file
+
+from melder.training.configuration import Configuration, read_configuration
+from melder.training.module import training_losses
+from melder.training.optimizer import build_optimizer
+from melder.training.order import Plan
+from melder.training.prepare import open_data, prepare
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+FILES = sorted(EXPERIMENTS.rglob("*.yaml"))
+NAMES = ["Guinea", "Mali", "Chad", "Romania", "Monaco", "Poland"]
+MENTIONS = 20  # enough that a tenth can be held out
+every_file = pytest.mark.parametrize("file", FILES, ids=[str(file.relative_to(EXPERIMENTS)) for file in FILES])
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same records, with pictures, in every layout."""
+    directory = tmp_path_factory.mktemp("data")
+    return {"own": _own(directory / "own"), "mimic": _mimic(directory / "mimic")}
+
+
+@every_file
+def test_it_takes_a_step(file: Path, layouts: dict[str, Path], tmp_path: Path) -> None:
+    configuration = _small(file, layouts, tmp_path)
+    prepared = prepare(configuration, open_data(configuration), tmp_path / "features", lambda title, total: _ignore)
+    plan = Plan(len(prepared.split.train), 8, configuration.training.seed)
+    batched = prepared.examples.batch(plan, 0, next(plan.batches(0)))
+    published = bool(getattr(configuration.method, "published", False))
+    losses = training_losses(prepared.model.train(), batched, mask_duplicates=not published)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    learning = {n: p for n, p in prepared.model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert all(torch.isfinite(parameter.grad).all() for parameter in learning.values())  # type: ignore[arg-type]
+    assert any(name.startswith("encoder.") for name in learning) == configuration.encoder.trained
+    before = {name: parameter.detach().clone() for name, parameter in learning.items()}
+    build_optimizer(prepared.model, configuration.training).step()
+    assert all(not torch.equal(parameter, before[name]) for name, parameter in learning.items())
+
+
+@every_file
+def test_a_published_recipe_selects_on_dev_and_corrects_nothing(file: Path) -> None:
+    """`<dataset>.yaml` is the published recipe, `<dataset>.offline.yaml` what was run here."""
+    configuration = read_configuration(file)
+    offline = file.name.endswith(".offline.yaml")
+    assert getattr(configuration.method, "published", False) != offline
+    assert configuration.training.select_on == ("tune" if offline else "dev")
+    if not offline:
+        assert configuration.training.drop_text == configuration.training.drop_image == 0
+        assert "Published" in file.read_text(encoding="utf-8").split("\ndata:")[0]
+
+
+@every_file
+def test_it_lies_in_the_folder_of_its_method(file: Path) -> None:
+    assert read_configuration(file).method.name == file.parent.name  # type: ignore[attr-defined]
+
+
+def test_there_are_experiments() -> None:
+    assert FILES
+
+
+def _small(file: Path, layouts: dict[str, Path], tmp_path: Path) -> Configuration:
+    """The file's configuration on the records written here, read as it reads its own."""
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
+    layout = data.get("layout", "mimic" if "text_field" in data else "own")
+    encoder = _encoder(read_configuration(file).encoder.name, tmp_path)
+    changes = [f"data.directory={layouts[layout]}", f"data.layout={layout}", f"encoder.name={encoder}"]
+    return read_configuration(file, changes)
+
+
+def _encoder(name: str, tmp_path: Path) -> str:
+    """A small encoder of the same kind, made from nothing."""
+    kind = name.partition(":")[0]
+    if kind == "precomputed":
+        return f"precomputed:{_stored(tmp_path / 'stored.safetensors')}+clip:compact"
+    if kind == "paired":
+        assert name.endswith("+none"), "a pair that sees needs a small vision model here"
+        return "paired:clip:compact+none"
+    return "clip:compact"
+
+
+def _ignore(done: int) -> None:
+    """No progress is shown."""
+
+
+def _records() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Entities and mentions; the last of each has no picture."""
+    entities = [
+        {"id": f"Q{row}", "name": name, "description": f"{name}, state number {row}", "images": [f"{name}.jpg"]}
+        for row, name in enumerate(NAMES)
+    ]
+    entities[-1]["images"] = []
+    mentions = []
+    for row in range(MENTIONS):
+        name = NAMES[row % len(NAMES)]
+        text = f"In year {row} the team of {name} won"
+        start = text.index(name)
+        span = {"start": start, "end": start + len(name), "surface": name}
+        mentions.append(
+            {"id": str(row), "text": text, **span, "image": f"m{row}.jpg", "answer": f"Q{row % len(NAMES)}"}
+        )
+    mentions[-1]["image"] = None
+    return entities, mentions
+
+
+def _pictures(entity_folder: Path, mention_folder: Path) -> None:
+    draw = np.random.default_rng(0)
+    places = [entity_folder / f"{name}.jpg" for name in NAMES] + [mention_folder / f"m{n}.jpg" for n in range(MENTIONS)]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (16, 24, 3), dtype=np.uint8)).save(place)
+
+
+def _own(directory: Path) -> Path:
+    _pictures(directory, directory)
+    entities, mentions = _records()
+    for name, records in (("entities", entities), ("train", mentions), ("dev", mentions[:5])):
+        (directory / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return directory
+
+
+def _mimic(directory: Path) -> Path:
+    _pictures(directory / "kb_image", directory / "mention_image")
+    entities, mentions = _records()
+    base = [
+        {"id": row, "qid": e["id"], "type": "entity", "entity_name": e["name"], "image_list": e["images"]}
+        | {"attr": f"sort: {row}", "desc": e["description"]}
+        for row, e in enumerate(entities)
+    ]
+    raw = [
+        {"id": m["id"], "sentence": m["text"], "mentions": m["surface"]}
+        | {"imgPath": m["image"] or "", "answer": m["answer"], "entities": m["surface"]}
+        for m in mentions
+    ]
+    numbers = {record["qid"]: record["id"] for record in base}
+    contents = {"kb_entity": base, "qid2id": numbers, "tiny_train": raw, "tiny_dev": raw[:5]}
+    for name, content in contents.items():
+        (directory / f"{name}.json").write_text(json.dumps(content))
+    return directory
+
+
+def _stored(file: Path) -> Path:
+    """Features of every picture, as a frozen network would have left them."""
+    names = [f"{name}.jpg" for name in NAMES] + [f"m{row}.jpg" for row in range(MENTIONS)]
+    draw = torch.Generator().manual_seed(0)
+    shapes = {"image_global": (len(names), 10), "image_tokens": (len(names), 4, 6)}
+    tensors = {name: torch.randn(shape, generator=draw).half() for name, shape in shapes.items()}
+    save_file(tensors, file, metadata={"names": json.dumps(names)})
+    return file

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from melder.data import MODALITIES, DataSet, load
+from melder.encoders import Towers, encode
+from melder.features import Features
+from melder.training.configuration import Configuration, TrainingConfiguration
+from melder.training.examples import Batched, FeatureExamples, ItemExamples
+from melder.training.order import Plan
+from melder.training.prepare import build_model, split_data
+from training.small import settings
+
+PLAN = Plan(mentions=35, batch_size=8, seed=5)
+ROWS = np.array([3, 0, 17, 8, 30])
+
+
+def options(**changes: Any) -> TrainingConfiguration:
+    return TrainingConfiguration(**{"drop_text": 0.0, "drop_image": 0.0, "augment": False} | changes)
+
+
+@pytest.fixture(scope="module")
+def dataset(small_data: Path) -> DataSet:
+    return load(small_data)
+
+
+@pytest.fixture(scope="module")
+def encoder(small_data: Path, dataset: DataSet) -> Towers:
+    return build_model(Configuration(**settings(small_data)), dataset, dataset.split("train")).encoder
+
+
+@pytest.fixture(scope="module")
+def items(small_data: Path, dataset: DataSet, encoder: Towers) -> ItemExamples:
+    split = split_data(Configuration(**settings(small_data)), dataset)
+    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    answers = [column[str(mention.answer)] for mention in split.train]
+    return ItemExamples(encoder, dataset, split.train, answers, MODALITIES, options())
+
+
+@pytest.fixture(scope="module")
+def features(items: ItemExamples) -> FeatureExamples:
+    """The same examples, encoded; the last mention of the features is in no example."""
+    from melder.data import entity_items, mention_items
+
+    separator = items.encoder.separator
+    mentions = [*items.mentions[1:], items.mentions[0], items.mentions[0]]
+    encoded = encode(items.encoder, mention_items(mentions, items.dataset, separator))
+    entities = encode(items.encoder, entity_items(items.dataset.entities, items.dataset, separator))
+    rows = [len(items.mentions) - 1, *range(len(items.mentions) - 1)]
+    return FeatureExamples(encoded, rows, entities, items.answers, options())
+
+
+def tensors(batched: Batched) -> dict[str, Tensor]:
+    sides = {"mention": batched.mentions, "entity": batched.entities}
+    return {
+        f"{side} {name}": tensor
+        for side, content in sides.items()
+        for name, tensor in (content.tensors() if isinstance(content, Features) else content).items()
+    } | {"answer": batched.answer}
+
+
+def equal(one: Batched, other: Batched) -> bool:
+    first, second = tensors(one), tensors(other)
+    alike = all(torch.equal(first[name], second[name]) for name in first)
+    return alike and one.mention_surfaces == other.mention_surfaces and one.entity_surfaces == other.entity_surfaces
+
+
+def test_a_batch_holds_each_mention_beside_its_entity(items: ItemExamples, features: FeatureExamples) -> None:
+    for examples in (items, features):
+        batched = examples.batch(PLAN, 0, ROWS)
+        assert batched.answer.tolist() == [items.answers[row] for row in ROWS]
+        assert batched.mention_surfaces == [(items.mentions[row].surface,) for row in ROWS]
+        assert batched.entity_surfaces == [items.dataset.entities[items.answers[row]].names for row in ROWS]
+
+
+@torch.inference_mode()
+def test_stored_features_are_those_of_the_items(items: ItemExamples, features: FeatureExamples) -> None:
+    read, stored = items.batch(PLAN, 0, ROWS), features.batch(PLAN, 0, ROWS)
+    for inputs, kept in ((read.mentions, stored.mentions), (read.entities, stored.entities)):
+        assert isinstance(kept, Features)
+        computed = items.encoder(inputs)
+        for name, tensor in computed.tensors().items():
+            valid = computed.text_mask[..., None] if name == "text_tokens" else True
+            torch.testing.assert_close(kept.tensors()[name] * valid, tensor * valid, rtol=0, atol=1e-5)
+
+
+def test_texts_of_a_batch_are_no_longer_than_its_longest(features: FeatureExamples) -> None:
+    longest = features.mentions.text_mask.sum(dim=1)
+    shortest = int(longest.argmin())
+    wanted = [features.rows.index(shortest)] if shortest in features.rows else [0]
+    mentions = features.batch(PLAN, 0, np.array(wanted)).mentions
+    assert isinstance(mentions, Features)
+    assert mentions.text_mask.all()
+
+
+@pytest.mark.parametrize("kind", ["items", "features"])
+def test_an_example_is_a_function_of_seed_epoch_and_row(kind: str, request: pytest.FixtureRequest) -> None:
+    examples = request.getfixturevalue(kind)
+    examples = replace(examples, training=options(augment=True, drop_text=0.5, drop_image=0.5))
+    first = examples.batch(PLAN, 1, ROWS)
+    examples.batch(PLAN, 2, ROWS)
+    assert equal(examples.batch(PLAN, 1, ROWS), first)
+    assert not equal(examples.batch(PLAN, 2, ROWS), first)
+    assert not equal(examples.batch(replace(PLAN, seed=6), 1, ROWS), first)
+    other = Plan(PLAN.mentions, 3, PLAN.seed)  # batches of another size hold the same examples
+    assert equal(examples.batch(other, 1, ROWS), first)
+
+
+def test_pictures_are_varied_only_when_asked(items: ItemExamples) -> None:
+    plain = items.batch(PLAN, 0, ROWS)
+    assert equal(items.batch(PLAN, 1, ROWS), plain)
+    varied = replace(items, training=options(augment=True)).batch(PLAN, 0, ROWS)
+    for side in ("mention", "entity"):
+        assert not torch.equal(tensors(varied)[f"{side} pixels"], tensors(plain)[f"{side} pixels"])
+        assert torch.equal(tensors(varied)[f"{side} input_ids"], tensors(plain)[f"{side} input_ids"])
+
+
+def test_an_entity_shows_another_of_its_pictures_in_another_epoch(items: ItemExamples) -> None:
+    entities = [
+        entity.model_copy(update={"images": tuple(f"images/{n}.png" for n in range(4))})
+        for entity in items.dataset.entities
+    ]
+    examples = replace(items, dataset=replace(items.dataset, entities=entities))
+    shown = {tensors(examples.batch(PLAN, epoch, ROWS[:1]))["entity pixels"].numpy().tobytes() for epoch in range(30)}
+    assert len(shown) == 4
+
+
+@pytest.mark.parametrize("kind", ["items", "features"])
+def test_hiding_never_leaves_an_item_with_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    examples = request.getfixturevalue(kind)
+    examples = replace(examples, training=options(drop_text=0.6, drop_image=0.6))
+    plain, pictures, texts = request.getfixturevalue(kind).batch(PLAN, 0, np.arange(35)), 0, 0
+    for epoch in range(3):
+        batched = examples.batch(PLAN, epoch, np.arange(35))
+        for name in ("mentions", "entities"):
+            (text, image), (had_text, had_image) = has(getattr(batched, name)), has(getattr(plain, name))
+            assert (text | image).all()
+            assert not (text & ~had_text).any()
+            assert not (image & ~had_image).any()
+            pictures += int((had_image & ~image).sum())
+            texts += int((had_text & ~text).sum())
+            surfaces = getattr(batched, "mention_surfaces" if name == "mentions" else "entity_surfaces")
+            assert [bool(row) for row in surfaces] == text.tolist()  # who has no text has no name either
+    assert pictures > 20
+    assert texts > 20
+
+
+def has(content: Any) -> tuple[Tensor, Tensor]:
+    """[n] booleans each: whether there is a text, and a picture."""
+    if isinstance(content, Features):
+        return content.has_text, content.has_image
+    return content["has_text"], content["image_mask"]

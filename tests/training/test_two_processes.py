@@ -1,0 +1,130 @@
+"""Two processes (gloo) have the losses and gradients of one process with the whole batch."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from melder.data import MODALITIES, load
+from melder.training.configuration import Configuration
+from melder.training.examples import Batched, FeatureExamples, ItemExamples
+from melder.training.module import TrainingModule
+from melder.training.order import Plan
+from melder.training.prepare import build_model, split_data
+from training.small import settings, small_data
+
+PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, and a batch that is hard to share out."""
+
+    trained: bool
+    published: bool = False
+
+    def content(self, data: Path) -> dict[str, Any]:
+        chosen = settings(data, trained=self.trained, drop_text=0.0, drop_image=0.0)
+        chosen["encoder"]["text_length"] = 48  # nothing is cut off
+        return chosen | {"method": chosen["method"] | {"published": self.published, "lexical": not self.published}}
+
+
+CASES = {"trained": Case(trained=True), "frozen": Case(trained=False), "published": Case(trained=True, published=True)}
+
+
+def rows(answers: list[int], pictured: list[bool], lengths: list[int]) -> np.ndarray:
+    """Twelve rows: the first half are short texts, mostly without pictures; the second half repeats their answers."""
+    short = sorted(range(len(answers)), key=lambda row: (pictured[row], lengths[row]))[:6]
+    repeated = [row for row in range(len(answers)) if row not in short and answers[row] in {answers[s] for s in short}]
+    return np.array(
+        [*short, *repeated[:3], *[row for row in range(len(answers)) if row not in {*short, *repeated}][:3]]
+    )
+
+
+def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | FeatureExamples, np.ndarray]:
+    configuration = Configuration(**case.content(data))
+    dataset = load(data)
+    train = split_data(configuration, dataset).train
+    model = build_model(configuration, dataset, train)
+    module = TrainingModule(model, configuration.training, steps=1, mask_duplicates=not case.published)
+    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    answers = [column[str(mention.answer)] for mention in train]
+    chosen = rows(answers, [m.image is not None for m in train], [len(m.text) for m in train])
+    items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training)
+    return module, items, chosen
+
+
+def encoded(module: TrainingModule, batched: Batched) -> Batched:
+    """The batch as a frozen encoder's features."""
+    with torch.no_grad():
+        sides = {"mentions": module.model.encoder(batched.mentions), "entities": module.model.encoder(batched.entities)}
+    mentions = replace(sides["mentions"], surfaces=batched.mention_surfaces)
+    return replace(batched, mentions=mentions, entities=replace(sides["entities"], surfaces=batched.entity_surfaces))
+
+
+def one_step(case: Case, data: Path, rank: int, processes: int, out: Path) -> None:
+    """Losses and gradients of this process's share of the batch, written to a file."""
+    torch.set_num_threads(1)
+    module, items, chosen = examples(case, data)
+    batched = items.batch(Plan(len(items.mentions), 12, 0), 0, np.split(chosen, processes)[rank])
+    if not case.trained:
+        batched = encoded(module, batched)
+    wrapped = module if processes == 1 else DistributedDataParallel(module, find_unused_parameters=True)
+    losses: dict[str, Tensor] = wrapped(batched)
+    torch.stack(list(losses.values())).sum().backward()
+    found = {f"loss {name}": loss.detach() for name, loss in losses.items()}
+    found |= {f"gradient {n}": p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
+    save_file(found, out / f"{processes}-{rank}.safetensors")
+
+
+def join_and_step(case: Case, data: Path, rank: int, out: Path) -> None:
+    distributed.init_process_group("gloo", f"file://{out}/meeting", rank=rank, world_size=PROCESSES)
+    one_step(case, data, rank, PROCESSES, out)
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_losses_and_gradients_are_those_of_one_process(name: str, tmp_path: Path) -> None:
+    data = small_data()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["melder.training.train"])
+    running = [
+        context.Process(target=join_and_step, args=(CASES[name], data, rank, tmp_path)) for rank in range(PROCESSES)
+    ]
+    for process in running:
+        process.start()
+    one_step(CASES[name], data, 0, 1, tmp_path)
+    for process in running:
+        process.join(60)
+        assert process.exitcode == 0
+    whole = load_file(tmp_path / "1-0.safetensors")
+    parts = [load_file(tmp_path / f"2-{rank}.safetensors") for rank in range(PROCESSES)]
+    assert {"loss contrastive", "loss total", "loss text_to_image"} <= whole.keys()
+    assert sum(name.startswith("gradient") for name in whole) > 20
+    for part in parts:
+        assert part.keys() == whole.keys()
+    for each, expected in whole.items():
+        got = torch.stack([part[each] for part in parts]).mean(dim=0)
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5, msg=lambda text, each=each: f"{each}: {text}")
+        if each.startswith("gradient"):
+            assert torch.equal(parts[0][each], parts[1][each])
+
+
+def test_the_batch_is_hard_to_share_out(small_data: Path) -> None:
+    module, items, chosen = examples(CASES["trained"], small_data)
+    shares = [items.batch(Plan(len(items.mentions), 12, 0), 0, rows) for rows in np.split(chosen, PROCESSES)]
+    pictures = [int(share.mentions["image_mask"].sum()) for share in shares]  # type: ignore[call-overload]
+    lengths = [share.mentions["input_ids"].shape[1] for share in shares]  # type: ignore[call-overload]
+    answers = [set(share.answer.tolist()) for share in shares]
+    assert len(set(pictures)) == len(set(lengths)) == 2
+    assert answers[0] & answers[1]
+    assert module.mask_duplicates

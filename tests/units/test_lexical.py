@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
+from torch import Tensor
+
+from melder.features import Features, Heads, Side
+from melder.units.lexical import Lexical, pack
+
+NAMES = ["Guinea", "Guinea-Bissau", "Equatorial Guinea", "Mali", "Mali Mali mali", "Congo", "北京", "a", "São Tomé"]
+# So many buckets that the few n-grams of a test do not collide.
+BUCKETS = 2**20
+
+
+def _side(unit: Lexical, surfaces: Sequence[tuple[str, ...]] | None, count: int | None = None) -> Side:
+    rows = len(surfaces) if surfaces is not None else count or 0
+    blank = Features(torch.zeros(rows, 1), torch.zeros(rows, 1, 1), surfaces=surfaces)
+    return unit.entity_side(Heads(blank.text_global, blank.text_tokens, surfaces=surfaces))
+
+
+def _scores(unit: Lexical, mentions: Sequence[tuple[str, ...]], entities: Sequence[tuple[str, ...]]) -> Tensor:
+    return unit.score(_side(unit, mentions), _side(unit, entities))
+
+
+def _fitted(names: Sequence[str] = NAMES) -> Lexical:
+    unit = Lexical(BUCKETS)
+    unit.fit(names)
+    return unit
+
+
+def _cosines(names: Sequence[str], surfaces: Sequence[str]) -> np.ndarray:
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True).fit(names)
+    return (vectorizer.transform(surfaces) @ vectorizer.transform(names).T).toarray()
+
+
+def test_it_is_the_tf_idf_cosine_of_scikit_learn() -> None:
+    scores = _scores(_fitted(), [(name,) for name in NAMES], [(name,) for name in NAMES])
+    assert np.allclose(scores.detach().numpy(), _cosines(NAMES, NAMES), atol=1e-5)
+
+
+@given(st.lists(st.text(st.sampled_from("abcäß -"), min_size=1, max_size=12), min_size=1, max_size=6))
+def test_it_is_that_of_any_names(names: list[str]) -> None:
+    if not any(name.strip() for name in names):
+        return
+    scores = _scores(_fitted(names), [(name,) for name in names], [(name,) for name in names])
+    assert np.allclose(scores.detach().numpy(), _cosines(names, names), atol=1e-5)
+
+
+def test_a_name_is_most_like_itself() -> None:
+    scores = _scores(_fitted(), [(name,) for name in NAMES], [(name,) for name in NAMES])
+    assert torch.allclose(scores.diagonal(), torch.ones(len(NAMES)))
+    assert (scores <= 1 + 1e-6).all()
+    assert (scores >= 0).all()
+
+
+def test_names_with_nothing_in_common_score_zero() -> None:
+    assert not _scores(_fitted(), [("Mali",)], [("北京",), ("Congo",)]).any()
+
+
+def test_the_best_name_counts() -> None:
+    unit, names = _fitted(), ("Mali", "Congo", "Guinea-Bissau")
+    together = _scores(unit, [("Guinea",), ("Kongo",)], [names])
+    apart = _scores(unit, [("Guinea",), ("Kongo",)], [(name,) for name in names])
+    assert torch.allclose(together[:, 0], apart.amax(dim=1))
+
+
+@pytest.mark.parametrize("nothing", [(), ("",), ("   ",)])
+def test_an_empty_surface_scores_zero_on_either_side(nothing: tuple[str, ...]) -> None:
+    scores = _scores(_fitted(), [("Mali",), nothing], [nothing, ("Mali",)])
+    assert torch.allclose(scores, torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+
+
+def test_features_without_surfaces_score_zero() -> None:
+    unit = _fitted()
+    scores = unit.score(_side(unit, None, 2), _side(unit, [("Mali",)]))
+    assert scores.shape == (2, 1)
+    assert not scores.any()
+
+
+def test_rare_ngrams_count_more_once_it_is_fitted() -> None:
+    names = ["New York", "New Delhi", "New Orleans", "New London"]
+    entities = [("New York",), ("Delhi",)]
+    plain, fitted = (_scores(unit, [("New Delhi",)], entities)[0] for unit in (Lexical(BUCKETS), _fitted(names)))
+    assert fitted[0] < plain[0]
+    assert fitted[1] > plain[1]
+
+
+def test_frequencies_are_part_of_the_state() -> None:
+    fitted, other = _fitted(), Lexical(BUCKETS)
+    assert "inverse_frequency" in fitted.state_dict()
+    other.load_state_dict(fitted.state_dict())
+    pairs = [("Guinea",)], [("Guinea-Bissau",), ("Mali",)]
+    assert torch.equal(_scores(other, *pairs), _scores(fitted, *pairs))
+
+
+@given(st.floats(0.01, 100), st.floats(-50, 50))
+def test_the_weight_is_never_negative(start: float, step: float) -> None:
+    unit = Lexical(16, initial_weight=start)
+    assert unit.weight.item() == pytest.approx(start, rel=1e-4)
+    with torch.no_grad():
+        unit.log_weight += step
+    assert unit.weight >= 0
+
+
+def test_the_weight_grows_when_names_tell_the_answer() -> None:
+    unit = _fitted()
+    optimizer = torch.optim.SGD([unit.log_weight], lr=0.1)
+    before = unit.weight.item()
+    scores = unit.weight * _scores(unit, [("Mali",), ("Congo",)], [("Mali",), ("Congo",)])
+    torch.nn.functional.cross_entropy(scores, torch.arange(2)).backward()
+    optimizer.step()
+    assert unit.weight.item() > before
+
+
+def test_names_are_packed_as_unit_vectors_padded_with_zeros() -> None:
+    buckets, grams = pack([("Mali", "Guinea-Bissau"), (), ("a",)], BUCKETS, np.ones(BUCKETS))
+    assert buckets.shape == grams.shape
+    assert grams.shape[:2] == (3, 2)
+    lengths = np.linalg.norm(grams, axis=-1)
+    assert np.allclose(lengths, [[1, 1], [0, 0], [1, 0]])
