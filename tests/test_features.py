@@ -111,6 +111,11 @@ def test_shorter_texts_are_padded_with_tokens_that_are_not_valid() -> None:
     assert torch.equal(together.text_tokens[2:], long.text_tokens)
 
 
+def test_concatenated_features_stay_on_their_device() -> None:
+    elsewhere = replace(features(2, 1).to("meta"), text_mask=None, image_mask=None)
+    assert {tensor.device.type for tensor in concatenate([elsewhere, elsewhere]).tensors().values()} == {"meta"}
+
+
 def _side(rows: int, tokens: int = 3) -> Side:
     draw = torch.Generator().manual_seed(rows)
     tensors: dict[str, Tensor] = {

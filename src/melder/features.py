@@ -182,7 +182,9 @@ def concatenate(bundles: Sequence[Bundle]) -> Bundle:
 
 def _with_masks(features: Features) -> Features:
     shape = features.text_tokens.shape[:2]
-    mask = features.text_mask if features.text_mask is not None else torch.ones(shape, dtype=torch.bool)
+    mask = features.text_mask
+    if mask is None:
+        mask = features.text_tokens.new_ones(shape, dtype=torch.bool)
     image_mask = None if features.image_global is None else features.has_image
     return replace(features, text_mask=mask, image_mask=image_mask)
 

@@ -108,7 +108,7 @@ class Mention(_Record):
 
 
 class Candidate(_Record):
-    """An entity offered as the answer, with its score and each unit's part of it."""
+    """An entity offered as the answer, with its score and what each unit adds to it."""
 
     id: str
     name: str

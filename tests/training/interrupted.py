@@ -30,6 +30,7 @@ class Moment:
     start: before the step that follows `step` finished ones (after a checkpoint and a look that were due)
     end: after `step` steps, before a checkpoint and before a look at the selection set
     looked: after the look that comes after `step` steps, before the checkpoint
+    done: after all `step` steps, looks and checkpoints, before the run is written
     writing: after `step` steps, when the checkpoint is written but not yet in its place
     """
 
@@ -57,6 +58,9 @@ class StopAt(Callback):
 
     def on_train_epoch_end(self, trainer: Any, *arguments: Any) -> None:
         self._pass("looked", trainer.global_step)
+
+    def on_train_end(self, trainer: Any, *arguments: Any) -> None:
+        self._pass("done", trainer.global_step)
 
     def _pass(self, what: str, step: int) -> None:
         if self.moment == Moment(what, step):

@@ -96,6 +96,7 @@ def _mention(split: str, number: int, entity: int, kind: tuple[str, str]) -> Rec
     start = f"{number} days ago a "
     surface = kind[1] if number % 3 else " ".join(kind)
     text = f"{start}{surface} was seen {PLACES[(number + len(split)) % len(PLACES)]}."
+    text += " Nobody knew where it had come from, or why." if number % 5 == 1 else ""
     image = None if number % 5 == 4 else f"images/{split}-{number}.png"
     span = {"start": len(start), "end": len(start) + len(surface), "surface": surface}
     return {"id": f"{split}-{number}", "text": text, **span, "image": image, "answer": f"Q{entity}"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from melder.data import MODALITIES, DataSet, load
+from melder.data import MODALITIES, DataSet, entity_items, load, mention_items
 from melder.encoders import Towers, encode
 from melder.features import Features
 from melder.training.configuration import Configuration, TrainingConfiguration
@@ -47,8 +47,6 @@ def items(small_data: Path, dataset: DataSet, encoder: Towers) -> ItemExamples:
 @pytest.fixture(scope="module")
 def features(items: ItemExamples) -> FeatureExamples:
     """The same examples, encoded; the last mention of the features is in no example."""
-    from melder.data import entity_items, mention_items
-
     separator = items.encoder.separator
     mentions = [*items.mentions[1:], items.mentions[0], items.mentions[0]]
     encoded = encode(items.encoder, mention_items(mentions, items.dataset, separator))
@@ -150,6 +148,12 @@ def test_hiding_never_leaves_an_item_with_nothing(kind: str, request: pytest.Fix
             assert [bool(row) for row in surfaces] == text.tolist()  # who has no text has no name either
     assert pictures > 20
     assert texts > 20
+
+
+def test_pictures_without_texts_are_never_hidden(items: ItemExamples) -> None:
+    plain = replace(items, modalities=frozenset({"image"}))
+    hiding = replace(plain, training=options(drop_text=0.6, drop_image=0.6))
+    assert equal(hiding.batch(PLAN, 0, np.arange(35)), plain.batch(PLAN, 0, np.arange(35)))
 
 
 def has(content: Any) -> tuple[Tensor, Tensor]:

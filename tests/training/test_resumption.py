@@ -49,6 +49,7 @@ EVERYWHERE = [
     *(Moment("start", step) for step in range(LAST)),
     *(Moment("end", step) for step in range(1, LAST + 1)),
     *(Moment("looked", step) for step in range(STEPS, LAST + 1, STEPS)),
+    Moment("done", LAST),
 ]
 AT_EPOCHS_ENDS = [moment for moment in EVERYWHERE if moment.step and moment.step % STEPS == 0]
 
@@ -66,11 +67,12 @@ def test_interrupted_anywhere_it_ends_with_the_same_weights(out: Path, every: in
     assert metrics(out) == metrics(expected)
 
 
-def test_a_training_that_was_to_stop_early_stops_early_again(out: Path) -> None:
+@pytest.mark.parametrize("what", ["end", "looked", "done"])
+def test_a_training_that_stopped_early_stops_early_again(out: Path, what: str) -> None:
     chosen = content(trained=False, checkpoint_every=1, patience=1, epochs=9)
     expected = once("early", lambda where: run(chosen, where, better_looks=False))
     with pytest.raises(Stopped):
-        run(chosen, out, Moment("looked", 2 * STEPS), better_looks=False)
+        run(chosen, out, Moment(what, 2 * STEPS), better_looks=False)
     run(chosen, out, better_looks=False)
     assert differing(result(out), result(expected)) == []
     assert len(looks(out)) == 1  # the one after the resumption, which ended it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from melder.data import MODALITIES, load
+from melder.records import Mention
 from melder.training.configuration import Configuration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.module import TrainingModule
@@ -38,16 +40,16 @@ class Case:
         return chosen | {"method": chosen["method"] | {"published": self.published, "lexical": not self.published}}
 
 
-CASES = {"trained": Case(trained=True), "frozen": Case(trained=False), "published": Case(trained=True, published=True)}
+CASES = {"trained": Case(trained=True), "frozen": Case(trained=False), "published": Case(trained=False, published=True)}
 
 
-def rows(answers: list[int], pictured: list[bool], lengths: list[int]) -> np.ndarray:
-    """Twelve rows: the first half are short texts, mostly without pictures; the second half repeats their answers."""
-    short = sorted(range(len(answers)), key=lambda row: (pictured[row], lengths[row]))[:6]
-    repeated = [row for row in range(len(answers)) if row not in short and answers[row] in {answers[s] for s in short}]
-    return np.array(
-        [*short, *repeated[:3], *[row for row in range(len(answers)) if row not in {*short, *repeated}][:3]]
-    )
+def hard_rows(mentions: Sequence[Mention]) -> np.ndarray:
+    """Twelve: first six short texts without pictures, then three with answers among theirs, and three long texts."""
+    order = sorted(range(len(mentions)), key=lambda row: (mentions[row].image is not None, len(mentions[row].text)))
+    first, others = order[:6], order[6:-3]
+    answers = {mentions[row].answer for row in first}
+    repeated = [row for row in others if mentions[row].answer in answers]
+    return np.array([*first, *repeated[:3], *order[-3:]])
 
 
 def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | FeatureExamples, np.ndarray]:
@@ -58,9 +60,8 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
     module = TrainingModule(model, configuration.training, steps=1, mask_duplicates=not case.published)
     column = {entity.id: number for number, entity in enumerate(dataset.entities)}
     answers = [column[str(mention.answer)] for mention in train]
-    chosen = rows(answers, [m.image is not None for m in train], [len(m.text) for m in train])
     items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training)
-    return module, items, chosen
+    return module, items, hard_rows(train)
 
 
 def encoded(module: TrainingModule, batched: Batched) -> Batched:
@@ -114,7 +115,8 @@ def test_losses_and_gradients_are_those_of_one_process(name: str, tmp_path: Path
         assert part.keys() == whole.keys()
     for each, expected in whole.items():
         got = torch.stack([part[each] for part in parts]).mean(dim=0)
-        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5, msg=lambda text, each=each: f"{each}: {text}")
+        size = max(1.0, float(expected.norm()))  # sums of large numbers are rounded at their last digits
+        assert float((got - expected).abs().max()) < 1e-5 * size, each
         if each.startswith("gradient"):
             assert torch.equal(parts[0][each], parts[1][each])
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 INPUTS = {"text only": ("text",), "picture only": ("image",), "text and picture": ("text", "image")}
-SURFACES = ("Guinea", "Korea", "the tricolour")  # the first test mention of each is shown, right or wrong
+SURFACES = ("Guinea", "Korea", "the tricolour")  # the first test picture of each is shown, right or wrong
 
 
 def demo(
@@ -73,7 +73,7 @@ def _show(results: dict[str, Evaluation], out: Path) -> None:
     from melder.evaluation.report import write_report
 
     both = results["text and picture"]
-    surfaces = [mention.surface for mention in both.mentions]
+    surfaces = [mention.surface if mention.image else None for mention in both.mentions]
     chosen = [surfaces.index(surface) for surface in SURFACES if surface in surfaces]
     rows = {"name match": both.figures["name_match"], **{name: each.figures for name, each in results.items()}}
     console.print(metrics_table(f"Test photographs, {both.figures['candidates']} flags", rows))

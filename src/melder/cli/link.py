@@ -88,9 +88,10 @@ def _read(source: Path) -> tuple[list[Mention], list[BadRecord]]:
     from melder.data.own import parse_lines
     from melder.data.problems import Problems, read_bytes
 
-    content = sys.stdin.buffer.read() if str(source) == "-" else read_bytes(source)
-    problems = Problems()
-    mentions = [mention for _, mention in parse_lines(content.split(b"\n"), str(source), Mention, problems)]
+    piped = str(source) == "-"
+    content = sys.stdin.buffer.read() if piped else read_bytes(source)
+    problems, name = Problems(), "standard input" if piped else str(source)
+    mentions = [mention for _, mention in parse_lines(content.split(b"\n"), name, Mention, problems)]
     return mentions, problems.records
 
 

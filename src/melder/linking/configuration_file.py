@@ -56,6 +56,8 @@ def checked(kind: type[Model], value: Mapping[str, Any], file: str) -> Model:
 
 def _fault(kind: type[BaseModel], fault: Any, file: str) -> BadRecord:
     key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "value_error":
+        return BadRecord(file, 0, key, str(fault["ctx"]["error"]))
     if fault["type"] != "extra_forbidden":
         return BadRecord(file, 0, key, f"{fault['msg']}, not {fault.get('input')!r}")
     known = _keys(kind, fault["loc"][:-1])

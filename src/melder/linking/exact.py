@@ -114,7 +114,8 @@ class ExactLinker:
             side = self.model.mention_side(items[rows])
             with answering(self.model.matcher) as matcher:
                 scores = matcher.score(side, self.side)
-            yield mentions[rows], Scores(scores.total.cpu(), {name: part.cpu() for name, part in scores.parts.items()})
+                parts = matcher.contributions(scores)
+            yield mentions[rows], Scores(scores.total.cpu(), {name: part.cpu() for name, part in parts.items()})
             if progress is not None:
                 progress(len(mentions[rows]))
 

@@ -63,6 +63,11 @@ class UnitMatcher(nn.Module):
             total = total + parts["lexical"]
         return Scores(total, parts)
 
+    def contributions(self, scores: Scores) -> dict[str, Tensor]:
+        """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
+        units = len(self.names_in_use())
+        return {name: part if name == "lexical" else part / units for name, part in scores.parts.items()}
+
     def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
         """Cross-entropy over the total and over each unit, and the method's own; training adds them up."""
         parts = {name: part for name, part in scores.parts.items() if name != "lexical"}

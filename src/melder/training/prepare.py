@@ -65,7 +65,7 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
     published = bool(getattr(configuration.method, "published", False))
     options = configuration.encoder
     encoder = build_encoder(options.name, text_length=options.text_length, texts=texts, published=published)
-    encoder.requires_grad_(options.trained)
+    encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
     matcher = build_matcher(configuration.method, encoder.sizes)
     if matcher.lexical is not None:
         matcher.lexical.fit(name for entity in entities for name in entity.names)

@@ -27,7 +27,7 @@ class LastCheckpoint(Callback):  # type: ignore[misc]
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if True:
+        if not trainer.should_stop:
             self._save(trainer)
 
     def _save(self, trainer: lightning.Trainer) -> None:

@@ -109,8 +109,11 @@ def _claim(out: Path, configuration: Configuration) -> None:
         )
     if out.is_dir() and not started.is_file() and any(out.iterdir()):
         raise MelderError(f"{out}: is not empty and holds no run; name another directory")
-    out.mkdir(parents=True, exist_ok=True)
-    started.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        started.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise MelderError(f"{out}: no run can be written there ({error.strerror}); name another directory") from None
 
 
 def _module(configuration: Configuration, prepared: Prepared) -> TrainingModule:
