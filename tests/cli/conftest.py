@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import io
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from melder.cli import main
 from training import small
 
 
@@ -15,3 +23,59 @@ def small_data() -> Path:
 @pytest.fixture(scope="session")
 def small_run() -> Path:
     return small.small_run()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left: its exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    errors: str
+
+    @property
+    def error(self) -> str:
+        """The one line about a user's mistake."""
+        assert self.status == 2, self.errors
+        (line,) = self.errors.splitlines()
+        assert line.startswith("error: ")
+        assert "Traceback" not in self.errors
+        return line.removeprefix("error: ")
+
+
+Melder = Callable[..., Said]
+
+
+@pytest.fixture
+def melder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Melder:
+    """Runs a command as the console script does."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object, stdin: bytes = b"") -> Said:
+        monkeypatch.setattr(sys, "argv", ["melder", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as left:
+            status = left.code if isinstance(left.code, int) else int(left.code is not None)
+        captured = capsys.readouterr()
+        return Said(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def data(small_data: Path, tmp_path: Path) -> Path:
+    """A copy of the data set that may be spoilt."""
+    return Path(shutil.copytree(small_data, tmp_path / "data"))
+
+
+@pytest.fixture
+def recipe(data: Path, tmp_path: Path) -> Path:
+    """A configuration file that trains on the copy for one epoch."""
+    path = tmp_path / "recipe.yaml"
+    content: dict[str, Any] = small.settings(data, epochs=1, batch_size=20)
+    path.write_text(yaml.safe_dump(content))
+    return path

@@ -89,6 +89,13 @@ def test_the_total_is_the_mean_of_the_units_and_the_names(matcher: UnitMatcher, 
     assert torch.allclose(scores.total, torch.stack(units).mean(dim=0) + names, atol=1e-5)
 
 
+def test_what_the_units_contribute_adds_up_to_the_total(matcher: UnitMatcher, vision: bool) -> None:
+    scores = _score(matcher, *_pair(vision))
+    contributions = matcher.contributions(scores)
+    assert list(contributions) == list(scores.parts)
+    assert torch.allclose(torch.stack(list(contributions.values())).sum(dim=0), scores.total, atol=1e-5)
+
+
 def test_every_unit_has_a_loss_and_so_has_the_total(matcher: UnitMatcher, vision: bool) -> None:
     pair = _pair(vision)
     units = [name for name in _score(matcher, *pair).parts if name != "lexical"]

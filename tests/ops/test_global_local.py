@@ -101,13 +101,6 @@ def test_attention_sums_to_one_over_the_valid_tokens_of_a_mention() -> None:
     assert not weights.permute(0, 3, 1, 2)[~keys.mask].any()
 
 
-def test_tiles_write_into_the_tensor_that_is_given() -> None:
-    queries, keys, norm = _inputs(3, 4, 5, 6, 8, seed=5)
-    out = torch.full((3, 4), float("nan"), dtype=torch.float64)
-    assert tiled_scores(queries, keys, norm, out) is out
-    assert torch.allclose(out, plain_scores(queries, keys, norm))
-
-
 @pytest.mark.parametrize("way", [pooled_scores, tiled_scores])
 def test_sides_stored_in_half_precision_are_scored_in_that_of_the_norm(way: Way) -> None:
     queries, keys, norm = _inputs(3, 4, 5, 6, 8, seed=6, kind=torch.float32)

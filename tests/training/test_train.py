@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
 from melder.data import load
-from melder.evaluation.metrics import metrics
 from melder.linking import ExactLinker, open_run
 from melder.records import MelderError
 from melder.training.configuration import Configuration
 from melder.training.prepare import build_model, split_data
 from melder.training.train import train
-from training.small import once, read_lines, settings
+from training.small import once, settings
 
 
 class Keep(Callback):
@@ -72,76 +70,6 @@ def test_the_saved_run_scores_as_the_model_in_memory(trained: bool, small_data: 
     mentions = dataset.split("test")
     answers = [ExactLinker(model, dataset).link(mentions) for model in (keep.model, opened)]
     assert answers[0] == answers[1]
-
-
-def test_selecting_on_tune_holds_a_tenth_of_train_out_and_on_dev_nothing(small_data: Path) -> None:
-    dataset = load(small_data)
-    answered = [mention for mention in dataset.split("train") if mention.answer is not None]
-    tune = split_data(Configuration(**settings(small_data, select_on="tune")), dataset)
-    assert len(tune.selection) == 4
-    assert sorted(mention.id for mention in tune.train + tune.selection) == sorted(mention.id for mention in answered)
-    dev = split_data(Configuration(**settings(small_data, select_on="dev")), dataset)
-    assert (dev.source, dev.train) == ("dev", answered)
-    assert dev.selection == [mention for mention in dataset.split("dev") if mention.answer is not None]
-
-
-def test_the_best_look_decides_which_weights_are_kept(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ranks = iter([0.2, 0.6, 0.4])
-    monkeypatch.setattr("melder.training.train.figures", lambda _: {"hits@1": 0.0, "mrr": next(ranks)})
-    states: list[dict[str, torch.Tensor]] = []
-
-    class Record(Callback):
-        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-            states.append({name: tensor.clone() for name, tensor in pl_module.model.matcher.state_dict().items()})
-
-    train(Configuration(**settings(small_data, epochs=3)), tmp_path / "run", callbacks=[Record()])
-    saved = load_file(tmp_path / "run" / "model.safetensors")
-    equal = [all(torch.equal(state[name], saved[f"matcher.{name}"]) for name in state) for state in states]
-    assert equal == [False, True, False]
-
-
-@pytest.mark.parametrize(
-    ("every", "patience", "ranks", "looked_at"),
-    [
-        (1, 2, [0.5, 0.4, 0.5, 0.6, 0.9], [1, 2, 3]),  # as good is no improvement
-        (1, 2, [0.5, 0.4, 0.6, 0.5, 0.4, 0.9], [1, 2, 3, 4, 5]),
-        (2, 1, [0.5, 0.6, 0.1, 0.9], [2, 4, 6]),  # patience counts looks, not epochs
-        (2, 9, [0.1] * 9, [2, 4, 6, 7]),  # the last epoch is looked at as well
-    ],
-)
-def test_training_ends_when_nothing_improves(
-    small_data: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    every: int,
-    patience: int,
-    ranks: list[float],
-    looked_at: list[int],
-) -> None:
-    coming, told = iter(ranks), list[tuple[int, float]]()
-    monkeypatch.setattr("melder.training.train.figures", lambda _: {"hits@1": 0.0, "mrr": next(coming)})
-
-    def tell(epoch: int, figures: Mapping[str, float]) -> None:
-        told.append((epoch, figures["mrr"]))
-
-    chosen = settings(small_data, epochs=7, validate_every=every, patience=patience, batch_size=40)
-    train(Configuration(**chosen), tmp_path / "run", told=tell)
-    assert told == list(zip(looked_at, ranks, strict=False))
-
-
-def test_looks_take_a_sample_and_final_figures_are_complete(small_data: Path, tmp_path: Path) -> None:
-    told: list[Mapping[str, float]] = []
-    chosen = settings(small_data, trained=True, select_on="dev", validate_mentions=2, epochs=1)
-    found = train(Configuration(**chosen), tmp_path / "run", told=lambda _, figures: told.append(figures)).metrics
-    assert told[0]["hits@1"] in (0, 0.5, 1)
-    assert found["mentions"] == 13
-    dataset = load(small_data)
-    model, _ = open_run(tmp_path / "run")
-    mentions = [mention for mention in dataset.split("dev") if mention.answer is not None]
-    exact = metrics(ExactLinker(model, dataset).ranks(mentions), 12)
-    assert {name: found[name] for name in exact} == exact
 
 
 def test_training_lowers_the_loss(small_data: Path) -> None:
@@ -201,67 +129,6 @@ def test_the_same_configuration_gives_the_same_run(small_data: Path, small_run: 
     made(small_data, tmp_path / "other", trained=True, seed=44)
     other = load_file(tmp_path / "other" / "model.safetensors")
     assert not torch.equal(one["matcher.lexical.log_weight"], other["matcher.lexical.log_weight"])
-
-
-def test_a_directory_with_something_else_in_it_is_refused(small_run: Path, small_data: Path, tmp_path: Path) -> None:
-    configuration = Configuration(**settings(small_data))
-    before = (small_run / "config.yaml").read_bytes()
-    with pytest.raises(MelderError, match="holds a finished run"):
-        train(configuration, small_run)
-    assert (small_run / "config.yaml").read_bytes() == before
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(MelderError, match="is not empty and holds no run"):
-        train(configuration, tmp_path)
-    with pytest.raises(MelderError, match=r"thesis\.txt: no run can be written there"):
-        train(configuration, tmp_path / "thesis.txt")
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_an_interrupted_training_of_other_settings_is_not_gone_on_with(small_data: Path, tmp_path: Path) -> None:
-    class Stop(Callback):
-        def on_train_batch_start(self, *arguments: Any) -> None:
-            raise RuntimeError
-
-    out = tmp_path / "run"
-    with pytest.raises(RuntimeError):
-        train(Configuration(**settings(small_data)), out, callbacks=[Stop()])
-    with pytest.raises(MelderError, match=r"config\.yaml: belongs to an interrupted training with other settings"):
-        made(small_data, out, learning_rate=1.0)
-    assert made(small_data, out)["mentions"] == 4
-
-
-def test_a_damaged_checkpoint_is_named(small_data: Path, tmp_path: Path) -> None:
-    out, configuration = tmp_path / "run", Configuration(**settings(small_data))
-
-    class Stop(Callback):
-        def on_train_batch_start(self, trainer: Any, *arguments: Any) -> None:
-            if trainer.global_step == 3:
-                raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        train(configuration, out, callbacks=[Stop()])
-    last = out / "checkpoints" / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(MelderError, match=r"last\.ckpt: is no checkpoint of Melder"):
-        train(configuration, out)
-
-
-def test_more_processes_than_mentions_in_a_batch_are_refused(small_data: Path) -> None:
-    with pytest.raises(ValueError, match="every process needs a mention of each batch"):
-        Configuration(**settings(small_data, batch_size=2, processes=3))
-
-
-def test_train_without_answers_says_so(small_data: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "entities.jsonl").write_bytes((small_data / "entities.jsonl").read_bytes())
-    nil = [record | {"answer": None, "image": None} for record in read_lines(small_data / "train.jsonl")]
-    for split in ("train", "dev"):
-        (data / f"{split}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in nil))
-    for select_on in ("tune", "dev"):
-        with pytest.raises(MelderError) as error:
-            made(data, tmp_path / select_on, select_on=select_on)
-        print(error.value)
 
 
 def test_stored_features_train_as_those_encoded_on_the_way(small_data: Path, tmp_path: Path) -> None:

@@ -45,11 +45,19 @@ def main() -> None:
     try:
         app()
     except MelderError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("stopped", markup=False)
+        _leave(str(error))
+    except KeyboardInterrupt as error:
+        errors.print(f"stopped; {error}" if str(error) else "stopped", markup=False)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        _leave(f"{error.filename or 'writing'}: {error.strerror}; name another place, or make room there")
+
+
+def _leave(message: str) -> None:
+    errors.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -11,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from melder.records import Item
+from melder.records import Item, MelderError
 
 if TYPE_CHECKING:
     from melder.encoders import Towers
 
-__all__ = ["Unreadable", "console", "counting", "errors", "finish", "metrics_table", "say", "tell_look"]
+__all__ = ["Unreadable", "console", "counting", "errors", "finish", "metrics_table", "say", "tell_look", "writable"]
 
 SKIPPED = 3  # exit status: done, but records were left out
 LISTED = 20  # of the records left out
@@ -47,6 +49,19 @@ def counting() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
             return lambda done: progress.advance(task, done)
 
         yield start
+
+
+def writable(*files: Path | None) -> None:
+    """Make the directories of files that are to be written; where none can be, say so before the work is done."""
+    for file in files:
+        if file is None:
+            continue
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MelderError(f"{file}: cannot be written ({error.strerror}); name another place") from None
+        if file.is_dir() or not os.access(file.parent, os.W_OK):
+            raise MelderError(f"{file}: is a directory, or lies in one that may not be written; name another place")
 
 
 class Unreadable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -90,8 +91,8 @@ def _say_what_next(out: Path, result: Evaluation) -> None:
     mention = next(mention for mention in result.mentions if mention.image is not None)
     say(f"The report with the pictures: {out / 'report.html'}")
     say("Link a sentence and a picture of your own:")
-    picture = out / "flags" / str(mention.image)
-    say(f"  melder link {out / 'run'} --data {out / 'flags'} --image {picture} \\")
-    say(f'    --text "{mention.text}" --mention "{mention.surface}"')
+    run, data, picture = (quote(str(out / name)) for name in ("run", "flags", f"flags/{mention.image}"))
+    say(f"  melder link {run} --data {data} --image {picture} \\")
+    say(f"    --text {quote(mention.text)} --mention {quote(mention.surface)}")
     say("Your own records in the same four files (docs/data.md) train in the same way:")
     say("  melder train my.yaml --out my-run")

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say
+from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say, writable
 
 __all__ = ["evaluate"]
 
@@ -28,13 +28,14 @@ def evaluate(
     mean rank; mentions without an answer in the knowledge base (NIL) are not counted.
 
     \b
-    melder evaluate runs/wikimel --data ../data/wikimel --split dev
-    melder evaluate runs/wikimel --data ../data/wikimel --kb ../data/union --json figures.json
+    melder evaluate runs/wikimel --data data/wikimel --split dev
+    melder evaluate runs/wikimel --data data/wikimel --kb data/union --json figures.json
     """
     from melder.evaluation.predictions import write_predictions
     from melder.evaluation.report import write_report
     from melder.linking.evaluate import evaluate_run
 
+    writable(json_file, predictions, report)
     unreadable = Unreadable() if skip_bad else None
     with counting() as start:
         result = evaluate_run(

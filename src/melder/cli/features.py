@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from melder.cli.console import Unreadable, counting, finish, say
+from melder.cli.console import Unreadable, counting, finish, say, writable
 
 __all__ = ["features"]
 
@@ -29,11 +29,13 @@ def features(
     from melder.training.frozen import encode_data
     from melder.training.prepare import build_model, open_data, split_data
 
-    chosen = read_configuration(configuration, [*(assignments or []), "encoder.trained=false"])
+    more = ["encoder.trained=false", "training.augment=false", *(["data.skip_bad=true"] if skip_bad else [])]
+    chosen = read_configuration(configuration, [*(assignments or []), *more])
+    writable(out / "entities" / "features.json")
     dataset = open_data(chosen)
     encoder = build_model(chosen, dataset, split_data(chosen, dataset).train).encoder
     unreadable = Unreadable()
-    if skip_bad or chosen.data.skip_bad:
+    if chosen.data.skip_bad:
         unreadable.watch(encoder)
     with counting() as start:
         for part in ("entities", *dataset.splits):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from melder.cli.console import Unreadable, console, counting, finish
+from melder.cli.console import Unreadable, console, counting, finish, writable
 from melder.records import BadRecord, Link, MelderError, Mention
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def link(
 
     if (text is None) == (source is None):
         raise MelderError("give either --text, for one mention, or --input, for a file of mentions")
+    if source is not None and (mention is not None or image is not None or as_json):
+        raise MelderError("--mention, --image and --json go with --text; a file of mentions holds its own")
+    if source is None and (images is not None or output is not None):
+        raise MelderError("--images and --output go with --input")
+    writable(output)
     mentions, bad = ([], []) if source is None else _read(source)
     with counting() as start:
         linker = load(run, data, counting=start)
@@ -65,14 +71,14 @@ def link(
 def candidates_table(answer: Link, title: str) -> Table:
     """Ranked candidates, with what each unit adds to the score."""
     units = list(answer.candidates[0].units) if answer.candidates else []
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")  # Text: nothing in names or texts is markup
     for heading in ("", "id", "name"):
         table.add_column(heading)
     for heading in ("score", *(unit.replace("_", " ") for unit in units)):
         table.add_column(heading, justify="right")
     for rank, each in enumerate(answer.candidates, start=1):
         parts = [f"{each.units[unit]:.1f}" for unit in units]
-        table.add_row(str(rank), each.id, each.name, f"{each.score:.2f}", *parts)
+        table.add_row(str(rank), Text(each.id), Text(each.name), f"{each.score:.2f}", *parts)
     return table
 
 

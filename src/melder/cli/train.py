@@ -33,6 +33,8 @@ def train(
         result = run(
             chosen, out, counting=start, told=tell_look, callbacks=[StepProgress(start)], on_unreadable=unreadable
         )
+    if not result.first:
+        return
     rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
     console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
     say(f"The run is in {out}. Next: melder evaluate {out} --data {chosen.data.directory} --split dev")

@@ -64,6 +64,6 @@ class ModelConfiguration(Section):
         if "name" not in value:
             raise ValueError("a method needs a name, such as m3el")
         try:
-            return method(value["name"]).configuration(**value)
+            return method(str(value["name"])).configuration.model_validate(value)
         except MelderError as error:
             raise ValueError(str(error)) from None

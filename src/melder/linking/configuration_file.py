@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from melder.methods import method
 from melder.records import BadData, BadRecord, MelderError
 
 __all__ = ["checked", "override", "read_yaml"]
@@ -40,27 +42,38 @@ def override(sections: Mapping[str, Any], assignments: Iterable[str]) -> dict[st
         *parents, last = key.split(".")
         section: Any = changed
         for parent in parents:
-            section[parent] = dict(section.get(parent) or {})
-            section = section[parent]
-        section[last] = yaml.safe_load(value)
+            inner = section.get(parent) or {}
+            if not isinstance(inner, dict):
+                raise MelderError(f"{assignment!r}: {parent!r} is the value {inner!r} and has no keys below it")
+            section[parent] = section = dict(inner)
+        section[last] = _parsed(value, assignment)
     return changed
+
+
+def _parsed(value: str, assignment: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise MelderError(f"{assignment!r}: what follows = is not valid YAML; put texts into quotes") from None
 
 
 def checked(kind: type[Model], value: Mapping[str, Any], file: str) -> Model:
     """`value` as a configuration of this kind; every fault is named with its key and the file."""
     try:
-        return kind(**value)
+        return kind.model_validate(value)
     except ValidationError as error:
-        raise BadData([_fault(kind, fault, file) for fault in error.errors()]) from None
+        raise BadData([_fault(kind, value, fault, file) for fault in error.errors()]) from None
 
 
-def _fault(kind: type[BaseModel], fault: Any, file: str) -> BadRecord:
+def _fault(kind: type[BaseModel], value: Mapping[str, Any], fault: Any, file: str) -> BadRecord:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "value_error":
         return BadRecord(file, 0, key, str(fault["ctx"]["error"]))
+    if fault["type"] == "missing":
+        return BadRecord(file, 0, key, "is missing; add it")
     if fault["type"] != "extra_forbidden":
         return BadRecord(file, 0, key, f"{fault['msg']}, not {fault.get('input')!r}")
-    known = _keys(kind, fault["loc"][:-1])
+    known = _keys(kind, value, fault["loc"][:-1])
     near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
     return BadRecord(file, 0, key, f"there is no such key; {f'did you mean {near[0]!r}?' if near else _list(known)}")
 
@@ -69,12 +82,11 @@ def _list(known: list[str]) -> str:
     return f"the keys there are {', '.join(known)}"
 
 
-def _keys(kind: type[BaseModel], location: Iterable[Any]) -> list[str]:
-    """The keys of the section at `location`."""
+def _keys(kind: type[BaseModel], value: Any, location: Iterable[Any]) -> list[str]:
+    """The keys of the section at `location`; a section of no fixed kind is a method's, whose name says its kind."""
     for part in location:
-        field = kind.model_fields.get(str(part))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        kind = inner
+        value, annotation = value[part], kind.model_fields[part].annotation
+        kinds = [each for each in (annotation, *get_args(annotation)) if inspect.isclass(each)]
+        kind = next(each for each in kinds if issubclass(each, BaseModel))
+        kind = method(value["name"]).configuration if kind is BaseModel else kind
     return list(kind.model_fields)

@@ -18,12 +18,12 @@ from melder.evaluation.slices import slices
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import read_yaml
 from melder.linking.exact import ExactLinker
+from melder.linking.model import Counting
 from melder.linking.run import open_run, versions
 from melder.records import BadRecord, Item, Link, MelderError, Mention, Ranks
 
 __all__ = ["Evaluation", "describe", "evaluate", "evaluate_run"]
 
-Counting = Callable[[str, int], Callable[[int], None]]
 SHOWN = 12  # examples, and errors, of a report
 
 
@@ -35,7 +35,8 @@ class Evaluation:
     mentions: Sequence[Mention]
     links: Sequence[Link]
     ranks: Ranks
-    shown: DataSet
+    dataset: DataSet
+    knowledge_base: DataSet
     skipped: list[BadRecord]
 
     @property
@@ -69,7 +70,8 @@ class Evaluation:
         )
 
     def _examples(self, rows: Sequence[int]) -> list[Example]:
-        return examples([self.mentions[row] for row in rows], [self.links[row] for row in rows], self.shown)
+        mentions, links = [self.mentions[row] for row in rows], [self.links[row] for row in rows]
+        return examples(mentions, links, self.dataset, self.knowledge_base)
 
 
 def evaluate_run(
@@ -122,7 +124,7 @@ def evaluate(
     figures: dict[str, Any] = metrics(ranks, count)
     figures["name_match"] = metrics(name_match(answered, linker.entities), count)
     figures["slices"] = slices(answered, entities, seen, ranks)
-    return Evaluation(figures, mentions, links, ranks, linker.data, [])
+    return Evaluation(figures, mentions, links, ranks, linker.data, linker.knowledge_base, [])
 
 
 def describe(
@@ -147,5 +149,8 @@ def _seen(run: Path) -> list[str] | None:
     path = run / "trained_on.json"
     if not path.is_file():
         return None
-    answers: list[str] = json.loads(path.read_text(encoding="utf-8"))["answers"]
+    try:
+        answers: list[str] = json.loads(path.read_text(encoding="utf-8"))["answers"]
+    except (ValueError, TypeError, KeyError):
+        raise MelderError(f"{path}: is damaged; remove it to evaluate without the groups of entities seen") from None
     return answers

@@ -37,6 +37,7 @@ class ExactLinker:
         progress: Progress | None = None,
     ) -> None:
         self.model = model.eval()
+        self.knowledge_base = knowledge_base
         self.data = data or knowledge_base
         self.modalities = frozenset(modalities)
         self.entities: list[Entity] = knowledge_base.entities
@@ -115,7 +116,10 @@ class ExactLinker:
             with answering(self.model.matcher) as matcher:
                 scores = matcher.score(side, self.side)
                 parts = matcher.contributions(scores)
-            yield mentions[rows], Scores(scores.total.cpu(), {name: part.cpu() for name, part in parts.items()})
+            yield (
+                mentions[rows],
+                Scores(scores.total.detach().cpu(), {name: part.detach().cpu() for name, part in parts.items()}),
+            )
             if progress is not None:
                 progress(len(mentions[rows]))
 

@@ -14,9 +14,10 @@ from melder.features import Features, Side, concatenate
 from melder.methods.matcher import UnitMatcher
 from melder.records import Item
 
-__all__ = ["Model", "Progress", "answering", "sides_of"]
+__all__ = ["Counting", "Model", "Progress", "answering", "sides_of"]
 
 Progress = Callable[[int], None]  # told how many more items are done
+Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
 
 CHUNK = 256  # items that go through encoder and heads together
 
@@ -67,7 +68,8 @@ def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
 
 
 def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Side:
-    """Sides of features that come in chunks; `verb` is `entity_side` or `mention_side`."""
+    """Sides of features that come in chunks, on the matcher's device; `verb` is `entity_side` or `mention_side`."""
+    device = next(matcher.parameters()).device
     with answering(matcher):
-        sides: list[Side] = [getattr(matcher, verb)(chunk) for chunk in chunks]
+        sides: list[Side] = [getattr(matcher, verb)(chunk.to(device)) for chunk in chunks]
         return concatenate(sides)

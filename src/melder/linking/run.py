@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import lightning
@@ -13,6 +14,7 @@ import sklearn
 import torch
 import transformers
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import melder
@@ -49,10 +51,15 @@ def open_run(directory: Path) -> tuple[Model, ModelConfiguration]:
     model = Model(encoder, matcher, configuration.encoder.precision)
     try:
         model.load_state_dict(load_file(directory / "model.safetensors"))
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = shorten(str(error), 200, placeholder=" …")
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
-    return model.eval(), configuration
+    return model.eval().to(_device()), configuration
+
+
+def _device() -> torch.device:
+    """A GPU where there is one; Apple's is left alone, since some operations that matchers use are missing there."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def read_configuration(directory: Path) -> ModelConfiguration:

@@ -4,13 +4,13 @@ For every pair of an entity with queries Q [L_e, h] and a mention with keys and 
 
     A = softmax(Q K^T / sqrt(h)),   c = LayerNorm(mean_i (A V)_i),   score = <t, c>
 
-with t [h] a projection of the entity's global vector (MIMIC's TGLU, M3EL's TIMM and IIMM; `specs` in the papers:
-MIMIC section 3.3, M3EL section 3.2). Three ways to the same number, to rounding:
+with t [h] a projection of the entity's global vector (MIMIC's TGLU, section 3.3; M3EL's TIMM and IIMM, section
+3.2). Three ways to the same number, to rounding:
 
 * `plain_scores` does what the formula says and holds a [mentions, entities, L_e, h] tensor: the oracle.
 * `pooled_scores` uses mean_i (A V)_i = (mean_i A_i) V, and `melder.ops.pooled_attention` for mean_i A_i;
   differentiable, for training.
-* `tiled_scores` goes from a few entities and one mention to their scores while everything is in the cache; for
+* `tiled_scores` goes from a few entities and mentions to their scores while everything is in the cache; for
   evaluation, without gradients. Both leave padded mention tokens out altogether.
 
 The last two compute in the type of the LayerNorm, whatever smaller one the sides were stored in.
@@ -19,6 +19,7 @@ The last two compute in the type of the LayerNorm, whatever smaller one the side
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -94,21 +95,19 @@ def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
 
 
 @torch.no_grad()
-def tiled_scores(queries: Queries, keys: Keys, norm: Norm, out: Tensor | None = None) -> Tensor:
+def tiled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], without gradients; equal to `plain_scores` to rounding, many times faster on a CPU."""
-    many, entities, kind = len(keys.key), len(queries.query), norm.weight.dtype
-    out = norm.weight.new_empty(many, entities) if out is None else out
-    keys = keys.to(kind)
-    mentions = [_trimmed(keys, row) for row in range(many)]
+    kind = norm.weight.dtype
+    scores = norm.weight.new_empty(len(keys.key), len(queries.query))
     average = _average(queries, kind)
-    for tile in tiles(entities, queries.query.shape[1] * keys.key.shape[1]):
-        longest = _longest(queries.mask, tile)
-        query, target = queries.query[tile, :longest].to(kind), queries.target[tile].to(kind)
-        rows = average[tile, None, :longest]
-        for row, (key, value) in enumerate(mentions):
-            context = torch.bmm(rows, attend(query, key))[:, 0] @ value
-            out[row, tile] = (_normalise(context, norm) * target).sum(dim=-1)
-    return out
+    for rows, key, value in _groups(keys.to(kind)):
+        for tile in tiles(len(queries.query), queries.query.shape[1] * key.shape[1]):
+            longest = _longest(queries.mask, tile)
+            weights = attend(queries.query[tile, :longest].to(kind), key, len(rows))
+            pooled = torch.bmm(average[tile, None, :longest], weights).view(-1, *value.shape[:2])
+            context = torch.bmm(pooled.transpose(0, 1), value)
+            scores[rows, tile] = (_normalise(context, norm) * queries.target[tile].to(kind)).sum(dim=-1)
+    return scores
 
 
 def _average(queries: Queries, kind: torch.dtype) -> Tensor:
@@ -118,12 +117,18 @@ def _average(queries: Queries, kind: torch.dtype) -> Tensor:
     return queries.target.new_full(queries.query.shape[:2], 1 / queries.query.shape[1], dtype=kind)
 
 
-def _trimmed(keys: Keys, row: int) -> tuple[Tensor, Tensor]:
-    """One mention's scaled keys [h, L_m] and values [L_m, h], valid tokens only."""
-    key, value, mask = keys.key[row], keys.value[row], never_empty(keys.mask)
-    if mask is not None:
-        key, value = key[mask[row]], value[mask[row]]
-    return (key / math.sqrt(key.shape[-1])).t().contiguous(), value
+def _groups(keys: Keys) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Mentions with equally many valid tokens L together, for larger matrix products: their rows [G], scaled keys
+    [h, G * L] and values [G, L, h], valid tokens only."""
+    mask = never_empty(keys.mask)
+    scaled = keys.key / math.sqrt(keys.key.shape[-1])
+    if mask is None:
+        mask = torch.ones(keys.key.shape[:2], dtype=torch.bool, device=keys.key.device)
+    lengths = mask.sum(dim=1)
+    for length in sorted(set(lengths.tolist())):
+        rows = (lengths == length).nonzero().flatten()
+        key = scaled[rows][mask[rows]]
+        yield rows, key.t().contiguous(), keys.value[rows][mask[rows]].view(len(rows), length, -1)
 
 
 def _longest(mask: Tensor | None, tile: slice) -> int | None:

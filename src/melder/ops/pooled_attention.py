@@ -19,8 +19,9 @@ from torch import Tensor
 
 __all__ = ["TILE_FLOATS", "PooledAttention", "attend", "tiles"]
 
-# Logits of one tile, in floats: with the weights beside them they fit in a core's second-level cache.
-TILE_FLOATS = 100_000
+# Logits of one tile, in floats: with the weights beside them they fit in the last-level cache, and are enough to
+# keep the cores busy between two calls.
+TILE_FLOATS = 1_500_000
 
 
 def tiles(entities: int, pair: int) -> Iterator[slice]:
@@ -29,10 +30,12 @@ def tiles(entities: int, pair: int) -> Iterator[slice]:
     return (slice(start, min(start + step, entities)) for start in range(0, entities, step))
 
 
-def attend(query: Tensor, key: Tensor) -> Tensor:
-    """[T, L_e, L_m]: softmax of the entities' queries [T, L_e, h] against one mention's scaled keys [h, L_m]."""
+def attend(query: Tensor, key: Tensor, mentions: int = 1) -> Tensor:
+    """[T, L_e, G * L_m]: softmax of the entities' queries [T, L_e, h] against the scaled keys [h, G * L_m] of G
+    mentions, over each mention's tokens."""
     tile, length, hidden = query.shape
-    return (query.reshape(tile * length, hidden) @ key).softmax(dim=-1).view(tile, length, -1)
+    logits = (query.reshape(tile * length, hidden) @ key).view(tile * length, mentions, -1)
+    return logits.softmax(dim=-1).view(tile, length, -1)
 
 
 class PooledAttention(torch.autograd.Function):

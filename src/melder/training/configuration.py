@@ -13,6 +13,7 @@ from pydantic import (
     PositiveInt,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from melder.linking.configuration import ModelConfiguration, Section
@@ -59,6 +60,14 @@ class Configuration(ModelConfiguration):
     """A whole configuration file: data, encoder, method, training."""
 
     training: TrainingConfiguration = TrainingConfiguration()
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Configuration:
+        if self.encoder.trained and self.data.features is not None:
+            raise ValueError("data.features are of a frozen encoder: leave them out, or set encoder.trained: false")
+        if self.training.augment and not self.encoder.trained:
+            raise ValueError("training.augment needs an encoder that is trained: set encoder.trained: true")
+        return self
 
 
 def read_configuration(path: Path, assignments: list[str] | None = None) -> Configuration:

@@ -73,34 +73,47 @@ class ItemExamples:
             replace(item, augment=view if self.training.augment else None)
             for item, view in zip(pair, views, strict=True)
         ]
-        return _hide(shown[0], *hidden[0]), _hide(shown[1], *hidden[1])
+        sees = self.encoder.sizes.image_global is not None
+        seen = [_hide(item, bool(row[0]), bool(row[1]), sees) for item, row in zip(shown, hidden, strict=True)]
+        return seen[0], seen[1]
 
 
 @dataclass
 class FeatureExamples:
-    """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`."""
+    """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
+
+    padded: keep the padding, which counts in published mode.
+    """
 
     mentions: Features
     rows: Sequence[int]
     entities: Features
     answers: Sequence[int]
     training: TrainingConfiguration
+    padded: bool = False
 
     def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
         answer = torch.tensor([self.answers[int(row)] for row in rows])
         hidden = np.stack([self._hidden(plan, epoch, int(row)) for row in rows])
         chosen = torch.tensor([self.rows[int(row)] for row in rows])
-        mentions = _hide_features(_cut(self.mentions[chosen]), hidden[:, 0])
-        entities = _hide_features(_cut(self.entities[answer]), hidden[:, 1])
+        mentions = _hide_features(self._read(self.mentions, chosen), hidden[:, 0])
+        entities = _hide_features(self._read(self.entities, answer), hidden[:, 1])
         return Batched(mentions, entities, list(mentions.surfaces or ()), list(entities.surfaces or ()), answer)
+
+    def _read(self, features: Features, rows: Tensor) -> Features:
+        chosen = features[rows]
+        return (chosen if self.padded else _cut(chosen)).to(torch.float32)
 
     def _hidden(self, plan: Plan, epoch: int, row: int) -> np.ndarray:
         return plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
 
 
-def _hide(item: Item, text: bool, image: bool) -> Item:
-    """The item without its text (and surfaces), or else without its picture; never without both."""
-    if text and item.image is not None:
+def _hide(item: Item, text: bool, image: bool, sees: bool) -> Item:
+    """The item without its text (and surfaces), or else without its picture; never without both.
+
+    An encoder that `sees` no pictures needs every text.
+    """
+    if text and sees and item.image is not None:
         return replace(item, text="", surfaces=())
     return replace(item, image=None) if image and item.text else item
 
@@ -113,10 +126,8 @@ def _hide_features(features: Features, hidden: np.ndarray) -> Features:
 
 
 def _cut(features: Features) -> Features:
-    """Padding beyond the longest text of the batch cut off; tensors in float32."""
-    if features.text_mask is not None:
-        longest = max(1, int(features.text_mask.sum(dim=1).max()))
-        features = replace(
-            features, text_tokens=features.text_tokens[:, :longest], text_mask=features.text_mask[:, :longest]
-        )
-    return features.to(torch.float32)
+    """Padding beyond the longest text of the batch cut off."""
+    if features.text_mask is None:
+        return features
+    longest = max(1, int(features.text_mask.sum(dim=1).max()))
+    return replace(features, text_tokens=features.text_tokens[:, :longest], text_mask=features.text_mask[:, :longest])

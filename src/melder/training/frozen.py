@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from melder.data import DataSet, entity_items, mention_items
 from melder.encoders import Towers, encode, fingerprint, load_features, save_features
 from melder.features import Features
+from melder.linking.model import Counting
 from melder.records import Item, MelderError
 from melder.training.configuration import Configuration
 
 __all__ = ["Counting", "encode_data", "stored_features"]
-
-Counting = Callable[[str, int], Callable[[int], None]]  # starts a progress bar with a title and a total
 
 
 def stored_features(
@@ -21,7 +19,7 @@ def stored_features(
 ) -> Features:
     """Memory-mapped features of `part` (entities, train, dev or test), with their surfaces."""
     items, ids = _part(configuration, dataset, encoder, part)
-    mark = fingerprint(items, repr(configuration.encoder))
+    mark = fingerprint(items, _identity(configuration))
     if not (where / part / "features.json").is_file():
         raise MelderError(f"{where}: holds no features of {part!r}; run `melder features` for this configuration")
     return load_features(where / part, ids=ids, fingerprint=mark, surfaces=[item.surfaces for item in items])
@@ -32,7 +30,7 @@ def encode_data(
 ) -> None:
     """Encode `part` into the directory `where`, unless exactly that is already there."""
     items, ids = _part(configuration, dataset, encoder, part)
-    mark = fingerprint(items, repr(configuration.encoder))
+    mark = fingerprint(items, _identity(configuration))
     try:
         load_features(where / part, ids=ids, fingerprint=mark)
     except MelderError:
@@ -41,6 +39,13 @@ def encode_data(
         precision = configuration.encoder.precision
         features = encode(encoder, items, device=device, precision=precision, progress=progress)
         save_features(features, where / part, ids=ids, fingerprint=mark)
+
+
+def _identity(configuration: Configuration) -> str:
+    """Whatever changes features besides the items: the encoder, published padding, a new encoder's seed."""
+    published = getattr(configuration.method, "published", False)
+    seed = configuration.training.seed if "clip:compact" in configuration.encoder.name else None
+    return repr((configuration.encoder, published, seed))
 
 
 def _part(configuration: Configuration, dataset: DataSet, encoder: Towers, part: str) -> tuple[list[Item], list[str]]:

@@ -12,7 +12,7 @@ from melder.data import DataSet, load, tune_split
 from melder.encoders import build_encoder
 from melder.linking.model import Model
 from melder.methods import build_matcher
-from melder.records import Item, Mention, Ranks
+from melder.records import Item, MelderError, Mention, Ranks
 from melder.training.configuration import Configuration
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
 from melder.training.frozen import Counting, encode_data, stored_features
@@ -50,11 +50,18 @@ def open_data(configuration: Configuration) -> DataSet:
 
 def split_data(configuration: Configuration, dataset: DataSet) -> Split:
     """`select_on: tune` holds out a seeded tenth of train; `dev` selects on the development set, as published."""
-    train = [mention for mention in dataset.split("train") if mention.answer is not None]
+    train = _answered(dataset, "train")
     if configuration.training.select_on == "tune":
         rest, tune = tune_split(train, configuration.training.seed)
         return Split(list(rest), list(tune), "train")
-    return Split(train, [mention for mention in dataset.split("dev") if mention.answer is not None], "dev")
+    return Split(train, _answered(dataset, "dev"), "dev")
+
+
+def _answered(dataset: DataSet, split: str) -> list[Mention]:
+    mentions = [mention for mention in dataset.split(split) if mention.answer is not None]
+    if not mentions:
+        raise MelderError(f"{dataset.directory}, split {split!r}: no mention has an answer; training needs some")
+    return mentions
 
 
 def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[Mention]) -> Model:
@@ -106,7 +113,8 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     parts = ("entities", "train", split.source)
     features = {part: stored_features(c, dataset, model.encoder, part, where) for part in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
-    examples = FeatureExamples(features["train"], rows, features["entities"], answers, c.training)
+    published = bool(getattr(c.method, "published", False))
+    examples = FeatureExamples(features["train"], rows, features["entities"], answers, c.training, padded=published)
 
     def rank(mentions: Sequence[Mention]) -> Ranks:
         chosen = features[split.source][torch.tensor(_places(dataset, split.source, mentions))]

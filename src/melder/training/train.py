@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from lightning.pytorch.callbacks import Callback
 from melder.data import DataSet
 from melder.evaluation.metrics import metrics
 from melder.evaluation.name_match import name_match
+from melder.evaluation.slices import slices
 from melder.linking.configuration_file import read_yaml
+from melder.linking.evaluate import describe
 from melder.linking.run import write_json, write_run
 from melder.records import BadRecord, MelderError, Mention
 from melder.training.checkpoints import weights
@@ -33,10 +36,14 @@ __all__ = ["Trained", "train"]
 
 @dataclass
 class Trained:
-    """The metrics of the whole selection set, which are in metrics.json, and the records left out of the data."""
+    """The metrics of the whole selection set, which are in metrics.json, and the records left out of the data.
+
+    first: False in the further processes of a training, which have nothing more to say.
+    """
 
     metrics: dict[str, Any]
     skipped: list[BadRecord]
+    first: bool
 
 
 def train(
@@ -62,23 +69,35 @@ def train(
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
     trainer = build_trainer(configuration.training, out, [_selection(configuration, prepared, best, told), *callbacks])
     module = _module(configuration, prepared)
-    trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with _interruptible(trainer):
+        trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
-    selected = _selected(prepared, dataset, configuration)
+    selected = _selected(out, prepared, dataset, configuration)
     if trainer.is_global_zero:
         _write(out, prepared, configuration, selected)
-    return Trained(selected, dataset.skipped)
+    return Trained(selected, dataset.skipped, trainer.is_global_zero)
 
 
-def _selected(prepared: Prepared, dataset: DataSet, configuration: Configuration) -> dict[str, Any]:
+@contextmanager
+def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Lightning leaves the interpreter when a person stops it; here that is the interruption it was."""
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt("the same command goes on from the last checkpoint") from None
+        raise
+
+
+def _selected(out: Path, prepared: Prepared, dataset: DataSet, configuration: Configuration) -> dict[str, Any]:
     """Complete figures of the selection set, the name-match baseline beside them."""
     mentions = prepared.split.selection
-    figures: dict[str, Any] = metrics(prepared.rank(mentions), len(dataset.entities))
+    ranks, entities = prepared.rank(mentions), {entity.id: entity for entity in dataset.entities}
+    figures: dict[str, Any] = metrics(ranks, len(dataset.entities))
+    figures["slices"] = slices(mentions, entities, {str(each.answer) for each in prepared.split.train}, ranks)
     figures["name_match"] = metrics(name_match(mentions, dataset.entities), len(dataset.entities))
-    source = prepared.split.source
-    return {**figures, "split": "tune (held out of train)" if source == "train" else source}
+    split = "tune (held out of train)" if prepared.split.source == "train" else prepared.split.source
+    return {**figures, **describe(out, configuration, dataset, dataset, split)}
 
 
 def _write(out: Path, prepared: Prepared, configuration: Configuration, selected: dict[str, Any]) -> None:
@@ -133,6 +152,7 @@ def _selection(configuration: Configuration, prepared: Prepared, best: Path, tol
 
 
 def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
-    """Every so many of the mentions, so that they come from the whole list."""
-    step = max(1, len(mentions) // count) if count else 1
-    return list(mentions)[::step][:count]
+    """`count` of the mentions, evenly spread over the list."""
+    if count is None or count >= len(mentions):
+        return list(mentions)
+    return [mentions[number * len(mentions) // count] for number in range(count)]

@@ -29,6 +29,7 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
     return lightning.Trainer(
         default_root_dir=out,
         max_epochs=training.epochs,
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=training.processes,
         strategy=_strategy(training.processes),
         plugins=[SafetensorsIO()],

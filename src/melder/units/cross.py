@@ -7,7 +7,7 @@ modality:
     CMMB   text to image: LN(tanh(gate t) t + pool([Match(t, X); Match(X, K)])); image to text alike with v, Y, X
 
 In the published code K is the text's global vector alone: a softmax over one key is 1, every row of Match(X, t) is
-the same and the picture does not matter there (specs of the defect: the published `CMM.forward`). Here K is the text
+the same and the picture does not matter there (official `CMM.forward`). Here K is the text
 tokens unless `keys="global"` asks for the published form, which official weights need.
 
 Where an encoder's text tokens are not as wide as its global vector, the tokens have a linear layer of their own.

@@ -13,10 +13,17 @@ __all__ = ["confident_errors", "examples"]
 CANDIDATES = 5  # of an example: what a reader takes in at a glance
 
 
-def examples(mentions: Sequence[Mention], links: Sequence[Link], dataset: DataSet) -> list[Example]:
-    """An example a mention, with its first candidates and their first pictures; all of them are of `dataset`."""
-    entities = {entity.id: entity for entity in dataset.entities}
-    return [_example(mention, link, entities, dataset) for mention, link in zip(mentions, links, strict=True)]
+def examples(
+    mentions: Sequence[Mention], links: Sequence[Link], dataset: DataSet, knowledge_base: DataSet | None = None
+) -> list[Example]:
+    """An example a mention, with its first candidates and their first pictures.
+
+    The mentions are of `dataset`, the candidates of `knowledge_base`, by default the same.
+    """
+    base = knowledge_base or dataset
+    entities = {entity.id: entity for entity in base.entities}
+    pairs = zip(mentions, links, strict=True)
+    return [_example(mention, link, entities, dataset, base) for mention, link in pairs]
 
 
 def confident_errors(mentions: Sequence[Mention], links: Sequence[Link], count: int) -> list[int]:
@@ -38,14 +45,14 @@ def _margin(link: Link) -> float:
     return link.candidates[0].score - link.candidates[1].score if len(link.candidates) > 1 else 0.0
 
 
-def _example(mention: Mention, link: Link, entities: Mapping[str, Entity], dataset: DataSet) -> Example:
+def _example(mention: Mention, link: Link, entities: Mapping[str, Entity], dataset: DataSet, base: DataSet) -> Example:
     return Example(
         text=mention.text,
         start=mention.start,
         end=mention.end,
         surface=mention.surface,
         answer=None if mention.answer is None else entities[mention.answer].name or mention.answer,
-        candidates=[_shown(c, mention, entities[c.id], dataset) for c in link.candidates[:CANDIDATES]],
+        candidates=[_shown(c, mention, entities[c.id], base) for c in link.candidates[:CANDIDATES]],
         picture=None if mention.image is None else dataset.mention_image(mention.image),
     )
 

@@ -1,0 +1,99 @@
+"""A mistake in what a command is given is one line that names it, and exit status 2; never a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import Melder
+from training.small import small_run
+
+
+def test_a_run_of_another_version_is_named(melder: Melder, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "environment.json").write_text('{"schema": 99, "melder": "9.0"}')
+    for command in (("evaluate", tmp_path / "run"), ("link", tmp_path / "run", "--text", "a fox")):
+        line = melder(*command, "--data", data).error
+        assert "this run has version 99" in line
+        assert "reads version 1" in line
+
+
+RUN, DATA = object(), object()  # stand for the run and the data set
+
+LINKS: dict[str, tuple[tuple[object, ...], str]] = {
+    "no run": (("evaluate", "/no/run", "--data", DATA), "/no/run: is no run"),
+    "no data": (("evaluate", RUN, "--data", "/no/data"), "/no/data: does not exist"),
+    "no split": (("evaluate", RUN, "--data", DATA, "--split", "holdout"), "has no split 'holdout'"),
+    "no knowledge base": (("evaluate", RUN, "--data", DATA, "--kb", "/no/kb"), "/no/kb: does not exist"),
+    "text and input": (("link", RUN, "--data", DATA, "--text", "a", "--input", "-"), "give either --text"),
+    "neither": (("link", RUN, "--data", DATA), "give either --text"),
+    "other words": (("link", RUN, "--data", DATA, "--text", "a fox", "--mention", "kite"), "does not occur"),
+    "empty mention": (("link", RUN, "--data", DATA, "--text", "a fox", "--mention", ""), "the mention is empty"),
+    "no picture": (("link", RUN, "--data", DATA, "--text", "a fox", "--image", "/no.png"), "/no.png"),
+    "no input": (("link", RUN, "--data", DATA, "--input", "/no.jsonl"), "/no.jsonl: cannot be read"),
+    "input is a directory": (("link", RUN, "--data", DATA, "--input", "/"), "/: cannot be read"),
+    "no place for links": (
+        ("link", RUN, "--data", DATA, "--input", "-", "--output", "/dev/null/x.jsonl"),
+        "/dev/null/x.jsonl",
+    ),
+    "no place for figures": (("evaluate", RUN, "--data", DATA, "--json", "/dev/null/x.json"), "/dev/null/x.json"),
+    "no place for predictions": (
+        ("evaluate", RUN, "--data", DATA, "--predictions", "/dev/null/x.jsonl"),
+        "/dev/null/x.jsonl",
+    ),
+    "no place for a report": (("evaluate", RUN, "--data", DATA, "--report", "/dev/null/x.html"), "/dev/null/x.html"),
+    "no place for features": (("features", "recipe.yaml", "--out", "/dev/null/x"), "/dev/null/x"),
+    "no place for a run": (("train", "recipe.yaml", "--out", "/dev/null/x"), "/dev/null/x"),
+    "a directory for figures": (("evaluate", RUN, "--data", DATA, "--json", "."), ".: is a directory"),
+}
+
+
+@pytest.mark.parametrize("case", LINKS)
+def test_wrong_arguments_are_named(
+    case: str, melder: Melder, small_data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(recipe.parent)
+    arguments, words = LINKS[case]
+    given = [{id(RUN): small_run(), id(DATA): small_data}.get(id(each), each) for each in arguments]
+    record = json.dumps({"id": "1", "text": "a fox", "start": 2, "end": 5, "surface": "fox"})
+    assert words in melder(*given, stdin=record.encode()).error
+
+
+def test_the_demo_needs_a_place(melder: Melder) -> None:
+    said = melder("demo", "--out", "/dev/null/x")
+    assert said.status == 2
+    assert said.errors.splitlines()[-1].startswith("error: cannot write the flags to /dev/null/x")
+
+
+def test_a_disk_that_is_full_is_no_defect(melder: Melder, small_data: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def full(path: Path, *arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("melder.evaluation.predictions.write_predictions", full)
+    arguments = ("evaluate", small_run(), "--data", small_data, "--predictions", tmp_path / "p.jsonl")
+    assert "p.jsonl: No space left on device" in melder(*arguments).error
+
+
+@pytest.mark.parametrize("arguments", [("link",), ("tarin",), ("evaluate", ".", "--data"), ("link", ".", "-k", "0")])
+def test_wrong_usage_ends_with_status_2(melder: Melder, arguments: tuple[str, ...]) -> None:
+    said = melder(*arguments)
+    assert said.status == 2
+    assert "Traceback" not in said.errors
+    assert said.errors
+
+
+def test_a_finished_run_is_not_trained_again(melder: Melder, recipe: Path) -> None:
+    assert "holds a finished run; name another directory" in melder("train", recipe, "--out", small_run()).error
+
+
+def test_stopping_by_hand_is_no_mistake(melder: Melder, recipe: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def stop(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("melder.training.train.train", stop)
+    said = melder("train", recipe, "--out", tmp_path / "run")
+    assert said.status == 130
+    assert "Traceback" not in said.errors
