@@ -4,8 +4,8 @@
 
 Both start from the same sides (projected tokens) at the published sizes, 40 and 50 valid tokens, float32. The plain
 one computes what the paper writes: softmax(Q K^T / sqrt(h)) V for every pair, the mean over tokens, LayerNorm,
-inner product; in chunks of entities, of which the fastest size counts. Ratios are of medians within this run, the two
-taking turns.
+inner product; in chunks of entities: 6,000 as the published evaluation does, and small ones, which are tiles already
+and kinder to the cache. Ratios are of medians within this run, all taking turns.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from melder.features import Features, Side, Sizes
 from melder.methods.m3el import M3ELConfiguration, build_m3el
 from melder.methods.matcher import UnitMatcher
 
-CHUNKS = (50, 200, 1000)  # entities a chunk of the plain implementation
+CHUNKS = (50, 500, 6000)  # entities a chunk of the plain implementation; 6,000 is the published evaluation's
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entities", type=int, default=6000)
+    parser.add_argument("--entities", type=int, default=6000, help="a multiple of 250")
     parser.add_argument("--mentions", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -43,7 +43,7 @@ def main() -> None:
 def report(options: argparse.Namespace) -> None:
     matcher = build_m3el(M3ELConfiguration(lexical=False), Sizes(512, 512, 512, 768)).eval()
     mentions = matcher.mention_side(features(options.mentions))
-    entities = join([matcher.entity_side(features(500)) for _ in range(options.entities // 500)])
+    entities = join([matcher.entity_side(features(250)) for _ in range(options.entities // 250)])
     ways: dict[str, Callable[[], Tensor]] = {"Melder": lambda: matcher.score(mentions, entities).total}
     for chunk in CHUNKS:
         ways[f"plain, {chunk} entities a chunk"] = lambda size=chunk: plain(matcher, mentions, entities, size)
@@ -90,12 +90,11 @@ def plain_unit(unit, mentions: Side, entities: Side) -> Tensor:  # type: ignore[
 
 def show(times: dict[str, list[float]], pairs: int, difference: float, options: argparse.Namespace) -> None:
     medians = {name: statistics.median(values) for name, values in times.items()}
-    best = min(value for name, value in medians.items() if name != "Melder")
     print(f"{options.entities:,} entities x {options.mentions} mentions, {options.threads} threads, float32,")
     print(f"median of {options.rounds}; largest difference of a score {difference:.1e}\n")
-    print("| | microseconds a pair | relative to the fastest plain |\n| --- | --- | --- |")
+    print("| | microseconds a pair | times as slow as Melder |\n| --- | --- | --- |")
     for name, value in medians.items():
-        print(f"| {name} | {1e6 * value / pairs:.1f} | {best / value:.1f} x |")
+        print(f"| {name} | {1e6 * value / pairs:.1f} | {value / medians['Melder']:.1f} |")
 
 
 if __name__ == "__main__":
