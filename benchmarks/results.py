@@ -67,9 +67,10 @@ def main() -> None:
     options = parser.parse_args()
     rows = [row for row in ROWS if row.table.startswith(options.only or "")]
     if not options.only_print:
-        for row in rows:
-            for seed in row.seeds:
-                run(row, seed, options.data.resolve())
+        for seed in FIVE:  # every row's first seed comes before any row's second
+            for row in rows:
+                if seed in row.seeds:
+                    run(row, seed, options.data.resolve())
     for table in dict.fromkeys(row.table for row in rows):
         show(table, [row for row in rows if row.table == table])
 

@@ -30,6 +30,8 @@ LINKS: dict[str, tuple[tuple[object, ...], str]] = {
     "no knowledge base": (("evaluate", RUN, "--data", DATA, "--kb", "/no/kb"), "/no/kb: does not exist"),
     "text and input": (("link", RUN, "--data", DATA, "--text", "a", "--input", "-"), "give either --text"),
     "neither": (("link", RUN, "--data", DATA), "give either --text"),
+    "mention and input": (("link", RUN, "--data", DATA, "--input", "-", "--mention", "fox"), "go with --text"),
+    "text and output": (("link", RUN, "--data", DATA, "--text", "a fox", "--output", "x"), "go with --input"),
     "other words": (("link", RUN, "--data", DATA, "--text", "a fox", "--mention", "kite"), "does not occur"),
     "empty mention": (("link", RUN, "--data", DATA, "--text", "a fox", "--mention", ""), "the mention is empty"),
     "no picture": (("link", RUN, "--data", DATA, "--text", "a fox", "--image", "/no.png"), "/no.png"),

@@ -37,6 +37,11 @@ SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "text_field": ("data.text_field=description", ("recipe.yaml", "data.text_field", "'attr' or 'desc'")),
     "modalities": ("data.modalities=[]", ("recipe.yaml", "data.modalities", "at least one of text, image")),
     "layout": ("data.layout=csv", ("no layout 'csv'", "own, mimic")),
+    "views for a frozen encoder": ("training.augment=true", ("recipe.yaml", "needs an encoder that is trained")),
+    "more processes than mentions": (
+        "training.processes=21",
+        ("recipe.yaml", "training.processes", "every process needs a mention of each batch"),
+    ),
     "no data": ("data.directory=/no/where", ("/no/where", "does not exist")),
     "data is a file": ("data.directory=recipe.yaml", ("recipe.yaml", "directory")),
     "no features": ("data.features=/no/where", ("/no/where", "run `melder features`")),

@@ -156,6 +156,14 @@ def test_pictures_without_texts_are_never_hidden(items: ItemExamples) -> None:
     assert equal(hiding.batch(PLAN, 0, np.arange(35)), plain.batch(PLAN, 0, np.arange(35)))
 
 
+def test_an_encoder_that_sees_nothing_is_left_its_texts(items: ItemExamples) -> None:
+    blind = Towers("blind", items.encoder.text, None, items.encoder.separator)
+    examples = replace(items, encoder=blind, training=options(drop_text=0.9, drop_image=0.9))
+    batched = examples.batch(PLAN, 0, np.arange(35))
+    assert batched.mentions["has_text"].all()  # type: ignore[call-overload]
+    assert batched.entities["has_text"].all()  # type: ignore[call-overload]
+
+
 def has(content: Any) -> tuple[Tensor, Tensor]:
     """[n] booleans each: whether there is a text, and a picture."""
     if isinstance(content, Features):

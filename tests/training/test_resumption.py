@@ -18,11 +18,11 @@ from training.small import once, settings, small_data
 
 EPOCHS, STEPS = 3, 3  # in batches of 13, of 39 mentions
 LAST = EPOCHS * STEPS
-WHOLE = {"batch_size": 13, "epochs": EPOCHS, "learning_rate": 1e-2, "augment": True, "select_on": "dev"}
+WHOLE = {"batch_size": 13, "epochs": EPOCHS, "learning_rate": 1e-2, "select_on": "dev"}
 
 
 def content(*, trained: bool, **training: Any) -> dict[str, Any]:
-    return settings(small_data(), trained=trained, schedule="cosine", **WHOLE | training)
+    return settings(small_data(), trained=trained, augment=trained, schedule="cosine", **WHOLE | training)
 
 
 def undisturbed(name: str, chosen: dict[str, Any]) -> Path:
@@ -42,7 +42,7 @@ def metrics(out: Path) -> dict[str, Any]:
 @pytest.fixture
 def out(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "run"
-    shutil.rmtree(tmp_path / "run")  # pytest keeps what tests leave, and this is many checkpoints
+    shutil.rmtree(tmp_path / "run", ignore_errors=True)  # pytest keeps what tests leave, and this is many checkpoints
 
 
 EVERYWHERE = [

@@ -85,7 +85,7 @@ def test_training_lowers_the_loss(small_data: Path) -> None:
     [
         {"encoder": {"precision": "bf16"}},
         {"method": {"published": True, "lexical": False}, "training": {"drop_text": 0.0, "drop_image": 0.0}},
-        {"method": {"cross": "uni"}, "training": {"gradient_clip": 1.0, "augment": True}},
+        {"method": {"cross": "uni"}, "training": {"gradient_clip": 1.0}},
         {"data": {"modalities": ["text"]}},
         {"data": {"modalities": ["image"]}},
         {"training": {"workers": 1}},
