@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/ready
 	$(BIN)/melder demo
 
-# All tests.
+# All tests, one process a core; OPTIONS are pytest's, such as OPTIONS="-k lexical".
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest $(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(OPTIONS)
 
 # Style, types, layers.
 lint: $(VENV)/ready-dev

@@ -111,14 +111,17 @@ def show(table: str, rows: list[Row]) -> None:
     print(f"\n### {table} dev\n")
     print("| | candidates | mentions | seeds | H@1 | interval or range | H@5 | H@10 | MRR | name match H@1 |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    missing = []
     for row in rows:
         for candidates in row.candidates:
-            files = [figures_file(row, seed, candidates) for seed in row.seeds]
-            found = [json.loads(file.read_text()) for file in files if file.is_file()]
-            missing = len(files) - len(found)
-            print(line(row, found) if found else f"| {row.name} | not run yet |")
-            if missing and found:
-                print(f"\nmissing: {missing} seeds of {row.name!r}\n")
+            files = {seed: figures_file(row, seed, candidates) for seed in row.seeds}
+            found = [json.loads(file.read_text()) for file in files.values() if file.is_file()]
+            missing += [
+                f"{row.name}, {candidates or table}, seed {s}" for s, file in files.items() if not file.is_file()
+            ]
+            if found:
+                print(line(row, found))
+    print("".join(f"\nmissing: {each}" for each in missing))
 
 
 def line(row: Row, found: list[dict]) -> str:

@@ -19,7 +19,7 @@ def build_optimizer(model: Model, training: TrainingConfiguration) -> torch.opti
     """Encoder, matcher and lexical weight may have learning rates of their own.
 
     Biases, norms and constants are not decayed. (The published patterns for that match no parameter name, so the
-    published recipe decays the norms' weights; 1e-4 makes no visible difference.)
+    published recipe decays the norms' weights too.)
     """
     groups = []
     for name, parameter in model.named_parameters():
