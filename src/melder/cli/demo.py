@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 INPUTS = {"text only": ("text",), "picture only": ("image",), "text and picture": ("text", "image")}
-SURFACES = ("Guinea", "Korea", "the tricolour")  # the first test picture of each is shown, right or wrong
+# The first test picture of three of these is shown, right or wrong.
+SURFACES = ("Guinea", "Korea", "the tricolour", "Congo", "Sudan", "the Nordic cross", "the islanders")
+SHOWN = 3
 
 
 def demo(
@@ -75,7 +77,7 @@ def _show(results: dict[str, Evaluation], out: Path) -> None:
 
     both = results["text and picture"]
     surfaces = [mention.surface if mention.image else None for mention in both.mentions]
-    chosen = [surfaces.index(surface) for surface in SURFACES if surface in surfaces]
+    chosen = [surfaces.index(surface) for surface in SURFACES if surface in surfaces][:SHOWN]
     rows = {"name match": both.figures["name_match"], **{name: each.figures for name, each in results.items()}}
     console.print(metrics_table(f"Test photographs, {both.figures['candidates']} flags", rows))
     for row in chosen:
