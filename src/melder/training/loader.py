@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import DataLoader
 
+from melder.records import MelderError
 from melder.training.examples import Batched, Examples
 from melder.training.order import Plan
 
@@ -33,7 +35,10 @@ class PlannedLoader:
         epoch, start = divmod(self.steps_done(), self.plan.steps)
         rows = list(self.plan.batches(epoch, start))
         dataset = _Epoch(self.examples, self.plan, epoch, rows)
-        yield from DataLoader(dataset, batch_size=None, num_workers=self.workers)  # type: ignore[arg-type]
+        for batch in DataLoader(dataset, batch_size=None, num_workers=self.workers):  # type: ignore[arg-type]
+            if isinstance(batch, _Refused):
+                raise MelderError(batch.reason)
+            yield batch
 
 
 class _Epoch:
@@ -45,5 +50,16 @@ class _Epoch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, step: int) -> Batched:
-        return self.examples.batch(self.plan, self.epoch, self.rows[step])
+    def __getitem__(self, step: int) -> Batched | _Refused:
+        """A user's mistake is handed over as such: a worker's exception would arrive wrapped in its traceback."""
+        try:
+            return self.examples.batch(self.plan, self.epoch, self.rows[step])
+        except MelderError as error:
+            return _Refused(str(error))
+
+
+@dataclass
+class _Refused:
+    """Why a batch could not be made."""
+
+    reason: str

@@ -1,0 +1,38 @@
+"""Batches come from worker processes as from the training process, and so do users' mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from melder.records import MelderError
+from melder.training.loader import PlannedLoader
+from melder.training.order import Plan
+
+
+@dataclass
+class Numbered:
+    """Examples whose batch is its rows; row `bad` cannot be read."""
+
+    bad: int = -1
+
+    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> list[int]:
+        if self.bad in rows:
+            raise MelderError(f"picture {self.bad}.jpg: is cut off; replace it")
+        return [int(row) for row in rows]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_keep_their_order(workers: int) -> None:
+    plan = Plan(10, 4, seed=1)
+    loader = PlannedLoader(Numbered(), plan, lambda: 0, workers)
+    assert list(loader) == [rows.tolist() for rows in plan.batches(0)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_mistake_in_the_data_stays_one_line(workers: int) -> None:
+    loader = PlannedLoader(Numbered(bad=3), Plan(10, 4, seed=1), lambda: 0, workers)
+    with pytest.raises(MelderError, match=r"^picture 3\.jpg: is cut off; replace it$"):
+        list(loader)
