@@ -160,10 +160,13 @@ class Alignment:
 
 @dataclass
 class Scores:
-    """total [mentions, entities], and what each unit contributed, in the order of the method."""
+    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method."""
 
     total: Tensor
     parts: dict[str, Tensor]
+
+    def cpu(self) -> Scores:
+        return Scores(self.total.cpu(), {name: part.cpu() for name, part in self.parts.items()})
 
 
 Bundle = TypeVar("Bundle", Features, Side)

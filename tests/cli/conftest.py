@@ -15,16 +15,6 @@ from melder.cli import main
 from training import small
 
 
-@pytest.fixture(scope="session")
-def small_data() -> Path:
-    return small.small_data()
-
-
-@pytest.fixture(scope="session")
-def small_run() -> Path:
-    return small.small_run()
-
-
 @dataclass(frozen=True)
 class Said:
     """What a command left: its exit status, standard output and standard error."""

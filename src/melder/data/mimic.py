@@ -11,41 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from melder.data.json_array import read_array
 from melder.data.problems import Fault, Problems, describe, read_bytes
+from melder.data.raw import Identifier, Name, RawRecord, Text, span
 from melder.records import Entity, MelderError, Mention
 
 __all__ = ["MimicLayout"]
 
 
-def _encodable(text: str) -> str:
-    # A byte that was not UTF-8, and half of a surrogate pair, both arrive here as a lone surrogate.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("is not UTF-8 (or holds half of a surrogate pair); save the file as UTF-8") from None
-    return text
-
-
-def _number_as_text(value: Any) -> Any:
-    return str(value) if type(value) is int else value
-
-
-Text = Annotated[str, AfterValidator(_encodable)]
-Name = Annotated[str, Field(min_length=1), AfterValidator(_encodable)]
-
-
-class _Record(BaseModel):
-    # Fields that nobody reads are passed over, as the published readers do: copies of the data differ in them.
-    model_config = ConfigDict(strict=True)
-
-
-class _RawEntity(_Record):
+class _RawEntity(RawRecord):
     id: Annotated[int, Field(ge=0)]
     type: Literal["entity"] = "entity"
     entity_name: Text
@@ -55,8 +34,8 @@ class _RawEntity(_Record):
     desc: Text | None = None
 
 
-class _RawMention(_Record):
-    id: Annotated[Name, BeforeValidator(_number_as_text)] | None = None
+class _RawMention(RawRecord):
+    id: Identifier | None = None
     sentence: Text
     mentions: Text
     imgPath: Text  # noqa: N815 - the published name
@@ -66,6 +45,8 @@ class _RawMention(_Record):
 class MimicLayout:
     """A directory in the layout of MIMIC. Read the entities first: answers are looked up in their numbers."""
 
+    name = "mimic"
+    notes: tuple[str, ...] = ()
     field_names = {"entity.id": "qid", "entity.images": "image_list", "mention.image": "imgPath"}  # noqa: RUF012
 
     def __init__(self, directory: Path, text_field: str) -> None:
@@ -158,14 +139,13 @@ class MimicLayout:
 
     def _mention(self, raw: _RawMention, image: str | None, default_id: str) -> Mention:
         surface = unquote(raw.mentions)
-        start = raw.sentence.find(surface) if surface else -1
-        span = (start, start + len(surface)) if start >= 0 else (None, None)
+        start, end = span(raw.sentence, surface)
         answer = None if raw.answer == "nil" else self._answer(raw.answer)
         return Mention(
             id=raw.id or default_id,
             text=raw.sentence,
-            start=span[0],
-            end=span[1],
+            start=start,
+            end=end,
             surface=surface,
             image=image,
             answer=answer,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from melder.data.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
-__all__ = ["OwnLayout", "parse_lines"]
+__all__ = ["OwnLayout", "parse_lines", "read_lines"]
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -23,6 +23,8 @@ Record = TypeVar("Record", bound=BaseModel)
 class OwnLayout:
     """A directory in Melder's own layout."""
 
+    name = "own"
+    notes: tuple[str, ...] = ()
     field_names: Mapping[str, str] = {}  # the records' own
 
     def __init__(self, directory: Path) -> None:
@@ -36,7 +38,7 @@ class OwnLayout:
 
     def entities(self, problems: Problems) -> Iterator[tuple[int, Entity]]:
         """Well-formed entities with their line numbers; the others go to `problems`."""
-        return _read_lines(self.entity_file, Entity, problems)
+        return read_lines(self.entity_file, Entity, problems)
 
     def split_file(self, split: str) -> Path | None:
         """The file of a split, None when there is none."""
@@ -45,7 +47,7 @@ class OwnLayout:
 
     def mentions(self, split: str, path: Path, problems: Problems) -> Iterator[tuple[int, Mention]]:
         """Well-formed mentions with their line numbers; the others go to `problems`."""
-        return _read_lines(path, Mention, problems)
+        return read_lines(path, Mention, problems)
 
 
 def parse_lines(
@@ -66,7 +68,8 @@ def parse_lines(
             yield number, record
 
 
-def _read_lines(path: Path, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:
+def read_lines(path: Path, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:
+    """`parse_lines` of a file."""
     return parse_lines(read_bytes(path).split(b"\n"), str(path), model, problems)
 
 

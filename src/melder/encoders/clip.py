@@ -104,7 +104,7 @@ def read_clip(source: Source, options: Options) -> tuple[ClipText, ClipPictures]
     positions = clip.config.text_config.max_position_embeddings
     tokenizer = read_tokenizer(source)
     tokens = Tokens(tokenizer, options.text_length, fixed=options.published, positions=positions)
-    pixels = Pixels(PixelFormat.of(processor, source), options.picture_cache)
+    pixels = Pixels(PixelFormat.of(processor, source))
     return (
         ClipText(clip.text_model, clip.text_projection, tokens),
         ClipPictures(clip.vision_model, clip.visual_projection, pixels),

@@ -89,7 +89,7 @@ class CompactPictures(nn.Module):
 
 def compact_pictures(options: Options) -> CompactPictures:
     form = PixelFormat(SIZE, mean=(0.5,) * 3, deviation=(0.25,) * 3)
-    return CompactPictures(STAGES, PROJECTION, Pixels(form, options.picture_cache))
+    return CompactPictures(STAGES, PROJECTION, Pixels(form))
 
 
 def compact_text(options: Options) -> ClipText:

@@ -119,7 +119,7 @@ def read_pictures(source: Source, options: Options) -> PretrainedPictures:
         processor = AutoImageProcessor.from_pretrained(source.name, local_files_only=source.local, backend="pil")
     # A checkpoint trained with another head leaves the pooler random: worse than no pooler at all.
     model = _vision_part(model, pooler=not any("pooler." in name for name in missing))
-    return PretrainedPictures(model, Pixels(PixelFormat.of(processor, source), options.picture_cache))
+    return PretrainedPictures(model, Pixels(PixelFormat.of(processor, source)))
 
 
 def _weights(source: Source) -> tuple[Model, set[str]]:

@@ -12,7 +12,7 @@ from melder.encoders.compact import CompactPictures, compact_pictures, compact_t
 from melder.encoders.paired import PretrainedPictures, PretrainedText, read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files
 from melder.encoders.sources import find_source
-from melder.encoders.towers import FORMAT, PICTURE_CACHE, ImageTower, Options, TextTower, Towers
+from melder.encoders.towers import FORMAT, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
 
 __all__ = ["BUILDERS", "build_encoder", "load_encoder"]
@@ -30,14 +30,12 @@ def build_encoder(
     text_length: int = 40,
     texts: Iterable[str] = (),
     published: bool = False,
-    picture_cache: int = PICTURE_CACHE,
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
     text_length: texts are cut to this many tokens
     texts: what the tokenizer of `clip:compact` is trained on; nothing else reads it
     published: as MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description
-    picture_cache: megabytes of decoded pictures kept in memory
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
@@ -46,7 +44,7 @@ def build_encoder(
     builder = BUILDERS.get(spec) or BUILDERS.get(kind)
     if builder is None or not rest:
         raise MelderError(f"unknown encoder '{spec}': an encoder is one of {FORMS}")
-    text, image = builder(rest, Options(text_length, texts, published, picture_cache))
+    text, image = builder(rest, Options(text_length, texts, published))
     separator = PUBLISHED_SEPARATOR if kind == "clip" and published else SEPARATOR
     return _assembled(spec, text, image, separator)
 

@@ -20,17 +20,15 @@ __all__ = ["ImageTower", "Options", "Settings", "TextTower", "Towers"]
 
 Settings = dict[str, Any]  # what a tower writes into encoder.json
 FORMAT = 1  # of encoder.json
-PICTURE_CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLIP that reads 224 pixels
 
 
 @dataclass(frozen=True)
 class Options:
-    """text_length in tokens; texts that a tokenizer is trained on; published mode; picture_cache in megabytes."""
+    """text_length in tokens; texts that a tokenizer is trained on; published mode."""
 
     text_length: int = 40
     texts: Iterable[str] = ()
     published: bool = False
-    picture_cache: int = PICTURE_CACHE
 
 
 class TextTower(Protocol):

@@ -67,3 +67,8 @@ class ModelConfiguration(Section):
             return method(str(value["name"])).configuration.model_validate(value)
         except MelderError as error:
             raise ValueError(str(error)) from None
+
+    @property
+    def published(self) -> bool:
+        """Whether the method is to repeat the published code's defects; some methods have no published code."""
+        return bool(getattr(self.method, "published", False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,13 +11,11 @@ from torch import Tensor
 from melder.data import DataSet, entity_items, mention_items
 from melder.evaluation.ranks import join, rank_of
 from melder.features import Scores
-from melder.linking.model import Model, Progress, answering
+from melder.linking.model import CHUNK, Model, Progress, score_blocks
 from melder.linking.query import to_mention
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 
-__all__ = ["MENTIONS", "ExactLinker"]
-
-MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the most that is ever held
+__all__ = ["ExactLinker"]
 
 
 class ExactLinker:
@@ -108,35 +106,31 @@ class ExactLinker:
         return torch.tensor([self.column[str(mention.answer)] for mention in mentions], dtype=torch.long)
 
     def _scored(
-        self, mentions: Sequence[Mention], items: Sequence[Item], progress: Callable[[int], None] | None
+        self, mentions: Sequence[Mention], items: Sequence[Item], progress: Progress | None
     ) -> Iterator[tuple[Sequence[Mention], Scores]]:
-        for start in range(0, len(mentions), MENTIONS):
-            rows = slice(start, start + MENTIONS)
-            side = self.model.mention_side(items[rows])
-            with answering(self.model.matcher) as matcher:
-                scores = matcher.score(side, self.side)
-                parts = matcher.contributions(scores)
-            yield (
-                mentions[rows],
-                Scores(scores.total.detach().cpu(), {name: part.detach().cpu() for name, part in parts.items()}),
-            )
-            if progress is not None:
-                progress(len(mentions[rows]))
+        for start in range(0, len(mentions), CHUNK):
+            chunk = mentions[start : start + CHUNK]
+            side = self.model.mention_side(items[start : start + CHUNK])
+            for rows, scores in score_blocks(self.model.matcher, side, self.side):
+                yield chunk[rows], scores
+                if progress is not None:
+                    progress(len(chunk[rows]))
 
     def _links(self, mentions: Sequence[Mention], scores: Scores, k: int) -> list[Link]:
         best = scores.total.topk(min(k, len(self.entities)), dim=1).indices.tolist()
+        parts = self.model.matcher.contributions(scores)
         return [
             Link(
                 id=mention.id,
                 start=mention.start,
                 end=mention.end,
                 surface=mention.surface,
-                candidates=tuple(self._candidate(column, row, scores) for column in best[row]),
+                candidates=tuple(self._candidate(column, row, scores.total, parts) for column in best[row]),
             )
             for row, mention in enumerate(mentions)
         ]
 
-    def _candidate(self, column: int, row: int, scores: Scores) -> Candidate:
+    def _candidate(self, column: int, row: int, total: Tensor, parts: Mapping[str, Tensor]) -> Candidate:
         entity = self.entities[column]
-        units = {name: float(part[row, column]) for name, part in scores.parts.items()}
-        return Candidate(id=entity.id, name=entity.name, score=float(scores.total[row, column]), units=units)
+        units = {name: float(part[row, column]) for name, part in parts.items()}
+        return Candidate(id=entity.id, name=entity.name, score=float(total[row, column]), units=units)

@@ -1,25 +1,25 @@
-"""An encoder and a matcher together: from items to sides."""
+"""An encoder and a matcher together: from items to sides, and from sides to scores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 from torch import nn
 
 from melder.encoders import Precision, Towers, encode
-from melder.features import Features, Side, concatenate
+from melder.features import Features, Scores, Side, concatenate
 from melder.methods.matcher import UnitMatcher
 from melder.records import Item
 
-__all__ = ["Counting", "Model", "Progress", "answering", "sides_of"]
+__all__ = ["Counting", "Model", "Progress", "answering", "score_blocks", "sides_of"]
 
 Progress = Callable[[int], None]  # told how many more items are done
 Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
 
 CHUNK = 256  # items that go through encoder and heads together
+MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the most that is ever held
 
 
 class Model(nn.Module):
@@ -33,8 +33,7 @@ class Model(nn.Module):
 
     def features(self, items: Sequence[Item]) -> Features:
         """Features of the items, with their surfaces, without gradients."""
-        features = encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
-        return replace(features, surfaces=[item.surfaces for item in items])
+        return encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
         """Every entity's side, encoded a chunk at a time so that raw features are never held together."""
@@ -73,3 +72,12 @@ def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Sid
     with answering(matcher):
         sides: list[Side] = [getattr(matcher, verb)(chunk.to(device)) for chunk in chunks]
         return concatenate(sides)
+
+
+def score_blocks(matcher: UnitMatcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:
+    """Scores of all entities for a block of mentions at a time, on the CPU: the block's rows, and [block, entities]."""
+    for start in range(0, mentions.rows, MENTIONS):
+        rows = slice(start, min(start + MENTIONS, mentions.rows))
+        with answering(matcher):
+            scores = matcher.score(mentions.take(rows), entities)
+        yield rows, scores.cpu()

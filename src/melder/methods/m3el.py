@@ -28,10 +28,10 @@ from melder.features import Sizes
 from melder.methods.heads import SharedHeads
 from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
+from melder.methods.options import MethodOptions, lexical_unit
 from melder.units.cross import BiMatchFusion, MatchFusion
 from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
-from melder.units.lexical import Lexical
 
 __all__ = ["ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
 
@@ -48,10 +48,8 @@ class ContrastiveConfiguration(BaseModel):
     intra_weight: PositiveFloat = 0.8
 
 
-class M3ELConfiguration(BaseModel):
+class M3ELConfiguration(MethodOptions):
     """Published values are the defaults, save for the corrections above and the lexical unit."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["m3el"] = "m3el"
     hidden: PositiveInt = Field(96, description="width of every unit")
@@ -60,9 +58,6 @@ class M3ELConfiguration(BaseModel):
     evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")
     pooling_heads: int = Field(5, ge=1, le=8)
     contrastive: ContrastiveConfiguration | None = ContrastiveConfiguration()
-    lexical: bool = Field(True, description="add names compared as strings to the total")
-    lexical_weight: PositiveFloat = Field(10.0, description="where the learned weight starts")
-    published: bool = False
 
 
 def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
@@ -80,7 +75,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
     return UnitMatcher(
         heads,
         units,
-        Lexical(initial_weight=c.lexical_weight) if c.lexical else None,
+        lexical_unit(c),
         _losses(c),
         training_units=("text", "image", *trained),
         evaluation_units=("text", "image", *evaluated),

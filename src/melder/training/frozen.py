@@ -43,9 +43,8 @@ def encode_data(
 
 def _identity(configuration: Configuration) -> str:
     """Whatever changes features besides the items: the encoder, published padding, a new encoder's seed."""
-    published = getattr(configuration.method, "published", False)
     seed = configuration.training.seed if "clip:compact" in configuration.encoder.name else None
-    return repr((configuration.encoder, published, seed))
+    return repr((configuration.encoder, configuration.published, seed))
 
 
 def _part(configuration: Configuration, dataset: DataSet, encoder: Towers, part: str) -> tuple[list[Item], list[str]]:

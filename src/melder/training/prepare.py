@@ -69,9 +69,10 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
     torch.manual_seed(configuration.training.seed)
     entities = dataset.entities
     texts = [*(f"{' '.join(e.names)} {e.description}" for e in entities), *(mention.text for mention in train)]
-    published = bool(getattr(configuration.method, "published", False))
     options = configuration.encoder
-    encoder = build_encoder(options.name, text_length=options.text_length, texts=texts, published=published)
+    encoder = build_encoder(
+        options.name, text_length=options.text_length, texts=texts, published=configuration.published
+    )
     encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
     matcher = build_matcher(configuration.method, encoder.sizes)
     if matcher.lexical is not None:
@@ -113,8 +114,7 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     parts = ("entities", "train", split.source)
     features = {part: stored_features(c, dataset, model.encoder, part, where) for part in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
-    published = bool(getattr(c.method, "published", False))
-    examples = FeatureExamples(features["train"], rows, features["entities"], answers, c.training, padded=published)
+    examples = FeatureExamples(features["train"], rows, features["entities"], answers, c.training, padded=c.published)
 
     def rank(mentions: Sequence[Mention]) -> Ranks:
         chosen = features[split.source][torch.tensor(_places(dataset, split.source, mentions))]

@@ -10,8 +10,7 @@ import torch
 from melder.data import DataSet, entity_items, mention_items
 from melder.evaluation.ranks import join, rank_of
 from melder.features import Features, Side
-from melder.linking.exact import MENTIONS
-from melder.linking.model import CHUNK, Model, answering, sides_of
+from melder.linking.model import CHUNK, Model, score_blocks, sides_of
 from melder.records import Mention, Ranks
 
 __all__ = ["figures", "rank_features", "rank_items"]
@@ -45,10 +44,5 @@ def _chunks(features: Features) -> Iterator[Features]:
 
 
 def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int]) -> Ranks:
-    parts = []
-    for start in range(0, mentions.rows, MENTIONS):
-        rows = slice(start, start + MENTIONS)
-        with answering(model.matcher) as matcher:
-            scores = matcher.score(mentions.take(rows), entities).total
-        parts.append(rank_of(scores.cpu(), torch.tensor(gold[rows])))
-    return join(parts)
+    blocks = score_blocks(model.matcher, mentions, entities)
+    return join([rank_of(scores.total, torch.tensor(gold[rows])) for rows, scores in blocks])

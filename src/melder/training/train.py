@@ -137,8 +137,8 @@ def _claim(out: Path, configuration: Configuration) -> None:
 
 def _module(configuration: Configuration, prepared: Prepared) -> TrainingModule:
     steps = _plan(configuration, prepared).steps * configuration.training.epochs
-    published = getattr(configuration.method, "published", False)
-    return TrainingModule(prepared.model, configuration.training, steps=steps, mask_duplicates=not published)
+    masked = not configuration.published
+    return TrainingModule(prepared.model, configuration.training, steps=steps, mask_duplicates=masked)
 
 
 def _selection(configuration: Configuration, prepared: Prepared, best: Path, told: Told) -> Selection:
