@@ -14,6 +14,7 @@ from melder.encoders import Towers, encode
 from melder.features import Features
 from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
+from melder.training.negatives import InBatch
 from melder.training.order import Plan
 from melder.training.prepare import build_model, split_data
 from training.small import settings
@@ -41,7 +42,7 @@ def items(small_data: Path, dataset: DataSet, encoder: Towers) -> ItemExamples:
     split = split_data(Configuration(**settings(small_data)), dataset)
     column = {entity.id: number for number, entity in enumerate(dataset.entities)}
     answers = [column[str(mention.answer)] for mention in split.train]
-    return ItemExamples(encoder, dataset, split.train, answers, MODALITIES, options())
+    return ItemExamples(encoder, dataset, split.train, answers, MODALITIES, options(), InBatch())
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def features(items: ItemExamples) -> FeatureExamples:
     encoded = encode(items.encoder, mention_items(mentions, items.dataset, separator))
     entities = encode(items.encoder, entity_items(items.dataset.entities, items.dataset, separator))
     rows = [len(items.mentions) - 1, *range(len(items.mentions) - 1)]
-    return FeatureExamples(encoded, rows, entities, items.answers, options())
+    return FeatureExamples(encoded, rows, entities, items.answers, options(), InBatch(), items.numbers)
 
 
 def tensors(batched: Batched) -> dict[str, Tensor]:
@@ -61,7 +62,7 @@ def tensors(batched: Batched) -> dict[str, Tensor]:
         f"{side} {name}": tensor
         for side, content in sides.items()
         for name, tensor in (content.tensors() if isinstance(content, Features) else content).items()
-    } | {"answer": batched.answer}
+    } | {"columns": batched.columns}
 
 
 def equal(one: Batched, other: Batched) -> bool:
@@ -73,7 +74,7 @@ def equal(one: Batched, other: Batched) -> bool:
 def test_a_batch_holds_each_mention_beside_its_entity(items: ItemExamples, features: FeatureExamples) -> None:
     for examples in (items, features):
         batched = examples.batch(PLAN, 0, ROWS)
-        assert batched.answer.tolist() == [items.answers[row] for row in ROWS]
+        assert batched.columns.tolist() == [items.numbers[items.answers[row]] for row in ROWS]
         assert batched.mention_surfaces == [(items.mentions[row].surface,) for row in ROWS]
         assert batched.entity_surfaces == [items.dataset.entities[items.answers[row]].names for row in ROWS]
 

@@ -20,6 +20,7 @@ from melder.records import Mention
 from melder.training.configuration import Configuration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.module import TrainingModule
+from melder.training.negatives import build_sampler
 from melder.training.order import Plan
 from melder.training.prepare import build_model, split_data
 from training.small import settings, small_data
@@ -33,14 +34,22 @@ class Case:
 
     trained: bool
     published: bool = False
+    sampler: str = "in_batch"
 
     def content(self, data: Path) -> dict[str, Any]:
-        chosen = settings(data, trained=self.trained, drop_text=0.0, drop_image=0.0)
+        chosen = settings(
+            data, trained=self.trained, drop_text=0.0, drop_image=0.0, negatives={"sampler": self.sampler}
+        )
         chosen["encoder"]["text_length"] = 48  # nothing is cut off
         return chosen | {"method": chosen["method"] | {"published": self.published, "lexical": not self.published}}
 
 
-CASES = {"trained": Case(trained=True), "frozen": Case(trained=False), "published": Case(trained=False, published=True)}
+CASES = {
+    "trained": Case(trained=True),
+    "frozen": Case(trained=False),
+    "published": Case(trained=False, published=True),
+    "sampled": Case(trained=True, sampler="lexical"),
+}
 
 
 def hard_rows(mentions: Sequence[Mention]) -> np.ndarray:
@@ -60,7 +69,8 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
     module = TrainingModule(model, configuration.training, steps=1, mask_duplicates=not case.published)
     column = {entity.id: number for number, entity in enumerate(dataset.entities)}
     answers = [column[str(mention.answer)] for mention in train]
-    items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training)
+    sampler = build_sampler(configuration.training.negatives, dataset, train)
+    items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training, sampler)
     return module, items, hard_rows(train)
 
 
@@ -126,7 +136,7 @@ def test_the_batch_is_hard_to_share_out(small_data: Path) -> None:
     shares = [items.batch(Plan(len(items.mentions), 12, 0), 0, rows) for rows in np.split(chosen, PROCESSES)]
     pictures = [int(share.mentions["image_mask"].sum()) for share in shares]  # type: ignore[call-overload]
     lengths = [share.mentions["input_ids"].shape[1] for share in shares]  # type: ignore[call-overload]
-    answers = [set(share.answer.tolist()) for share in shares]
+    answers = [set(share.columns.tolist()) for share in shares]
     assert len(set(pictures)) == len(set(lengths)) == 2
     assert answers[0] & answers[1]
     assert module.mask_duplicates

@@ -19,7 +19,17 @@ from pydantic import (
 from melder.linking.configuration import ModelConfiguration, Section
 from melder.linking.configuration_file import checked, override, read_yaml
 
-__all__ = ["Configuration", "TrainingConfiguration", "read_configuration"]
+__all__ = ["Configuration", "NegativesConfiguration", "TrainingConfiguration", "read_configuration"]
+
+
+class NegativesConfiguration(Section):
+    """Entities that join those of a batch as negatives; published: none."""
+
+    sampler: Literal["in_batch", "uniform", "lexical"] = Field(
+        "in_batch", description="in_batch: none more; uniform: any; lexical: names that look like the surface"
+    )
+    count: PositiveInt = Field(2, description="negatives that each mention adds to the batch")
+    candidates: PositiveInt = Field(16, description="lexical: how many of the most similar names to draw from")
 
 
 class TrainingConfiguration(Section):
@@ -44,6 +54,7 @@ class TrainingConfiguration(Section):
     validate_mentions: PositiveInt | None = Field(1000, description="mentions looked at then; null = all")
     patience: PositiveInt = Field(3, description="looks without improvement before training stops")
     checkpoint_every: PositiveInt = Field(100, description="steps between checkpoints that training resumes from")
+    negatives: NegativesConfiguration = NegativesConfiguration()
     workers: NonNegativeInt = Field(0, description="processes that tokenise and decode; 0 = the training process")
     processes: PositiveInt = Field(1, description="training processes, for several GPUs or (gloo) CPUs")
     seed: NonNegativeInt = 43

@@ -1,9 +1,11 @@
-"""Training examples: a mention and its entity, as items for a trained encoder or as features of a frozen one."""
+"""Training examples: a mention and its entity, as items for a trained encoder or as features of a frozen one; and the
+negatives that they draw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +13,11 @@ import torch
 from torch import Tensor
 
 from melder.data import DataSet, draw_image, entity_items, mention_items
-from melder.features import Features
+from melder.features import Features, concatenate
 from melder.protocols import Encoder, Inputs
 from melder.records import Item, Mention
 from melder.training.configuration import TrainingConfiguration
+from melder.training.negatives import Sampler, same_entity
 from melder.training.order import Plan, draw
 
 __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
@@ -22,13 +25,17 @@ __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
 
 @dataclass
 class Batched:
-    """A batch before the encoder (inputs) or after it (features); answer [n] numbers the gold entities."""
+    """A batch of n mentions before the encoder (inputs) or after it (features).
+
+    The first n entities are the gold ones, the others sampled negatives; `columns` [entities] numbers them all, with
+    one number for entities that are no negatives of each other.
+    """
 
     mentions: Features | Inputs
     entities: Features | Inputs
     mention_surfaces: list[tuple[str, ...]]
     entity_surfaces: list[tuple[str, ...]]
-    answer: Tensor
+    columns: Tensor
 
 
 class Examples(Protocol):
@@ -47,17 +54,29 @@ class ItemExamples:
     answers: Sequence[int]
     modalities: frozenset[str]
     training: TrainingConfiguration
+    negatives: Sampler
 
     def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
         pairs = [self._pair(plan, epoch, int(row)) for row in rows]
         mentions, entities = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        drawn = self.negatives.draw(plan.seed, epoch, rows).reshape(-1)
+        entities += self._entities(plan, epoch, drawn)
         return Batched(
             self.encoder.prepare(mentions),
             self.encoder.prepare(entities),
             [item.surfaces for item in mentions],
             [item.surfaces for item in entities],
-            torch.tensor([self.answers[int(row)] for row in rows]),
+            torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], drawn])]),
         )
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        return same_entity(self.dataset)
+
+    def _entities(self, plan: Plan, epoch: int, columns: np.ndarray) -> list[Item]:
+        entities = [self.dataset.entities[column] for column in columns]
+        images = [draw_image(entity, plan.seed, epoch, int(c)) for entity, c in zip(entities, columns, strict=True)]
+        return entity_items(entities, self.dataset, self.encoder.separator, self.modalities, images)
 
     def _pair(self, plan: Plan, epoch: int, row: int) -> tuple[Item, Item]:
         entity = self.dataset.entities[self.answers[row]]
@@ -82,7 +101,8 @@ class ItemExamples:
 class FeatureExamples:
     """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
 
-    padded: keep the padding, which counts in published mode.
+    numbers: of the entities, one for those that are no negatives of each other
+    padded: keep the padding, which counts in published mode
     """
 
     mentions: Features
@@ -90,6 +110,8 @@ class FeatureExamples:
     entities: Features
     answers: Sequence[int]
     training: TrainingConfiguration
+    negatives: Sampler
+    numbers: np.ndarray
     padded: bool = False
 
     def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
@@ -98,7 +120,11 @@ class FeatureExamples:
         chosen = torch.tensor([self.rows[int(row)] for row in rows])
         mentions = _hide_features(self._read(self.mentions, chosen), hidden[:, 0])
         entities = _hide_features(self._read(self.entities, answer), hidden[:, 1])
-        return Batched(mentions, entities, list(mentions.surfaces or ()), list(entities.surfaces or ()), answer)
+        drawn = torch.from_numpy(self.negatives.draw(plan.seed, epoch, rows).reshape(-1))
+        if len(drawn):
+            entities = concatenate([entities, self._read(self.entities, drawn)])
+        columns = torch.from_numpy(self.numbers)[torch.cat([answer, drawn])]
+        return Batched(mentions, entities, list(mentions.surfaces or ()), list(entities.surfaces or ()), columns)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
         chosen = features[rows]

@@ -28,13 +28,16 @@ def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool) ->
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
     """
-    mentions = gather(_features(model, batched.mentions, batched.mention_surfaces))
+    own = _features(model, batched.mentions, batched.mention_surfaces)
+    pairs, mentions = len(own), gather(own)
     entities = gather(_features(model, batched.entities, batched.entity_surfaces))
-    answer = gather_rows(batched.answer)
-    gold = torch.arange(len(answer), device=answer.device)[_own(batched.answer)]
-    ignore = answer[gold][:, None] == answer[None, :] if mask_duplicates else answer.new_zeros(1, 1, dtype=torch.bool)
-    own = torch.arange(len(answer), device=answer.device)[None, :] == gold[:, None]
-    batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore & ~own)
+    order = _gold_first(len(batched.columns), pairs, batched.columns.device)
+    if len(order) > len(mentions):
+        entities = entities[order]
+    columns = gather_rows(batched.columns)[order]
+    gold = torch.arange(len(mentions), device=columns.device)[_own(pairs)]
+    ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
+    batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore)
     mention_side = model.matcher.sides_of(batch.mentions, "mention_side").take(gold)
     scores = model.matcher.score(mention_side, model.matcher.sides_of(batch.entities, "entity_side"))
     return model.matcher.losses(batch, scores)
@@ -48,10 +51,28 @@ def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, 
     return replace(cast(Features, features).to(torch.float32), surfaces=surfaces)
 
 
-def _own(answer: Tensor) -> slice:
+def no_negatives(columns: Tensor, gold: Tensor, pairs: int, *, mask_duplicates: bool) -> Tensor:
+    """[m, e] True where an entity is no negative of a mention: its gold one again, or (`pairs` and beyond) a sampled
+    one that is in the batch already, which would count twice. Never True at the gold column itself."""
+    if not mask_duplicates:
+        return columns.new_zeros(1, 1, dtype=torch.bool)
+    repeated = (columns[:, None] == columns[None, :]).tril(-1).any(dim=1)
+    repeated[:pairs] = False
+    ignore = (columns[gold][:, None] == columns[None, :]) | repeated[None, :]
+    return ignore.scatter(1, gold[:, None], False)
+
+
+def _gold_first(columns: int, pairs: int, device: torch.device) -> Tensor:
+    """The gathered columns with the gold ones of every process before all sampled ones."""
+    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    every = torch.arange(processes * columns, device=device).view(processes, columns)
+    return torch.cat([every[:, :pairs].reshape(-1), every[:, pairs:].reshape(-1)])
+
+
+def _own(pairs: int) -> slice:
     """This process's rows of the gathered batch."""
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-    return slice(rank * len(answer), (rank + 1) * len(answer))
+    return slice(rank * pairs, (rank + 1) * pairs)
 
 
 class TrainingModule(lightning.LightningModule):  # type: ignore[misc]

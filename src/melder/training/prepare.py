@@ -16,6 +16,7 @@ from melder.records import Item, MelderError, Mention, Ranks
 from melder.training.configuration import Configuration
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
 from melder.training.frozen import Counting, encode_data, stored_features
+from melder.training.negatives import build_sampler, same_entity
 from melder.training.ranking import rank_features, rank_items
 
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
@@ -102,7 +103,8 @@ def prepare(
 def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> Prepared:
     modalities = frozenset(c.data.modalities)
     answers = _answers(dataset, split.train)
-    examples = ItemExamples(model.encoder, dataset, split.train, answers, modalities, c.training)
+    negatives = build_sampler(c.training.negatives, dataset, split.train)
+    examples = ItemExamples(model.encoder, dataset, split.train, answers, modalities, c.training, negatives)
 
     def rank(mentions: Sequence[Mention]) -> Ranks:
         return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions))
@@ -114,7 +116,16 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     parts = ("entities", "train", split.source)
     features = {part: stored_features(c, dataset, model.encoder, part, where) for part in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
-    examples = FeatureExamples(features["train"], rows, features["entities"], answers, c.training, padded=c.published)
+    examples = FeatureExamples(
+        features["train"],
+        rows,
+        features["entities"],
+        answers,
+        c.training,
+        build_sampler(c.training.negatives, dataset, split.train),
+        same_entity(dataset),
+        padded=c.published,
+    )
 
     def rank(mentions: Sequence[Mention]) -> Ranks:
         chosen = features[split.source][torch.tensor(_places(dataset, split.source, mentions))]
