@@ -57,6 +57,16 @@ def test_a_line_has_the_fields_of_the_format(tmp_path: Path) -> None:
     }
 
 
+def test_units_are_written_where_they_are_told(tmp_path: Path) -> None:
+    told = Candidate(id="Q0", name="n", score=3.0, units={"text": 1.0, "image": 2.0})
+    answer = Link(id="m", start=None, end=None, surface="s", candidates=(told,))
+    rows = predictions([Mention(id="m", answer="Q0")], [answer], Ranks(np.array([1]), np.array([1])))
+    write_predictions(tmp_path / "p.jsonl", rows)
+    line = json.loads((tmp_path / "p.jsonl").read_text(encoding="utf-8"))
+    assert line["candidates"] == [{"id": "Q0", "score": 3.0, "units": {"text": 1.0, "image": 2.0}}]
+    assert read_predictions(tmp_path / "p.jsonl") == rows
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -67,6 +77,7 @@ def test_a_line_has_the_fields_of_the_format(tmp_path: Path) -> None:
         ({"gold": 3}, "gold"),
         ({"nil_probability": 1.5}, "nil_probability"),
         ({"candidates": [{"id": "Q1", "score": float("nan")}]}, "candidates.0.score"),
+        ({"candidates": [{"id": "Q1", "score": 1.0, "units": {"text": "x"}}]}, "candidates.0.units.text"),
         ({"candidates": [{"id": "Q1", "score": 1.0}] * 21}, "candidates"),
         ({"extra": 1}, "extra"),
         ({"id": "first"}, "id"),

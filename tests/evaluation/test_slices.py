@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from melder.evaluation.metrics import metrics
-from melder.evaluation.slices import groups, slices
+from melder.evaluation.slices import group_names, groups, slices
 from melder.records import Entity, MelderError, Mention, Ranks
 
 ENTITIES = {id: Entity(id=id, name=name) for id, name in [("G", "Guinea"), ("M", "Mali"), ("S", "Straße")]}
@@ -35,6 +35,14 @@ def test_groups_hold_the_mentions_they_name() -> None:
     assert found["picture"] == [0, 2]
     assert found["surface is the name"] == [0, 2, 3]  # letter case does not count, in any script
     assert found["seen in training"] == [0, 1]
+
+
+def test_the_groups_of_each_mention_are_those_that_hold_it() -> None:
+    nil = mention(4, "Mali", None)
+    names = group_names([nil, *MENTIONS, nil], ENTITIES, {"G"})
+    assert names[0] == names[-1] == []
+    found = groups(MENTIONS, ENTITIES, {"G"})
+    assert names[1:-1] == [[name for name, rows in found.items() if rows[row]] for row in range(4)]
 
 
 def test_a_slice_has_the_metrics_of_its_mentions_among_all_candidates() -> None:

@@ -145,16 +145,18 @@ def test_pictures_outside_the_data_set_have_no_place(own):
 def test_directories_of_no_known_layout_say_what_is_wanted(tmp_path, own, mimic):
     with pytest.raises(MelderError, match="does not exist"):
         load(tmp_path / "nowhere")
-    with pytest.raises(MelderError, match=r"needs entities\.jsonl .* or kb_entity\.json"):
+    with pytest.raises(
+        MelderError, match=r"needs entities\.jsonl .* kb_entity\.json .* Wikidata-MEL\.json .* train\.json"
+    ):
         load(tmp_path)
     with pytest.raises(MelderError, match=r"entities\.jsonl: is missing"):
         load(tmp_path, layout="own")
     with pytest.raises(MelderError, match="is a file"):
         load(own([ENTITY]) / "entities.jsonl")
-    with pytest.raises(MelderError, match="no layout 'csv'; use one of auto, own, mimic"):
+    with pytest.raises(MelderError, match="no layout 'csv'; use one of auto, own, mimic, melbench, kgmel, gemel"):
         load(tmp_path, layout="csv")
     mimic()
-    with pytest.raises(MelderError, match="holds both"):
+    with pytest.raises(MelderError, match=r"holds both .* say which with layout=own or layout=mimic"):
         load(tmp_path)
     assert load(tmp_path, layout="own").entities[0].id == "a"
     assert load(tmp_path, layout="mimic").entities[0].id == "Q1"

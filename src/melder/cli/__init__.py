@@ -6,11 +6,16 @@ import sys
 
 import typer
 
+from melder.cli.audit import audit
+from melder.cli.compare import compare
 from melder.cli.console import errors
+from melder.cli.convert import convert
+from melder.cli.data import data
 from melder.cli.demo import demo
 from melder.cli.evaluate import evaluate
 from melder.cli.features import features
 from melder.cli.link import link
+from melder.cli.report import report
 from melder.cli.train import train
 from melder.records import MelderError
 
@@ -27,8 +32,13 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("report")(report)
 app.command("link")(link)
 app.command("features")(features)
+app.command("convert")(convert)
+app.command("audit")(audit)
+app.add_typer(data, name="data")
 
 
 @app.callback(invoke_without_command=True)

@@ -36,7 +36,8 @@ def demo(
         from melder.data.flags import write_flags
 
         say("Drawing flags and photographing them …")
-        write_flags(data, seed=seed)
+        with counting() as start:
+            write_flags(data, seed=seed, counting=start)
     if not (run / "environment.json").is_file():
         say("Training M3EL and a small CLIP on them from scratch …")
         _train(data, run)

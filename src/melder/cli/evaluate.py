@@ -20,6 +20,9 @@ def evaluate(
     json_file: Path = typer.Option(None, "--json", help="Write all figures to this file."),
     predictions: Path = typer.Option(None, "--predictions", help="Write ranks and candidates, JSON Lines."),
     report: Path = typer.Option(None, "--report", help="Write an HTML page with figures, examples and errors."),
+    settings: list[str] = typer.Option(
+        [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
+    ),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
     """Rank every mention of a split against the whole knowledge base, exactly.
@@ -39,7 +42,14 @@ def evaluate(
     unreadable = Unreadable() if skip_bad else None
     with counting() as start:
         result = evaluate_run(
-            run, data, split, knowledge_base=kb, skip_bad=skip_bad, counting=start, on_unreadable=unreadable
+            run,
+            data,
+            split,
+            knowledge_base=kb,
+            skip_bad=skip_bad,
+            counting=start,
+            on_unreadable=unreadable,
+            changes=settings,
         )
     _print(result.figures)
     if json_file is not None:

@@ -32,6 +32,9 @@ def link(
     images: Path = typer.Option(None, "--images", help="Where pictures of --input lie; default: beside that file."),
     output: Path = typer.Option(None, "--output", help="Where links go, JSON Lines; default: standard output."),
     k: int = typer.Option(10, "-k", min=1, help="Candidates a mention."),
+    settings: list[str] = typer.Option(
+        [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """Link a mention, or a file of mentions, to the entities of a data set.
@@ -55,7 +58,7 @@ def link(
     writable(output)
     mentions, bad = ([], []) if source is None else _read(source)
     with counting() as start:
-        linker = load(run, data, counting=start)
+        linker = load(run, data, changes=settings, counting=start)
     if source is None:
         answer = linker.link(text, k, mention=mention, image=image)
         assert isinstance(answer, Link)

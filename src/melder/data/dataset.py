@@ -41,6 +41,11 @@ class DataSet:
         """The names of the splits that there are files for."""
         return tuple(name for name in SPLITS if self.layout.split_file(name) is not None)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how the layout was read, one sentence a note."""
+        return self.layout.notes
+
     def entity_image(self, path: str) -> Path:
         """Where a picture that an entity names is. Raises MelderError when that is outside the data set."""
         return _inside(self.layout.entity_pictures, path)
@@ -76,8 +81,8 @@ class DataSet:
 def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", skip_bad: bool = False) -> DataSet:
     """Open a data set: read its knowledge base now, its splits on demand.
 
-    `layout` is "own" (Melder's JSON Lines), "mimic" (also that of M3EL and OT-MEL) or "auto"; `text_field`, attr
-    or desc, is the entity text that the layout "mimic" reads. Bad records raise BadData, which names them all,
+    `layout` is one of `layouts.LAYOUTS`, or "auto"; `text_field`, attr or desc, is the entity text that the layout
+    "mimic" reads. Bad records raise BadData, which names them all,
     or are left out and listed in `DataSet.skipped` when `skip_bad` is set.
     """
     opened = open_layout(Path(directory), layout, text_field)
@@ -111,7 +116,8 @@ def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], lay
         faults.append(("id", _repeated(mention.id, seen[mention.id])))
     if mention.answer is not None and mention.answer not in known:
         remedy = "add that entity, correct the id, or mark the mention as NIL"
-        faults.append(("answer", f"{mention.answer!r} is not in the knowledge base; {remedy}"))
+        where = layout.field_names.get("mention.answer", "answer")
+        faults.append((where, f"{mention.answer!r} is not in the knowledge base; {remedy}"))
     if mention.image is not None and (reason := _leaves(mention.image)):
         faults.append((layout.field_names.get("mention.image", "image"), reason))
     return faults

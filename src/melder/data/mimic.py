@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from melder.data.json_array import read_array
 from melder.data.problems import Fault, Problems, describe, read_bytes
-from melder.data.raw import Identifier, Name, RawRecord, Text, span
+from melder.data.raw import Identifier, Name, RawRecord, Text, is_nil, span
 from melder.records import Entity, MelderError, Mention
 
 __all__ = ["MimicLayout"]
@@ -140,7 +140,7 @@ class MimicLayout:
     def _mention(self, raw: _RawMention, image: str | None, default_id: str) -> Mention:
         surface = unquote(raw.mentions)
         start, end = span(raw.sentence, surface)
-        answer = None if raw.answer == "nil" else self._answer(raw.answer)
+        answer = None if is_nil(raw.answer) else self._answer(raw.answer)
         return Mention(
             id=raw.id or default_id,
             text=raw.sentence,

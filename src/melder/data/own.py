@@ -36,6 +36,11 @@ class OwnLayout:
     def recognises(directory: Path) -> bool:
         return (directory / "entities.jsonl").is_file()
 
+    @property
+    def has_splits(self) -> bool:
+        """Whether there are mentions, or entities only."""
+        return any(self.split_file(split) for split in ("train", "dev", "test"))
+
     def entities(self, problems: Problems) -> Iterator[tuple[int, Entity]]:
         """Well-formed entities with their line numbers; the others go to `problems`."""
         return read_lines(self.entity_file, Entity, problems)

@@ -71,6 +71,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"is not a field of this format; remove it, or use one of {', '.join(model.model_fields)}"
     if kind == "string_too_short":
         return "is empty; give it a value"
+    if kind == "string_unicode":
+        return "is not UTF-8 (or holds half of a surrogate pair); save the file as UTF-8"
     if kind == "json_invalid":
         return f"is not JSON ({detail['ctx']['error']}); mend it"
     if kind == "model_type":

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from melder.evaluation.bootstrap import mean_intervals
 from melder.records import MelderError, Ranks
 
-__all__ = ["FIGURES", "HITS", "Metrics", "metrics"]
+__all__ = ["FIGURES", "HITS", "Metrics", "metrics", "per_mention"]
 
 HITS = (1, 3, 5, 10, 20)
 FIGURES = (*(f"hits@{k}" for k in HITS), "mrr", "mr")
@@ -29,7 +30,7 @@ def metrics(ranks: Ranks, candidates: int, seed: int = 0, resamples: int = 1000)
     """
     if not len(ranks):
         raise MelderError("nothing to evaluate: no mention has an answer in the knowledge base; give another split")
-    values = _figures(ranks.realistic)
+    values = per_mention(ranks)
     intervals = mean_intervals(values, seed, resamples)
     result: Metrics = {}
     for figure, value, interval in zip(FIGURES, values.mean(axis=0), intervals, strict=True):
@@ -38,7 +39,8 @@ def metrics(ranks: Ranks, candidates: int, seed: int = 0, resamples: int = 1000)
     return {**result, "candidates": candidates, "mentions": len(ranks)}
 
 
-def _figures(rank: np.ndarray) -> np.ndarray:
-    """Realistic ranks [mentions] → what each mention adds to each of FIGURES, [mentions, figures]."""
+def per_mention(ranks: Ranks) -> npt.NDArray[np.float64]:
+    """What each mention adds to each of FIGURES, [mentions, figures]; the figures are the means over the mentions."""
+    rank = ranks.realistic
     hits = [rank <= k for k in HITS]
     return np.stack([*hits, 1 / rank, rank], axis=1).astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -13,16 +14,18 @@ from melder.records import Link, Mention, Ranks
 
 __all__ = ["CANDIDATES", "Prediction", "Scored", "predictions", "read_predictions", "write_predictions"]
 
+Part = Annotated[float, Field(allow_inf_nan=False)]
 CANDIDATES = 20  # kept for each mention: as far as the longest hits@k looks
 
 
 class Scored(BaseModel):
-    """A candidate's id and score."""
+    """A candidate's id and score, and, where the linker tells, what each unit adds to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     score: float = Field(allow_inf_nan=False)
+    units: dict[str, Part] = {}
 
 
 class Prediction(BaseModel):
@@ -70,14 +73,14 @@ def _prediction(mention: Mention, link: Link, ranks: tuple[int | None, int | Non
         rank_optimistic=ranks[0],
         rank_pessimistic=ranks[1],
         nil_probability=link.nil_probability,
-        candidates=tuple(Scored(id=c.id, score=c.score) for c in link.candidates[:CANDIDATES]),
+        candidates=tuple(Scored(id=c.id, score=c.score, units=c.units) for c in link.candidates[:CANDIDATES]),
     )
 
 
 def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
-    """Write one prediction a line, UTF-8."""
+    """Write one prediction a line, UTF-8; units are left out where there are none."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(row.model_dump_json() + "\n" for row in rows)
+        file.writelines(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
 
 
 def read_predictions(path: Path) -> list[Prediction]:

@@ -10,7 +10,7 @@ from melder.evaluation.answers import answers
 from melder.evaluation.metrics import Metrics, metrics
 from melder.records import Entity, Mention, Ranks
 
-__all__ = ["groups", "slices"]
+__all__ = ["group_names", "groups", "slices"]
 
 
 def groups(
@@ -32,6 +32,18 @@ def groups(
         return found
     known = frozenset(seen)
     return {**found, **_parted("seen in training", "not seen in training", [gold.id in known for gold in golds])}
+
+
+def group_names(
+    mentions: Sequence[Mention], entities: Mapping[str, Entity], seen: Collection[str] | None
+) -> list[list[str]]:
+    """The groups of each mention by name; none for a NIL mention."""
+    answered = [row for row, mention in enumerate(mentions) if mention.answer is not None]
+    names: list[list[str]] = [[] for _ in mentions]
+    for name, inside in groups([mentions[row] for row in answered], entities, seen).items():
+        for row in np.flatnonzero(inside):
+            names[answered[row]].append(name)
+    return names
 
 
 def slices(

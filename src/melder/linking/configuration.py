@@ -26,6 +26,7 @@ class DataConfiguration(Section):
     layout: str = Field("auto", description="the layout's name, or auto to detect it")
     text_field: Literal["attr", "desc"] = Field("desc", description="an entity's text in the MIMIC layout")
     modalities: tuple[Literal["text", "image"], ...] = ("text", "image")
+    fraction: float = Field(1.0, gt=0, le=1, description="the first share of train that is trained on")
     features: Path | None = Field(None, description="a directory that `melder features` wrote")
     skip_bad: bool = Field(False, description="leave malformed records out, and count them")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 import melder
 from melder.encoders import load_encoder
 from melder.linking.configuration import ModelConfiguration
-from melder.linking.configuration_file import checked, read_yaml
+from melder.linking.configuration_file import checked, override, read_yaml
 from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.records import MelderError
@@ -40,12 +41,14 @@ def write_run(directory: Path, model: Model, configuration: dict[str, Any]) -> N
     write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
 
 
-def open_run(directory: Path) -> tuple[Model, ModelConfiguration]:
+def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, ModelConfiguration]:
     """The model of a run and the configuration it was trained with.
 
-    Raises `MelderError` when the directory is no run, or one of another schema version.
+    changes: `method.key=value` settings in the place of those of the run, such as method.assignment=attention
+    Raises `MelderError` when the directory is no run, or one of another schema version, or when the weights do not
+    fit the changes.
     """
-    configuration = read_configuration(directory)
+    configuration = read_configuration(directory, changes)
     encoder = load_encoder(directory / "encoder")
     matcher = build_matcher(configuration.method, encoder.sizes)
     model = Model(encoder, matcher, configuration.encoder.precision)
@@ -53,6 +56,8 @@ def open_run(directory: Path) -> tuple[Model, ModelConfiguration]:
         model.load_state_dict(load_file(directory / "model.safetensors"))
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = shorten(str(error), 200, placeholder=" …")
+        if changes:
+            raise MelderError(f"{directory}: its weights do not fit {', '.join(changes)} ({reason})") from None
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
     return model.eval().to(_device()), configuration
 
@@ -62,10 +67,13 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def read_configuration(directory: Path) -> ModelConfiguration:
-    """A run's data, encoder and method."""
+def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelConfiguration:
+    """A run's data, encoder and method, with changes of the method's settings."""
     _check_schema(directory)
-    sections = read_yaml(directory / "config.yaml")
+    fixed = [each for each in changes if not each.startswith("method.") or each.startswith("method.name=")]
+    if fixed:
+        raise MelderError(f"{fixed[0]!r}: only settings of a run's method can be changed; write method.KEY=VALUE")
+    sections = override(read_yaml(directory / "config.yaml"), changes)
     known = {name: value for name, value in sections.items() if name in ModelConfiguration.model_fields}
     return checked(ModelConfiguration, known, str(directory / "config.yaml"))
 

@@ -37,7 +37,7 @@ class TrainingConfiguration(Section):
     most 20 epochs, a look at the development set every 2, stop after 3 looks without improvement, float32."""
 
     batch_size: PositiveInt = Field(128, description="mentions a step, over all processes")
-    epochs: PositiveInt = 20
+    epochs: NonNegativeInt = Field(20, description="0 = nothing is trained, the run is of the model as it is built")
     learning_rate: PositiveFloat = Field(1e-5, description="of the encoder, and of the rest unless that has its own")
     matcher_learning_rate: PositiveFloat | None = Field(None, description="of heads and units; null = learning_rate")
     lexical_learning_rate: PositiveFloat | None = Field(None, description="of the lexical weight; null = the matcher's")

@@ -60,22 +60,33 @@ def train(
     counting: starts a progress bar with a title and a total; told: is given the epoch and figures of each look at
     the selection set; callbacks: further ones of Lightning.
 
-    A training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
+    With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A
+    training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
     finished run, or an interrupted one of another configuration.
     """
     _claim(out, configuration)
     dataset = open_data(configuration)
     prepared = prepare(configuration, dataset, out / "features", counting, on_unreadable)
+    first = True
+    if configuration.training.epochs:
+        first = _fit(configuration, prepared, out, told, callbacks)
+    selected = _selected(out, prepared, dataset, configuration)
+    if first:
+        _write(out, prepared, configuration, selected)
+    return Trained(selected, dataset.skipped, first)
+
+
+def _fit(
+    configuration: Configuration, prepared: Prepared, out: Path, told: Told, callbacks: Sequence[Callback]
+) -> bool:
+    """Train, and leave the best weights in the model; False in the further processes of a training."""
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
     trainer = build_trainer(configuration.training, out, [_selection(configuration, prepared, best, told), *callbacks])
     module = _module(configuration, prepared)
     with _interruptible(trainer):
         trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
-    selected = _selected(out, prepared, dataset, configuration)
-    if trainer.is_global_zero:
-        _write(out, prepared, configuration, selected)
-    return Trained(selected, dataset.skipped, trainer.is_global_zero)
+    return bool(trainer.is_global_zero)
 
 
 @contextmanager

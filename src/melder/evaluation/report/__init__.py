@@ -1,7 +1,23 @@
-"""A report of one evaluation: a single HTML file that needs nothing beside it and runs no script."""
+"""Reports as single HTML files that need nothing beside them: of one evaluation, and of two compared."""
 
-from melder.evaluation.report.examples import confident_errors, examples
-from melder.evaluation.report.page import Example, ReportPage, Shown
-from melder.evaluation.report.write import write_report
+from melder.evaluation.report.comparison import p_text
+from melder.evaluation.report.contrasts import comparison_page
+from melder.evaluation.report.examples import confident_errors, confused_pairs, examples
+from melder.evaluation.report.page import ComparisonPage, ConfusedPair, Contrast, Example, ReportPage, Shown
+from melder.evaluation.report.write import write_comparison, write_report
 
-__all__ = ["Example", "ReportPage", "Shown", "confident_errors", "examples", "write_report"]
+__all__ = [
+    "ComparisonPage",
+    "ConfusedPair",
+    "Contrast",
+    "Example",
+    "ReportPage",
+    "Shown",
+    "comparison_page",
+    "confident_errors",
+    "confused_pairs",
+    "examples",
+    "p_text",
+    "write_comparison",
+    "write_report",
+]

@@ -9,7 +9,7 @@ import numpy as np
 from melder.evaluation.report.markup import Markup, element
 from melder.records import Ranks
 
-__all__ = ["bar", "rank_counts"]
+__all__ = ["BINS", "bar", "bin_name", "rank_counts"]
 
 # The first and last rank of each bin of the histogram, finer where linkers differ.
 BINS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 100), (101, 1000), (1001, None))
@@ -33,10 +33,11 @@ def rank_counts(ranks: Ranks) -> dict[str, int]:
     """How many mentions have a realistic rank, rounded up, in each bin; the last bins only as far as any goes."""
     rank = np.ceil(ranks.realistic)
     bins = [(low, high) for low, high in BINS if low <= max(10, rank.max(initial=1))]
-    return {_name(low, high): int(((rank >= low) & (rank <= (high or np.inf))).sum()) for low, high in bins}
+    return {bin_name(low, high): int(((rank >= low) & (rank <= (high or np.inf))).sum()) for low, high in bins}
 
 
-def _name(low: int, high: int | None) -> str:
+def bin_name(low: int, high: int | None) -> str:
+    """What a bin of ranks is called; `high` is null in the last."""
     if high is None:
         return f"over {low - 1:,}"
     return str(low) if low == high else f"{low:,}–{high:,}"

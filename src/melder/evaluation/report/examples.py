@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from melder.data.dataset import DataSet
-from melder.evaluation.report.page import Example, Shown
+from melder.evaluation.confusions import Confusion, is_wrong
+from melder.evaluation.report.page import ConfusedPair, Example, Shown
 from melder.records import Candidate, Entity, Link, Mention
 
-__all__ = ["confident_errors", "examples"]
+__all__ = ["confident_errors", "confused_pairs", "examples"]
 
 CANDIDATES = 5  # of an example: what a reader takes in at a glance
 
 
 def examples(
-    mentions: Sequence[Mention], links: Sequence[Link], dataset: DataSet, knowledge_base: DataSet | None = None
+    mentions: Sequence[Mention],
+    links: Sequence[Link],
+    ranks: Sequence[float | None],
+    dataset: DataSet,
+    knowledge_base: DataSet | None = None,
+    groups: Sequence[Sequence[str]] | None = None,
 ) -> list[Example]:
-    """An example a mention, with its first candidates and their first pictures.
+    """An example a mention, with its first candidates, the gold entity, and their first pictures.
 
-    The mentions are of `dataset`, the candidates of `knowledge_base`, by default the same.
+    The mentions are of `dataset`, the candidates of `knowledge_base`, by default the same; `ranks` are those of the
+    gold entities (None = NIL), `groups` the slices of each mention.
     """
     base = knowledge_base or dataset
     entities = {entity.id: entity for entity in base.entities}
-    pairs = zip(mentions, links, strict=True)
-    return [_example(mention, link, entities, dataset, base) for mention, link in pairs]
+    rows = zip(mentions, links, ranks, groups or [()] * len(mentions), strict=True)
+    return [
+        Example(
+            text=mention.text,
+            start=mention.start,
+            end=mention.end,
+            surface=mention.surface,
+            answer=None if mention.answer is None else entities[mention.answer].name or mention.answer,
+            candidates=_candidates(mention, link, rank, entities, base),
+            picture=None if mention.image is None else dataset.mention_image(mention.image),
+            id=mention.id,
+            rank=rank,
+            groups=group,
+        )
+        for mention, link, rank, group in rows
+    ]
 
 
-def confident_errors(mentions: Sequence[Mention], links: Sequence[Link], count: int) -> list[int]:
-    """Positions of the mentions with a wrong first candidate, the surest first, `count` at most.
+def confident_errors(mentions: Sequence[Mention], links: Sequence[Link]) -> list[int]:
+    """Positions of the mentions with a wrong first candidate, the surest first.
 
     The margin of the first score over the second measures how sure a linker was. Mentions whose right answer is
     none of the entities (NIL) are left out: no candidate is right for them.
@@ -35,9 +57,20 @@ def confident_errors(mentions: Sequence[Mention], links: Sequence[Link], count: 
     margins = {
         position: _margin(link)
         for position, (mention, link) in enumerate(zip(mentions, links, strict=True))
-        if mention.answer is not None and link.candidates and link.candidates[0].id != mention.answer
+        if is_wrong(mention, link)
     }
-    return sorted(margins, key=lambda position: -margins[position])[:count]
+    return sorted(margins, key=lambda position: -margins[position])
+
+
+def confused_pairs(confusions: Sequence[Confusion], knowledge_base: DataSet) -> list[ConfusedPair]:
+    """The pairs with names and pictures."""
+    entities = {entity.id: entity for entity in knowledge_base.entities}
+
+    def shown(identity: str) -> Shown:
+        entity = entities[identity]
+        return Shown(identity, entity.name, picture=_picture(entity, knowledge_base))
+
+    return [ConfusedPair(shown(each.first), shown(each.second), each.taken, each.taken_back) for each in confusions]
 
 
 def _margin(link: Link) -> float:
@@ -45,24 +78,37 @@ def _margin(link: Link) -> float:
     return link.candidates[0].score - link.candidates[1].score if len(link.candidates) > 1 else 0.0
 
 
-def _example(mention: Mention, link: Link, entities: Mapping[str, Entity], dataset: DataSet, base: DataSet) -> Example:
-    return Example(
-        text=mention.text,
-        start=mention.start,
-        end=mention.end,
-        surface=mention.surface,
-        answer=None if mention.answer is None else entities[mention.answer].name or mention.answer,
-        candidates=[_shown(c, mention, entities[c.id], base) for c in link.candidates[:CANDIDATES]],
-        picture=None if mention.image is None else dataset.mention_image(mention.image),
-    )
+def _candidates(
+    mention: Mention, link: Link, rank: float | None, entities: Mapping[str, Entity], base: DataSet
+) -> list[Shown]:
+    first = [_shown(c, mention, entities[c.id], base) for c in link.candidates[:CANDIDATES]]
+    if mention.answer is None or any(shown.gold for shown in first):
+        return first
+    gold, kept = entities[mention.answer], {c.id: c for c in link.candidates}.get(mention.answer)
+    return [
+        *first,
+        Shown(
+            id=gold.id,
+            name=gold.name,
+            score=kept.score if kept else None,
+            units=kept.units if kept else {},
+            picture=_picture(gold, base),
+            gold=True,
+            rank=rank,
+        ),
+    ]
 
 
-def _shown(candidate: Candidate, mention: Mention, entity: Entity, dataset: DataSet) -> Shown:
+def _shown(candidate: Candidate, mention: Mention, entity: Entity, base: DataSet) -> Shown:
     return Shown(
         id=candidate.id,
         name=candidate.name,
         score=candidate.score,
         units=candidate.units,
-        picture=dataset.entity_image(entity.images[0]) if entity.images else None,
+        picture=_picture(entity, base),
         gold=candidate.id == mention.answer,
     )
+
+
+def _picture(entity: Entity, base: DataSet) -> Path | None:
+    return base.entity_image(entity.images[0]) if entity.images else None

@@ -1,22 +1,59 @@
-"""The sections with figures: cards, modalities, slices, ranks."""
+"""The sections with figures: cards, modalities, slices, ranks, units."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from melder.evaluation.metrics import FIGURES, Metrics
 from melder.evaluation.report.charts import bar, rank_counts
 from melder.evaluation.report.markup import Markup, element, join
+from melder.evaluation.unit_margins import UnitMargin
 from melder.records import Ranks
 
-__all__ = ["cards", "facts", "histogram", "modalities", "section", "slices", "table"]
+__all__ = [
+    "Section",
+    "cards",
+    "contents",
+    "facts",
+    "figure_name",
+    "histogram",
+    "modalities",
+    "section",
+    "slices",
+    "table",
+    "units",
+]
 
 NAMES = {"mrr": "MRR", "mr": "Mean rank"}
 
 
-def section(heading: str, explanation: str, *contents: Markup) -> Markup:
-    """A headed part of the page."""
-    return element("section", element("h2", heading), element("p", explanation, class_="note"), *contents)
+@dataclass(frozen=True)
+class Section:
+    """A headed part of the page, which the table of contents leads to."""
+
+    heading: str
+    explanation: str
+    contents: tuple[Markup, ...]
+
+    @property
+    def anchor(self) -> str:
+        return self.heading.lower().replace(" ", "-")
+
+    def markup(self) -> Markup:
+        parts = [element("h2", self.heading), element("p", self.explanation, class_="note"), *self.contents]
+        return element("section", *parts, id=self.anchor)
+
+
+def section(heading: str, explanation: str, *contents: Markup) -> Section:
+    """A section of anything."""
+    return Section(heading, explanation, contents)
+
+
+def contents(sections: Iterable[Section]) -> Markup:
+    """Links to the sections."""
+    links = [element("a", each.heading, href=f"#{each.anchor}") for each in sections]
+    return element("nav", *links, aria_label="Sections")
 
 
 def facts(run: Mapping[str, str]) -> Markup:
@@ -25,7 +62,7 @@ def facts(run: Mapping[str, str]) -> Markup:
     return element("dl", *rows, class_="facts")
 
 
-def cards(metrics: Metrics, name_match: Metrics) -> Markup:
+def cards(metrics: Metrics, name_match: Metrics) -> Section:
     """A card a figure, with its interval, and the baseline's beneath."""
     explanation = (
         f"{metrics['mentions']:,} mentions, ranked against {metrics['candidates']:,} candidates. In brackets, "
@@ -35,7 +72,7 @@ def cards(metrics: Metrics, name_match: Metrics) -> Markup:
     return section("Scores", explanation, element("ul", *listed, class_="cards"))
 
 
-def modalities(by_input: Mapping[str, Metrics], name_match: Metrics) -> Markup:
+def modalities(by_input: Mapping[str, Metrics], name_match: Metrics) -> Section:
     """A bar chart of hits@1 by what the linker was given."""
     rows = [_bar_row(name, metrics, "bar") for name, metrics in by_input.items()]
     baseline = _bar_row("name match", name_match, "bar other")
@@ -44,7 +81,7 @@ def modalities(by_input: Mapping[str, Metrics], name_match: Metrics) -> Markup:
     return section("What text and picture contribute", explanation, drawn)
 
 
-def slices(groups: Mapping[str, Metrics]) -> Markup:
+def slices(groups: Mapping[str, Metrics]) -> Section:
     """A table of the groups of mentions."""
     rows = [
         (
@@ -62,7 +99,7 @@ def slices(groups: Mapping[str, Metrics]) -> Markup:
     )
 
 
-def histogram(ranks: Ranks) -> Markup:
+def histogram(ranks: Ranks) -> Section:
     """A bar chart of how many gold entities have which rank."""
     counts = rank_counts(ranks)
     most = max(1, *counts.values())
@@ -72,6 +109,33 @@ def histogram(ranks: Ranks) -> Markup:
     ]
     explanation = "The rank of the right entity, best is 1; the mean of the tied ranks, rounded up, in a tie."
     return section("Where the right entity stands", explanation, table(("Rank", "", "Mentions"), rows, "bars"))
+
+
+def units(margins: Mapping[str, UnitMargin]) -> Section:
+    """A table of what each unit sets the gold entity above its strongest rival by."""
+    most = max(abs(value) for each in margins.values() for value in (each.right or 0.0, each.wrong or 0.0)) or 1.0
+    rows = [
+        (
+            name.replace("_", " "),
+            join([f"{each.prefers:.1%} ", element("small", f"[{each.prefers_ci[0]:.1%}, {each.prefers_ci[1]:.1%}]")]),
+            _margin(each.right, most),
+            _margin(each.wrong, most),
+        )
+        for name, each in margins.items()
+    ]
+    explanation = (
+        "How often a unit gives the right entity more than its strongest rival (a tie counts half; in brackets, the "
+        "95 % interval), and by how much on average, in the score's own scale, where the answer is right and where "
+        f"it is wrong. {next(iter(margins.values())).mentions:,} mentions, those whose right entity is among the "
+        "candidates kept."
+    )
+    heads = ("Unit", "Prefers the right entity", "Margin, answer right", "Margin, answer wrong")
+    return section("What each unit contributes", explanation, table(heads, rows, "numbers"))
+
+
+def figure_name(figure: str) -> str:
+    """Hits@1, MRR, Mean rank."""
+    return NAMES.get(figure, figure.capitalize())
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], class_: str) -> Markup:
@@ -88,13 +152,18 @@ def _bar_row(name: str, metrics: Metrics, class_: str) -> tuple[str, Markup, Mar
     return name, drawn, _with_interval("hits@1", metrics)
 
 
+def _margin(value: float | None, most: float) -> Markup:
+    """A number over a bar that starts in the middle."""
+    return Markup("–") if value is None else join([f"{value:+.2f}", bar(0.5, 0.5 + value / most / 2)])
+
+
 def _card(figure: str, metrics: Metrics, name_match: Metrics) -> Markup:
     return element(
         "li",
-        element("h3", NAMES.get(figure, figure.capitalize())),
+        element("h3", figure_name(figure)),
         element("p", _number(figure, metrics[figure]), class_="value"),
         element("p", _interval(figure, metrics), class_="range"),
-        element("p", f"name match {_number(figure, name_match[figure])}", class_="baseline"),
+        element("p", "name match ", _with_interval(figure, name_match), class_="baseline"),
     )
 
 

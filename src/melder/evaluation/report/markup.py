@@ -7,7 +7,7 @@ from html import escape
 
 __all__ = ["Markup", "element", "join"]
 
-VOID = frozenset({"img", "meta"})  # elements that have no end tag
+VOID = frozenset({"img", "input", "meta"})  # elements that have no end tag
 
 
 class Markup(str):

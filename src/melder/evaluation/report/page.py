@@ -6,30 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from melder.evaluation.comparison import Comparison
 from melder.evaluation.metrics import Metrics
+from melder.evaluation.unit_margins import UnitMargin
 from melder.records import Ranks
 
-__all__ = ["Example", "ReportPage", "Shown"]
+__all__ = ["ComparisonPage", "ConfusedPair", "Contrast", "Example", "ReportPage", "Shown"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A candidate of an example; `units` holds each unit's part of the score, `gold` marks the right answer."""
+    """A candidate of an example; `units` holds each unit's part of the score, `gold` marks the right answer.
+
+    `rank` is given where it does not follow from the place in the list, `score` where it is known.
+    """
 
     id: str
     name: str
-    score: float
+    score: float | None = None
     units: Mapping[str, float] = field(default_factory=dict)
     picture: Path | bytes | None = None
     gold: bool = False
+    rank: float | None = None
 
 
 @dataclass(frozen=True)
 class Example:
-    """A mention and its candidates, best first.
+    """A mention and its candidates, best first; where the gold entity is none of the first, it comes last.
 
     `start` and `end` are null when the surface does not occur in the text; `answer` is the name of the gold
-    entity, null for NIL.
+    entity and `rank` its realistic rank, both null for NIL; `groups` are the slices that the mention belongs to.
     """
 
     text: str
@@ -39,6 +45,24 @@ class Example:
     answer: str | None
     candidates: Sequence[Shown]
     picture: Path | bytes | None = None
+    id: str = ""
+    rank: float | None = None
+    groups: Sequence[str] = ()
+
+    @property
+    def confused(self) -> frozenset[str]:
+        """The ids of the gold entity and of the one that was answered."""
+        return frozenset(c.id for place, c in enumerate(self.candidates) if c.gold or place == 0)
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """Two entities; the first was answered with the second `taken` times, and the other way `taken_back` times."""
+
+    first: Shown
+    second: Shown
+    taken: int
+    taken_back: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +74,10 @@ class ReportPage:
     ranks: those that `metrics` was computed from
     modalities: metrics with parts of the input taken away, by a name such as "text only"
     slices: metrics by group of mentions
+    units: what each unit contributes
+    confused: pairs of entities that are taken for one another, the most frequent first
+    examples: some mentions, right or wrong
+    errors: the surest of the `wrong` mentions, which the reader may filter
     """
 
     title: str
@@ -60,5 +88,25 @@ class ReportPage:
     ranks: Ranks
     modalities: Mapping[str, Metrics] = field(default_factory=dict)
     slices: Mapping[str, Metrics] = field(default_factory=dict)
+    units: Mapping[str, UnitMargin] = field(default_factory=dict)
+    confused: Sequence[ConfusedPair] = ()
     examples: Sequence[Example] = ()
     errors: Sequence[Example] = ()
+    wrong: int = 0
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One mention as two systems answered it."""
+
+    a: Example
+    b: Example
+
+
+@dataclass(frozen=True)
+class ComparisonPage:
+    """A comparison, and some of the mentions that one system alone gets right."""
+
+    comparison: Comparison
+    only_a: Sequence[Contrast] = ()
+    only_b: Sequence[Contrast] = ()

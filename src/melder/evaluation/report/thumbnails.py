@@ -11,21 +11,47 @@ from PIL.Image import Resampling
 from melder.data.pictures import UnreadablePicture, read_picture
 from melder.evaluation.report.markup import Markup, element
 
-__all__ = ["thumbnail"]
+__all__ = ["Album"]
 
 QUALITY = 82  # of the JPEG: no visible loss at this size, about 10 kB for a side of 320
+LIMIT = 8_000_000  # characters of pictures in one page: what a phone opens without complaint
+
+Small = tuple[str, int, int]  # a data URI, width and height
 
 
-def thumbnail(picture: Path | bytes | None, alternative: str, side: int) -> Markup:
-    """The picture in at most `side` × `side` pixels as a data URI, or words that say why there is none."""
-    if picture is None:
-        return element("span", "no picture", class_="no-picture")
+class Album:
+    """The pictures of one page; each is decoded once, and together they stay below `limit` characters."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._left = limit
+        self._made: dict[tuple[Path | bytes, int], Small | None] = {}
+
+    def thumbnail(self, picture: Path | bytes | None, alternative: str, side: int) -> Markup:
+        """The picture in at most `side` × `side` pixels as a data URI, or words that say why there is none."""
+        if picture is None:
+            return _instead("no picture")
+        if self._left <= 0:
+            return _instead("left out: the page is full")
+        if (picture, side) not in self._made:
+            self._made[picture, side] = _small(picture, side)
+        small = self._made[picture, side]
+        if small is None:
+            return _instead("unreadable picture")
+        source, width, height = small
+        self._left -= len(source)
+        return element("img", src=source, alt=alternative, width=str(width), height=str(height))
+
+
+def _small(picture: Path | bytes, side: int) -> Small | None:
     try:
         small = read_picture(picture)
     except UnreadablePicture:
-        return element("span", "unreadable picture", class_="no-picture")
+        return None
     small.thumbnail((side, side), Resampling.LANCZOS)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=QUALITY)
-    source = "data:image/jpeg;base64," + b64encode(file.getvalue()).decode("ascii")
-    return element("img", src=source, alt=alternative, width=str(small.width), height=str(small.height))
+    return "data:image/jpeg;base64," + b64encode(file.getvalue()).decode("ascii"), small.width, small.height
+
+
+def _instead(words: str) -> Markup:
+    return element("span", words, class_="no-picture")

@@ -1,0 +1,54 @@
+"""The layout of KGMEL's WikiDiverse: `WikiDiverse.json`, an array of captions, and `ids_split_mappings.json`.
+
+A caption is `{"id", "sentence", "imgPath", "mention", "entity", "answer", "img-url"}`, where mention, entity and
+answer are parallel lists, one element a mention. `imgPath` is read relative to the directory; "" = no picture.
+Entities are not among these files (see `captions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from melder.data.captions import Answers, Caption, CaptionLayout, Texts, parallel
+from melder.data.json_array import read_array
+from melder.data.problems import Problems, describe
+from melder.data.raw import Identifier, RawRecord, Text
+
+__all__ = ["is_kgmel", "open_kgmel"]
+
+FILE = "WikiDiverse.json"
+
+
+class _RawCaption(RawRecord):
+    id: Identifier
+    sentence: Text
+    imgPath: Text | None = None  # noqa: N815 - the published name
+    mention: Texts
+    entity: Texts
+    answer: Answers
+
+
+def is_kgmel(directory: Path) -> bool:
+    """Whether the directory holds KGMEL's file."""
+    return (directory / FILE).is_file()
+
+
+def open_kgmel(directory: Path) -> CaptionLayout:
+    """KGMEL's file in the directory."""
+    return CaptionLayout("kgmel", directory / FILE, "WikiDiverse", _captions)
+
+
+def _captions(file: Path, problems: Problems) -> Iterator[Caption]:
+    for number, value in read_array(file, problems):
+        try:
+            raw = _RawCaption.model_validate(value)
+        except ValidationError as error:
+            problems.add(file, number, describe(error, _RawCaption))
+            continue
+        if faults := parallel(mention=raw.mention, entity=raw.entity, answer=raw.answer):
+            problems.add(file, number, faults)
+            continue
+        yield Caption(number, raw.id, raw.id, raw.sentence, raw.mention, raw.entity, raw.answer, raw.imgPath or None)

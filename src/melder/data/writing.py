@@ -1,0 +1,125 @@
+"""Writes a data set in Melder's own layout, from whatever layout it was read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from melder.data.dataset import DataSet
+from melder.records import Entity, MelderError, Mention
+
+__all__ = ["Counting", "Written", "claim", "write_dataset", "write_lines"]
+
+Counting = Callable[[str, int], Callable[[int], None]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: records by file ("entities", "train", …), pictures, and the pictures that were not there."""
+
+    records: Mapping[str, int]
+    pictures: int
+    missing: tuple[Path, ...]
+
+
+def write_dataset(
+    dataset: DataSet,
+    out: Path,
+    *,
+    entities: Sequence[Entity] | None = None,
+    splits: Mapping[str, Sequence[Mention]] | None = None,
+    copy: bool = False,
+    counting: Counting | None = None,
+) -> Written:
+    """Write `dataset` to the new or empty directory `out`; `entities` and `splits` replace its own.
+
+    Pictures are hard-linked, or copied where that cannot be or `copy` says so. Those of a layout that keeps the
+    pictures of entities and of mentions apart go to `images/entities` and `images/mentions`, with their names. A
+    picture whose file is not there stays named in its record. `entities.jsonl` comes last: without it a directory
+    is no data set.
+    Raises MelderError when `out` is in use or two files would have to have the same name.
+    """
+    claim(out)
+    chosen = {name: dataset.split(name) for name in dataset.splits} if splits is None else splits
+    pictures = _Pictures(dataset)
+    rows = {split: [pictures.of_mention(mention) for mention in chosen[split]] for split in chosen}
+    written = [pictures.of_entity(entity) for entity in (dataset.entities if entities is None else entities)]
+    missing = pictures.write(out, copy, counting)
+    for split, mentions in rows.items():
+        write_lines(out / f"{split}.jsonl", mentions)
+    write_lines(out / "entities.jsonl", written)
+    counts = {"entities": len(written), **{split: len(mentions) for split, mentions in rows.items()}}
+    return Written(counts, len(pictures.sources) - len(missing), missing)
+
+
+def write_lines(path: Path, records: Iterable[BaseModel]) -> None:
+    """Write one record a line, JSON, UTF-8."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{record.model_dump_json()}\n" for record in records)
+
+
+class _Pictures:
+    """The pictures that records name: where each comes from, and its name in what is written."""
+
+    def __init__(self, dataset: DataSet) -> None:
+        self.dataset = dataset
+        self.apart = dataset.layout.entity_pictures != dataset.layout.mention_pictures
+        self.sources: dict[str, Path] = {}  # the name in what is written → the file that there is
+
+    def of_entity(self, entity: Entity) -> Entity:
+        names = [self._name("images/entities", name, self.dataset.entity_image(name)) for name in entity.images]
+        return entity.model_copy(update={"images": tuple(names)})
+
+    def of_mention(self, mention: Mention) -> Mention:
+        if mention.image is None:
+            return mention
+        source = self.dataset.mention_image(mention.image)
+        return mention.model_copy(update={"image": self._name("images/mentions", mention.image, source)})
+
+    def write(self, out: Path, copy: bool, counting: Counting | None) -> tuple[Path, ...]:
+        """Link or copy every picture; the files that are not there are given back."""
+        missing = []
+        advance = counting("pictures", len(self.sources)) if counting else None
+        for name, source in self.sources.items():
+            if os.path.isfile(source):  # which says no to a name longer than the system allows, and does not raise
+                _place(source, out / name, copy)
+            else:
+                missing.append(source)
+            if advance:
+                advance(1)
+        return tuple(missing)
+
+    def _name(self, folder: str, name: str, source: Path) -> str:
+        written = f"{folder}/{name}" if self.apart else name
+        self.sources[written] = source
+        return written
+
+
+def _place(source: Path, target: Path, copy: bool) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        # Records are case-sensitive, some file systems are not: "A.jpg" and "a.jpg" would be one file there.
+        raise MelderError(f"{target}: two pictures would have this name; rename one in the data set")
+    if copy or not _linked(source, target):
+        shutil.copyfile(source, target)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Whether one file could be given a second name: not across file systems, nor on every one."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        return False
+    return True
+
+
+def claim(out: Path) -> None:
+    """Make the directory `out`. Raises MelderError when there is anything in it."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MelderError(f"{out}: is there already and is not an empty directory; name a new one")
+    out.mkdir(parents=True, exist_ok=True)

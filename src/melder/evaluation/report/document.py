@@ -1,0 +1,50 @@
+"""The HTML document around the contents of a page: head, style, script, and the policy that guards them."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from melder.evaluation.report.markup import Markup, element
+
+__all__ = ["write_document"]
+
+
+def write_document(path: Path, title: str, sections: Sequence[Markup]) -> None:
+    """Write one HTML file, UTF-8, with everything inside it.
+
+    Its content security policy lets a browser run the page's own script and fetch nothing, whatever the records
+    hold.
+    """
+    body = element("body", element("main", *sections), element("script", Markup(_read("report.js"))))
+    document = element("html", _head(title), body, lang="en")
+    path.write_text(f"<!doctype html>\n{document}\n", encoding="utf-8", newline="\n")
+
+
+def _head(title: str) -> Markup:
+    style = _read("report.css")
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, _read("report.js"))),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", Markup(style)),
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    allowed = f"img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
+
+
+def _read(name: str) -> str:
+    return files("melder.evaluation.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,86 @@
+"""The script of the page, in a browser: what the form leaves to be seen. Skipped where there is no Chromium."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from evaluation.report.test_report import page
+from melder.evaluation.report import Shown, write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PROBE = """<!doctype html><pre id="said"></pre><iframe src="report.html" width="360" height="800"></iframe><script>
+const frame = document.querySelector("iframe");
+frame.onload = async () => {
+  const page = frame.contentDocument, form = page.getElementById("filter"), said = {};
+  const note = (name) => {
+    const seen = [...page.querySelectorAll(".filtered article")].filter((each) => each.getClientRects().length);
+    said[name] = [seen.map((each) => each.querySelector("small").textContent), form.querySelector("output").value];
+  };
+  const pick = (name, field, value) => {
+    form.elements[field].value = value;
+    form.elements[field].dispatchEvent(new Event("input", { bubbles: true }));
+    note(name);
+  };
+  note("start");
+  pick("rank", "rank", "3 3");
+  pick("rank and words", "words", "GUINÉE");
+  form.reset();
+  await new Promise((done) => setTimeout(done, 20));
+  note("reset");
+  pick("last rank", "rank", "1001");
+  form.reset();
+  pick("group", "group", "1");
+  page.querySelector("[data-show]").click();
+  note("button");
+  said.focus = page.activeElement.name;
+  said.width = page.documentElement.scrollWidth <= page.documentElement.clientWidth;
+  document.getElementById("said").textContent = JSON.stringify(said);
+};
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
+    whole = page(tmp_path)
+    (error,) = whole.errors
+    other = [Shown("Q3", "Mali", 2.0), Shown("Q4", "Chad", 1.0, gold=True)]
+    errors = [
+        replace(error, id="one"),
+        replace(error, id="two", rank=2.5, text="En Guinée", candidates=other, groups=["Guinea", "odd"]),
+        replace(error, id="three", rank=3.0, candidates=other, groups=["odd"], surface="Mali", text="", answer="Chad"),
+        replace(error, id="four", rank=2000.0, groups=[]),
+    ]
+    slices = {**whole.slices, "odd": whole.metrics}
+    write_report(tmp_path / "report.html", replace(whole, errors=errors, slices=slices))
+    (tmp_path / "probe.html").write_text(PROBE, encoding="utf-8")
+    said = run(tmp_path / "probe.html")
+    every = ["one", "two", "three", "four"]
+    assert said.pop("focus") == "confusion"
+    assert said.pop("width") is True
+    assert {name: ids for name, (ids, _) in said.items()} == {
+        "start": [f"mention {id}" for id in every],
+        "rank": ["mention two", "mention three"],
+        "rank and words": ["mention two"],
+        "reset": [f"mention {id}" for id in every],
+        "last rank": ["mention four"],
+        "group": ["mention two", "mention three"],
+        "button": ["mention one", "mention four"],
+    }
+    assert said["rank"][1] == "2 of 4 shown"
+
+
+def run(probe: Path) -> dict[str, tuple[list[str], str]]:
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command = [str(CHROMIUM), *options, "--virtual-time-budget=5000", f"--user-data-dir={probe.parent}/profile"]
+    done = subprocess.run([*command, "--dump-dom", probe.as_uri()], capture_output=True, text=True, timeout=120)
+    found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, flags=re.DOTALL)
+    assert found, done.stderr
+    return dict(json.loads(unescape(found[1])))

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from evaluation.report.test_report import EVIL, read
+from melder.data.dataset import DataSet, load
+from melder.evaluation.comparison import Comparison, compare
+from melder.evaluation.predictions import Prediction, Scored
+from melder.evaluation.report import comparison_page, p_text, write_comparison
+from melder.records import Entity, MelderError, Mention
+
+
+def row(id: str, order: str) -> Prediction:
+    """Answers "Q" + each letter of `order`; the gold entity is Qa."""
+    rank = order.index("a") + 1
+    return Prediction(
+        id=id,
+        gold="Qa",
+        rank_optimistic=rank,
+        rank_pessimistic=rank,
+        nil_probability=None,
+        candidates=tuple(Scored(id=f"Q{letter}", score=9.0 - place) for place, letter in enumerate(order)),
+    )
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    first = [row("m1", "abc"), row("m2", "bca"), row("m3", "cba"), row("m4", "bac")]
+    second = [row("m1", "cab"), row("m2", "abc"), row("m3", "abc"), row("m4", "acb")]
+    return compare(first, second, (EVIL, "b.jsonl"))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> DataSet:
+    Image.new("RGB", (90, 60), "#ce1126").save(tmp_path / "a.png")
+    entities = [Entity(id=f"Q{letter}", name=f"{letter} {EVIL}", images=("a.png",)) for letter in "abc"]
+    mentions = [
+        Mention(id=f"m{n}", text=f"{EVIL} won", start=0, end=len(EVIL), surface=EVIL, image="a.png", answer="Qa")
+        for n in range(1, 5)
+    ]
+    for name, records in {"entities": entities, "dev": mentions}.items():
+        lines = [record.model_dump_json() + "\n" for record in records]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    return load(tmp_path)
+
+
+def test_examples_are_as_many_as_asked_for_and_the_worst_first(comparison: Comparison, dataset: DataSet) -> None:
+    page = comparison_page(comparison, 2, dataset)
+    assert [contrast.a.id for contrast in page.only_b] == ["m2", "m3"]
+    assert [contrast.a.id for contrast in page.only_a] == ["m1"]
+    (contrast,) = page.only_a
+    assert (contrast.a.rank, contrast.b.rank) == (1.0, 2.0)
+    assert [shown.id for shown in contrast.b.candidates] == ["Qc", "Qa", "Qb"]
+    assert contrast.a.picture == dataset.directory / "a.png"
+
+
+def test_without_the_data_set_ids_are_shown(comparison: Comparison) -> None:
+    (contrast,) = comparison_page(comparison, 2).only_a
+    assert (contrast.a.surface, contrast.a.text, contrast.a.answer, contrast.a.picture) == ("m1", "", "Qa", None)
+    assert [shown.name for shown in contrast.a.candidates] == ["Qa", "Qb", "Qc"]
+
+
+def test_predictions_of_other_data_are_refused(comparison: Comparison, dataset: DataSet, tmp_path: Path) -> None:
+    (tmp_path / "dev.jsonl").write_text(Mention(id="m1", answer="Qa").model_dump_json())
+    with pytest.raises(MelderError, match="dev comes nearest and lacks 'm2', 'm3', 'm4'"):
+        comparison_page(comparison, 2, load(tmp_path))
+
+
+def test_the_page_shows_both_rankings_and_hostile_records_stay_text(
+    comparison: Comparison, dataset: DataSet, tmp_path: Path
+) -> None:
+    write_comparison(tmp_path / "c.html", comparison_page(comparison, 3, dataset))
+    reader = read(tmp_path / "c.html")
+    assert reader.tags.count("script") == reader.tags.count("form") == 1
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
+    assert reader.tags.count("article") == 4
+    assert [v for tag, name, v in reader.attributes if (tag, name) == ("article", "data-groups")] == [*"bbb", "a"]
+    assert reader.inside("h3")[-2:] == ["✓ A: gold at rank 1", "✗ B: gold at rank 2"]
+    assert reader.inside("dd")[:2] == [EVIL, "b.jsonl"]
+    assert reader.inside("mark") == [EVIL] * 4
+    assert {"0.250", "1.000", "+0.500 "} <= set(reader.inside("td"))
+
+
+def test_a_comparison_in_which_nobody_wins_has_no_examples(tmp_path: Path) -> None:
+    same = compare([row("m", "ab")], [row("m", "ab")], ("a", "b"))
+    write_comparison(tmp_path / "c.html", comparison_page(same, 3))
+    assert read(tmp_path / "c.html").inside("h2") == ["Scores", "Who is right"]
+
+
+def test_a_small_p_is_said_to_be_small() -> None:
+    assert [p_text(p) for p in (1.0, 0.0456, 0.001, 0.0009)] == ["1.000", "0.046", "0.001", "< 0.001"]
