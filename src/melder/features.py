@@ -166,7 +166,8 @@ class Scores:
     parts: dict[str, Tensor]
 
     def cpu(self) -> Scores:
-        return Scores(self.total.cpu(), {name: part.cpu() for name, part in self.parts.items()})
+        """Copies that hold no graph, on the CPU."""
+        return Scores(self.total.detach().cpu(), {name: part.detach().cpu() for name, part in self.parts.items()})
 
 
 Bundle = TypeVar("Bundle", Features, Side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,8 +11,10 @@ from torch import Tensor
 from melder.features import Alignment, Features, Heads, Scores, Side, Sizes
 from melder.records import Item, Link, Mention, Ranks
 
-__all__ = ["Aligner", "Encoder", "Inputs", "Linker", "Matcher", "Unit"]
+__all__ = ["Aligner", "Counting", "Dense", "Encoder", "Inputs", "Linker", "Matcher", "Progress", "Unit"]
 
+Progress = Callable[[int], None]  # told how many more items are done
+Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
 Inputs = dict[str, Tensor]  # what an encoder's forward reads: tensors whose first axis is the item
 
 
@@ -48,6 +50,19 @@ class Unit(Protocol):
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]"""
+        ...
+
+
+@runtime_checkable
+class Dense(Protocol):
+    """A unit whose score, or a part of it, is an inner product: it hands out its vectors for a first stage."""
+
+    def mention_vectors(self, side: Side) -> Tensor:
+        """[mentions, d] of a mention side"""
+        ...
+
+    def entity_vectors(self, side: Side) -> Tensor:
+        """[entities, d] of an entity side, in the score's own scale"""
         ...
 
 

@@ -130,3 +130,21 @@ def test_a_run_can_be_moved(small_data: Path, small_run: Path, run: Path, tmp_pa
 def test_importing_melder_does_not_import_torch() -> None:
     code = "import sys, melder; assert 'torch' not in sys.modules; melder.Mention(id='a')"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_settings_of_the_method_may_be_changed_when_a_run_is_opened(small_run: Path) -> None:
+    unchanged, changed = open_run(small_run), open_run(small_run, ["method.assignment=transport"])
+    assert unchanged[1].method.assignment == "attention"  # type: ignore[attr-defined]
+    assert changed[1].method.assignment == "transport"  # type: ignore[attr-defined]
+    assert changed[0].matcher.units["text"].assignment.kind == "transport"
+
+
+@pytest.mark.parametrize("change", ["encoder.name=clip:compact", "method.name=mimic", "assignment=transport"])
+def test_nothing_else_may_be_changed(small_run: Path, change: str) -> None:
+    with pytest.raises(MelderError, match="only settings of a run's method can be changed"):
+        open_run(small_run, [change])
+
+
+def test_a_change_that_the_weights_do_not_fit_is_named(small_run: Path) -> None:
+    with pytest.raises(MelderError, match=r"do not fit method\.hidden=5"):
+        open_run(small_run, ["method.hidden=5"])

@@ -8,12 +8,10 @@ from torch import Tensor
 
 from melder.methods import from_official_state_dict
 from melder.records import MelderError
-from methods.golden import FILES, Golden, read_golden
-
-PARTS = {"cmm": ["text", "image", "cross"], "cmmb": ["text", "image", "text_to_image", "image_to_text"]}
+from methods.golden import CASES, Golden, read_golden
 
 
-@pytest.fixture(params=FILES)
+@pytest.fixture(params=CASES)
 def golden(request: pytest.FixtureRequest) -> Golden:
     return read_golden(request.param)
 
@@ -28,7 +26,7 @@ def test_scores(golden: Golden, grad: bool) -> None:
     with torch.set_grad_enabled(grad):
         mentions = matcher.mention_side(golden.features("mention"))
         scores = matcher.score(mentions, matcher.entity_side(golden.features("entity")))
-    assert list(scores.parts) == PARTS[golden.variant]
+    assert tuple(scores.parts) == golden.case.parts
     assert _equal(scores.total, expected["out/score"], expected["out/score"])
     for number, part in enumerate(scores.parts.values()):
         assert _equal(part, expected[f"out/part{number}"], expected[f"out/part{number}"])
@@ -41,8 +39,8 @@ def test_losses(golden: Golden, grad: bool) -> None:
         batch = golden.batch(matcher)
         sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
         losses = matcher.losses(batch, matcher.score(*sides))
-    named = {"total": "overall", "contrastive": "contrastive"}
-    named |= {name: f"part{number}" for number, name in enumerate(PARTS[golden.variant])}
+    named = {"total": "overall"} | {name: f"part{number}" for number, name in enumerate(golden.case.parts)}
+    named |= {"contrastive": "contrastive"} if golden.case.method == "m3el" else {}
     assert losses.keys() == named.keys()
     for name, official in named.items():
         assert _equal(losses[name], expected[f"loss/{official}"], expected[f"loss/{official}"])
@@ -73,27 +71,31 @@ def test_it_comes_back_in_evaluation_mode_and_without_names(golden: Golden) -> N
     assert matcher.lexical is None
 
 
-@pytest.mark.parametrize("layer", ["encoder.image_cls_fc", "matcher.text_tokens_layernorm", "matcher.iimm.fc_query"])
 @pytest.mark.parametrize("leaves", [["weight"], ["bias"], ["weight", "bias"]])
-def test_a_layer_that_is_missing_is_named(golden: Golden, layer: str, leaves: list[str]) -> None:
-    state = golden.state
-    for leaf in leaves:
-        del state[f"{layer}.{leaf}"]
-    with pytest.raises(MelderError, match=f"lacks {layer}: is it of another method or variant"):
-        from_official_state_dict("m3el", state, variant=golden.variant)
+def test_a_layer_that_is_missing_is_named(golden: Golden, leaves: list[str]) -> None:
+    for layer in ("encoder.image_tokens_fc", "matcher.text_tokens_layernorm", *golden.case.needed):
+        state = golden.state
+        for leaf in leaves:
+            del state[f"{layer}.{leaf}"]
+        with pytest.raises(MelderError, match=f"lacks {layer}: is it of another method or variant"):
+            golden.matcher(state)
 
 
 def test_the_unit_of_the_variant_that_is_missing_is_named() -> None:
-    golden = read_golden("cmm")
+    golden = read_golden("m3el_uni")
     state = {name: tensor for name, tensor in golden.state.items() if not name.startswith("matcher.cmmb.")}
     from_official_state_dict("m3el", state, variant="cmm")
     with pytest.raises(MelderError, match=r"lacks matcher\.cmmb\.text_fc, matcher\.cmmb\.image_fc"):
         from_official_state_dict("m3el", state, variant="cmmb")
 
 
-def test_layers_that_the_published_code_never_uses_are_dropped() -> None:
-    golden = read_golden("cmmb")
-    dead = ("mclet_", "logit_scale", "scale_", "matcher.text_fc", "matcher.image_fc", "multi_head_module")
-    state = {name: tensor for name, tensor in golden.state.items() if not any(part in name for part in dead)}
-    assert len(state) < len(golden.state)
-    from_official_state_dict("m3el", state, variant="cmmb")
+def test_layers_that_the_published_code_never_uses_are_dropped(golden: Golden) -> None:
+    state = {name: tensor for name, tensor in golden.state.items() if not any(d in name for d in golden.case.dead)}
+    assert (len(state) < len(golden.state)) == bool(golden.case.dead)
+    used = golden.matcher(state).state_dict()
+    assert all(torch.equal(tensor, used[name]) for name, tensor in golden.matcher().state_dict().items())
+
+
+def test_a_method_without_official_weights_says_which_have_some() -> None:
+    with pytest.raises(MelderError, match=r"'clip' has no official weights; methods that do: m3el, mimic"):
+        from_official_state_dict("clip", {})

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from melder.features import Features, Heads, Sizes
 from melder.methods.heads import SharedHeads
+from melder.units.cosine import Cosine
 from melder.units.cross import BiMatchFusion, MatchFusion
+from melder.units.gated_fusion import GatedFusion
+from melder.units.gated_multimodal import FusedMatch
 from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
 from melder.units.lexical import Lexical
+from melder.units.local_side import Modality
+from melder.units.transport_fusion import OTFusion
+from melder.units.transport_local import OTGlobalLocal
+from melder.units.transport_options import TransportOptions
+from melder.units.vision_dual import VisionDual
 from units.made import SIZES
 
 WIDTH, HIDDEN = 7, 8  # of pictures after the heads, of units
@@ -22,10 +30,29 @@ ABSENT = 0.375  # a value for the learned constant that no score has by chance
 
 @dataclass(frozen=True)
 class Case:
-    """A unit, and the modalities that a pair must have on both sides for it to compare them."""
+    """A unit, and the modalities that a pair must have on both sides for it to compare them; a unit that needs none
+    has learned what to take in the place of those that are missing.
+
+    blocks: the cross-modal blocks whose vectors it reads, for an encoder with vision of these sizes
+    """
 
     build: Callable[[], nn.Module]
     reads: frozenset[str]
+    blocks: Callable[[Sizes], dict[str, nn.Module]] = lambda sizes: _match_fusions(sizes)
+
+
+# Without dropout, so that the same pair has the same score twice.
+_TRANSPORTS = {
+    "transport": TransportOptions(dropout=0.0),
+    "learned transport": TransportOptions(marginals="learned", detach_plan=False, row_norm="l1", dropout=0.0),
+    "student": TransportOptions("attention", dropout=0.0),
+}
+
+
+def _transported(modality: Modality, options: TransportOptions) -> Case:
+    widths = {"text": (SIZES.text_global, SIZES.text_tokens), "image": (WIDTH, WIDTH)}[modality]
+    chosen = replace(options, dropout=0.0)
+    return Case(lambda: OTGlobalLocal(modality, *widths, HIDDEN, chosen), frozenset({modality}))
 
 
 CASES: dict[str, Case] = {
@@ -34,6 +61,30 @@ CASES: dict[str, Case] = {
     "cross": Case(lambda: InnerProduct("cross"), frozenset({"text", "image"})),
     "text_to_image": Case(lambda: InnerProduct("text_to_image"), frozenset({"text", "image"})),
     "image_to_text": Case(lambda: InnerProduct("image_to_text"), frozenset({"text", "image"})),
+    "gated": Case(
+        lambda: InnerProduct("cross"),
+        frozenset({"text", "image"}),
+        lambda sizes: {"gated": GatedFusion(sizes.text_global, WIDTH, HIDDEN)},
+    ),
+    "dual": Case(lambda: VisionDual(WIDTH), frozenset({"image"})),
+    "dual of the figure": Case(lambda: VisionDual(WIDTH, "figure"), frozenset({"image"})),
+    "cosine of texts": Case(lambda: Cosine("text"), frozenset({"text"})),
+    "cosine of pictures": Case(lambda: Cosine("image"), frozenset({"image"})),
+    "text by transport": Case(
+        lambda: GlobalLocal("text", SIZES.text_global, SIZES.text_tokens, HIDDEN, "transport"), frozenset({"text"})
+    ),
+    **{f"text, {name}": _transported("text", options) for name, options in _TRANSPORTS.items()},
+    "image, transport": _transported("image", TransportOptions()),
+    **{
+        f"fusion, {name}": Case(
+            lambda: InnerProduct("fusion"),
+            frozenset({"text", "image"}),
+            lambda sizes, chosen=options: {"fusion": OTFusion(sizes.text_tokens, WIDTH, HIDDEN, chosen)},  # type: ignore[misc]
+        )
+        for name, options in _TRANSPORTS.items()
+    },
+    "fused": Case(lambda: FusedMatch(SIZES.text_global, WIDTH, HIDDEN), frozenset()),
+    "fused, L2": Case(lambda: FusedMatch(SIZES.text_global, WIDTH, HIDDEN, "concat", "l2", False), frozenset()),
     "lexical": Case(lambda: _lexical(), frozenset({"text"})),
 }
 
@@ -44,10 +95,8 @@ class Made(nn.Module):
     def __init__(self, case: Case, sizes: Sizes = SIZES) -> None:
         super().__init__()
         torch.manual_seed(0)
-        fusions = {} if sizes.image_global is None else {"uni": MatchFusion, "bi": BiMatchFusion}
-        widths = (sizes.text_global, sizes.text_tokens, WIDTH, HIDDEN, 5)
-        blocks = nn.ModuleDict({name: block(*widths, "tokens") for name, block in fusions.items()})
-        self.heads = SharedHeads(sizes, WIDTH, blocks)
+        blocks = {} if sizes.image_global is None else case.blocks(sizes)
+        self.heads = SharedHeads(sizes, WIDTH, nn.ModuleDict(blocks))
         self.unit = case.build()
         if hasattr(self.unit, "absent"):
             nn.init.constant_(self.unit.absent.constant, ABSENT)
@@ -61,6 +110,11 @@ class Made(nn.Module):
         mention_heads: Heads = self.heads(mentions)
         entity_heads: Heads = self.heads(entities)
         return self.unit.score(self.unit.mention_side(mention_heads), self.unit.entity_side(entity_heads))
+
+
+def _match_fusions(sizes: Sizes) -> dict[str, nn.Module]:
+    widths = (sizes.text_global, sizes.text_tokens, WIDTH, HIDDEN, 5)
+    return {"uni": MatchFusion(*widths, "tokens"), "bi": BiMatchFusion(*widths, "tokens")}
 
 
 def _lexical() -> Lexical:

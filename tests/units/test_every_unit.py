@@ -82,7 +82,10 @@ def test_a_missing_modality_gives_the_constant_on_either_side(
     if "image" in reads:
         missing[1], missing[:, [2, 3]] = True, True
     assert torch.equal(scores[missing], torch.full_like(scores[missing], made.absent))
-    assert torch.allclose(scores[~missing], complete[~missing], atol=1e-5)
+    kept = ~missing
+    if not reads:  # then every pair is compared, by other vectors where something is missing
+        kept[[0, 1]], kept[:, [2, 3]] = False, False
+    assert torch.allclose(scores[kept], complete[kept], atol=1e-5)
 
 
 @pytest.mark.parametrize("text", [[], [0, 2], EVERY])
@@ -102,7 +105,7 @@ def test_scores_and_gradients_are_finite_whatever_is_missing(
             assert all(torch.isfinite(gradient).all() for gradient in _gradients(made, *shown))
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "lexical"])
+@pytest.mark.parametrize("name", [name for name in CASES if hasattr(CASES[name].build(), "absent")])
 def test_the_constant_learns_from_pairs_that_lack_something(made: Made, mentions: Features, entities: Features) -> None:
     made(lacking(mentions, [0], [0]), entities).sum().backward()
     assert made.unit.absent.constant.grad == ENTITIES

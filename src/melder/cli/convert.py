@@ -13,7 +13,7 @@ __all__ = ["convert"]
 
 
 def convert(
-    method: str = typer.Argument(help="m3el or mimic."),
+    method: str = typer.Argument(help="A method with published weights: m3el, mimic or ot_mel."),
     checkpoint: Path = typer.Argument(help="A checkpoint of the published code, or its state dict as safetensors."),
     clip: str = typer.Option(
         ..., "--clip", help="The CLIP it was trained from: a directory, or a hub name, which is downloaded."

@@ -14,14 +14,16 @@ MOST_TOKENS = 8_000  # one data set has few words; more would leave most embeddi
 PAD, START, END = "<pad>", "<start>", "<end>"
 
 
-def train_tokenizer(texts: Iterable[str]) -> Any:
+def train_tokenizer(texts: Iterable[str], *, exact: bool = False) -> Any:
     """A transformers tokenizer `<start> … <end>` over lower-cased bytes; the same texts give the same one.
 
-    Every string can be written with it: what was never seen falls back on single bytes.
+    Every string can be written with it: what was never seen falls back on single bytes. `exact` keeps case and every
+    blank, so that a text can be read back from its tokens: for a model that writes.
     """
     bpe = Tokenizer(models.BPE())
-    bpe.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    if not exact:
+        bpe.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=not exact)
     bpe.decoder = decoders.ByteLevel()
     bpe.train_from_iterator(
         texts,

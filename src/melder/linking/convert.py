@@ -95,7 +95,9 @@ def _load_clip(encoder: Towers, state: Mapping[str, Tensor], checkpoint: Path, c
         encoder.load_state_dict(weights)
     except RuntimeError as error:
         reason = shorten(str(error).partition("\n")[2] or str(error), 200, placeholder=" …")
-        raise MelderError(f"{checkpoint}: its CLIP is not {clip!r} ({reason}); name the one it was trained from") from None
+        raise MelderError(
+            f"{checkpoint}: its CLIP is not {clip!r} ({reason}); name the one it was trained from"
+        ) from None
 
 
 def _ours(name: str) -> str | None:

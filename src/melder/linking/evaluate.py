@@ -15,8 +15,8 @@ from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluation import Evaluation, assess
 from melder.linking.exact import ExactLinker
-from melder.linking.model import Counting
 from melder.linking.run import open_run, read_configuration, versions
+from melder.protocols import Counting
 from melder.records import Item, MelderError, Mention
 
 __all__ = ["Evaluation", "describe", "evaluate", "evaluate_predictions", "evaluate_run"]

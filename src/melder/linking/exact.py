@@ -11,8 +11,9 @@ from torch import Tensor
 from melder.data import DataSet, entity_items, mention_items
 from melder.evaluation.ranks import join, rank_of
 from melder.features import Scores
-from melder.linking.model import CHUNK, Model, Progress, score_blocks
+from melder.linking.model import CHUNK, Model, score_blocks
 from melder.linking.query import to_mention
+from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 
 __all__ = ["ExactLinker"]

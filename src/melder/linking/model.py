@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,12 +11,10 @@ from torch import nn
 from melder.encoders import Precision, Towers, encode
 from melder.features import Features, Scores, Side, concatenate
 from melder.methods.matcher import UnitMatcher
+from melder.protocols import Progress
 from melder.records import Item
 
-__all__ = ["Counting", "Model", "Progress", "answering", "score_blocks", "sides_of"]
-
-Progress = Callable[[int], None]  # told how many more items are done
-Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
+__all__ = ["Model", "answering", "score_blocks", "sides_of"]
 
 CHUNK = 256  # items that go through encoder and heads together
 MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the most that is ever held

@@ -63,4 +63,6 @@ def _unpickled(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or malicious pickle raises anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise MelderError(f"{path}: cannot be read as weights only ({reason}); name a checkpoint of Lightning") from None
+        raise MelderError(
+            f"{path}: cannot be read as weights only ({reason}); name a checkpoint of Lightning"
+        ) from None

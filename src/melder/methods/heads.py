@@ -5,6 +5,7 @@ Mentions and entities share all of them (MIMIC section 3.2; M3EL and OT-MEL inhe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -15,23 +16,35 @@ __all__ = ["SharedHeads"]
 
 
 class SharedHeads(nn.Module):
-    """Pictures go through linear heads to `image_width`; texts are left at the encoder's width, as published.
+    """Pictures go through linear heads to `width`; texts are left at the encoder's width (MIMIC, M3EL).
 
+    project: which features have a linear head; OT-MEL's are the tokens of both modalities.
     published: no masks and no missing pictures; whatever stands in the tensors is taken as it is.
     fusion: cross-modal blocks, each from normalised features to named vectors; they need vision.
     """
 
-    def __init__(self, sizes: Sizes, image_width: int, fusions: nn.ModuleDict, *, published: bool = False) -> None:
+    def __init__(
+        self,
+        sizes: Sizes,
+        width: int,
+        fusions: nn.ModuleDict,
+        *,
+        project: Sequence[str] = ("image_global", "image_tokens"),
+        published: bool = False,
+    ) -> None:
         super().__init__()
         self.published = published
-        self.text_global_norm = nn.LayerNorm(sizes.text_global)
-        self.text_tokens_norm = nn.LayerNorm(sizes.text_tokens)
+        given = {name: size for name, size in vars(sizes).items() if size is not None}
+        self.projected = tuple(name for name in project if name in given)
+        widths = {name: width if name in project else size for name, size in given.items()}
+        self.text_global_norm = nn.LayerNorm(widths["text_global"])
+        self.text_tokens_norm = nn.LayerNorm(widths["text_tokens"])
         self.fusions = fusions
-        if sizes.image_global is not None and sizes.image_tokens is not None:
-            self.image_global = nn.Linear(sizes.image_global, image_width)
-            self.image_tokens = nn.Linear(sizes.image_tokens, image_width)
-            self.image_global_norm = nn.LayerNorm(image_width)
-            self.image_tokens_norm = nn.LayerNorm(image_width)
+        for name in self.projected:
+            setattr(self, name, nn.Linear(given[name], width))
+        if "image_global" in widths:
+            self.image_global_norm = nn.LayerNorm(widths["image_global"])
+            self.image_tokens_norm = nn.LayerNorm(widths["image_tokens"])
 
     def forward(self, features: Features) -> Heads:
         raw = self._project(replace(features, text_mask=None, image_mask=None) if self.published else features)
@@ -50,13 +63,9 @@ class SharedHeads(nn.Module):
         return heads
 
     def _project(self, features: Features) -> Features:
-        if features.image_global is None:
-            return features
-        return replace(
-            features,
-            image_global=self.image_global(features.image_global),
-            image_tokens=self.image_tokens(features.image_tokens),
-        )
+        given = features.tensors()
+        made: dict[str, Tensor] = {name: getattr(self, name)(given[name]) for name in self.projected if name in given}
+        return replace(features, **made)  # type: ignore[arg-type]
 
     def _normalise(self, name: str, values: Tensor | None) -> Tensor | None:
         return None if values is None else getattr(self, name)(values)

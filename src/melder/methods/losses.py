@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from melder.features import Heads
 
-__all__ = ["Batch", "cross_entropy", "intra_modal_contrastive"]
+__all__ = ["Batch", "cross_entropy", "intra_modal_contrastive", "triplet"]
 
 
 @dataclass
@@ -21,12 +21,15 @@ class Batch:
         ones of the mentions, in their order (an entity that is gold twice stands twice); sampled negatives follow.
     gold [m]: the column of each of this process's mentions, whose rows in `mentions` are the same numbers
     ignore [m, e]: True where an entity is no negative for a mention, because it is its gold one again
+    sampled [m, n]: the columns of the negatives that each mention sampled itself, -1 where one is its gold entity again;
+        None or n = 0 where nothing is sampled
     """
 
     mentions: Heads
     entities: Heads
     gold: Tensor
     ignore: Tensor
+    sampled: Tensor | None = None
 
     @property
     def share(self) -> float:
@@ -41,6 +44,19 @@ def cross_entropy(scores: Tensor, batch: Batch) -> Tensor:
     again are left out of the softmax (published: they count as negatives).
     """
     return functional.cross_entropy(scores.float().masked_fill(batch.ignore, float("-inf")), batch.gold)
+
+
+def triplet(scores: Tensor, batch: Batch, *, margin: float, weight: float) -> Tensor:
+    """weight * mean of max(0, margin + s_negative - s_gold) over all negatives of the batch: scores [m, e] -> scalar.
+
+    OT-MEL's code adds a triplet loss of the score matrix for the total and for each unit, from a file that was never
+    published. This is a guess: the margin, which negatives and which directions it takes are unknown.
+    """
+    scores = scores.float()
+    gold = scores.gather(1, batch.gold[:, None])
+    negative = ~batch.ignore.expand_as(scores).scatter(1, batch.gold[:, None], True)
+    losses = (margin + scores - gold).relu() * negative
+    return weight * losses.sum() / negative.sum().clamp(min=1)
 
 
 def intra_modal_contrastive(

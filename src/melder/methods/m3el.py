@@ -29,6 +29,7 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
 from melder.methods.options import MethodOptions, lexical_unit
+from melder.ops.assignment import Kind
 from melder.units.cross import BiMatchFusion, MatchFusion
 from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
@@ -54,6 +55,7 @@ class M3ELConfiguration(MethodOptions):
     name: Literal["m3el"] = "m3el"
     hidden: PositiveInt = Field(96, description="width of every unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads")
+    assignment: Kind = Field("attention", description="of tokens in the text and image units; transport is OT-MEL's")
     cross: Cross = Field("bi", description="cross-modal matching: uni = CMM, bi = CMMB")
     evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")
     pooling_heads: int = Field(5, ge=1, le=8)
@@ -66,8 +68,8 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
     fusions = _fusions(c, sizes)
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
     units: dict[str, nn.Module] = {
-        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden),
-        "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden),
+        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment),
+        "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden, c.assignment),
     }
     trained = _vectors(c.cross)
     evaluated = trained if c.evaluate_cross == "same" else _vectors("uni")

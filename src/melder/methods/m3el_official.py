@@ -1,4 +1,4 @@
-"""M3EL's official parameter names, and a matcher from a state dict that uses them."""
+"""M3EL's official parameter names, and its configuration as a state dict that uses them has it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from melder.features import Sizes
 from melder.methods.m3el import M3ELConfiguration, build_m3el
 from melder.methods.matcher import UnitMatcher
-from melder.methods.official import rename
+from melder.methods.official import GLOBAL_LOCAL, HEADS, loaded, rename, sizes_of, under
 
-__all__ = ["m3el_from_official"]
+__all__ = ["m3el_from_official", "m3el_official_configuration"]
 
-_HEADS = {
-    "encoder.image_cls_fc": "heads.image_global",
-    "encoder.image_tokens_fc": "heads.image_tokens",
-    "matcher.text_cls_layernorm": "heads.text_global_norm",
-    "matcher.text_tokens_layernorm": "heads.text_tokens_norm",
-    "matcher.image_cls_layernorm": "heads.image_global_norm",
-    "matcher.image_tokens_layernorm": "heads.image_tokens_norm",
-}
-_GLOBAL_LOCAL = {
-    "fc_query": "query",
-    "fc_key": "key",
-    "fc_value": "value",
-    "fc_cls": "target",
-    "layer_norm": "norm",
-}
 _FUSION = {
     "text_fc": "text",
     "image_fc": "image",
@@ -38,49 +22,44 @@ _FUSION = {
     "fusion_module.linear": "fusion.linear",
 }
 
+CrossUnit = Literal["cmm", "cmmb"]
 
-def m3el_from_official(
-    state: Mapping[str, Tensor], variant: Literal["cmm", "cmmb"] = "cmm", pooling_heads: int = 5
-) -> UnitMatcher:
+
+def m3el_official_configuration(
+    state: Mapping[str, Tensor], variant: CrossUnit = "cmm", pooling_heads: int = 5
+) -> M3ELConfiguration:
+    """The published mode, with widths read off the weights."""
+    rename(state, _names(variant))
+    hidden, image_width = state["matcher.iimm.fc_query.weight"].shape
+    return M3ELConfiguration(
+        hidden=hidden,
+        image_width=image_width,
+        cross=_cross(variant),
+        pooling_heads=pooling_heads,
+        lexical=False,
+        published=True,
+    )
+
+
+def m3el_from_official(state: Mapping[str, Tensor], variant: CrossUnit = "cmm", pooling_heads: int = 5) -> UnitMatcher:
     """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`).
 
     variant: the cross-modal unit to score with. The official code evaluates every data set with CMM and trains
     CMMB on WikiDiverse, so its checkpoint holds both. Parameters that the official code never uses are dropped.
     """
-    cross: Literal["uni", "bi"] = "uni" if variant == "cmm" else "bi"
-    renamed = rename(state, _names(variant, cross))
-    hidden, image_width = state["matcher.iimm.fc_query.weight"].shape
-    configuration = M3ELConfiguration(
-        hidden=hidden,
-        image_width=image_width,
-        cross=cross,
-        pooling_heads=pooling_heads,
-        lexical=False,
-        published=True,
-    )
-    matcher = build_m3el(configuration, _sizes(state))
-    matcher.load_state_dict({**matcher.state_dict(), **renamed})
-    return matcher.eval()
+    configuration = m3el_official_configuration(state, variant, pooling_heads)
+    return loaded(build_m3el(configuration, sizes_of(state)), rename(state, _names(variant)))
 
 
-def _sizes(state: Mapping[str, Tensor]) -> Sizes:
-    return Sizes(
-        text_global=len(state["matcher.text_cls_layernorm.weight"]),
-        text_tokens=len(state["matcher.text_tokens_layernorm.weight"]),
-        image_global=state["encoder.image_cls_fc.weight"].shape[1],
-        image_tokens=state["encoder.image_tokens_fc.weight"].shape[1],
-    )
+def _cross(variant: CrossUnit) -> Literal["uni", "bi"]:
+    return "uni" if variant == "cmm" else "bi"
 
 
-def _names(variant: str, cross: str) -> dict[str, str]:
-    units = {
-        f"matcher.{official}.{leaf}": f"units.{unit}.{ours}"
-        for official, unit in (("timm", "text"), ("iimm", "image"))
-        for leaf, ours in _GLOBAL_LOCAL.items()
+def _names(variant: CrossUnit) -> dict[str, str]:
+    fusion = {name: ours for name, ours in _FUSION.items() if variant == "cmm" or not name.startswith("fusion_module")}
+    return {
+        **HEADS,
+        **under("matcher.timm", "units.text", GLOBAL_LOCAL),
+        **under("matcher.iimm", "units.image", GLOBAL_LOCAL),
+        **under(f"matcher.{variant}", f"heads.fusions.{_cross(variant)}", fusion),
     }
-    fusion = {
-        f"matcher.{variant}.{leaf}": f"heads.fusions.{cross}.{ours}"
-        for leaf, ours in _FUSION.items()
-        if variant == "cmm" or not leaf.startswith("fusion_module")
-    }
-    return {**_HEADS, **units, **fusion}

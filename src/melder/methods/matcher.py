@@ -11,9 +11,10 @@ from melder.features import Features, Scores, Side
 from melder.methods.losses import Batch, cross_entropy
 from melder.units.lexical import Lexical
 
-__all__ = ["Loss", "UnitMatcher"]
+__all__ = ["Loss", "ScoreLoss", "UnitMatcher"]
 
 Loss = Callable[[Batch], Tensor]
+ScoreLoss = Callable[[Tensor, Batch], Tensor]
 
 
 class UnitMatcher(nn.Module):
@@ -23,6 +24,8 @@ class UnitMatcher(nn.Module):
     units: by name, in the order of the method
     lexical: the lexical unit, or None for the published score
     losses: what the method adds to the cross-entropies, by name; each reads a `Batch` and gives a scalar
+    score_losses: the same of losses that read scores [m, e] beside the batch, for the total and for each unit
+    ranking_loss: what is minimised for the total and for each unit
     training_units, evaluation_units: the units in use in either mode, default all (only the published M3EL trains
         one cross-modal unit and evaluates with another)
     """
@@ -35,12 +38,16 @@ class UnitMatcher(nn.Module):
         losses: Mapping[str, Loss] | None = None,
         training_units: Sequence[str] = (),
         evaluation_units: Sequence[str] = (),
+        score_losses: Mapping[str, ScoreLoss] | None = None,
+        ranking_loss: ScoreLoss = cross_entropy,
     ) -> None:
         super().__init__()
         self.heads = heads
         self.units = nn.ModuleDict(units)
         self.lexical = lexical
         self.extra_losses = dict(losses or {})
+        self.score_losses = dict(score_losses or {})
+        self.ranking_loss = ranking_loss
         self.training_units = tuple(training_units or units)
         self.evaluation_units = tuple(evaluation_units or units)
 
@@ -69,10 +76,13 @@ class UnitMatcher(nn.Module):
         return {name: part if name == "lexical" else part / units for name, part in scores.parts.items()}
 
     def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
-        """Cross-entropy over the total and over each unit, and the method's own; training adds them up."""
+        """The ranking loss over the total and over each unit, and the method's own; training adds them up."""
         parts = {name: part for name, part in scores.parts.items() if name != "lexical"}
-        losses = {name: cross_entropy(part, batch) for name, part in {"total": scores.total, **parts}.items()}
-        return {**losses, **{name: loss(batch) for name, loss in self.extra_losses.items()}}
+        parts = {"total": scores.total, **parts}
+        losses = {name: self.ranking_loss(part, batch) for name, part in parts.items()}
+        for kind, loss in self.score_losses.items():
+            losses |= {f"{kind}_{name}": loss(part, batch) for name, part in parts.items()}
+        return {**losses, **{name: each(batch) for name, each in self.extra_losses.items()}}
 
     def names_in_use(self) -> tuple[str, ...]:
         """The units that make up the total now, in training or outside it."""

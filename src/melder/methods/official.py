@@ -6,9 +6,33 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from melder.features import Sizes
+from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 
-__all__ = ["rename"]
+__all__ = ["GLOBAL_LOCAL", "HEADS", "loaded", "rename", "sizes_of", "under"]
+
+# Official layers and Melder's: the heads that MIMIC and M3EL have, and their unit that matches one modality.
+HEADS = {
+    "encoder.image_cls_fc": "heads.image_global",
+    "encoder.image_tokens_fc": "heads.image_tokens",
+    "matcher.text_cls_layernorm": "heads.text_global_norm",
+    "matcher.text_tokens_layernorm": "heads.text_tokens_norm",
+    "matcher.image_cls_layernorm": "heads.image_global_norm",
+    "matcher.image_tokens_layernorm": "heads.image_tokens_norm",
+}
+GLOBAL_LOCAL = {
+    "fc_query": "query",
+    "fc_key": "key",
+    "fc_value": "value",
+    "fc_cls": "target",
+    "layer_norm": "norm",
+}
+
+
+def under(official: str, ours: str, layers: Mapping[str, str]) -> dict[str, str]:
+    """The same layers with a prefix on either side."""
+    return {f"{official}.{theirs}": f"{ours}.{own}" for theirs, own in layers.items()}
 
 
 def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
@@ -21,3 +45,19 @@ def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, T
     if missing:
         raise MelderError(f"the official state dict lacks {', '.join(missing)}: is it of another method or variant?")
     return {f"{ours}.{leaf}": state[f"{layer}.{leaf}"] for layer, ours in names.items() for leaf in leaves}
+
+
+def sizes_of(state: Mapping[str, Tensor]) -> Sizes:
+    """The encoder's sizes, read off the heads of a state dict that has all of them."""
+    return Sizes(
+        text_global=len(state["matcher.text_cls_layernorm.weight"]),
+        text_tokens=len(state["matcher.text_tokens_layernorm.weight"]),
+        image_global=state["encoder.image_cls_fc.weight"].shape[1],
+        image_tokens=state["encoder.image_tokens_fc.weight"].shape[1],
+    )
+
+
+def loaded(matcher: UnitMatcher, renamed: Mapping[str, Tensor]) -> UnitMatcher:
+    """The matcher with these weights, in evaluation mode; what they do not hold (`absent`) stays as it is built."""
+    matcher.load_state_dict({**matcher.state_dict(), **renamed})
+    return matcher.eval()

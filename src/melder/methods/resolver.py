@@ -4,30 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from torch import Tensor
 
 from melder.features import Sizes
+from melder.methods.clip import CLIPConfiguration, build_clip
 from melder.methods.m3el import M3ELConfiguration, build_m3el
-from melder.methods.m3el_official import m3el_from_official
+from melder.methods.m3el_official import m3el_from_official, m3el_official_configuration
 from melder.methods.matcher import UnitMatcher
+from melder.methods.mimic import MIMICConfiguration, build_mimic
+from melder.methods.mimic_official import mimic_from_official, mimic_official_configuration
+from melder.methods.ot_mel import OTMELConfiguration, build_ot_mel
+from melder.methods.ot_mel_official import ot_mel_from_official, ot_mel_official_configuration
+from melder.methods.pgmel import PGMELConfiguration, build_pgmel
 from melder.records import MelderError
 
-__all__ = ["METHODS", "Method", "build_matcher", "from_official_state_dict", "method"]
+__all__ = ["METHODS", "Method", "build_matcher", "from_official_state_dict", "method", "official_configuration"]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Method:
-    """What Melder knows of a method under its name."""
+    """What Melder knows of a method under its name.
+
+    from_official, official_configuration: the matcher, and its configuration, that an official state dict describes;
+        None for a method without published weights of its own
+    """
 
     configuration: type[BaseModel]
     build: Callable[[Any, Sizes], UnitMatcher]
-    from_official: Callable[..., UnitMatcher]
+    from_official: Callable[..., UnitMatcher] | None = None
+    official_configuration: Callable[..., BaseModel] | None = None
 
 
-METHODS: dict[str, Method] = {"m3el": Method(M3ELConfiguration, build_m3el, m3el_from_official)}
+METHODS: dict[str, Method] = {
+    "clip": Method(CLIPConfiguration, build_clip),
+    "m3el": Method(M3ELConfiguration, build_m3el, m3el_from_official, m3el_official_configuration),
+    "mimic": Method(MIMICConfiguration, build_mimic, mimic_from_official, mimic_official_configuration),
+    "ot_mel": Method(OTMELConfiguration, build_ot_mel, ot_mel_from_official, ot_mel_official_configuration),
+    "pgmel": Method(PGMELConfiguration, build_pgmel),
+}
 
 
 def method(name: str) -> Method:
@@ -44,4 +63,16 @@ def build_matcher(configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
 
 def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: Any) -> UnitMatcher:
     """A matcher in published mode with official weights; M3EL takes `variant="cmm" | "cmmb"`."""
-    return method(name).from_official(state, **options)
+    return _official(name, method(name).from_official)(state, **options)
+
+
+def official_configuration(name: str, state: Mapping[str, Tensor], **options: Any) -> BaseModel:
+    """The configuration of the matcher that `from_official_state_dict` gives."""
+    return _official(name, method(name).official_configuration)(state, **options)
+
+
+def _official(name: str, read: Callable[..., Result] | None) -> Callable[..., Result]:
+    if read is None:
+        known = sorted(name for name, each in METHODS.items() if each.official_configuration is not None)
+        raise MelderError(f"{name!r} has no official weights; methods that do: {', '.join(known)}")
+    return read

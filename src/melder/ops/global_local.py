@@ -35,26 +35,31 @@ __all__ = ["Keys", "Norm", "Queries", "attention", "plain_scores", "pooled_score
 
 @dataclass
 class Queries:
-    """The entities' side: query [E, L_e, h], target [E, h], mask [E, L_e] or None."""
+    """The entities' side: query [E, L_e, h], target [E, h], mask [E, L_e] or None.
+
+    mass [E, L_e]: the marginal of a transport plan, zero at padding; None = uniform. Attention does not read it.
+    """
 
     query: Tensor
     target: Tensor
     mask: Tensor | None = None
+    mass: Tensor | None = None
 
     def to(self, kind: torch.dtype) -> Queries:
-        return Queries(self.query.to(kind), self.target.to(kind), self.mask)
+        return Queries(self.query.to(kind), self.target.to(kind), self.mask, _to(self.mass, kind))
 
 
 @dataclass
 class Keys:
-    """The mentions' side: key and value [M, L_m, h], mask [M, L_m] or None."""
+    """The mentions' side: key and value [M, L_m, h], mask [M, L_m] or None; mass [M, L_m] as in `Queries`."""
 
     key: Tensor
     value: Tensor
     mask: Tensor | None = None
+    mass: Tensor | None = None
 
     def to(self, kind: torch.dtype) -> Keys:
-        return Keys(self.key.to(kind), self.value.to(kind), self.mask)
+        return Keys(self.key.to(kind), self.value.to(kind), self.mask, _to(self.mass, kind))
 
 
 @dataclass
@@ -136,6 +141,10 @@ def _longest(mask: Tensor | None, tile: slice) -> int | None:
     if mask is None:
         return None
     return int(mask[tile].any(dim=0).nonzero().max()) + 1 if bool(mask[tile].any(dim=1).all()) else None
+
+
+def _to(mass: Tensor | None, kind: torch.dtype) -> Tensor | None:
+    return None if mass is None else mass.to(kind)
 
 
 def _normalise(context: Tensor, norm: Norm) -> Tensor:

@@ -18,18 +18,9 @@ from pydantic import (
 
 from melder.linking.configuration import ModelConfiguration, Section
 from melder.linking.configuration_file import checked, override, read_yaml
+from melder.training.negatives_configuration import NegativesConfiguration
 
 __all__ = ["Configuration", "NegativesConfiguration", "TrainingConfiguration", "read_configuration"]
-
-
-class NegativesConfiguration(Section):
-    """Entities that join those of a batch as negatives; published: none."""
-
-    sampler: Literal["in_batch", "uniform", "lexical"] = Field(
-        "in_batch", description="in_batch: none more; uniform: any; lexical: names that look like the surface"
-    )
-    count: PositiveInt = Field(2, description="negatives that each mention adds to the batch")
-    candidates: PositiveInt = Field(16, description="lexical: how many of the most similar names to draw from")
 
 
 class TrainingConfiguration(Section):
@@ -65,6 +56,20 @@ class TrainingConfiguration(Section):
         if processes > info.data.get("batch_size", processes):
             raise ValueError("every process needs a mention of each batch: raise batch_size, or start fewer")
         return processes
+
+
+    @model_validator(mode="after")
+    def _refreshed_negatives_fit(self) -> TrainingConfiguration:
+        """What a refresh found is not stored: a training that goes on from a checkpoint begins with a refresh."""
+        negatives = self.negatives
+        if negatives.refreshed and self.checkpoint_every % negatives.refresh:
+            raise ValueError(
+                f"checkpoint_every ({self.checkpoint_every}) must be a multiple of negatives.refresh "
+                f"({negatives.refresh}) with the sampler {negatives.sampler}: change one of them"
+            )
+        if negatives.sampler == "policy_gradient" and self.workers:
+            raise ValueError("the sampler policy_gradient draws with the generator of the moment: set workers: 0")
+        return self
 
 
 class Configuration(ModelConfiguration):

@@ -4,7 +4,7 @@ negatives that they draw."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -28,7 +28,8 @@ class Batched:
     """A batch of n mentions before the encoder (inputs) or after it (features).
 
     The first n entities are the gold ones, the others sampled negatives; `columns` [entities] numbers them all, with
-    one number for entities that are no negatives of each other.
+    one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
+    [n, count] the columns of the knowledge base that they drew as negatives.
     """
 
     mentions: Features | Inputs
@@ -36,6 +37,8 @@ class Batched:
     mention_surfaces: list[tuple[str, ...]]
     entity_surfaces: list[tuple[str, ...]]
     columns: Tensor
+    rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
 
 
 class Examples(Protocol):
@@ -59,14 +62,16 @@ class ItemExamples:
     def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
         pairs = [self._pair(plan, epoch, int(row)) for row in rows]
         mentions, entities = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        drawn = self.negatives.draw(plan.seed, epoch, rows).reshape(-1)
-        entities += self._entities(plan, epoch, drawn)
+        drawn = self.negatives.draw(plan.seed, epoch, rows)
+        entities += self._entities(plan, epoch, drawn.reshape(-1))
         return Batched(
             self.encoder.prepare(mentions),
             self.encoder.prepare(entities),
             [item.surfaces for item in mentions],
             [item.surfaces for item in entities],
-            torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], drawn])]),
+            torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], drawn.reshape(-1)])]),
+            torch.from_numpy(rows),
+            torch.from_numpy(drawn),
         )
 
     @cached_property
@@ -120,11 +125,12 @@ class FeatureExamples:
         chosen = torch.tensor([self.rows[int(row)] for row in rows])
         mentions = _hide_features(self._read(self.mentions, chosen), hidden[:, 0])
         entities = _hide_features(self._read(self.entities, answer), hidden[:, 1])
-        drawn = torch.from_numpy(self.negatives.draw(plan.seed, epoch, rows).reshape(-1))
-        if len(drawn):
-            entities = concatenate([entities, self._read(self.entities, drawn)])
-        columns = torch.from_numpy(self.numbers)[torch.cat([answer, drawn])]
-        return Batched(mentions, entities, list(mentions.surfaces or ()), list(entities.surfaces or ()), columns)
+        drawn = torch.from_numpy(self.negatives.draw(plan.seed, epoch, rows))
+        if drawn.numel():
+            entities = concatenate([entities, self._read(self.entities, drawn.flatten())])
+        columns = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
+        surfaces = list(mentions.surfaces or ()), list(entities.surfaces or ())
+        return Batched(mentions, entities, *surfaces, columns, torch.from_numpy(rows), drawn)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
         chosen = features[rows]

@@ -7,11 +7,11 @@ from pathlib import Path
 from melder.data import DataSet, entity_items, mention_items
 from melder.encoders import Towers, encode, fingerprint, load_features, save_features
 from melder.features import Features
-from melder.linking.model import Counting
+from melder.protocols import Counting
 from melder.records import Item, MelderError
 from melder.training.configuration import Configuration
 
-__all__ = ["Counting", "encode_data", "stored_features"]
+__all__ = ["encode_data", "stored_features"]
 
 
 def stored_features(

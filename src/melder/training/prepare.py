@@ -12,10 +12,11 @@ from melder.data import DataSet, load, tune_split
 from melder.encoders import build_encoder
 from melder.linking.model import Model
 from melder.methods import build_matcher
+from melder.protocols import Counting
 from melder.records import Item, MelderError, Mention, Ranks
 from melder.training.configuration import Configuration
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
-from melder.training.frozen import Counting, encode_data, stored_features
+from melder.training.frozen import encode_data, stored_features
 from melder.training.negatives import build_sampler, same_entity
 from melder.training.ranking import rank_features, rank_items
 

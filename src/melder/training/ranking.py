@@ -13,7 +13,7 @@ from melder.features import Features, Side
 from melder.linking.model import CHUNK, Model, score_blocks, sides_of
 from melder.records import Mention, Ranks
 
-__all__ = ["figures", "rank_features", "rank_items"]
+__all__ = ["chunks", "figures", "rank_features", "rank_items"]
 
 
 def rank_items(
@@ -28,8 +28,8 @@ def rank_items(
 
 def rank_features(model: Model, mentions: Features, entities: Features, gold: Sequence[int]) -> Ranks:
     """Rank with the features of a frozen encoder."""
-    side = sides_of(model.matcher, _chunks(mentions), "mention_side")
-    return _rank(model, side, sides_of(model.matcher, _chunks(entities), "entity_side"), gold)
+    side = sides_of(model.matcher, chunks(mentions), "mention_side")
+    return _rank(model, side, sides_of(model.matcher, chunks(entities), "entity_side"), gold)
 
 
 def figures(ranks: Ranks) -> Mapping[str, float]:
@@ -38,7 +38,8 @@ def figures(ranks: Ranks) -> Mapping[str, float]:
     return {"hits@1": float((realistic == 1).mean()), "mrr": float(np.mean(1 / realistic))}
 
 
-def _chunks(features: Features) -> Iterator[Features]:
+def chunks(features: Features) -> Iterator[Features]:
+    """Stored features, some at a time, in float32."""
     for start in range(0, len(features), CHUNK):
         yield features[start : start + CHUNK].to(torch.float32)
 

@@ -19,10 +19,10 @@ from melder.evaluation.slices import slices
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluate import describe
 from melder.linking.run import write_json, write_run
+from melder.protocols import Counting
 from melder.records import BadRecord, MelderError, Mention
 from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
-from melder.training.frozen import Counting
 from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
 from melder.training.order import Plan

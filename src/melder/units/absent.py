@@ -29,3 +29,22 @@ class Absent(nn.Module):
     def everywhere(self, mentions: Side, entities: Side) -> Tensor:
         """[m, e] of the constant."""
         return self.constant.expand(mentions.rows, entities.rows)
+
+    def mention_vectors(self, side: Side, name: str) -> Tensor:
+        """[n, d + 2] of the side's tensor `name` [n, d]; see `entity_vectors`."""
+        present = side["present"][:, None].to(self.constant.dtype)
+        return torch.cat([self._vectors(side, name) * present, present, torch.ones_like(present)], dim=1)
+
+    def entity_vectors(self, side: Side, name: str, scale: float = 1.0) -> Tensor:
+        """[n, d + 2] whose inner products with `mention_vectors` are what `forward` gives for scale * <m, e>.
+
+        With p = 1 where something is there: p_m p_e (scale <m, e> - c) + c = <[p_m m, p_m, 1], [scale p_e e, -c p_e, c]>.
+        """
+        present = side["present"][:, None].to(self.constant.dtype)
+        constant = self.constant * torch.ones_like(present)
+        return torch.cat([scale * self._vectors(side, name) * present, -constant * present, constant], dim=1)
+
+    def _vectors(self, side: Side, name: str) -> Tensor:
+        """The tensor, or no columns where the encoder has none."""
+        found = side.get(name)
+        return self.constant.new_zeros(side.rows, 0) if found is None else found.to(self.constant.dtype)

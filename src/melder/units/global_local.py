@@ -3,23 +3,23 @@ r"""Global and local matching within one modality: MIMIC's TGLU, M3EL's TIMM (te
     score = (<m, e> + <W_c e, c>) / 2
 
 with m and e the two global vectors, and c the mention's tokens as the entity's tokens attend to them
-(`melder.ops.global_local`). MIMIC section 3.3.1; M3EL section 3.2.
+(`melder.ops.global_local`). MIMIC section 3.3.1; M3EL section 3.2. `assignment: transport` puts OT-MEL's plan, its rows
+divided by their sums, in the place of attention (`melder.ops.global_transport`).
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from melder.features import Alignment, Heads, Side
-from melder.ops.global_local import Keys, Norm, Queries, attention, pooled_scores, tiled_scores
+from melder.ops.assignment import Assignment, Kind, aligned
+from melder.ops.global_local import Norm, pooled_scores, tiled_scores
+from melder.ops.global_transport import transported_scores
 from melder.units.absent import Absent
+from melder.units.local_side import Modality, local_side, to_keys, to_queries
 
 __all__ = ["GlobalLocal"]
-
-Modality = Literal["text", "image"]
 
 
 class GlobalLocal(nn.Module):
@@ -27,9 +27,17 @@ class GlobalLocal(nn.Module):
     [n, g] of both; `mask` [n, L] for text; `present` [n]. An encoder without vision leaves `present` alone.
     """
 
-    def __init__(self, modality: Modality, global_width: int, token_width: int, hidden: int) -> None:
+    def __init__(
+        self,
+        modality: Modality,
+        global_width: int,
+        token_width: int,
+        hidden: int,
+        assignment: Kind = "attention",
+    ) -> None:
         super().__init__()
         self.modality = modality
+        self.assignment = Assignment(assignment)
         self.query = nn.Linear(token_width, hidden)
         self.key = nn.Linear(token_width, hidden)
         self.value = nn.Linear(token_width, hidden)
@@ -38,10 +46,10 @@ class GlobalLocal(nn.Module):
         self.absent = Absent()
 
     def entity_side(self, heads: Heads) -> Side:
-        return self._side(heads, query=self.query, target=self.target)
+        return local_side(heads, self.modality, query=self.query, target=self.target)
 
     def mention_side(self, heads: Heads) -> Side:
-        return self._side(heads, key=self.key, value=self.value)
+        return local_side(heads, self.modality, key=self.key, value=self.value)
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]; with gradients through the attention, without them by tiles."""
@@ -52,33 +60,21 @@ class GlobalLocal(nn.Module):
         score = (self._local(mentions, entities) + product) / 2
         return self.absent.forward(score, mentions, entities)
 
+    def mention_vectors(self, side: Side) -> Tensor:
+        return self.absent.mention_vectors(side, "global")
+
+    def entity_vectors(self, side: Side) -> Tensor:
+        """The global half of the score; the local half is no inner product."""
+        return self.absent.entity_vectors(side, "global", scale=0.5)
+
     def align(self, mentions: Side, entities: Side) -> Alignment:
-        """Attention of entity tokens (third axis) to mention tokens (fourth axis)."""
+        """What entity tokens (third axis) are assigned of mention tokens (fourth axis)."""
         kind = self.norm.weight.dtype
-        weights, logits = attention(_queries(entities).to(kind), _keys(mentions).to(kind))
-        return Alignment(weights, logits)
+        return Alignment(*aligned(self.assignment, to_queries(entities).to(kind), to_keys(mentions).to(kind)))
 
     def _local(self, mentions: Side, entities: Side) -> Tensor:
         norm = Norm(self.norm.weight, self.norm.bias, self.norm.eps)
-        scores = pooled_scores if torch.is_grad_enabled() else tiled_scores
-        return scores(_queries(entities), _keys(mentions), norm)
-
-    def _side(self, heads: Heads, **projections: nn.Module) -> Side:
-        if self.modality == "image" and heads.image_global is None:
-            return Side({"present": heads.has_image})
-        image = self.modality == "image"
-        whole = heads.image_global if image else heads.text_global
-        tokens = heads.image_tokens if image else heads.text_tokens
-        assert whole is not None
-        assert tokens is not None
-        side = {name: make(whole if name == "target" else tokens) for name, make in projections.items()}
-        mask = {} if image or heads.text_mask is None else {"mask": heads.text_mask}
-        return Side({**side, **mask, "global": whole, "present": heads.has_image if image else heads.has_text})
-
-
-def _queries(entities: Side) -> Queries:
-    return Queries(entities["query"], entities["target"], entities.get("mask"))
-
-
-def _keys(mentions: Side) -> Keys:
-    return Keys(mentions["key"], mentions["value"], mentions.get("mask"))
+        queries, keys = to_queries(entities), to_keys(mentions)
+        if self.assignment.kind == "transport":
+            return transported_scores(self.assignment, queries, keys, norm)
+        return (pooled_scores if torch.is_grad_enabled() else tiled_scores)(queries, keys, norm)

@@ -1,7 +1,7 @@
 """The inner product of two vectors that a cross-modal block fused from text and picture, one for each side.
 
-M3EL's CMM is one such unit, its CMMB two of them (text to image, image to text); the block itself runs once, in
-the matcher's heads.
+M3EL's CMM and MIMIC's CMFU are one such unit each, CMMB two of them (text to image, image to text); the block itself
+runs once, in the matcher's heads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from melder.features import Heads, Side
 from melder.units.absent import Absent
 
-__all__ = ["InnerProduct"]
+__all__ = ["InnerProduct", "inner_products"]
 
 
 class InnerProduct(nn.Module):
@@ -31,8 +31,19 @@ class InnerProduct(nn.Module):
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]"""
-        if "vector" not in mentions or "vector" not in entities:
-            return self.absent.everywhere(mentions, entities)
-        kind = self.absent.constant.dtype
-        product: Tensor = mentions["vector"].to(kind) @ entities["vector"].to(kind).t()
-        return self.absent.forward(product, mentions, entities)
+        return inner_products(self.absent, mentions, entities)
+
+    def mention_vectors(self, side: Side) -> Tensor:
+        return self.absent.mention_vectors(side, "vector")
+
+    def entity_vectors(self, side: Side) -> Tensor:
+        return self.absent.entity_vectors(side, "vector")
+
+
+def inner_products(absent: Absent, mentions: Side, entities: Side) -> Tensor:
+    """[mentions, entities] of the sides' `vector`, the constant where either is not `present`."""
+    if "vector" not in mentions or "vector" not in entities:
+        return absent.everywhere(mentions, entities)
+    kind = absent.constant.dtype
+    product: Tensor = mentions["vector"].to(kind) @ entities["vector"].to(kind).t()
+    return absent.forward(product, mentions, entities)

@@ -1,0 +1,123 @@
+r"""Attention taught by transport: OT-MEL's distillation, which its paper draws and its code lacks.
+
+For every pair of an entity and a mention with plan P and attention logits Z [L_e, L_m],
+
+    loss = KL(rows(P) || rows(Z)) + KL(columns(P) || columns(Z))
+
+where rows(P) are P's rows divided by their sums and rows(Z) the softmax of Z over them, and columns likewise. The plan
+is the teacher and gets no gradient. Afterwards rows(Z) can stand in the plan's place (`assignment: attention`).
+
+The figure names row and column softmaxes of the plan. The entries of a plan are small and nearly equal, and so is
+their softmax; here it is that of their logarithms, which at temperature 1 is the plan itself. A temperature divides
+both logarithms and logits, and the loss is multiplied by its square (Hinton, Vinyals and Dean, 2015). The paper's
+weight, scale and direction are not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from melder.features import Alignment, Heads
+from melder.methods.losses import Batch
+from melder.ops.masks import uniform_weights
+from melder.units.transport_fusion import OTFusion
+from melder.units.transport_local import OTGlobalLocal
+
+__all__ = ["Distillation", "divergence"]
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """The loss of a batch: weight * mean over the units, and over the two directions of the fusion.
+
+    Pairs are those of groups of `group` mentions and their gold entities, so that each mention has its own entity and
+    group - 1 others: all pairs of a batch would be as costly as scoring it several times. Units compare pairs that
+    both have the modality, the fusion items that have text and picture.
+    """
+
+    units: Mapping[str, OTGlobalLocal]
+    fusion: OTFusion | None
+    weight: float = 1.0
+    temperature: float = 1.0
+    group: int = 8
+
+    def __call__(self, batch: Batch) -> Tensor:
+        own = cast(Heads, batch.mentions[batch.gold]), cast(Heads, batch.entities[batch.gold])
+        losses = [self._unit(unit, *own) for unit in self.units.values() if unit.modality == "text" or _sees(*own)]
+        if self.fusion is not None and _sees(*own):
+            losses += [self._items(self.fusion, heads) for heads in own]
+        return self.weight * torch.stack(losses).mean()
+
+    def _unit(self, unit: OTGlobalLocal, mentions: Heads, entities: Heads) -> Tensor:
+        """Mean over the pairs of all groups."""
+        mention_side, entity_side = unit.mention_side(mentions), unit.entity_side(entities)
+        losses, present = [], []
+        for rows in _groups(len(mentions), self.group):
+            m, e = mention_side.take(rows), entity_side.take(rows)
+            row_mask, column_mask, mass = e.get("mask"), m.get("mask"), e.get("mass")
+            alignment = unit.align(m, e, "transport")
+            masks = None if row_mask is None else row_mask[None], None if column_mask is None else column_mask[:, None]
+            losses.append(divergence(alignment, *masks, mass, self.temperature).flatten())
+            present.append((m["present"][:, None] & e["present"][None]).flatten())
+        return _mean(torch.cat(losses), torch.cat(present))
+
+    def _items(self, fusion: OTFusion, heads: Heads) -> Tensor:
+        """Mean over the items that have text and picture, of both directions."""
+        limits = fusion.limits(heads)
+        alignments = fusion.align(heads, "transport")
+        losses = [
+            divergence(each, of.get("row_mask"), of.get("column_mask"), of.get("row_mass"), self.temperature)
+            for each, of in zip(alignments.values(), limits, strict=True)
+        ]
+        return _mean(torch.stack(losses).mean(dim=0), heads.has_both)
+
+
+def divergence(
+    alignment: Alignment, row_mask: Tensor | None, column_mask: Tensor | None, mass: Tensor | None, temperature: float
+) -> Tensor:
+    """[...]: both divergences of an alignment whose weights [..., n, m] are a plan's rows divided by their sums.
+
+    Means over the valid rows and columns; masks [..., n], [..., m], and the rows' marginals `mass` [..., n].
+    """
+    plan = alignment.weights.detach()
+    if mass is not None:
+        plan = plan * mass.detach()[..., None]
+    teacher = plan.clamp(min=torch.finfo(plan.dtype).tiny).log()
+    rows = _divergence(teacher, alignment.logits, row_mask, column_mask, temperature)
+    columns = _divergence(teacher.mT, alignment.logits.mT, column_mask, row_mask, temperature)
+    return rows + columns
+
+
+def _divergence(
+    teacher: Tensor, student: Tensor, row_mask: Tensor | None, column_mask: Tensor | None, temperature: float
+) -> Tensor:
+    """Mean over the valid rows of KL(softmax(teacher) || softmax(student)) over the valid columns, [...]."""
+    valid = torch.ones_like(student, dtype=torch.bool)
+    if column_mask is not None:
+        valid = valid & (column_mask | ~column_mask.any(dim=-1, keepdim=True))[..., None, :]
+    hidden = ~valid
+    taught, told = (
+        (each / temperature).masked_fill(hidden, float("-inf")).log_softmax(dim=-1).masked_fill(hidden, 0.0)
+        for each in (teacher, student)
+    )
+    divergence = (taught.exp() * (taught - told)).sum(dim=-1) * temperature**2
+    if row_mask is None:
+        return divergence.mean(dim=-1)
+    return (divergence * uniform_weights(row_mask, divergence.dtype)).sum(dim=-1)
+
+
+def _mean(losses: Tensor, present: Tensor) -> Tensor:
+    return (losses * present).sum() / present.sum().clamp(min=1)
+
+
+def _sees(*sides: Heads) -> bool:
+    return all(heads.image_tokens is not None for heads in sides)
+
+
+def _groups(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))

@@ -1,0 +1,102 @@
+"""GEMEL: generative multimodal entity linking (LREC-COLING 2024, arXiv 2306.12725), its settings.
+
+A frozen language model writes the name of the entity; a frozen picture encoder and one trained linear layer, the
+mapper, put the picture before the text. `melder.generative` holds what does that; this file holds only what a
+configuration says, so that it can be read without a language model.
+
+What is corrected here and restored by `published: true`:
+
+* the language model stays in evaluation mode in training; published: its dropout is on
+* a mention without a picture has a learned prefix; published: the mapper's answer to zeros
+
+Chosen here: the mapper is trained in float32 (published: fp16 with Adam's moments, where a learning rate of 1e-6
+acts like momentum SGD with a rate of about 0.6), and the schedule counts optimizer steps.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+__all__ = ["PUBLISHED_TEMPLATE", "CompactConfiguration", "DemonstrationsConfiguration", "GEMELConfiguration"]
+
+PUBLISHED_TEMPLATE = "[Text]{text}\n[Question]What does {mention} mentioned in the text refer to?\n[Answer]{answer}\n"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DemonstrationsConfiguration(_Section):
+    """Training mentions that stand before each mention, the most similar one last.
+
+    Similarity is a weighted sum of cosines. Published: 16, by the surface alone, with SimCSE's pooler output.
+    """
+
+    count: NonNegativeInt = Field(16, description="demonstrations a mention; 0 = none")
+    retriever: str | None = Field(None, description="a text model that embeds surfaces; null = the encoder's own")
+    pooling: Literal["auto", "pooler"] = Field("auto", description="of the retriever; pooler = its pooler's output")
+    surface: NonNegativeFloat = Field(1.0, description="weight of the surfaces' cosine")
+    context: NonNegativeFloat = Field(0.0, description="weight of the texts' cosine")
+    picture: NonNegativeFloat = Field(0.0, description="weight of the pictures' cosine")
+    skip: Literal["identical", "itself"] = Field(
+        "identical", description="which training mentions do not demonstrate one in training: same surface and text"
+    )
+
+
+class CompactConfiguration(_Section):
+    """`lm:compact`: a small language model that is trained on the data set's own texts before the mapper is."""
+
+    width: PositiveInt = 128
+    layers: PositiveInt = 3
+    heads: PositiveInt = 4
+    steps: PositiveInt = Field(600, description="training steps")
+    batch_size: PositiveInt = Field(32, description="texts a step")
+    learning_rate: PositiveFloat = 2e-3
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> CompactConfiguration:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of twice the {self.heads} heads")
+        return self
+
+
+class GEMELConfiguration(_Section):
+    """Published: OPT-6.7B, 4 prefix tokens, 16 demonstrations, 5 beams, mean log-probability."""
+
+    name: Literal["gemel"] = "gemel"
+    language_model: str = Field("facebook/opt-6.7b", description="a causal model by name or directory, or lm:compact")
+    precision: Literal["float32", "bf16"] = Field("float32", description="of the language model; the mapper is float32")
+    compact: CompactConfiguration = CompactConfiguration()
+    prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
+    template: str = Field(PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}")
+    demonstrations: DemonstrationsConfiguration = DemonstrationsConfiguration()
+    context_length: PositiveInt | None = Field(None, description="positions of a prompt; null = the model's limit")
+    at_once: PositiveInt = Field(8, description="mentions that go through the language model together")
+    aliases: bool = Field(False, description="an entity may be answered by its aliases too")
+    score: Literal["mean", "sum"] = Field("mean", description="log-probability of a name: mean over its tokens, or sum")
+    decoding: Literal["exact", "beam"] = "exact"
+    beams: PositiveInt = 5
+    all_names: NonNegativeInt = Field(2_000, description="up to so many names all are scored, and ranks are exact")
+    best_names: PositiveInt = Field(50, description="beyond that: names found a mention; ranks after them are bounds")
+    published: bool = False
+
+    @field_validator("template")
+    @classmethod
+    def _has_its_fields(cls, template: str) -> str:
+        fields = re.findall(r"\{(\w*)\}", template)
+        if sorted(fields) != ["answer", "mention", "text"] or fields[-1] != "answer":
+            raise ValueError("the template needs {text}, {mention} and {answer}, once each, {answer} last")
+        return template

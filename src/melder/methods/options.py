@@ -1,0 +1,29 @@
+"""The settings that every method has: its name, the lexical unit, and the published mode."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+from melder.units.lexical import Lexical
+
+__all__ = ["MethodOptions", "lexical_unit"]
+
+
+class MethodOptions(BaseModel):
+    """A method's configuration adds its own settings to these, and narrows `name` to its own.
+
+    published: reproduce the published code where it differs from what its paper describes; the method's module
+        says where. Masks and missing pictures are ignored then.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    lexical: bool = Field(True, description="add names compared as strings to the total")
+    lexical_weight: PositiveFloat = Field(10.0, description="where the learned weight starts")
+    published: bool = False
+
+
+def lexical_unit(options: MethodOptions) -> Lexical | None:
+    """The unit that is added to the mean of the others, or None for the published total."""
+    return Lexical(initial_weight=options.lexical_weight) if options.lexical else None

@@ -1,0 +1,72 @@
+"""Training's mentions and entities as the model of this moment sees them; what negatives are picked by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from melder.data import DataSet, entity_items, mention_items
+from melder.features import Features
+from melder.linking.model import CHUNK, Model
+from melder.records import Item, Mention
+from melder.training.ranking import chunks
+
+__all__ = ["Current", "FeaturesNow", "ItemsNow"]
+
+
+class Current(Protocol):
+    """Features in chunks, without gradients."""
+
+    model: Model
+
+    def mentions(self, rows: np.ndarray) -> Iterator[Features]:
+        """Of the training examples `rows`, in their order."""
+        ...
+
+    def entities(self) -> Iterator[Features]:
+        """Of every entity."""
+        ...
+
+
+@dataclass(frozen=True)
+class FeaturesNow:
+    """Of a frozen encoder, whose features do not change; `rows` are the examples' rows in `mention_features`."""
+
+    model: Model
+    mention_features: Features
+    rows: Sequence[int]
+    entity_features: Features
+
+    def mentions(self, rows: np.ndarray) -> Iterator[Features]:
+        return chunks(self.mention_features[torch.tensor(np.asarray(self.rows)[rows])])
+
+    def entities(self) -> Iterator[Features]:
+        return chunks(self.entity_features)
+
+
+@dataclass(frozen=True)
+class ItemsNow:
+    """Of an encoder that is trained: everything is encoded again, each entity with its first picture."""
+
+    model: Model
+    dataset: DataSet
+    examples: Sequence[Mention]
+    modalities: frozenset[str]
+
+    def mentions(self, rows: np.ndarray) -> Iterator[Features]:
+        chosen = [self.examples[row] for row in rows]
+        return self._encoded(mention_items(chosen, self.dataset, self._separator, self.modalities))
+
+    def entities(self) -> Iterator[Features]:
+        return self._encoded(entity_items(self.dataset.entities, self.dataset, self._separator, self.modalities))
+
+    @property
+    def _separator(self) -> str:
+        return self.model.encoder.separator
+
+    def _encoded(self, items: list[Item]) -> Iterator[Features]:
+        return (self.model.features(items[start : start + CHUNK]) for start in range(0, len(items), CHUNK))

@@ -1,0 +1,48 @@
+"""Hard negatives: of the whole knowledge base, the entities that the model as it is scores highest.
+
+A first stage finds candidates by name and by vector, the matcher then scores each of them. That is done every `refresh`
+steps for the examples of the coming ones only, so that its cost is spread evenly over the training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from melder.features import Side
+from melder.linking.model import answering, sides_of
+from melder.training.current import Current
+from melder.training.pool import Pool
+
+__all__ = ["Hard"]
+
+
+class Hard:
+    """The `count` hardest candidates of each example, the same ones until the next refresh that it is part of."""
+
+    def __init__(self, pool: Pool, current: Current, count: int, refresh: int) -> None:
+        self.pool, self.current, self.count, self.refresh = pool, current, count, refresh
+        self.found = np.full((len(pool.answers), count), -1, dtype=np.int64)
+
+    def prepare(self, rows: np.ndarray) -> None:
+        matcher = self.current.model.matcher
+        entities = sides_of(matcher, self.current.entities(), "entity_side")
+        mentions = sides_of(matcher, self.current.mentions(rows), "mention_side")
+        candidates = self.pool.candidates(rows, matcher, mentions, entities)
+        for place, row in enumerate(rows):
+            columns = candidates[place][candidates[place] >= 0]
+            self.found[row] = self._hardest(mentions.take(slice(place, place + 1)), entities, columns, row)
+
+    def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+        assert (self.found[rows] >= 0).all(), "prepare comes first"
+        return self.found[rows]
+
+    def _hardest(self, mention: Side, entities: Side, columns: np.ndarray, row: int) -> np.ndarray:
+        """[count]; where there are fewer candidates the best stands there again, or the answer: both are masked."""
+        if not len(columns):
+            return np.full(self.count, self.pool.answers[row])
+        chosen = torch.from_numpy(columns).to(next(iter(entities.values())).device)
+        with answering(self.current.model.matcher) as matcher:
+            scores = matcher.score(mention, entities.take(chosen)).total[0]
+        best = columns[scores.topk(min(self.count, len(columns))).indices.cpu().numpy()]
+        return np.concatenate([best, np.full(self.count - len(best), best[0])])

@@ -1,0 +1,47 @@
+"""The candidates that hard negatives are chosen from: names that look alike, and vectors that are near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+import numpy as np
+
+from melder.features import Side
+from melder.linking.candidates import dense_candidates, lexical_candidates
+from melder.methods.matcher import UnitMatcher
+from melder.records import Entity, Mention
+
+__all__ = ["Pool"]
+
+
+class Pool:
+    """Candidates of the training examples `mentions`, which are all answered by one of the `entities`.
+
+    numbers [entities]: one for those that are no negatives of each other; an example's own group is left out
+    k: how many by name, and how many by vector
+    """
+
+    def __init__(self, mentions: Sequence[Mention], entities: Sequence[Entity], numbers: np.ndarray, k: int) -> None:
+        column = {entity.id: number for number, entity in enumerate(entities)}
+        self.answers = np.array([column[str(mention.answer)] for mention in mentions])
+        self.numbers, self.k = numbers, k
+        self.more = k + min(k, int(np.bincount(numbers).max()))  # so many of them may be left out
+        self.by_name = lexical_candidates([mention.surface for mention in mentions], entities, self.more)
+
+    def candidates(self, rows: np.ndarray, matcher: UnitMatcher, mentions: Side, entities: Side) -> np.ndarray:
+        """[rows, 2 k]: by name and by the vectors of the sides of these rows and of all entities, best of each in
+        turn; -1 fills up."""
+        found = self.by_name[rows], dense_candidates(matcher, mentions, entities, self.more)
+        chosen = np.full((len(rows), 2 * self.k), -1, dtype=np.int64)
+        for place, row in enumerate(rows):
+            own = self.numbers[self.answers[row]]
+            lists = [self._others(each[place], own) for each in found]
+            columns = dict.fromkeys(c for c in chain(*zip_longest(*lists)) if c is not None)
+            chosen[place, : len(columns)] = list(columns)
+        return chosen
+
+    def _others(self, columns: np.ndarray, own: int) -> list[int]:
+        """The first k that are not of the group `own`."""
+        others: list[int] = columns[self.numbers[columns] != own][: self.k].tolist()
+        return others

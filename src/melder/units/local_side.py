@@ -1,0 +1,38 @@
+"""Sides of the units that compare tokens with tokens within one modality, and how their scoring reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor
+
+from melder.features import Heads, Side
+from melder.ops.global_local import Keys, Queries
+
+__all__ = ["Modality", "local_side", "to_keys", "to_queries"]
+
+Modality = Literal["text", "image"]
+
+
+def local_side(heads: Heads, modality: Modality, **projections: Callable[[Tensor], Tensor]) -> Side:
+    """`projections` of the modality's tokens [n, L, d], `target` of its global vector, under their names; `global`
+    [n, g], `mask` [n, L] for text, `present` [n], which stands alone for pictures without vision."""
+    image = modality == "image"
+    if image and heads.image_global is None:
+        return Side({"present": heads.has_image})
+    whole = heads.image_global if image else heads.text_global
+    tokens = heads.image_tokens if image else heads.text_tokens
+    assert whole is not None
+    assert tokens is not None
+    side = {name: make(whole if name == "target" else tokens) for name, make in projections.items()}
+    mask = {} if image or heads.text_mask is None else {"mask": heads.text_mask}
+    return Side({**side, **mask, "global": whole, "present": heads.has_image if image else heads.has_text})
+
+
+def to_queries(entities: Side) -> Queries:
+    return Queries(entities["query"], entities["target"], entities.get("mask"), entities.get("mass"))
+
+
+def to_keys(mentions: Side) -> Keys:
+    return Keys(mentions["key"], mentions["value"], mentions.get("mask"), mentions.get("mass"))

@@ -1,0 +1,81 @@
+"""CLIP as a method: cosines over one learned temperature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.nn.functional import cosine_similarity
+
+from melder.features import Features, Scores
+from melder.methods import build_matcher
+from melder.methods.clip import CLIPConfiguration
+from melder.methods.matcher import UnitMatcher
+from units.made import SIZES, features, lacking
+
+
+def _matcher(**options: Any) -> UnitMatcher:
+    return build_matcher(CLIPConfiguration(**{"lexical": False, **options}), SIZES).eval()
+
+
+def _score(matcher: UnitMatcher, mentions: Features, entities: Features) -> Scores:
+    return matcher.score(matcher.mention_side(mentions), matcher.entity_side(entities))
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_scores_are_cosines_over_the_temperature(temperature: float) -> None:
+    mentions, entities = features(3, 1), features(4, 2)
+    scores = _score(_matcher(temperature=temperature), mentions, entities)
+    expected = {}
+    for name in ("text", "image"):
+        m, e = getattr(mentions, f"{name}_global"), getattr(entities, f"{name}_global")
+        expected[name] = cosine_similarity(m[:, None], e[None], dim=-1) / temperature
+        assert torch.allclose(scores.parts[name], expected[name], atol=1e-4)
+    assert torch.allclose(scores.total, (expected["text"] + expected["image"]) / 2, atol=1e-4)
+
+
+def test_one_temperature_is_learned_for_both() -> None:
+    matcher = _matcher()
+    names = [name for name, _ in matcher.named_parameters() if "absent" not in name]
+    assert names == ["heads.log_scale"]
+    for part in ("text", "image"):
+        matcher.zero_grad()
+        _score(matcher, features(3, 1), features(4, 2)).parts[part].square().sum().backward()
+        assert matcher.heads.log_scale.grad > 0  # type: ignore[operator, union-attr]
+
+
+def test_the_temperature_starts_where_clips_does_and_ends_at_its_least() -> None:
+    pair = features(3, 1), features(4, 2)
+    assert _matcher().heads.log_scale.exp().item() == pytest.approx(1 / 0.07)  # type: ignore[operator, union-attr]
+    least, beyond = (_score(_matcher(temperature=value), *pair).total for value in (0.01, 0.001))
+    assert torch.allclose(least, beyond)
+
+
+def test_a_missing_picture_is_worth_the_constant() -> None:
+    matcher = _matcher()
+    nn.init.constant_(matcher.units["image"].absent.constant, 5.0)
+    scores = _score(matcher, lacking(features(3, 1), image=[0]), features(4, 2))
+    assert torch.allclose(scores.total[0], (scores.parts["text"][0] + 5) / 2)
+
+
+def test_published_mode_takes_missing_pictures_as_they_stand() -> None:
+    given = features(3, 1)
+    given.image_mask = torch.tensor([False, True, True])
+    scores = _score(_matcher(published=True), given, features(4, 2))
+    assert torch.allclose(scores.total, _score(_matcher(), features(3, 1), features(4, 2)).total)
+
+
+def test_features_that_are_not_normalised_yet_will_do() -> None:
+    mentions, entities = features(3, 1), features(4, 2)
+    expected = _score(_matcher(), mentions, entities).total
+    entities.text_global = 7 * entities.text_global
+    assert torch.allclose(_score(_matcher(), mentions, entities).total, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"hidden": 4}, {"temperature": 0.0}])
+def test_settings_that_do_not_exist_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        CLIPConfiguration(**wrong)
