@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from melder.data.dataset import DataSet
+from melder.protocols import Counting
 from melder.records import Entity, MelderError, Mention
 
-__all__ = ["Counting", "Written", "claim", "write_dataset", "write_lines"]
-
-Counting = Callable[[str, int], Callable[[int], None]]
+__all__ = ["Written", "claim", "write_dataset", "write_lines"]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _never(audited: Audited) -> Finding:
         kind="never an answer",
         severity="fact",
         says="no mention of these splits has the entity as its answer",
-        rows={ENTITIES: idle},
-        of={ENTITIES: len(audited.entities)},
+        rows={ENTITIES: idle if audited.splits else []},
+        of={ENTITIES: len(audited.entities)} if audited.splits else {},
         example=f"{idle[0]}, {audited.known[idle[0]].name!r}" if idle else "",
     )

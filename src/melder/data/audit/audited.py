@@ -10,11 +10,10 @@ from pathlib import Path
 from melder.data.audit.contents import Contents
 from melder.data.audit.findings import ENTITIES
 from melder.data.dataset import DataSet
+from melder.protocols import Counting
 from melder.records import BadRecord, Entity, Mention
 
 __all__ = ["Audited", "gather"]
-
-Counting = Callable[[str, int], Callable[[int], None]]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from melder.data.audit.audited import Audited, Counting
+from melder.data.audit.audited import Audited
 from melder.data.audit.findings import LeftOut
 from melder.data.audit.registry import Findings, audit
 from melder.data.writing import write_dataset, write_lines
+from melder.protocols import Counting
 from melder.records import Entity, MelderError, Mention
 
 __all__ = ["LEFT_OUT", "clean", "write_clean"]

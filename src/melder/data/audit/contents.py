@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,9 @@ import numpy as np
 from melder.data.audit.fingerprints import Fingerprint, fingerprint
 from melder.data.audit.near import near_pairs
 from melder.data.pictures import UnreadablePicture
+from melder.protocols import Counting
 
 __all__ = ["Contents"]
-
-Counting = Callable[[str, int], Callable[[int], None]]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from melder.data.audit.findings import Finding, LeftOut, Severity
@@ -54,19 +54,20 @@ def sharing_finding(
     keyed: Keyed,
     *,
     show: Callable[[str, str], str],
-    stronger: Iterable[Finding] = (),
+    stronger: Sequence[Finding] = (),
 ) -> Finding:
-    """A finding of the rows that share a key; those of `stronger` findings are not counted again.
+    """A finding of the rows that share a key; those of `stronger` findings are not counted, or left out, again.
 
     Of a leak, the row of the earlier split is to be left out, so that what is evaluated on stays whole. `show` tells
     more about the row (split, id) that serves as the example. With one split there is nothing to look at.
     """
     found = sharing(keyed)
     counted = {split: {row for finding in stronger for row in finding.rows.get(split, ())} for split in keyed}
+    gone = {(remedy.part, remedy.id) for finding in stronger for remedy in finding.remedies}
     rows = {split: [row for row in rows if row not in counted[split]] for split, rows in found.rows.items()}
     new = {split: set(kept) for split, kept in rows.items()}
     fresh = [each for each in found.holders.values() if any(row in new[split] for split, row in each.items())]
-    early = [(split, row) for split, rows in found.early.items() for row in rows if severity == "leak"]
+    early = [(split, row) for split, rows in found.early.items() for row in rows if (split, row) not in gone]
     return Finding(
         kind=kind,
         severity=severity,
@@ -75,7 +76,9 @@ def sharing_finding(
         of={split: len(rows) for split, rows in keyed.items()} if len(keyed) > 1 else {},
         example=_example(fresh[0], show) if fresh else "",
         groups=len(fresh),
-        remedies=tuple(LeftOut(part=split, id=row, reason=f"{says}, a later one") for split, row in early),
+        remedies=tuple(
+            LeftOut(part=split, id=row, reason=f"{says}, a later one") for split, row in early if severity == "leak"
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import unquote
 
 __all__ = ["bare", "words"]
@@ -22,6 +23,7 @@ class _Silent(dict[int, int | None]):
 _SILENT = _Silent()
 
 
+@lru_cache(maxsize=2**18)  # every check asks for the same names and texts
 def bare(text: str) -> str:
     """The text without case, white space, punctuation and compatibility forms: "U.S. Army" and "US army" are one.
 

@@ -12,7 +12,8 @@ from melder.data.flags.drawing import draw_flag
 from melder.data.flags.nations import Nation, nations
 from melder.data.flags.photographs import photograph, to_jpeg
 from melder.data.flags.sentences import compose
-from melder.data.writing import Counting, write_lines
+from melder.data.writing import write_lines
+from melder.protocols import Counting
 from melder.records import MelderError, Mention
 
 __all__ = ["write_flags"]

@@ -25,7 +25,9 @@ def confusions(page: ReportPage, album: Album) -> Section:
         for number, pair in enumerate(page.confused)
     ]
     explanation = "The entities that are answered for one another most often."
-    return section("What is taken for what", explanation, element("ul", *rows, class_="confusions"))
+    pictured = any(shown.picture is not None for pair in page.confused for shown in (pair.first, pair.second))
+    listed = element("ul", *rows, class_="confusions" if pictured else "confusions bare")
+    return section("What is taken for what", explanation, listed)
 
 
 def errors(page: ReportPage, album: Album) -> Section:
