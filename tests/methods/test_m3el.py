@@ -36,11 +36,24 @@ def _score(matcher: UnitMatcher, mentions: Features, entities: Features) -> Scor
     return matcher.score(matcher.mention_side(mentions), matcher.entity_side(entities))
 
 
-@pytest.mark.parametrize(("cross", "parts"), [("uni", ["cross"]), ("bi", BOTH), ("none", [])])
+@pytest.mark.parametrize(("cross", "parts"), [("uni", ["cross"]), ("bi", BOTH)])
 def test_cross_names_the_cross_modal_units(cross: str, parts: list[str]) -> None:
     scores = _score(_matcher(cross=cross), features(3, 1), features(4, 2))
     assert list(scores.parts) == BASE + parts
     assert torch.allclose(scores.total, torch.stack(list(scores.parts.values())).mean(dim=0))
+
+
+@pytest.mark.parametrize(
+    ("units", "parts"),
+    [(["text"], ["text"]), (["image", "cross"], ["image", *BOTH]), (["cross", "text"], ["text", *BOTH])],
+)
+def test_units_may_be_left_out(units: list[str], parts: list[str]) -> None:
+    assert list(_score(_matcher(units=units), features(3, 1), features(4, 2)).parts) == parts
+
+
+def test_a_matcher_needs_a_unit() -> None:
+    with pytest.raises(ValueError, match="name at least one of text, image, cross"):
+        M3ELConfiguration(units=())
 
 
 def test_both_directions_are_the_default() -> None:
@@ -83,7 +96,7 @@ def test_published_patches_attend_to_the_global_vector_alone(published: bool, ke
 
 
 def test_published_batches_count_an_entity_that_is_gold_twice_as_a_negative() -> None:
-    matcher = _matcher(cross="none", contrastive=None)
+    matcher = _matcher(units=["text", "image"], contrastive=None)
     mentions, entities = features(4, 1), features(3, 2)[torch.tensor([0, 1, 0, 2])]
     answer = torch.tensor([0, 1, 0, 2])
     batched = Batched(mentions, entities, [], [], answer)

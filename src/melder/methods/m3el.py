@@ -21,7 +21,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 from torch import nn
 
 from melder.features import Sizes
@@ -36,7 +36,9 @@ from melder.units.inner_product import InnerProduct
 
 __all__ = ["ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
 
-Cross = Literal["uni", "bi", "none"]
+Cross = Literal["uni", "bi"]
+UnitName = Literal["text", "image", "cross"]
+VECTORS: dict[Cross, tuple[str, ...]] = {"uni": MatchFusion.vectors, "bi": BiMatchFusion.vectors}
 
 
 class ContrastiveConfiguration(BaseModel):
@@ -56,10 +58,26 @@ class M3ELConfiguration(MethodOptions):
     hidden: PositiveInt = Field(96, description="width of every unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads")
     assignment: Kind = Field("attention", description="of tokens in the text and image units; transport is OT-MEL's")
+    units: tuple[UnitName, ...] = Field(("text", "image", "cross"), description="leave some out for an ablation")
     cross: Cross = Field("bi", description="cross-modal matching: uni = CMM, bi = CMMB")
     evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")
     pooling_heads: int = Field(5, ge=1, le=8)
     contrastive: ContrastiveConfiguration | None = ContrastiveConfiguration()
+
+    @field_validator("units")
+    @classmethod
+    def _some(cls, value: tuple[UnitName, ...]) -> tuple[UnitName, ...]:
+        if not value:
+            raise ValueError("name at least one of text, image, cross")
+        return tuple(dict.fromkeys(value))
+
+    @property
+    def vectors(self) -> dict[str, tuple[str, ...]]:
+        """Names of the cross-modal units that are trained, and of those that are evaluated."""
+        if "cross" not in self.units:
+            return {"trained": (), "evaluated": ()}
+        trained = VECTORS[self.cross]
+        return {"trained": trained, "evaluated": trained if self.evaluate_cross == "same" else VECTORS["uni"]}
 
 
 def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
@@ -67,31 +85,27 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
     c = configuration
     fusions = _fusions(c, sizes)
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
-    units: dict[str, nn.Module] = {
+    local = {
         "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment),
         "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden, c.assignment),
     }
-    trained = _vectors(c.cross)
-    evaluated = trained if c.evaluate_cross == "same" else _vectors("uni")
+    units: dict[str, nn.Module] = {name: unit for name, unit in local.items() if name in c.units}
+    within, trained, evaluated = tuple(units), c.vectors["trained"], c.vectors["evaluated"]
     units |= {name: InnerProduct(name) for name in dict.fromkeys((*trained, *evaluated))}
     return UnitMatcher(
         heads,
         units,
         lexical_unit(c),
         _losses(c),
-        training_units=("text", "image", *trained),
-        evaluation_units=("text", "image", *evaluated),
+        training_units=(*within, *trained),
+        evaluation_units=(*within, *evaluated),
     )
-
-
-def _vectors(cross: Cross) -> tuple[str, ...]:
-    return {"uni": MatchFusion.vectors, "bi": BiMatchFusion.vectors, "none": ()}[cross]
 
 
 def _fusions(c: M3ELConfiguration, sizes: Sizes) -> nn.ModuleDict:
     """The cross-modal blocks that training or evaluation needs; none without vision."""
     wanted = {c.cross} | ({"uni"} if c.evaluate_cross == "uni" else set())
-    if sizes.image_global is None:
+    if sizes.image_global is None or "cross" not in c.units:
         wanted = set()
     widths = (sizes.text_global, sizes.text_tokens, c.image_width, c.hidden, c.pooling_heads)
     keys: Literal["tokens", "global"] = "global" if c.published else "tokens"

