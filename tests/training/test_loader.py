@@ -36,3 +36,29 @@ def test_a_mistake_in_the_data_stays_one_line(workers: int) -> None:
     loader = PlannedLoader(Numbered(bad=3), Plan(10, 4, seed=1), lambda: 0, workers)
     with pytest.raises(MelderError, match=r"^picture 3\.jpg: is cut off; replace it$"):
         list(loader)
+
+
+class Recorder:
+    """A sampler that notes what it prepares for, and when."""
+
+    def __init__(self, refresh: int) -> None:
+        self.refresh, self.events = refresh, list[tuple[str, list[int]]]()
+
+    def prepare(self, rows: np.ndarray) -> None:
+        self.events.append(("prepare", rows.tolist()))
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_sampler_prepares_for_the_coming_steps_before_the_first_of_them(step: int) -> None:
+    plan, recorder = Plan(24, 4, seed=1), Recorder(refresh=4)  # six steps an epoch
+    for batch in PlannedLoader(Numbered(), plan, lambda: step, refreshed=recorder):
+        recorder.events.append(("batch", list(batch)))  # type: ignore[call-overload]
+    epoch, start = divmod(step, plan.steps)
+    batches = [rows.tolist() for rows in plan.batches(epoch)]
+    expected: list[tuple[str, list[int]]] = []
+    for now in range(start, plan.steps):
+        if now == start or (epoch * plan.steps + now) % 4 == 0:
+            end = min(plan.steps, (((epoch * plan.steps + now) // 4) + 1) * 4 - epoch * plan.steps)
+            expected.append(("prepare", [row for batch in batches[now:end] for row in batch]))
+        expected.append(("batch", batches[now]))
+    assert recorder.events == expected

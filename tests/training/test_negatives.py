@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 import torch
 
-from melder.data import DataSet, load
+from melder.data import MODALITIES, DataSet, load
 from melder.records import Mention
-from melder.training.configuration import NegativesConfiguration
+from melder.training.configuration import Configuration, NegativesConfiguration
+from melder.training.current import ItemsNow
 from melder.training.module import no_negatives
-from melder.training.negatives import SAMPLERS, Sampler, build_sampler, same_entity
+from melder.training.negatives import SAMPLERS, Refreshed, Sampler, build_sampler, same_entity
+from melder.training.negatives_configuration import GeneratorConfiguration
+from melder.training.prepare import build_model
+from training.small import settings
 
+GENERATOR = GeneratorConfiguration(warm_epochs=0, hidden=8)
 CASES = {
     "in_batch": NegativesConfiguration(sampler="in_batch"),
     "uniform": NegativesConfiguration(sampler="uniform", count=3),
     "lexical": NegativesConfiguration(sampler="lexical", count=3, candidates=6),
+    "hard": NegativesConfiguration(sampler="hard", count=3, candidates=3),
+    "policy_gradient": NegativesConfiguration(sampler="policy_gradient", count=3, candidates=3, generator=GENERATOR),
 }
 ROWS = np.array([5, 0, 9])
 
@@ -38,16 +45,35 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def current(small_data: Path, dataset: DataSet, mentions: list[Mention]) -> ItemsNow:
+    model = build_model(Configuration(**settings(small_data)), dataset, mentions)
+    return ItemsNow(model, dataset, mentions, MODALITIES)
+
+
 @pytest.fixture
-def sampler(name: str, dataset: DataSet, mentions: list[Mention]) -> Sampler:
-    return build_sampler(CASES[name], dataset, mentions)
+def sampler(name: str, dataset: DataSet, mentions: list[Mention], current: ItemsNow) -> Sampler:
+    made = build_sampler(CASES[name], dataset, mentions, current)
+    if isinstance(made, Refreshed):
+        made.prepare(np.arange(12))
+    return made
 
 
-def test_each_example_draws_as_many_as_asked_for_and_none_twice(name: str, sampler: Sampler, dataset: DataSet) -> None:
+def test_each_example_draws_as_many_as_asked_for(name: str, sampler: Sampler, dataset: DataSet) -> None:
     drawn = sampler.draw(1, 0, ROWS)
     assert drawn.shape == (3, 0 if name == "in_batch" else CASES[name].count)
-    assert all(len(set(row)) == len(row) for row in drawn.tolist())
     assert ((drawn >= 0) & (drawn < len(dataset.entities))).all()
+    if name != "policy_gradient":  # whose draws are independent
+        assert all(len(set(row)) == len(row) for row in drawn.tolist())
+
+
+@pytest.mark.parametrize("name", ["hard", "policy_gradient"], indirect=True)  # the others leave that to the mask
+def test_samplers_of_hard_negatives_never_draw_the_answer_or_a_copy_of_it(
+    sampler: Sampler, dataset: DataSet, mentions: list[Mention]
+) -> None:
+    numbers, column = same_entity(dataset), {entity.id: number for number, entity in enumerate(dataset.entities)}
+    for row, drawn in enumerate(sampler.draw(1, 0, np.arange(12))):
+        assert numbers[column[str(mentions[row].answer)]] not in numbers[drawn]
 
 
 def test_draws_depend_on_seed_epoch_and_example_alone(name: str, sampler: Sampler) -> None:
@@ -55,11 +81,12 @@ def test_draws_depend_on_seed_epoch_and_example_alone(name: str, sampler: Sample
     assert np.array_equal(sampler.draw(1, 0, ROWS), drawn)
     assert np.array_equal(sampler.draw(1, 0, ROWS[::-1]), drawn[::-1])
     changed = [sampler.draw(2, 0, ROWS), sampler.draw(1, 1, ROWS)]
-    assert all(np.array_equal(other, drawn) == (name == "in_batch") for other in changed)
+    assert all(np.array_equal(other, drawn) == (name in ("in_batch", "hard")) for other in changed)
 
 
-def test_lexical_negatives_look_like_the_surface(dataset: DataSet, mentions: list[Mention]) -> None:
-    sampler = build_sampler(NegativesConfiguration(sampler="lexical", count=2, candidates=2), dataset, mentions)
+def test_lexical_negatives_look_like_the_surface(dataset: DataSet, mentions: list[Mention], current: ItemsNow) -> None:
+    options = NegativesConfiguration(sampler="lexical", count=2, candidates=2)
+    sampler = build_sampler(options, dataset, mentions, current)
     drawn = sampler.draw(0, 0, np.arange(len(mentions)))
     for mention, row in zip(mentions, drawn, strict=True):
         names = [dataset.entities[column].name.lower() for column in row]

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from melder.data import MODALITIES, load
 from melder.records import Mention
 from melder.training.configuration import Configuration
+from melder.training.current import ItemsNow
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.module import TrainingModule
 from melder.training.negatives import build_sampler
@@ -69,7 +70,8 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
     module = TrainingModule(model, configuration.training, steps=1, mask_duplicates=not case.published)
     column = {entity.id: number for number, entity in enumerate(dataset.entities)}
     answers = [column[str(mention.answer)] for mention in train]
-    sampler = build_sampler(configuration.training.negatives, dataset, train)
+    current = ItemsNow(model, dataset, train, MODALITIES)
+    sampler = build_sampler(configuration.training.negatives, dataset, train, current)
     items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training, sampler)
     return module, items, hard_rows(train)
 

@@ -59,24 +59,26 @@ class ClipText(nn.Module):
 
 
 class ClipPictures(nn.Module):
-    """CLIP's picture tower; widths: the projection's, the model's."""
+    """CLIP's picture tower; widths: the projection's (`raw`: the model's, the vector before it), the model's."""
 
-    def __init__(self, model: nn.Module, projection: nn.Linear, pixels: Pixels) -> None:
+    def __init__(self, model: nn.Module, projection: nn.Linear, pixels: Pixels, *, raw: bool = False) -> None:
         super().__init__()
-        self.model, self.projection, self.pixels = model, projection, pixels
+        self.model, self.projection, self.pixels, self.raw = model, projection, pixels, raw
         self.blank = pixels.blank
-        self.widths = (projection.out_features, projection.in_features)
+        self.widths = (projection.in_features if raw else projection.out_features, projection.in_features)
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         out = self.model(pixel_values=self.pixels(inputs))
-        return normalize(self.projection(out.pooler_output), dim=-1), out.last_hidden_state
+        pooled = out.pooler_output if self.raw else normalize(self.projection(out.pooler_output), dim=-1)
+        return pooled, out.last_hidden_state
 
     def save(self, directory: Path) -> Settings:
         self.model.config.save_pretrained(directory)  # type: ignore[union-attr, operator]
-        return {"kind": "clip", "projection": self.widths[0], "pixels": self.pixels.form.to_json()}
+        size, pixels = self.projection.out_features, self.pixels.form.to_json()
+        return {"kind": "clip", "projection": size, "pixels": pixels, "raw": self.raw}
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> ClipPictures:
@@ -84,7 +86,7 @@ class ClipPictures(nn.Module):
             model = CLIPVisionModel(CLIPVisionConfig.from_pretrained(directory))
         projection = nn.Linear(model.config.hidden_size, settings["projection"], bias=False)
         pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
-        return ClipPictures(model, projection, pixels)
+        return ClipPictures(model, projection, pixels, raw=settings.get("raw", False))
 
 
 def new_text(config: CLIPTextConfig, projection: int, tokens: Tokens) -> ClipText:
@@ -107,5 +109,5 @@ def read_clip(source: Source, options: Options) -> tuple[ClipText, ClipPictures]
     pixels = Pixels(PixelFormat.of(processor, source))
     return (
         ClipText(clip.text_model, clip.text_projection, tokens),
-        ClipPictures(clip.vision_model, clip.visual_projection, pixels),
+        ClipPictures(clip.vision_model, clip.visual_projection, pixels, raw=options.raw),
     )

@@ -55,11 +55,11 @@ class CompactPictures(nn.Module):
     apart: the mean colour of each position joins the last feature map.
     """
 
-    def __init__(self, stages: Stages, projection: int, pixels: Pixels) -> None:
+    def __init__(self, stages: Stages, projection: int, pixels: Pixels, *, raw: bool = False) -> None:
         super().__init__()
         width = stages[-1][0]
-        self.pixels, self.blank = pixels, pixels.blank
-        self.widths = (projection, width)
+        self.pixels, self.blank, self.raw = pixels, pixels.blank, raw
+        self.widths = (width if raw else projection, width)
         self._stages = stages
         self.stages = nn.Sequential(*_layers(stages))
         self.tokens = nn.Linear(width + 3, width)
@@ -75,21 +75,22 @@ class CompactPictures(nn.Module):
         colours = adaptive_avg_pool2d(picture, maps.shape[-2:])
         positions = self.tokens(torch.cat([maps, colours], dim=1).flatten(2).transpose(1, 2))
         tokens = self.norm(torch.cat([positions.mean(dim=1, keepdim=True), positions], dim=1))
-        return normalize(self.projection(tokens[:, 0]), dim=-1), tokens
+        return tokens[:, 0] if self.raw else normalize(self.projection(tokens[:, 0]), dim=-1), tokens
 
     def save(self, directory: Path) -> Settings:
         pixels = self.pixels.form.to_json()
-        return {"kind": "compact", "stages": self._stages, "projection": self.widths[0], "pixels": pixels}
+        size = self.projection.out_features
+        return {"kind": "compact", "stages": self._stages, "projection": size, "pixels": pixels, "raw": self.raw}
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> CompactPictures:
         pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
-        return CompactPictures(settings["stages"], settings["projection"], pixels)
+        return CompactPictures(settings["stages"], settings["projection"], pixels, raw=settings.get("raw", False))
 
 
 def compact_pictures(options: Options) -> CompactPictures:
     form = PixelFormat(SIZE, mean=(0.5,) * 3, deviation=(0.25,) * 3)
-    return CompactPictures(STAGES, PROJECTION, Pixels(form))
+    return CompactPictures(STAGES, PROJECTION, Pixels(form), raw=options.raw)
 
 
 def compact_text(options: Options) -> ClipText:

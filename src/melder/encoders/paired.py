@@ -62,9 +62,9 @@ class PretrainedPictures(nn.Module):
     Feature maps become tokens, position by position; without a pooled output their mean is the global vector.
     """
 
-    def __init__(self, model: Model, pixels: Pixels) -> None:
+    def __init__(self, model: Model, pixels: Pixels, *, raw: bool = False) -> None:
         super().__init__()
-        self.model, self.pixels, self.blank = model, pixels, pixels.blank
+        self.model, self.pixels, self.blank, self.raw = model, pixels, pixels.blank, raw
         size = pixels.form.size
         with torch.no_grad():
             pooled, tokens = self._features(torch.zeros(1, 3, size, size))
@@ -75,17 +75,18 @@ class PretrainedPictures(nn.Module):
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         pooled, tokens = self._features(self.pixels(inputs))
-        return normalize(pooled, dim=-1), tokens
+        return pooled if self.raw else normalize(pooled, dim=-1), tokens
 
     def save(self, directory: Path) -> Settings:
         self.model.config.save_pretrained(directory)
         pooler = getattr(self.model, "pooler", None) is not None
-        return {"kind": "pretrained", "pooler": pooler, "pixels": self.pixels.form.to_json()}
+        return {"kind": "pretrained", "pooler": pooler, "pixels": self.pixels.form.to_json(), "raw": self.raw}
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> PretrainedPictures:
         model = _vision_part(_empty(directory), pooler=settings["pooler"])
-        return PretrainedPictures(model, Pixels(PixelFormat.from_json(settings["pixels"])))
+        pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
+        return PretrainedPictures(model, pixels, raw=settings.get("raw", False))
 
     def _features(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         out = self.model(pixel_values=pixels)
@@ -119,7 +120,7 @@ def read_pictures(source: Source, options: Options) -> PretrainedPictures:
         processor = AutoImageProcessor.from_pretrained(source.name, local_files_only=source.local, backend="pil")
     # A checkpoint trained with another head leaves the pooler random: worse than no pooler at all.
     model = _vision_part(model, pooler=not any("pooler." in name for name in missing))
-    return PretrainedPictures(model, Pixels(PixelFormat.of(processor, source)))
+    return PretrainedPictures(model, Pixels(PixelFormat.of(processor, source)), raw=options.raw)
 
 
 def _weights(source: Source) -> tuple[Model, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from melder.encoders.clip import ClipPictures, ClipText, read_clip
 from melder.encoders.compact import CompactPictures, compact_pictures, compact_text
@@ -15,12 +15,13 @@ from melder.encoders.sources import find_source
 from melder.encoders.towers import FORMAT, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
 
-__all__ = ["BUILDERS", "build_encoder", "load_encoder"]
+__all__ = ["BUILDERS", "Pooled", "build_encoder", "load_encoder"]
 
 FORMS = "clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<files>+<text>"
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
 
+Pooled = Literal["projected", "raw"]
 Both = tuple[TextTower, ImageTower | None]
 
 
@@ -30,12 +31,15 @@ def build_encoder(
     text_length: int = 40,
     texts: Iterable[str] = (),
     published: bool = False,
+    pooled: Pooled = "projected",
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
     text_length: texts are cut to this many tokens
     texts: what the tokenizer of `clip:compact` is trained on; nothing else reads it
     published: as MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description
+    pooled: a picture's global vector, `raw` = before CLIP's projection and not normalised, which GEMEL reads; stored
+        features are what they are
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
@@ -44,7 +48,7 @@ def build_encoder(
     builder = BUILDERS.get(spec) or BUILDERS.get(kind)
     if builder is None or not rest:
         raise MelderError(f"unknown encoder '{spec}': an encoder is one of {FORMS}")
-    text, image = builder(rest, Options(text_length, texts, published))
+    text, image = builder(rest, Options(text_length, texts, published, pooled == "raw"))
     separator = PUBLISHED_SEPARATOR if kind == "clip" and published else SEPARATOR
     return _assembled(spec, text, image, separator)
 

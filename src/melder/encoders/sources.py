@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers.utils import logging
 
 from melder.records import MelderError
@@ -57,7 +58,7 @@ def reading(source: Source) -> Iterator[None]:
         if source.local:
             logging.disable_progress_bar()
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise MelderError(f"cannot read model '{source.name}' ({reason}): a model is {FORMS}") from error
     finally:

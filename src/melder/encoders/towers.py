@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from melder.data.pictures import UnreadablePicture
+from melder.encoders.tokens import Tokens
 from melder.features import Features, Sizes
 from melder.protocols import Inputs
 from melder.records import Item
@@ -24,17 +25,20 @@ FORMAT = 1  # of encoder.json
 
 @dataclass(frozen=True)
 class Options:
-    """text_length in tokens; texts that a tokenizer is trained on; published mode."""
+    """text_length in tokens; texts that a tokenizer is trained on; published mode; a picture's vector before CLIP's
+    projection, not normalised (raw), or after it."""
 
     text_length: int = 40
     texts: Iterable[str] = ()
     published: bool = False
+    raw: bool = False
 
 
 class TextTower(Protocol):
-    """An `nn.Module`; `widths` are those of the global vector and of a token."""
+    """An `nn.Module`; `widths` are those of the global vector and of a token, `tokens` what cuts its texts."""
 
     widths: tuple[int, int]
+    tokens: Tokens
 
     def prepare(self, texts: Sequence[str]) -> Inputs:
         """At least attention_mask [n, L], bool, with a True in every row."""

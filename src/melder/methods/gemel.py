@@ -16,6 +16,7 @@ acts like momentum SGD with a rate of about 0.6), and the schedule counts optimi
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import (
@@ -30,7 +31,13 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["PUBLISHED_TEMPLATE", "CompactConfiguration", "DemonstrationsConfiguration", "GEMELConfiguration"]
+__all__ = [
+    "PUBLISHED_TEMPLATE",
+    "CompactConfiguration",
+    "DemonstrationsConfiguration",
+    "GEMELConfiguration",
+    "MatchingConfiguration",
+]
 
 PUBLISHED_TEMPLATE = "[Text]{text}\n[Question]What does {mention} mentioned in the text refer to?\n[Answer]{answer}\n"
 
@@ -73,6 +80,15 @@ class CompactConfiguration(_Section):
         return self
 
 
+class MatchingConfiguration(_Section):
+    """A finished run of a matching method, which helps to link: it orders entities that share a name and, with `top`,
+    finds the candidates, whose scores are then fused with the language model's."""
+
+    run: Path | None = Field(None, description="the directory of the run; null = none")
+    top: NonNegativeInt = Field(0, description="candidates that it finds; 0 = it only orders homonyms")
+    weight: float = Field(0.5, ge=0, le=1, description="of the language model's score among the candidates")
+
+
 class GEMELConfiguration(_Section):
     """Published: OPT-6.7B, 4 prefix tokens, 16 demonstrations, 5 beams, mean log-probability."""
 
@@ -91,6 +107,7 @@ class GEMELConfiguration(_Section):
     beams: PositiveInt = 5
     all_names: NonNegativeInt = Field(2_000, description="up to so many names all are scored, and ranks are exact")
     best_names: PositiveInt = Field(50, description="beyond that: names found a mention; ranks after them are bounds")
+    matching: MatchingConfiguration = MatchingConfiguration()
     published: bool = False
 
     @field_validator("template")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from melder.features import Sizes
 from melder.methods.clip import CLIPConfiguration, build_clip
+from melder.methods.gemel import GEMELConfiguration
 from melder.methods.m3el import M3ELConfiguration, build_m3el
 from melder.methods.m3el_official import m3el_from_official, m3el_official_configuration
 from melder.methods.matcher import UnitMatcher
@@ -30,16 +31,19 @@ Result = TypeVar("Result")
 class Method:
     """What Melder knows of a method under its name.
 
+    build: the matcher; None for a generative method, which has none
+
     from_official, official_configuration: the matcher, and its configuration, that an official state dict describes;
         None for a method without published weights of its own
     """
 
     configuration: type[BaseModel]
-    build: Callable[[Any, Sizes], UnitMatcher]
+    build: Callable[[Any, Sizes], UnitMatcher] | None
     from_official: Callable[..., UnitMatcher] | None = None
     official_configuration: Callable[..., BaseModel] | None = None
 
 
+# Methods that compare features; those that write names are in GENERATIVE.
 METHODS: dict[str, Method] = {
     "clip": Method(CLIPConfiguration, build_clip),
     "m3el": Method(M3ELConfiguration, build_m3el, m3el_from_official, m3el_official_configuration),
@@ -48,17 +52,24 @@ METHODS: dict[str, Method] = {
     "pgmel": Method(PGMELConfiguration, build_pgmel),
 }
 
+GENERATIVE: dict[str, Method] = {"gemel": Method(GEMELConfiguration, None)}
+
 
 def method(name: str) -> Method:
     """The method of this name; an unknown one is an error that lists them."""
-    if name not in METHODS:
-        raise MelderError(f"there is no method {name!r}; Melder has {', '.join(sorted(METHODS))}")
-    return METHODS[name]
+    every = METHODS | GENERATIVE
+    if name not in every:
+        raise MelderError(f"there is no method {name!r}; Melder has {', '.join(sorted(every))}")
+    return every[name]
 
 
 def build_matcher(configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
     """The matcher that a method's configuration describes, for an encoder of these sizes."""
-    return method(str(configuration.name)).build(configuration, sizes)  # type: ignore[attr-defined]
+    name = str(configuration.name)  # type: ignore[attr-defined]
+    build = method(name).build
+    if build is None:
+        raise MelderError(f"{name!r} writes names and has no matcher; this needs a method that compares features")
+    return build(configuration, sizes)
 
 
 def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: Any) -> UnitMatcher:

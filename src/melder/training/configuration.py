@@ -18,6 +18,7 @@ from pydantic import (
 
 from melder.linking.configuration import ModelConfiguration, Section
 from melder.linking.configuration_file import checked, override, read_yaml
+from melder.methods.gemel import GEMELConfiguration
 from melder.training.negatives_configuration import NegativesConfiguration
 
 __all__ = ["Configuration", "NegativesConfiguration", "TrainingConfiguration", "read_configuration"]
@@ -35,7 +36,7 @@ class TrainingConfiguration(Section):
     epsilon: PositiveFloat = 1e-4
     weight_decay: NonNegativeFloat = Field(1e-4, description="not applied to biases, norms and constants")
     warmup_steps: NonNegativeInt = 0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     gradient_clip: PositiveFloat | None = None
     drop_text: float = Field(0.02, ge=0, lt=1, description="share of texts hidden, so that `absent` is learned")
     drop_image: float = Field(0.02, ge=0, lt=1, description="share of pictures hidden")
@@ -83,6 +84,24 @@ class Configuration(ModelConfiguration):
             raise ValueError("data.features are of a frozen encoder: leave them out, or set encoder.trained: false")
         if self.training.augment and not self.encoder.trained:
             raise ValueError("training.augment needs an encoder that is trained: set encoder.trained: true")
+        return self
+
+    @model_validator(mode="after")
+    def _made_mentions_are_train(self) -> Configuration:
+        if self.data.from_entities and self.training.select_on == "dev":
+            raise ValueError("data.from_entities makes no development set: set training.select_on: tune")
+        return self
+
+    @model_validator(mode="after")
+    def _fit_for_a_generative_method(self) -> Configuration:
+        if not isinstance(self.method, GEMELConfiguration):
+            return self
+        if self.encoder.trained:
+            raise ValueError("gemel trains its mapper only: set encoder.trained: false")
+        if self.training.negatives.sampler != "in_batch":
+            raise ValueError("gemel has no negatives: leave training.negatives out")
+        if self.training.processes > 1:
+            raise ValueError("gemel trains in one process: set training.processes: 1")
         return self
 
 

@@ -21,7 +21,8 @@ __all__ = ["Current", "FeaturesNow", "ItemsNow"]
 class Current(Protocol):
     """Features in chunks, without gradients."""
 
-    model: Model
+    @property
+    def model(self) -> Model: ...
 
     def mentions(self, rows: np.ndarray) -> Iterator[Features]:
         """Of the training examples `rows`, in their order."""
@@ -42,7 +43,9 @@ class FeaturesNow:
     entity_features: Features
 
     def mentions(self, rows: np.ndarray) -> Iterator[Features]:
-        return chunks(self.mention_features[torch.tensor(np.asarray(self.rows)[rows])])
+        chosen = torch.tensor(np.asarray(self.rows)[rows])
+        starts = range(0, len(chosen), CHUNK)
+        return (self.mention_features[chosen[start : start + CHUNK]].to(torch.float32) for start in starts)
 
     def entities(self) -> Iterator[Features]:
         return chunks(self.entity_features)

@@ -4,7 +4,7 @@ negatives that they draw."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -14,31 +14,14 @@ from torch import Tensor
 
 from melder.data import DataSet, draw_image, entity_items, mention_items
 from melder.features import Features, concatenate
-from melder.protocols import Encoder, Inputs
+from melder.protocols import Encoder
 from melder.records import Item, Mention
+from melder.training.batched import Batched
 from melder.training.configuration import TrainingConfiguration
 from melder.training.negatives import Sampler, same_entity
 from melder.training.order import Plan, draw
 
 __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
-
-
-@dataclass
-class Batched:
-    """A batch of n mentions before the encoder (inputs) or after it (features).
-
-    The first n entities are the gold ones, the others sampled negatives; `columns` [entities] numbers them all, with
-    one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
-    [n, count] the columns of the knowledge base that they drew as negatives.
-    """
-
-    mentions: Features | Inputs
-    entities: Features | Inputs
-    mention_surfaces: list[tuple[str, ...]]
-    entity_surfaces: list[tuple[str, ...]]
-    columns: Tensor
-    rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
-    drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
 
 
 class Examples(Protocol):

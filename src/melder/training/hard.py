@@ -35,7 +35,8 @@ class Hard:
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         assert (self.found[rows] >= 0).all(), "prepare comes first"
-        return self.found[rows]
+        found: np.ndarray = self.found[rows]
+        return found
 
     def _hardest(self, mention: Side, entities: Side, columns: np.ndarray, row: int) -> np.ndarray:
         """[count]; where there are fewer candidates the best stands there again, or the answer: both are masked."""

@@ -1,4 +1,8 @@
-"""Batches in the order of the plan, from whatever step training has reached."""
+"""Batches in the order of the plan, from whatever step training has reached.
+
+Where the sampler of negatives depends on the model, an epoch is a row of stretches: before each the sampler prepares
+for its examples, with the model as it is then.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from melder.records import MelderError
 from melder.training.examples import Batched, Examples
+from melder.training.negatives import Refreshed
 from melder.training.order import Plan
 
 __all__ = ["PlannedLoader"]
@@ -22,11 +27,19 @@ class PlannedLoader:
     nothing has to be stored in a checkpoint.
     """
 
-    def __init__(self, examples: Examples, plan: Plan, steps_done: Callable[[], int], workers: int = 0) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        plan: Plan,
+        steps_done: Callable[[], int],
+        workers: int = 0,
+        refreshed: Refreshed | None = None,
+    ) -> None:
         self.examples = examples
         self.plan = plan
         self.steps_done = steps_done
         self.workers = workers
+        self.refreshed = refreshed
 
     def __len__(self) -> int:
         return self.plan.steps
@@ -34,15 +47,27 @@ class PlannedLoader:
     def __iter__(self) -> Iterator[Batched]:
         epoch, start = divmod(self.steps_done(), self.plan.steps)
         rows = list(self.plan.batches(epoch, start))
-        dataset = _Epoch(self.examples, self.plan, epoch, rows)
+        while rows:
+            count = self._stretch(epoch * self.plan.steps + start)
+            if self.refreshed is not None:
+                self.refreshed.prepare(np.concatenate(rows[:count]))
+            yield from self._batches(epoch, rows[:count])
+            rows, start = rows[count:], start + count
+
+    def _stretch(self, step: int) -> int:
+        """Steps from this one on, over all epochs, until the sampler has to prepare again."""
+        return self.plan.steps if self.refreshed is None else self.refreshed.refresh - step % self.refreshed.refresh
+
+    def _batches(self, epoch: int, rows: list[np.ndarray]) -> Iterator[Batched]:
+        dataset = _Stretch(self.examples, self.plan, epoch, rows)
         for batch in DataLoader(dataset, batch_size=None, num_workers=self.workers):  # type: ignore[arg-type]
             if isinstance(batch, _Refused):
                 raise MelderError(batch.reason)
             yield batch
 
 
-class _Epoch:
-    """The rest of one epoch as a data set whose elements are batches."""
+class _Stretch:
+    """Some steps of one epoch as a data set whose elements are batches."""
 
     def __init__(self, examples: Examples, plan: Plan, epoch: int, rows: list[np.ndarray]) -> None:
         self.examples, self.plan, self.epoch, self.rows = examples, plan, epoch, rows

@@ -9,7 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 
-from melder.features import Features
+from melder.features import Features, Scores
 from melder.linking.model import Model
 from melder.methods.losses import Batch
 from melder.protocols import Inputs
@@ -18,12 +18,20 @@ from melder.training.examples import Batched
 from melder.training.gather import gather, gather_rows
 from melder.training.optimizer import build_optimizer, learning_rate_factor
 from melder.training.order import draw
+from melder.training.planted import Planted
+from melder.training.policy_gradient import PolicyGradient
 
-__all__ = ["TrainingModule", "training_losses"]
+__all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
 
 
 def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool) -> dict[str, Tensor]:
-    """The losses of a batch by name; their sum is what is minimised.
+    """The losses of a batch by name; their sum is what is minimised."""
+    batch, scores = batch_scores(model, batched, mask_duplicates=mask_duplicates)
+    return model.matcher.losses(batch, scores)
+
+
+def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tuple[Batch, Scores]:
+    """What losses read of a batch, and the scores [own mentions, all entities].
 
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
@@ -37,10 +45,10 @@ def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool) ->
     columns = gather_rows(batched.columns)[order]
     gold = torch.arange(len(mentions), device=columns.device)[_own(pairs)]
     ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
-    batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore)
+    sampled = _sampled(columns, gold, len(mentions))
+    batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore, sampled)
     mention_side = model.matcher.sides_of(batch.mentions, "mention_side").take(gold)
-    scores = model.matcher.score(mention_side, model.matcher.sides_of(batch.entities, "entity_side"))
-    return model.matcher.losses(batch, scores)
+    return batch, model.matcher.score(mention_side, model.matcher.sides_of(batch.entities, "entity_side"))
 
 
 def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]]) -> Features:
@@ -69,6 +77,12 @@ def _gold_first(columns: int, pairs: int, device: torch.device) -> Tensor:
     return torch.cat([every[:, :pairs].reshape(-1), every[:, pairs:].reshape(-1)])
 
 
+def _sampled(columns: Tensor, gold: Tensor, pairs: int) -> Tensor:
+    """[m, n]: where the negatives of this process's mentions stand, -1 for one of the gold entity's own number."""
+    drawn = torch.arange(pairs, len(columns), device=columns.device).view(pairs, -1)[gold]
+    return drawn.masked_fill(columns[drawn] == columns[gold][:, None], -1)
+
+
 def _own(pairs: int) -> slice:
     """This process's rows of the gathered batch."""
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
@@ -76,7 +90,11 @@ def _own(pairs: int) -> slice:
 
 
 class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
-    """Trains a `Model` for `steps` steps at most."""
+    """Trains a `Model` for `steps` steps at most.
+
+    player: what picks the negatives, where it learns too; its generator is part of checkpoints, not of the run
+    planted: copies of entities among those that are drawn, which are counted
+    """
 
     def __init__(
         self,
@@ -85,9 +103,14 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         *,
         steps: int,
         mask_duplicates: bool,
+        player: PolicyGradient | None = None,
+        planted: Planted | None = None,
     ) -> None:
         super().__init__()
         self.model = model
+        self.player = player
+        self.generator = None if player is None else player.generator
+        self.planted = planted
         self.options = training
         self.steps = steps
         self.mask_duplicates = mask_duplicates
@@ -98,13 +121,31 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
         losses = self(batched)
         self.log_dict({f"loss_{name}": value.detach() for name, value in losses.items()})
+        if self.planted is not None:
+            rate, drawn = self.planted.false_negatives(batched.rows, batched.drawn)
+            if drawn:
+                self.log("false_negatives", rate, batch_size=drawn, on_step=False, on_epoch=True)
         return torch.stack(list(losses.values())).sum()
 
     def forward(self, batched: Batched) -> dict[str, Tensor]:
-        return training_losses(self.model, batched, mask_duplicates=self.mask_duplicates)
+        batch, scores = batch_scores(self.model, batched, mask_duplicates=self.mask_duplicates)
+        losses = self.model.matcher.losses(batch, scores)
+        if self.player is None:
+            return losses
+        played = self.player.play(batched, batch, scores.total.detach(), self.current_epoch)
+        self.log_dict({f"generator_{name}": value for name, value in played.figures.items()})
+        return losses if self.global_step % self.player.options.every else {**losses, "generator": played.loss}
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """The norms of the two players' gradients are limited apart: neither shortens the other's steps."""
+        for part in (self.model, self.generator):
+            if gradient_clip_val is not None and part is not None:
+                torch.nn.utils.clip_grad_norm_(part.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = build_optimizer(self.model, self.options)
+        optimizer = build_optimizer(self.model, self.options, self.generator)
         factor = learning_rate_factor(self.options, self.steps)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -2,23 +2,29 @@
 
 In-batch negatives are other mentions' answers: mostly entities with quite another name, which names alone rule out. A
 matcher learns to tell namesakes apart only where it meets them. Which negatives an example draws is a function of
-(seed, epoch, example), so that resuming needs no stored state.
+(seed, epoch, example), for some of the model as well (`Refreshed`), so that resuming needs no stored state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 
 from melder.data import DataSet
 from melder.linking.candidates import lexical_candidates
 from melder.records import Mention
-from melder.training.configuration import NegativesConfiguration
+from melder.training.current import Current
+from melder.training.generator import Generator
+from melder.training.hard import Hard
+from melder.training.negatives_configuration import NegativesConfiguration
 from melder.training.order import draw
+from melder.training.policy_gradient import PolicyGradient
+from melder.training.pool import Pool
 
-__all__ = ["SAMPLERS", "InBatch", "Lexical", "Sampler", "Uniform", "build_sampler", "same_entity"]
+__all__ = ["SAMPLERS", "InBatch", "Lexical", "Refreshed", "Sampler", "Uniform", "build_sampler", "same_entity"]
 
 
 class Sampler(Protocol):
@@ -26,6 +32,22 @@ class Sampler(Protocol):
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         """[rows, count] columns of entities; one of an example's own may be among them, and is masked later."""
+        ...
+
+
+@runtime_checkable
+class Refreshed(Protocol):
+    """A sampler whose draws depend on the model.
+
+    Every `refresh` steps, and at the start of an epoch, it prepares what it needs of the model as it is then.
+    Checkpoints are made at such moments only, so that a training that goes on repeats the refresh instead of storing
+    its outcome.
+    """
+
+    refresh: int
+
+    def prepare(self, rows: np.ndarray) -> None:
+        """Get ready to draw for the examples `rows`, those of the coming steps."""
         ...
 
 
@@ -58,18 +80,24 @@ class Lexical:
         return np.take_along_axis(self.candidates[rows], drawn, axis=1)
 
 
-Builder = Callable[[NegativesConfiguration, DataSet, Sequence[Mention]], Sampler]
+Builder = Callable[[NegativesConfiguration, DataSet, Sequence[Mention], Current], Sampler]
 
 
-def _in_batch(options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention]) -> Sampler:
+def _in_batch(
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+) -> Sampler:
     return InBatch()
 
 
-def _uniform(options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention]) -> Sampler:
+def _uniform(
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+) -> Sampler:
     return Uniform(len(dataset.entities), options.count)
 
 
-def _lexical(options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention]) -> Sampler:
+def _lexical(
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+) -> Sampler:
     """The answer itself is left out of the candidates, since it mostly has the best name of all."""
     answer = {entity.id: column for column, entity in enumerate(dataset.entities)}
     surfaces = [mention.surface for mention in mentions]
@@ -79,12 +107,36 @@ def _lexical(options: NegativesConfiguration, dataset: DataSet, mentions: Sequen
     return Lexical(np.take_along_axis(found, last, axis=1)[:, : options.candidates], options.count)
 
 
-SAMPLERS: dict[str, Builder] = {"in_batch": _in_batch, "uniform": _uniform, "lexical": _lexical}
+def _hard(options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current) -> Sampler:
+    pool = Pool(mentions, dataset.entities, same_entity(dataset), options.candidates)
+    return Hard(pool, current, options.count, options.refresh)
 
 
-def build_sampler(options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention]) -> Sampler:
-    """The sampler that the configuration names, for the examples `mentions`, which all have an answer."""
-    return SAMPLERS[options.sampler](options, dataset, mentions)
+def _policy_gradient(
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+) -> Sampler:
+    pool = Pool(mentions, dataset.entities, same_entity(dataset), options.candidates)
+    generator = Generator(current.model.encoder.sizes, options.generator).to(current.model.device)
+    return PolicyGradient(pool, current, generator, options.count, options.refresh)
+
+
+SAMPLERS: dict[str, Builder] = {
+    "in_batch": _in_batch,
+    "uniform": _uniform,
+    "lexical": _lexical,
+    "hard": _hard,
+    "policy_gradient": _policy_gradient,
+}
+
+
+def build_sampler(
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current, seed: int = 0
+) -> Sampler:
+    """The sampler that the configuration names, for the examples `mentions`, which all have an answer; `seed` is that
+    of a generator's first weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SAMPLERS[options.sampler](options, dataset, mentions, current)
 
 
 def same_entity(dataset: DataSet) -> np.ndarray:

@@ -52,7 +52,7 @@ class NegativesConfiguration(Section):
     refresh: PositiveInt = Field(100, description="hard, policy_gradient: steps for which candidates are found at once")
     generator: GeneratorConfiguration = GeneratorConfiguration()
     planted: float = Field(
-        0.0, ge=0, lt=1, description="share of the entities copied under new ids and names, to count false negatives"
+        0.0, ge=0, le=1, description="share of the entities copied under new ids and names, to count false negatives"
     )
 
     @property

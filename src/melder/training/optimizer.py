@@ -9,14 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from melder.generative.model import GenerativeModel
+from melder.linking.gemel import Gemel
 from melder.linking.model import Model
 from melder.training.configuration import TrainingConfiguration
 
 __all__ = ["build_optimizer", "learning_rate_factor"]
 
 
-def build_optimizer(model: Model, training: TrainingConfiguration) -> torch.optim.AdamW:
-    """Encoder, matcher and lexical weight may have learning rates of their own.
+def build_optimizer(
+    model: Model | Gemel | GenerativeModel, training: TrainingConfiguration, generator: nn.Module | None = None
+) -> torch.optim.AdamW:
+    """Encoder, matcher, lexical weight and a generator of negatives may have learning rates of their own.
 
     Biases, norms and constants are not decayed. (The published patterns for that match no parameter name, so the
     published recipe decays the norms' weights too.)
@@ -25,6 +29,8 @@ def build_optimizer(model: Model, training: TrainingConfiguration) -> torch.opti
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             groups.append(_group(name, parameter, training))
+    if generator is not None:
+        groups += [_group(f"generator.{name}", parameter, training) for name, parameter in generator.named_parameters()]
     return torch.optim.AdamW(_merged(groups), eps=training.epsilon)
 
 
@@ -33,6 +39,8 @@ def _group(name: str, parameter: nn.Parameter, training: TrainingConfiguration) 
     rate = training.learning_rate if name.startswith("encoder.") else matcher
     if name == "matcher.lexical.log_weight":
         rate = training.lexical_learning_rate or matcher
+    if name.startswith("generator."):
+        rate = training.negatives.generator.learning_rate or matcher
     decay = training.weight_decay if parameter.ndim > 1 else 0.0
     return {"params": [parameter], "lr": rate, "weight_decay": decay}
 
@@ -47,12 +55,14 @@ def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def learning_rate_factor(training: TrainingConfiguration, steps: int) -> Callable[[int], float]:
-    """What the learning rates are multiplied with at each step: a linear warm-up, then constant or a cosine."""
+    """What the learning rates are multiplied with at each step: a linear warm-up, then constant or down to 0."""
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / (training.warmup_steps + 1))
         if training.schedule == "constant":
             return warm
+        if training.schedule == "linear":
+            return warm * max(0.0, 1 - max(0, step - training.warmup_steps) / max(1, steps - training.warmup_steps))
         return warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / max(1, steps))))
 
     return factor

@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["Plan", "draw"]
 
-_KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4}
+_KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4, "plant": 5}
 
 
 def draw(kind: str, *numbers: int) -> np.random.Generator:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
 
-from melder.data import DataSet, load, tune_split
+from melder.data import DataSet, entity_items, load, tune_split
 from melder.encoders import build_encoder
+from melder.features import concatenate
+from melder.linking.best import Best
 from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.protocols import Counting
 from melder.records import Item, MelderError, Mention, Ranks
 from melder.training.configuration import Configuration
+from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
 from melder.training.frozen import encode_data, stored_features
-from melder.training.negatives import build_sampler, same_entity
+from melder.training.negatives import Sampler, build_sampler, same_entity
+from melder.training.planted import Planted, plant
 from melder.training.ranking import rank_features, rank_items
 
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
@@ -34,14 +40,25 @@ class Split:
     source: str
 
 
+class Rank(Protocol):
+    """Ranks mentions of the selection set with the model as it is then, without what is planted.
+
+    `best`, if given, gets the first candidates of each mention, for some mentions an element.
+    """
+
+    def __call__(self, mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks: ...
+
+
 @dataclass
 class Prepared:
-    """`rank` ranks mentions of the selection set with the model as it is then."""
+    """What training needs of a matching method."""
 
     model: Model
     examples: Examples
     split: Split
-    rank: Callable[[Sequence[Mention]], Ranks]
+    rank: Rank
+    negatives: Sampler
+    planted: Planted | None = None
 
 
 def open_data(configuration: Configuration) -> DataSet:
@@ -79,7 +96,11 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
     texts = [*(f"{' '.join(e.names)} {e.description}" for e in entities), *(mention.text for mention in train)]
     options = configuration.encoder
     encoder = build_encoder(
-        options.name, text_length=options.text_length, texts=texts, published=configuration.published
+        options.name,
+        text_length=options.text_length,
+        texts=texts,
+        published=configuration.published,
+        pooled=options.pooled,
     )
     encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
     matcher = build_matcher(configuration.method, encoder.sizes)
@@ -110,35 +131,49 @@ def prepare(
 def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> Prepared:
     modalities = frozenset(c.data.modalities)
     answers = _answers(dataset, split.train)
-    negatives = build_sampler(c.training.negatives, dataset, split.train)
-    examples = ItemExamples(model.encoder, dataset, split.train, answers, modalities, c.training, negatives)
+    known, planted = _planted(c, dataset, answers)
+    current = ItemsNow(model, known, split.train, modalities)
+    negatives = build_sampler(c.training.negatives, known, split.train, current, c.training.seed)
+    examples = ItemExamples(model.encoder, known, split.train, answers, modalities, c.training, negatives)
 
-    def rank(mentions: Sequence[Mention]) -> Ranks:
-        return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions))
+    def rank(mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks:
+        return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions), best)
 
-    return Prepared(model, examples, split, rank)
+    return Prepared(model, examples, split, rank, negatives, planted)
 
 
 def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, where: Path) -> Prepared:
     parts = ("entities", "train", split.source)
     features = {part: stored_features(c, dataset, model.encoder, part, where) for part in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
+    known, planted = _planted(c, dataset, answers)
+    entities = features["entities"]
+    if planted is not None:
+        copies = known.entities[planted.entities :]
+        items = entity_items(copies, known, model.encoder.separator, frozenset(c.data.modalities))
+        entities = concatenate([entities, model.features(items)])
+    current = FeaturesNow(model, features["train"], rows, entities)
+    negatives = build_sampler(c.training.negatives, known, split.train, current, c.training.seed)
+    numbers = same_entity(known)
     examples = FeatureExamples(
-        features["train"],
-        rows,
-        features["entities"],
-        answers,
-        c.training,
-        build_sampler(c.training.negatives, dataset, split.train),
-        same_entity(dataset),
-        padded=c.published,
+        features["train"], rows, entities, answers, c.training, negatives, numbers, padded=c.published
     )
 
-    def rank(mentions: Sequence[Mention]) -> Ranks:
+    def rank(mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks:
         chosen = features[split.source][torch.tensor(_places(dataset, split.source, mentions))]
-        return rank_features(model, chosen, features["entities"], _answers(dataset, mentions))
+        return rank_features(model, chosen, features["entities"], _answers(dataset, mentions), best)
 
-    return Prepared(model, examples, split, rank)
+    return Prepared(model, examples, split, rank, negatives, planted)
+
+
+def _planted(c: Configuration, dataset: DataSet, answers: Sequence[int]) -> tuple[DataSet, Planted | None]:
+    """The data set that negatives are drawn from: with copies of some entities after the others, if so configured."""
+    share = c.training.negatives.planted
+    if not share:
+        return dataset, None
+    copies, columns = plant(dataset.entities, share, c.training.seed)
+    known = replace(dataset, entities=[*dataset.entities, *copies])
+    return known, Planted(columns, np.array(answers), len(dataset.entities))
 
 
 def _answers(dataset: DataSet, mentions: Sequence[Mention]) -> list[int]:

@@ -10,26 +10,38 @@ import torch
 from melder.data import DataSet, entity_items, mention_items
 from melder.evaluation.ranks import join, rank_of
 from melder.features import Features, Side
+from melder.linking.best import Best
 from melder.linking.model import CHUNK, Model, score_blocks, sides_of
+from melder.linking.nil import LOOKED_AT
 from melder.records import Mention, Ranks
 
 __all__ = ["chunks", "figures", "rank_features", "rank_items"]
 
 
 def rank_items(
-    model: Model, dataset: DataSet, modalities: frozenset[str], mentions: Sequence[Mention], gold: Sequence[int]
+    model: Model,
+    dataset: DataSet,
+    modalities: frozenset[str],
+    mentions: Sequence[Mention],
+    gold: Sequence[int],
+    best: list[Best] | None = None,
 ) -> Ranks:
-    """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are columns."""
+    """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are columns.
+
+    `best`, if given, gets the first candidates of each mention, for some mentions an element.
+    """
     separator = model.encoder.separator
     side = model.mention_side(mention_items(mentions, dataset, separator, modalities))
     entities = model.entity_side(entity_items(dataset.entities, dataset, separator, modalities))
-    return _rank(model, side, entities, gold)
+    return _rank(model, side, entities, gold, best)
 
 
-def rank_features(model: Model, mentions: Features, entities: Features, gold: Sequence[int]) -> Ranks:
-    """Rank with the features of a frozen encoder."""
+def rank_features(
+    model: Model, mentions: Features, entities: Features, gold: Sequence[int], best: list[Best] | None = None
+) -> Ranks:
+    """Rank with the features of a frozen encoder; `best` as in `rank_items`."""
     side = sides_of(model.matcher, chunks(mentions), "mention_side")
-    return _rank(model, side, sides_of(model.matcher, chunks(entities), "entity_side"), gold)
+    return _rank(model, side, sides_of(model.matcher, chunks(entities), "entity_side"), gold, best)
 
 
 def figures(ranks: Ranks) -> Mapping[str, float]:
@@ -44,6 +56,14 @@ def chunks(features: Features) -> Iterator[Features]:
         yield features[start : start + CHUNK].to(torch.float32)
 
 
-def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int]) -> Ranks:
-    blocks = score_blocks(model.matcher, mentions, entities)
-    return join([rank_of(scores.total, torch.tensor(gold[rows])) for rows, scores in blocks])
+def _rank(
+    model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[Best] | None
+) -> Ranks:
+    ranks = []
+    for rows, scores in score_blocks(model.matcher, mentions, entities):
+        ranks.append(rank_of(scores.total, torch.tensor(gold[rows])))
+        if best is not None:
+            found = Best(len(scores.total), LOOKED_AT + 1)
+            found.update(0, scores.total, model.matcher.contributions(scores))
+            best.append(found)
+    return join(ranks)

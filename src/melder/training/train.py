@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,22 +17,32 @@ from melder.data import DataSet
 from melder.evaluation.metrics import metrics
 from melder.evaluation.name_match import name_match
 from melder.evaluation.slices import slices
+from melder.linking.best import Best
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluate import describe
+from melder.linking.nil import fit_nil, of_best
 from melder.linking.run import write_json, write_run
+from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
 from melder.records import BadRecord, MelderError, Mention
 from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
+from melder.training.from_entities import data_to_train_on
+from melder.training.generative import PreparedGenerative, prepare_generative
+from melder.training.generative_module import GenerativeModule
 from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
+from melder.training.negatives import Refreshed
 from melder.training.order import Plan
-from melder.training.prepare import OnUnreadable, Prepared, open_data, prepare
+from melder.training.policy_gradient import PolicyGradient
+from melder.training.prepare import OnUnreadable, Prepared, prepare
 from melder.training.ranking import figures
 from melder.training.selection import Selection, Told
 from melder.training.trainer import build_trainer
 
 __all__ = ["Trained", "train"]
+
+AnyPrepared = Prepared | PreparedGenerative
 
 
 @dataclass
@@ -65,24 +76,29 @@ def train(
     finished run, or an interrupted one of another configuration.
     """
     _claim(out, configuration)
-    dataset = open_data(configuration)
-    prepared = prepare(configuration, dataset, out / "features", counting, on_unreadable)
+    dataset = data_to_train_on(configuration, out, counting)
+    preparing = prepare_generative if isinstance(configuration.method, GEMELConfiguration) else prepare
+    prepared = preparing(configuration, dataset, out / "features", counting, on_unreadable)
     first = True
     if configuration.training.epochs:
         first = _fit(configuration, prepared, out, told, callbacks)
-    selected = _selected(out, prepared, dataset, configuration)
+    found = list[Best]()
+    selected = _selected(out, prepared, dataset, configuration, found)
     if first:
         _write(out, prepared, configuration, selected)
+        _calibrate(out, prepared, dataset, configuration, found)
     return Trained(selected, dataset.skipped, first)
 
 
 def _fit(
-    configuration: Configuration, prepared: Prepared, out: Path, told: Told, callbacks: Sequence[Callback]
+    configuration: Configuration, prepared: AnyPrepared, out: Path, told: Told, callbacks: Sequence[Callback]
 ) -> bool:
     """Train, and leave the best weights in the model; False in the further processes of a training."""
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
     trainer = build_trainer(configuration.training, out, [_selection(configuration, prepared, best, told), *callbacks])
     module = _module(configuration, prepared)
+    if isinstance(module, GenerativeModule):
+        trainer.gradient_clip_val = None  # the module clips itself, after the last part of a batch
     with _interruptible(trainer):
         trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
@@ -100,32 +116,58 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
         raise
 
 
-def _selected(out: Path, prepared: Prepared, dataset: DataSet, configuration: Configuration) -> dict[str, Any]:
-    """Complete figures of the selection set, the name-match baseline beside them."""
-    mentions = prepared.split.selection
-    ranks, entities = prepared.rank(mentions), {entity.id: entity for entity in dataset.entities}
+def _selected(
+    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: list[Best]
+) -> dict[str, Any]:
+    """Complete figures of the selection set, the name-match baseline beside them; of a matching method, `found` gets
+    the first candidates."""
+    mentions, entities = prepared.split.selection, {entity.id: entity for entity in dataset.entities}
+    ranks = prepared.rank(mentions, found) if isinstance(prepared, Prepared) else prepared.rank(mentions)
     figures: dict[str, Any] = metrics(ranks, len(dataset.entities))
-    figures["slices"] = slices(mentions, entities, {str(each.answer) for each in prepared.split.train}, ranks)
+    figures["slices"] = slices(mentions, entities, Counter(str(each.answer) for each in prepared.split.train), ranks)
     figures["name_match"] = metrics(name_match(mentions, dataset.entities), len(dataset.entities))
     split = "tune (held out of train)" if prepared.split.source == "train" else prepared.split.source
     return {**figures, **describe(out, configuration, dataset, dataset, split)}
 
 
-def _write(out: Path, prepared: Prepared, configuration: Configuration, selected: dict[str, Any]) -> None:
+def _write(out: Path, prepared: AnyPrepared, configuration: Configuration, selected: dict[str, Any]) -> None:
     write_json(out / "metrics.json", selected)
-    answers = sorted({str(mention.answer) for mention in prepared.split.train})
-    write_json(out / "trained_on.json", {"answers": answers})
+    counts = Counter(str(mention.answer) for mention in prepared.split.train)
+    write_json(out / "trained_on.json", {"answers": sorted(counts), "counts": dict(sorted(counts.items()))})
     write_run(out, prepared.model, configuration.model_dump(mode="json"))
 
 
-def _plan(configuration: Configuration, prepared: Prepared, rank: int = 0) -> Plan:
+def _calibrate(
+    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: Sequence[Best]
+) -> None:
+    """Fit NIL probabilities of a matching method on the selection set, from the scores that its ranks are of."""
+    if not found:
+        return
+    mentions, column = prepared.split.selection, {entity.id: n for n, entity in enumerate(dataset.entities)}
+    nil = fit_nil(
+        [of_best(best, row) for best in found for row in range(len(best.columns))],
+        [column[str(mention.answer)] for mention in mentions],
+        [mention.image is not None and "image" in configuration.data.modalities for mention in mentions],
+        candidates=len(dataset.entities),
+        data=dataset.directory.resolve().name,
+        split="tune" if prepared.split.source == "train" else prepared.split.source,
+    )
+    if nil is not None:
+        nil.write(out)
+
+
+def _plan(configuration: Configuration, prepared: AnyPrepared, rank: int = 0) -> Plan:
     training = configuration.training
     return Plan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
 
 
-def _loader(configuration: Configuration, prepared: Prepared, trainer: lightning.Trainer) -> PlannedLoader:
+def _loader(configuration: Configuration, prepared: AnyPrepared, trainer: lightning.Trainer) -> PlannedLoader:
     plan = _plan(configuration, prepared, trainer.global_rank)
-    return PlannedLoader(prepared.examples, plan, lambda: trainer.global_step, configuration.training.workers)
+    negatives = prepared.negatives if isinstance(prepared, Prepared) else None
+    refreshed = negatives if isinstance(negatives, Refreshed) else None
+    workers = configuration.training.workers
+    examples: Any = prepared.examples  # what a batch is, the module knows that belongs to them
+    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, refreshed)
 
 
 def _claim(out: Path, configuration: Configuration) -> None:
@@ -146,13 +188,23 @@ def _claim(out: Path, configuration: Configuration) -> None:
         raise MelderError(f"{out}: no run can be written there ({error.strerror}); name another directory") from None
 
 
-def _module(configuration: Configuration, prepared: Prepared) -> TrainingModule:
+def _module(configuration: Configuration, prepared: AnyPrepared) -> TrainingModule | GenerativeModule:
     steps = _plan(configuration, prepared).steps * configuration.training.epochs
+    if isinstance(prepared, PreparedGenerative):
+        return GenerativeModule(prepared.model, configuration.training, steps=steps)
     masked = not configuration.published
-    return TrainingModule(prepared.model, configuration.training, steps=steps, mask_duplicates=masked)
+    player = prepared.negatives if isinstance(prepared.negatives, PolicyGradient) else None
+    return TrainingModule(
+        prepared.model,
+        configuration.training,
+        steps=steps,
+        mask_duplicates=masked,
+        player=player,
+        planted=prepared.planted,
+    )
 
 
-def _selection(configuration: Configuration, prepared: Prepared, best: Path, told: Told) -> Selection:
+def _selection(configuration: Configuration, prepared: AnyPrepared, best: Path, told: Told) -> Selection:
     training = configuration.training
     sample = _sample(prepared.split.selection, training.validate_mentions)
 

@@ -35,14 +35,17 @@ class Absent(nn.Module):
         present = side["present"][:, None].to(self.constant.dtype)
         return torch.cat([self._vectors(side, name) * present, present, torch.ones_like(present)], dim=1)
 
-    def entity_vectors(self, side: Side, name: str, scale: float = 1.0) -> Tensor:
-        """[n, d + 2] whose inner products with `mention_vectors` are what `forward` gives for scale * <m, e>.
+    def entity_vectors(self, side: Side, name: str, scale: float = 1.0, more: Tensor | float = 0.0) -> Tensor:
+        """[n, d + 2] whose inner products with `mention_vectors` are what `forward` gives for scale * <m, e> + more,
+        where `more` [n] is of the entity alone.
 
-        With p = 1 where something is there: p_m p_e (scale <m, e> - c) + c = <[p_m m, p_m, 1], [scale p_e e, -c p_e, c]>.
+        With p = 1 where something is there: p_m p_e (scale <m, e> + more - c) + c
+        = <[p_m m, p_m, 1], [scale p_e e, (more - c) p_e, c]>.
         """
         present = side["present"][:, None].to(self.constant.dtype)
         constant = self.constant * torch.ones_like(present)
-        return torch.cat([scale * self._vectors(side, name) * present, -constant * present, constant], dim=1)
+        alone = torch.as_tensor(more, dtype=constant.dtype, device=constant.device).reshape(-1, 1)
+        return torch.cat([scale * self._vectors(side, name) * present, (alone - constant) * present, constant], dim=1)
 
     def _vectors(self, side: Side, name: str) -> Tensor:
         """The tensor, or no columns where the encoder has none."""

@@ -112,6 +112,13 @@ class FusedMatch(nn.Module):
             return vector
         return _with(2 * vector, -torch.ones_like(vector[:, 0]), -vector.square().sum(dim=1))
 
+    def mention_bounds(self, side: Side) -> Tensor:
+        return self.mention_vectors(side)
+
+    def entity_bounds(self, side: Side) -> Tensor:
+        """The score is an inner product, and bounds itself."""
+        return self.entity_vectors(side)
+
     def _side(self, fused: Tensor) -> Side:
         return Side({"vector": normalize(fused, dim=-1) if self.distance == "cosine" else fused})
 

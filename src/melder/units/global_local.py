@@ -17,7 +17,7 @@ from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm, pooled_scores, tiled_scores
 from melder.ops.global_transport import transported_scores
 from melder.units.absent import Absent
-from melder.units.local_side import Modality, local_side, to_keys, to_queries
+from melder.units.local_side import Modality, local_ceiling, local_side, to_keys, to_queries
 
 __all__ = ["GlobalLocal"]
 
@@ -66,6 +66,13 @@ class GlobalLocal(nn.Module):
     def entity_vectors(self, side: Side) -> Tensor:
         """The global half of the score; the local half is no inner product."""
         return self.absent.entity_vectors(side, "global", scale=0.5)
+
+    def mention_bounds(self, side: Side) -> Tensor:
+        return self.mention_vectors(side)
+
+    def entity_bounds(self, side: Side) -> Tensor:
+        """The global half, and the most that the local half can be with any mention."""
+        return self.absent.entity_vectors(side, "global", scale=0.5, more=local_ceiling(side, self.norm) / 2)
 
     def align(self, mentions: Side, entities: Side) -> Alignment:
         """What entity tokens (third axis) are assigned of mention tokens (fourth axis)."""

@@ -39,6 +39,13 @@ class InnerProduct(nn.Module):
     def entity_vectors(self, side: Side) -> Tensor:
         return self.absent.entity_vectors(side, "vector")
 
+    def mention_bounds(self, side: Side) -> Tensor:
+        return self.mention_vectors(side)
+
+    def entity_bounds(self, side: Side) -> Tensor:
+        """The score is an inner product, and bounds itself."""
+        return self.entity_vectors(side)
+
 
 def inner_products(absent: Absent, mentions: Side, entities: Side) -> Tensor:
     """[mentions, entities] of the sides' `vector`, the constant where either is not `present`."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from melder.features import Heads, Side
-from melder.ops.global_local import Keys, Queries
+from melder.ops.bounds import norm_ceiling
+from melder.ops.global_local import Keys, Norm, Queries
 
-__all__ = ["Modality", "local_side", "to_keys", "to_queries"]
+__all__ = ["Modality", "local_ceiling", "local_side", "to_keys", "to_queries"]
 
 Modality = Literal["text", "image"]
 
@@ -36,3 +37,10 @@ def to_queries(entities: Side) -> Queries:
 
 def to_keys(mentions: Side) -> Keys:
     return Keys(mentions["key"], mentions["value"], mentions.get("mask"), mentions.get("mass"))
+
+
+def local_ceiling(entities: Side, norm: nn.LayerNorm) -> Tensor | float:
+    """[entities]: the most that <target, an output of the LayerNorm> can be; 0 without a target, so without vision."""
+    if "target" not in entities:
+        return 0.0
+    return norm_ceiling(entities["target"].to(norm.weight.dtype), Norm(norm.weight, norm.bias, norm.eps))

@@ -18,7 +18,7 @@ from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm
 from melder.ops.transport import Pooling, residual_scores
 from melder.units.absent import Absent
-from melder.units.local_side import Modality, local_side, to_keys, to_queries
+from melder.units.local_side import Modality, local_ceiling, local_side, to_keys, to_queries
 from melder.units.soft_pool import SoftPool
 from melder.units.transport_options import Marginal, TransportOptions
 
@@ -70,6 +70,13 @@ class OTGlobalLocal(nn.Module):
     def entity_vectors(self, side: Side) -> Tensor:
         """The global half of the score; the local half is no inner product."""
         return self.absent.entity_vectors(side, "global", scale=0.5)
+
+    def mention_bounds(self, side: Side) -> Tensor:
+        return self.mention_vectors(side)
+
+    def entity_bounds(self, side: Side) -> Tensor:
+        """The global half, and the most that the local half can be with any mention."""
+        return self.absent.entity_vectors(side, "global", scale=0.5, more=local_ceiling(side, self.pool.norm) / 2)
 
     def align(self, mentions: Side, entities: Side, assignment: Kind | None = None) -> Alignment:
         """What entity tokens (third axis) are assigned of mention tokens (fourth axis), rows summing to 1, and the

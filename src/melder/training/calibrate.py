@@ -1,0 +1,70 @@
+"""NIL probabilities for a run that is there already, or for a knowledge base on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from melder.data import DataSet
+from melder.kb import is_knowledge_base
+from melder.linking.configuration_file import checked, read_yaml
+from melder.linking.evaluate import open_both, with_its_own
+from melder.linking.exact import ExactLinker
+from melder.linking.nil import LOOKED_AT, Nil, fit_nil, of_link
+from melder.linking.open import open_linker
+from melder.linking.run import read_configuration
+from melder.protocols import Counting
+from melder.records import MelderError, Mention
+from melder.training.configuration import Configuration
+from melder.training.prepare import OnUnreadable, split_data
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    path: Path,
+    data: Path,
+    split: str = "tune",
+    *,
+    knowledge_base: Path | None = None,
+    share: float = 0.5,
+    skip_bad: bool = False,
+    counting: Counting,
+    on_unreadable: OnUnreadable = None,
+) -> Nil:
+    """Fit NIL probabilities on the mentions of a split that have an answer, and write them into the run `path`, or into
+    the knowledge base `path`.
+
+    split: "tune" is the part of train that the run was selected on
+    share: of the mentions to come, those expected to be NIL
+    """
+    run, base_path = with_its_own(path, knowledge_base)
+    configuration = read_configuration(run)
+    dataset, base = open_both(configuration, data, base_path, skip_bad)
+    mentions = [each for each in _mentions(run, dataset, split) if each.answer is not None]
+    linker = open_linker(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
+    if not isinstance(linker, ExactLinker):
+        raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
+    links, _ = linker.links_and_ranks(mentions, LOOKED_AT + 1, counting("linking", len(mentions)))
+    nil = fit_nil(
+        [of_link(link) for link in links],
+        [mention.answer for mention in mentions],
+        [mention.image is not None and "image" in configuration.data.modalities for mention in mentions],
+        candidates=len(base.entities),
+        data=dataset.directory.resolve().name,
+        split=split,
+        share=share,
+    )
+    if nil is None:
+        raise MelderError(f"{data}, split {split!r}: needs a mention with an answer, and two entities; name another")
+    nil.write(path if is_knowledge_base(path) else run)
+    return nil
+
+
+def _mentions(run: Path, dataset: DataSet, split: str) -> list[Mention]:
+    if split != "tune":
+        return dataset.split(split)
+    content = read_yaml(run / "config.yaml")
+    if "training" not in content or (content.get("data") or {}).get("from_entities"):
+        raise MelderError(f"{run}: was not selected on a part of this data; name mentions with --split, such as dev")
+    configuration = checked(Configuration, content, str(run / "config.yaml"))
+    return split_data(configuration, dataset).selection

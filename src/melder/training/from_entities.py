@@ -1,0 +1,168 @@
+"""Training without labels: a data set of mentions that are made from the entities of a data set or knowledge base."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from melder.data import DataSet, UnreadablePicture, load, read_picture
+from melder.data.dataset import inside
+from melder.data.from_entities import make_mentions
+from melder.data.own import OwnLayout
+from melder.data.writing import claim, write_dataset, write_lines
+from melder.encoders.views import random_view
+from melder.kb import KnowledgeBase, is_knowledge_base
+from melder.linking.configuration_file import override, read_yaml
+from melder.protocols import Counting
+from melder.records import BadRecord, Entity, MelderError
+from melder.training.configuration import Configuration
+from melder.training.prepare import open_data
+
+__all__ = ["MADE", "WrittenMentions", "data_to_train_on", "without_labels", "write_made"]
+
+MADE = "from-entities"  # in a run: the data set that was made
+EACH = 8  # mentions of an entity: each of its names and of their parts about once
+SIDE = 224  # pixels of a view: what most vision models read
+QUALITY = 90  # of its JPEG
+
+
+@dataclass(frozen=True)
+class WrittenMentions:
+    """How many mentions and views of pictures were made, and the views that could not be, with the reasons."""
+
+    mentions: int
+    views: int
+    unreadable: Mapping[str, str]
+    skipped: Sequence[BadRecord]
+
+
+def without_labels(path: Path, assignments: Sequence[str], source: Path) -> list[str]:
+    """The assignments that make a recipe train on the entities of `source`, the given ones last.
+
+    Distractors are entities with look-alike names, unless the recipe says where they come from.
+    """
+    given = override(read_yaml(path), assignments)
+    data, training = given.get("data") or {}, given.get("training") or {}
+    method = (given.get("method") or {}).get("name")
+    chosen = [f"data.directory={source}", f"data.from_entities={data.get('from_entities') or EACH}"]
+    if method != "gemel" and not (training.get("negatives") or {}).get("sampler"):
+        chosen.append("training.negatives.sampler=lexical")
+    return [*assignments, *chosen]
+
+
+def data_to_train_on(configuration: Configuration, out: Path, counting: Counting) -> DataSet:
+    """The data set that the configuration names or, with `data.from_entities`, the one made from it, inside `out`."""
+    data, made = configuration.data, out / MADE
+    if not data.from_entities:
+        return open_data(configuration)
+    if not (made / OwnLayout(made).entity_file.name).is_file():
+        write_made(
+            data.directory,
+            made,
+            data.from_entities,
+            configuration.training.seed,
+            views=not configuration.encoder.name.startswith("precomputed:") and not configuration.training.augment,
+            layout=data.layout,
+            text_field=data.text_field,
+            skip_bad=data.skip_bad,
+            counting=counting,
+        )
+    return load(made)
+
+
+def write_made(
+    source: Path,
+    out: Path,
+    count: int,
+    seed: int,
+    *,
+    views: bool = True,
+    layout: str = "auto",
+    text_field: str = "desc",
+    skip_bad: bool = False,
+    counting: Counting,
+) -> WrittenMentions:
+    """Write `count` mentions of each entity of `source`, a data set or a knowledge base, to the new directory `out`.
+
+    `out` appears when all of it is there. A picture that cannot be read is not shown by a mention. Raises MelderError
+    when `out` is in use, or there is nothing to make mentions from.
+    """
+    claim(out)
+    part, pictures = (out.with_name(f"{out.name}{end}") for end in (".part", ".pictures"))
+    _remove(part, pictures)
+    dataset = _exported(source, pictures) if is_knowledge_base(source) else load(source, layout, text_field, skip_bad)
+    made = make_mentions(dataset.entities, count, seed, views=views)
+    bare = [m.model_copy(update={"image": None}) if m.image in made.views else m for m in made.mentions]
+    write_dataset(_one_folder(dataset), part, entities=made.entities, splits={"train": bare}, counting=counting)
+    unreadable = _draw(made.views, dataset.entity_image, part, counting)
+    shown = [m.model_copy(update={"image": None}) if m.image in unreadable else m for m in made.mentions]
+    write_lines(part / "train.jsonl", shown)
+    out.rmdir()
+    part.rename(out)
+    _remove(pictures)
+    return WrittenMentions(len(shown), len(made.views) - len(unreadable), unreadable, dataset.skipped)
+
+
+def _draw(
+    views: Mapping[str, tuple[str, int]], where: Callable[[str], Path], out: Path, counting: Counting
+) -> dict[str, str]:
+    """Draw the views; those that cannot be, with the reasons."""
+    if not views:
+        return {}
+    advance, unreadable = counting("drawing views", len(views)), dict[str, str]()
+    for name, (image, seed) in views.items():
+        (out / name).parent.mkdir(exist_ok=True)
+        try:
+            picture = np.asarray(read_picture(where(image)))
+        except UnreadablePicture as error:
+            unreadable[name] = str(error)
+        else:
+            Image.fromarray(random_view(picture, seed, SIDE)).save(out / name, "JPEG", quality=QUALITY)
+        advance(1)
+    return unreadable
+
+
+def _one_folder(dataset: DataSet) -> DataSet:
+    """The data set with the pictures of mentions among those of entities, which the mentions are made from."""
+    layout = OwnLayout(dataset.directory)
+    layout.entity_pictures = layout.mention_pictures = dataset.layout.entity_pictures
+    return DataSet(dataset.directory, dataset.entities, layout)
+
+
+def _exported(source: Path, pictures: Path) -> DataSet:
+    """The entities of a knowledge base, with the pictures that it stored as files below `pictures`.
+
+    Of one that stores none the names stay, by which features of pictures are found.
+    """
+    with KnowledgeBase.open(source) as base:
+        entities = list(base.entities)
+        if base.generation.settings.pictures != "none":
+            entities = [_with_files(entity, column, base, pictures) for column, entity in enumerate(entities)]
+    return DataSet(source, entities, OwnLayout(pictures))
+
+
+def _with_files(entity: Entity, column: int, base: KnowledgeBase, pictures: Path) -> Entity:
+    kept = []
+    for number, name in enumerate(entity.images):
+        content = base.picture(column, number)
+        if content is not None:
+            file = inside(pictures, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            kept.append(name)
+    return entity.model_copy(update={"images": tuple(kept)})
+
+
+def _remove(*directories: Path) -> None:
+    for directory in directories:
+        try:
+            shutil.rmtree(directory)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise MelderError(f"{directory}: cannot be removed ({error.strerror}); remove it, and try again") from None
