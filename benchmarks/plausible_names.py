@@ -8,11 +8,11 @@ from itertools import islice
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-ONSETS = "b br c ch cl d dr f fl g gr h j k kl l m n p pr qu r s sh st t th tr v w z".split()
-VOWELS = "a e i o u ai au ea ee ia ie io oo ou".split()
+ONSETS = [*"bcdfghjklmnprstvwz", "br", "ch", "cl", "dr", "fl", "gr", "kl", "pr", "qu", "sh", "st", "th", "tr"]
+VOWELS = [*"aeiou", "ai", "au", "ea", "ee", "ia", "ie", "io", "oo", "ou"]
 CODAS = ["", "", "", "n", "r", "s", "l", "m", "ck", "nd", "rt", "th", "ng", "x"]
-KINDS = "film album novel politician footballer river village song band painter ship crater genus asteroid".split()
-PLACES = "Museum University Bridge Castle Church Island Lake Mountain Park Railway Station Street School".split()
+KINDS = ("film", "album", "novel", "politician", "footballer", "river", "village", "song", "band", "painter", "ship")
+PLACES = ("Museum", "University", "Bridge", "Castle", "Church", "Island", "Lake", "Mountain", "Park", "Railway")
 
 
 def plausible_names(count: int, seed: int = 0) -> list[str]:

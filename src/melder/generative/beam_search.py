@@ -1,0 +1,109 @@
+"""Beam search over the names of a trie, as the published system decodes (GEMEL §3.4; 5 beams, normalised by length).
+
+Answers what `generate(prefix_allowed_tokens_fn=…, num_beams=beams, length_penalty=1.0, early_stopping=False)` of
+transformers answers, which is where the rules below come from. It differs in one thing: a prefix that is not a whole
+name when the tokens run out is no answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from melder.generative.found import Found, Score
+from melder.generative.prefixes import Prefix, Prefixes, Ways, ways_on
+from melder.generative.prompted import Prompt, Prompted
+from melder.generative.trie import NameTrie
+
+__all__ = ["beam_search"]
+
+
+def beam_search(
+    model: Any,
+    prompt: Prompt,
+    trie: NameTrie,
+    *,
+    beams: int = 5,
+    score: Score = "mean",
+    max_new_tokens: int | None = None,
+) -> list[Found]:
+    """At most `beams` names for each prompt, with at most `max_new_tokens` tokens, their end included.
+
+    None = as long as the longest name. Published: 5 beams, the mean, 32 tokens.
+    """
+    prefixes = Prefixes(Prompted(model, prompt))
+    searches = [_Search(trie, beams, score, max_new_tokens) for _ in range(len(prompt))]
+    rows, logits = list(range(len(prompt))), prefixes.prompted.first
+    while True:
+        _step([searches[row] for row in rows], logits, trie)
+        rows = _still_running(rows, searches, prefixes)
+        if not any(searches[row].running for row in rows):
+            return [search.found() for search in searches]
+        logits = prefixes.read([searches[row].running for row in rows])
+
+
+def _step(searches: list[_Search], logits: Any, trie: NameTrie) -> None:
+    """One more token for each search."""
+    ways = ways_on(logits, trie, np.array([prefix.node for search in searches for prefix in search.running]))
+    first = 0
+    for search in searches:
+        last = first + len(search.running)
+        part = slice(*np.searchsorted(ways.beam, [first, last]))
+        search.step(Ways(ways.beam[part] - first, *(each[part] for each in ways[1:])))
+        first = last
+
+
+def _still_running(rows: list[int], searches: list[_Search], prefixes: Prefixes) -> list[int]:
+    """Drop ended searches from the batch once they are half of it (what stays of the cache is copied then)."""
+    kept = [place for place, row in enumerate(rows) if searches[row].running]
+    if not kept or 2 * len(kept) > len(rows):
+        return rows
+    prefixes.keep(np.array(kept))
+    return [rows[place] for place in kept]
+
+
+class _Search:
+    """The beams of one mention."""
+
+    def __init__(self, trie: NameTrie, beams: int, score: Score, most: int | None) -> None:
+        self.trie, self.beams, self.score, self.most = trie, beams, score, most
+        self.running = [Prefix(trie.root)]
+        self.finished: list[tuple[float, int]] = []  # the score and the number of whole names, best first
+        self.read = 0
+
+    def step(self, ways: Ways) -> None:
+        """Go on with the best ways that do not end a name; those among the best `beams` that do are finished."""
+        totals = np.array([prefix.total for prefix in self.running])[ways.beam] + ways.log_probability
+        parents, self.running = self.running, []
+        for rank, way in enumerate(_best(totals, 2 * self.beams)):
+            parent, token, node = parents[ways.beam[way]], int(ways.token[way]), int(ways.node[way])
+            if token != self.trie.end:
+                self.running.append(Prefix(node, parent, token, float(totals[way])))
+            elif rank < self.beams:
+                number = int(self.trie.numbers(np.array([node]))[0])
+                self.finished.append((self._score(float(totals[way]), parent.depth + 1), number))
+        self.finished = sorted(self.finished, reverse=True, key=lambda each: each[0])[: self.beams]
+        self.running = [] if self._ended() else self.running[: self.beams]
+        self.read += len(self.running)
+
+    def found(self) -> Found:
+        return Found.of(self.finished, self.read, exact=False)
+
+    def _ended(self) -> bool:
+        """No running prefix scores better than the worst of enough finished names, as if it ended here."""
+        if not self.running or self.running[0].depth == self.most:
+            return True
+        best = self._score(self.running[0].total, self.running[0].depth)
+        return len(self.finished) == self.beams and best <= self.finished[-1][0]
+
+    def _score(self, total: float, tokens: int) -> float:
+        return total / tokens if self.score == "mean" else total
+
+
+def _best(totals: np.ndarray, count: int) -> np.ndarray:
+    """The places of the largest, best first."""
+    if len(totals) > count:
+        some = np.argpartition(-totals, count)[:count]
+        return some[np.argsort(-totals[some], kind="stable")]
+    return np.argsort(-totals, kind="stable")

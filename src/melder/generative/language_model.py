@@ -1,0 +1,135 @@
+"""A frozen causal language model of transformers with its tokenizer, and how it writes names.
+
+A name is written without any token of beginning, and ends with the model's token of end: `tokens(name) + [end]`. Names
+stand by themselves: a tokenizer that puts a space before every text (SentencePiece) does so before a name too, in
+prompts and in the trie alike; one that does not (byte-level BPE) does not. Either way a name that cannot be read back
+from its tokens is refused, since decoding could never answer it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+from melder.encoders.sources import Source, find_source, reading
+from melder.encoders.tokens import read_tokenizer
+from melder.records import MelderError
+
+__all__ = ["LanguageModel", "LanguagePrecision", "open_language_model", "read_language_model"]
+
+LanguagePrecision = Literal["float32", "bf16"]
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+SHOWN = 3  # names that a message lists
+
+
+class LanguageModel(nn.Module):
+    """A causal language model whose weights never change.
+
+    name: what it was opened by; model, tokenizer: transformers' own
+    width: of its token embeddings; limit: positions that it was made for, None = any number
+    end, pad: token ids; a model without padding pads with its end, behind the attention mask
+    dropout: leave dropout on in training, as the published code does (its `model.train()` reaches the frozen model);
+        False keeps the model in evaluation mode whatever happens around it
+    """
+
+    def __init__(self, name: str, model: Any, tokenizer: Any, *, dropout: bool = False) -> None:
+        super().__init__()
+        self.name, self.tokenizer, self.dropout = name, tokenizer, dropout
+        self.model = model.requires_grad_(False)
+        self.width: int = model.get_input_embeddings().embedding_dim
+        self.limit: int | None = getattr(model.config, "max_position_embeddings", None)
+        self.end = _end(name, model, tokenizer)
+        pad = tokenizer.pad_token_id
+        self.pad: int = self.end if pad is None else pad
+        self.eval()
+
+    def train(self, mode: bool = True) -> LanguageModel:
+        super().train(mode and self.dropout)
+        return self
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text, without tokens of beginning or end."""
+        if not texts:
+            return []
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return rows
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text that tokens stand for; those of beginning, end and padding are left out."""
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def name_tokens(self, names: Sequence[str]) -> list[list[int]]:
+        """The token ids of each name, its end included.
+
+        Raises `MelderError` when a name is empty, or is not what its tokens stand for.
+        """
+        rows = self.tokens(names)
+        lost = [name for name, row in zip(names, rows, strict=True) if not row or self.text(row) != name]
+        if lost:
+            shown = ", ".join(repr(name) for name in lost[:SHOWN]) + (" …" if len(lost) > SHOWN else "")
+            raise MelderError(
+                f"language model '{self.name}': its tokenizer cannot write {len(lost):,} names ({shown}): read "
+                "back from their tokens they are others; use a model whose tokenizer keeps case, blanks and characters"
+            )
+        return [[*row, self.end] for row in rows]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Embeddings [..., width] of token ids [...]."""
+        embeddings: Tensor = self.model.get_input_embeddings()(tokens)
+        return embeddings
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.get_input_embeddings().weight.device  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.get_input_embeddings().weight.dtype  # type: ignore[no-any-return]
+
+    def save(self, directory: Path) -> None:
+        """Write the model and its tokenizer, as transformers reads them; weights as safetensors."""
+        shown = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        self.model.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def open_language_model(spec: str, *, precision: LanguagePrecision = "float32", dropout: bool = False) -> LanguageModel:
+    """The language model that `spec` names: a directory, `python:<package>`, or a name on the hub.
+
+    Raises `MelderError` when there is none; downloads only what is named by a hub name.
+    """
+    return read_language_model(find_source(spec), precision=precision, dropout=dropout)
+
+
+def read_language_model(
+    source: Source, *, precision: LanguagePrecision = "float32", dropout: bool = False
+) -> LanguageModel:
+    """The language model of a source, with its weights; no code that comes with it is run."""
+    with reading(source):
+        model = AutoModelForCausalLM.from_pretrained(
+            source.name, local_files_only=source.local, use_safetensors=True, dtype=TYPES[precision]
+        )
+    return LanguageModel(source.name, model, read_tokenizer(source), dropout=dropout)
+
+
+def _end(name: str, model: Any, tokenizer: Any) -> int:
+    """The token that ends a text: the tokenizer's, or the model's first one."""
+    found = tokenizer.eos_token_id
+    if found is None:
+        found = model.config.eos_token_id
+    if isinstance(found, list):
+        found = found[0] if found else None
+    if found is None:
+        raise MelderError(
+            f"language model '{name}' has no token of end, so no name could ever be finished; use another"
+        )
+    return int(found)

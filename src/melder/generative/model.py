@@ -1,0 +1,117 @@
+"""A language model with a mapper before it: prompts to input embeddings, and the log-probability of what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from melder.generative.language_model import LanguageModel
+from melder.generative.mapper import Mapper, read_official_mapper
+from melder.generative.prompt import Blocks
+
+__all__ = ["Embedded", "GenerativeModel", "from_official_mapper"]
+
+IGNORED = -100  # the label of positions that carry no loss, as transformers has it
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """n prompts, padded to the longest: embeds [n, L, width], mask [n, L] of ones and zeros, labels [n, L] or None."""
+
+    embeds: Tensor
+    mask: Tensor
+    labels: Tensor | None = None
+
+
+class GenerativeModel(nn.Module):
+    """Prompts in, log-probabilities of continuations out; only the mapper has gradients."""
+
+    def __init__(self, language_model: LanguageModel, mapper: Mapper) -> None:
+        super().__init__()
+        self.language_model, self.mapper = language_model, mapper
+
+    def embed(
+        self,
+        prompts: Sequence[Blocks],
+        continuations: Sequence[Sequence[int]] | None = None,
+        *,
+        padding: Literal["left", "right"] = "left",
+    ) -> Embedded:
+        """Prompts, and what is to follow each of them, as the language model reads them.
+
+        The mapper runs once, over every picture of every prompt. Published: padding on the left to generate, on the
+        right to train.
+        """
+        tails = [()] * len(prompts) if continuations is None else continuations
+        rows = [_row(prompt, tail, self.mapper.tokens) for prompt, tail in zip(prompts, tails, strict=True)]
+        longest = max(len(tokens) for tokens, _ in rows)
+        pad, device = self.language_model.pad, self.language_model.device
+        starts = [longest - len(tokens) if padding == "left" else 0 for tokens, _ in rows]
+        ids = torch.full((len(rows), longest), pad)
+        mask = torch.zeros(len(rows), longest, dtype=torch.long)
+        labels = torch.full((len(rows), longest), IGNORED)
+        for row, ((tokens, _), start, tail) in enumerate(zip(rows, starts, tails, strict=True)):
+            end = start + len(tokens)
+            ids[row, start:end] = torch.tensor(tokens)
+            mask[row, start:end] = 1
+            labels[row, end - len(tail) : end] = torch.tensor(list(tail), dtype=torch.long)
+        places = torch.tensor(
+            [(row, starts[row] + at) for row, (_, ats) in enumerate(rows) for at in ats], device=device
+        )
+        embeds = self.language_model.embed(ids.to(device))
+        prefixes = self._prefixes(prompts).to(embeds.dtype)
+        embeds = embeds.index_put((places[:, 0], places[:, 1]), prefixes.flatten(0, 1))
+        return Embedded(embeds, mask.to(device), None if continuations is None else labels.to(device))
+
+    def forward(self, prompts: Sequence[Blocks], continuations: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """The sum of the log-probabilities of each continuation's tokens [n], and how many there are [n]."""
+        batch = self.embed(prompts, continuations, padding="right")
+        assert batch.labels is not None
+        keep = max(len(tail) for tail in continuations) + 1 if len(prompts) == 1 else 0  # 0 = every position
+        model = self.language_model.model
+        logits = model(
+            inputs_embeds=batch.embeds, attention_mask=batch.mask, logits_to_keep=keep, use_cache=False
+        ).logits
+        labels = batch.labels[:, -logits.shape[1] + 1 :]
+        counted = labels != IGNORED
+        losses = cross_entropy(logits[:, :-1].float().flatten(0, 1), labels.flatten(), reduction="none")
+        return -losses.view_as(labels).sum(dim=1), counted.sum(dim=1)
+
+    def loss(self, prompts: Sequence[Blocks], continuations: Sequence[Sequence[int]]) -> Tensor:
+        """- the mean log-probability of each continuation's tokens, [n]."""
+        sums, counts = self.forward(prompts, continuations)
+        return -sums / counts
+
+    def _prefixes(self, prompts: Sequence[Blocks]) -> Tensor:
+        pictures = [block.picture for prompt in prompts for block in prompt.blocks]
+        there = torch.tensor([picture is not None for picture in pictures])
+        blank = torch.zeros(self.mapper.linear.in_features)
+        stacked = torch.stack([blank if picture is None else picture.float() for picture in pictures])
+        device = self.mapper.linear.weight.device
+        prefixes: Tensor = self.mapper(stacked.to(device), there.to(device))
+        return prefixes
+
+
+def from_official_mapper(
+    state: Mapping[str, Tensor], language_model: LanguageModel, prefix_tokens: int = 4
+) -> GenerativeModel:
+    """GEMEL with the mapper of the published code (`weight`, `bias`), in published mode.
+
+    Raises `MelderError` when the state does not belong to this language model and number of prefix tokens.
+    """
+    return GenerativeModel(language_model, read_official_mapper(state, language_model.width, prefix_tokens))
+
+
+def _row(prompt: Blocks, tail: Sequence[int], prefix_tokens: int) -> tuple[list[int], list[int]]:
+    """All tokens of a prompt, zeros where the prefixes stand, and the places of those."""
+    tokens: list[int] = []
+    places: list[int] = []
+    for block in prompt.blocks:
+        places += range(len(tokens), len(tokens) + prefix_tokens)
+        tokens += [*([0] * prefix_tokens), *block.tokens]
+    return [*tokens, *tail], places

@@ -1,0 +1,44 @@
+"""Which names there are to write, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melder.records import Entity
+
+__all__ = ["Names", "name_of"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """texts: the different names, in order; owners: the columns of the entities that have each.
+
+    Several owners are homonyms: a name alone cannot tell them apart. An entity without a name has none here, and
+    can never be answered.
+    """
+
+    texts: list[str]
+    owners: list[list[int]]
+
+    @staticmethod
+    def of(entities: Sequence[Entity], *, aliases: bool = False) -> Names:
+        """The names of entities and, with `aliases`, their other names."""
+        owners: dict[str, list[int]] = {}
+        for column, entity in enumerate(entities):
+            every = [name_of(entity), *(alias.strip() for alias in entity.aliases if aliases)]
+            for name in dict.fromkeys(each for each in every if each):
+                owners.setdefault(name, []).append(column)
+        return Names(list(owners), list(owners.values()))
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """(name, entity), one element for each owner of each name."""
+        counts = [len(owners) for owners in self.owners]
+        return np.repeat(np.arange(len(counts)), counts), np.array([c for owners in self.owners for c in owners], int)
+
+
+def name_of(entity: Entity) -> str:
+    """The name that answers with this entity: its name, or its first alias where it has none; "" = it has neither."""
+    return next((name.strip() for name in entity.names), "")

@@ -1,0 +1,86 @@
+"""Prompts: demonstrations and the question about a mention, each after the prefix of its picture.
+
+A prompt is a list of blocks, the last one the question. Each block's text is tokenised by itself, and nothing stands
+between blocks, as in the published code: no token of beginning, no separator but what the template holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from melder.generative.language_model import LanguageModel
+from melder.records import MelderError, Mention
+
+__all__ = ["Block", "Blocks", "Template", "fitted"]
+
+_FIELD = re.compile(r"\{(text|mention|answer)\}")
+
+
+@dataclass(frozen=True)
+class Block:
+    """tokens: of its text; picture: its vector [picture_width], None = no picture."""
+
+    tokens: Sequence[int]
+    picture: Tensor | None
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A prompt: demonstrations and the question; `dropped` demonstrations were too many for the context."""
+
+    blocks: Sequence[Block]
+    dropped: int = 0
+
+    def positions(self, prefix_tokens: int) -> int:
+        """How long the prompt is, prefixes included."""
+        return sum(prefix_tokens + len(block.tokens) for block in self.blocks)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A text with {text}, {mention} and, last of these, {answer}."""
+
+    pattern: str
+
+    def question(self, text: str, mention: str) -> str:
+        """All that stands before the answer."""
+        return self._filled(self.pattern[: self.pattern.index("{answer}")], text, mention, "")
+
+    def demonstration(self, text: str, mention: str, answer: str) -> str:
+        """The question with its answer."""
+        return self._filled(self.pattern, text, mention, answer)
+
+    def _filled(self, pattern: str, text: str, mention: str, answer: str) -> str:
+        """What is filled in is not looked at again: braces in texts are only braces."""
+        values = {"text": text, "mention": mention, "answer": answer}
+        return _FIELD.sub(lambda match: values[match[1]], pattern)
+
+
+def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_tokens: int, mention: Mention) -> Blocks:
+    """A prompt of at most `room` positions: the demonstrations farthest from the question are dropped first.
+
+    Raises `MelderError` when not even the question fits, which no dropping can mend.
+    """
+    left = room - prefix_tokens - len(question.tokens)
+    if left < 0:
+        raise MelderError(
+            f"mention {mention.id!r}, field 'text': its question has {prefix_tokens + len(question.tokens):,} "
+            f"positions, but the language model has room for {room:,} beside the answer; shorten the text"
+        )
+    kept: list[Block] = []
+    for block in reversed(demonstrations):
+        left -= prefix_tokens + len(block.tokens)
+        if left < 0:
+            break
+        kept.append(block)
+    return Blocks([*reversed(kept), question], dropped=len(demonstrations) - len(kept))
+
+
+def answer_room(language_model: LanguageModel, limit: int | None, longest_answer: int) -> int:
+    """Positions that a prompt may have so that the longest answer fits behind it."""
+    limits = [each for each in (limit, language_model.limit) if each is not None]
+    return min(limits, default=1 << 30) - longest_answer

@@ -1,0 +1,66 @@
+"""Vectors of short texts, by any text model: what demonstrations are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import AutoModel
+
+from melder.encoders.paired import read_text
+from melder.encoders.sources import find_source, reading
+from melder.encoders.tokens import Tokens, read_tokenizer
+from melder.encoders.towers import Options, TextTower
+from melder.protocols import Inputs
+
+__all__ = ["embed_texts", "open_retriever"]
+
+LENGTH = 64  # tokens of a text; surfaces have a few
+BATCH = 256
+
+
+class Pooled(nn.Module):
+    """A text model whose vector is its pooler's output, tanh of a layer over the first token: published SimCSE."""
+
+    def __init__(self, model: Any, tokens: Tokens) -> None:
+        super().__init__()
+        self.model, self.tokens = model, tokens
+
+    def prepare(self, texts: Sequence[str]) -> Inputs:
+        return self.tokens(texts)
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        out = self.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"].long())
+        return normalize(out.pooler_output, dim=-1), out.last_hidden_state
+
+
+def open_retriever(spec: str, pooling: Literal["auto", "pooler"]) -> TextTower:
+    """The text model that `spec` names, frozen; `auto` pools as the model says that it was trained to."""
+    source = find_source(spec)
+    if pooling == "auto":
+        tower: Any = read_text(source, Options(LENGTH))
+    else:
+        with reading(source):
+            model = AutoModel.from_pretrained(source.name, local_files_only=source.local, use_safetensors=True)
+        tower = Pooled(model, Tokens(read_tokenizer(source), LENGTH, fixed=False))
+    return tower.requires_grad_(False).eval()  # type: ignore[no-any-return]
+
+
+def embed_texts(tower: TextTower, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Tensor:
+    """[n, width] L2-normalised vectors on the CPU; each different text is embedded once. Empty texts are zeros."""
+    different = sorted(set(texts), key=len)
+    device = next(tower.parameters()).device  # type: ignore[attr-defined]
+    parts = []
+    for start in range(0, len(different), BATCH):
+        chunk = different[start : start + BATCH]
+        inputs = {name: tensor.to(device) for name, tensor in tower.prepare(chunk).items()}
+        with torch.inference_mode():
+            there = torch.tensor([bool(text.strip()) for text in chunk], device=device)
+            parts.append((normalize(tower(inputs)[0].float(), dim=-1) * there[:, None]).cpu())
+        if progress is not None:
+            progress(len(chunk))
+    row = {text: number for number, text in enumerate(different)}
+    return torch.cat(parts)[[row[text] for text in texts]]
