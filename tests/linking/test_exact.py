@@ -10,6 +10,7 @@ import torch
 
 from melder.data import DataSet, load
 from melder.evaluation.ranks import rank_of
+from melder.features import Side
 from melder.linking import ExactLinker, open_run
 from melder.linking.model import Model, answering
 from melder.records import Link, MelderError, Mention
@@ -37,12 +38,17 @@ def mentions(dataset: DataSet) -> list[Mention]:
     return [*dataset.split("train"), *dataset.split("dev"), *dataset.split("test")]
 
 
+def side_of(linker: ExactLinker) -> Side:
+    ((_, side),) = linker.source.blocks()
+    return side
+
+
 def scores(linker: ExactLinker, mentions: list[Mention]) -> torch.Tensor:
     """[mentions, entities], one pair at a time."""
     side = linker.model.mention_side(linker.items(mentions))
     with answering(linker.model.matcher) as matcher:
         rows = [
-            [matcher.score(side.take(slice(m, m + 1)), linker.side.take(slice(e, e + 1))).total for e in range(12)]
+            [matcher.score(side.take(slice(m, m + 1)), side_of(linker).take(slice(e, e + 1))).total for e in range(12)]
             for m in range(len(mentions))
         ]
     return torch.tensor(rows)
@@ -82,7 +88,7 @@ def test_what_the_units_add_makes_up_the_score(linker: ExactLinker, mentions: li
     for candidate in link.candidates:
         assert candidate.units.keys() == {"text", "image", "text_to_image", "image_to_text", "lexical"}
         assert candidate.score == pytest.approx(sum(candidate.units.values()), abs=1e-4)
-        assert candidate.name == linker.entities[linker.column[candidate.id]].name
+        assert candidate.name == {entity.id: entity.name for entity in linker.entities}[candidate.id]
 
 
 def test_one_text_gives_what_a_list_of_one_mention_gives(linker: ExactLinker, dataset: DataSet) -> None:
@@ -112,7 +118,7 @@ def test_a_picture_makes_a_difference(linker: ExactLinker, small_data: Path) -> 
 def test_more_candidates_than_entities_are_all_of_them(linker: ExactLinker) -> None:
     link = linker.link("a fox", k=1000)
     assert isinstance(link, Link)
-    assert sorted(each.id for each in link.candidates) == sorted(linker.column)
+    assert sorted(each.id for each in link.candidates) == sorted(entity.id for entity in linker.entities)
 
 
 def test_no_mentions_have_no_links(linker: ExactLinker) -> None:
@@ -199,4 +205,4 @@ def test_a_linker_leaves_no_gradients_and_no_training_mode_behind(linker: ExactL
     linker.link("a red kite")
     assert not linker.model.training
     assert all(parameter.grad is None for parameter in linker.model.parameters())
-    assert not any(tensor.requires_grad for tensor in linker.side.values())
+    assert not any(tensor.requires_grad for tensor in side_of(linker).values())

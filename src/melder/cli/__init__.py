@@ -7,6 +7,7 @@ import sys
 import typer
 
 from melder.cli.audit import audit
+from melder.cli.calibrate import calibrate
 from melder.cli.compare import compare
 from melder.cli.console import errors
 from melder.cli.convert import convert
@@ -14,8 +15,10 @@ from melder.cli.data import data
 from melder.cli.demo import demo
 from melder.cli.evaluate import evaluate
 from melder.cli.features import features
+from melder.cli.kb import kb
 from melder.cli.link import link
 from melder.cli.report import report
+from melder.cli.serve import serve
 from melder.cli.train import train
 from melder.records import MelderError
 
@@ -32,13 +35,16 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
+app.command("calibrate")(calibrate)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("link")(link)
+app.command("serve")(serve)
 app.command("features")(features)
 app.command("convert")(convert)
 app.command("audit")(audit)
 app.add_typer(data, name="data")
+app.add_typer(kb, name="kb")
 
 
 @app.callback(invoke_without_command=True)

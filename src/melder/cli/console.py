@@ -18,7 +18,18 @@ from melder.records import Item, MelderError
 if TYPE_CHECKING:
     from melder.encoders import Towers
 
-__all__ = ["Unreadable", "console", "counting", "errors", "finish", "metrics_table", "say", "tell_look", "writable"]
+__all__ = [
+    "Unreadable",
+    "console",
+    "counting",
+    "errors",
+    "finish",
+    "metrics_table",
+    "nil_table",
+    "say",
+    "tell_look",
+    "writable",
+]
 
 SKIPPED = 3  # exit status: done, but records were left out
 LISTED = 20  # of the records left out
@@ -88,6 +99,21 @@ def finish(*left_out: Sequence[object]) -> None:
     if len(lines) > LISTED:
         say(f"  and {len(lines) - LISTED:,} more")
     raise typer.Exit(SKIPPED)
+
+
+def nil_table(nil: Mapping[str, Any]) -> Table:
+    """How good NIL probabilities are: with entities taken out, and with the real NIL mentions where there are any."""
+    columns = ("auroc", "brier", "ece", *(("precision", "recall") if "threshold" in nil else ()))
+    at = f", none of these from {nil['threshold']:g} on" if "threshold" in nil else ""
+    table = Table("", "mentions", title=f"NIL probabilities{at}", title_justify="left")
+    headings = {"auroc": "AUROC", "brier": "Brier", "ece": "calibration error"}
+    for name in columns:
+        table.add_column(headings.get(name, name), justify="right")
+    for title, row in {"each entity taken out in turn": nil, "as they are": nil.get("real")}.items():
+        if row is not None:
+            figures = ["–" if row[name] is None else f"{row[name]:.3f}" for name in columns]
+            table.add_row(title, f"{row['mentions']:,}", *figures)
+    return table
 
 
 def metrics_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -7,21 +7,27 @@ from typing import Any
 
 import typer
 
-from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say, writable
+from melder.cli.console import Unreadable, console, counting, finish, metrics_table, nil_table, say, writable
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    run: Path = typer.Argument(help="The directory of a run."),
+    run: Path = typer.Argument(metavar="RUN|KB", help="The directory of a run, or of a knowledge base with its own."),
     data: Path = typer.Option(..., "--data", help="The data set whose mentions are linked."),
     split: str = typer.Option("dev", "--split", help="train, dev or test."),
-    kb: Path = typer.Option(None, "--kb", help="Link to the entities of this data set instead."),
+    kb: Path = typer.Option(None, "--kb", help="Link to the entities of this data set, or knowledge base of this run, instead."),
     json_file: Path = typer.Option(None, "--json", help="Write all figures to this file."),
     predictions: Path = typer.Option(None, "--predictions", help="Write ranks and candidates, JSON Lines."),
     report: Path = typer.Option(None, "--report", help="Write an HTML page with figures, examples and errors."),
     settings: list[str] = typer.Option(
         [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
+    ),
+    nil_threshold: float = typer.Option(
+        None, "--nil-threshold", min=0, max=1, help="Say how good the answer none of these is from this probability on."
+    ),
+    candidates: str = typer.Option(
+        None, "--candidates", help="Say how often flat, hnsw, faiss:FACTORY or certified links as exact scoring does."
     ),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
@@ -50,6 +56,8 @@ def evaluate(
             counting=start,
             on_unreadable=unreadable,
             changes=settings,
+            nil_threshold=nil_threshold,
+            candidates=candidates,
         )
     _print(result.figures)
     if json_file is not None:
@@ -67,6 +75,18 @@ def _print(figures: dict[str, Any]) -> None:
     rows = {"name match": figures["name_match"], figures["method"]: figures}
     console.print(metrics_table(f"{figures['split']}, {figures['candidates']:,} candidates", rows))
     console.print(metrics_table("Slices", figures["slices"]))
+    if "agreement" in figures:
+        found = figures["agreement"]
+        say(
+            f"{found['candidates']}, {found['mentions']:,} mentions: the best entity is that of exact scoring in "
+            f"{found['top_1']:.1%}, {found['top_10']:.1%} of the best ten are found, "
+            f"{found['scored']:.2%} of the pairs are scored"
+        )
+    if "nil" in figures:
+        console.print(nil_table(figures["nil"]))
+    if "without_demonstrations" in figures:
+        bare = figures["without_demonstrations"]
+        console.print(metrics_table("Without demonstrations", {"all": bare, **bare["slices"]}))
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:

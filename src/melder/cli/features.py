@@ -26,13 +26,15 @@ def features(
     melder train experiments/m3el/wikimel.offline.yaml data.features=features/wikimel --out runs/one
     """
     from melder.training.configuration import read_configuration
+    from melder.training.from_entities import data_to_train_on
     from melder.training.frozen import encode_data
-    from melder.training.prepare import build_model, open_data, split_data
+    from melder.training.prepare import build_model, split_data
 
     more = ["encoder.trained=false", "training.augment=false", *(["data.skip_bad=true"] if skip_bad else [])]
     chosen = read_configuration(configuration, [*(assignments or []), *more])
     writable(out / "entities" / "features.json")
-    dataset = open_data(chosen)
+    with counting() as start:
+        dataset = data_to_train_on(chosen, out, start)
     encoder = build_model(chosen, dataset, split_data(chosen, dataset).train).encoder
     unreadable = Unreadable()
     if chosen.data.skip_bad:

@@ -12,19 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import Unreadable, console, counting, finish, writable
-from melder.records import BadRecord, Link, MelderError, Mention
+from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
 if TYPE_CHECKING:
-    from melder.linking import ExactLinker
+    from melder.linking import RunLinker
 
 __all__ = ["candidates_table", "link"]
+
+Asked = tuple[str, str | None, Path | None]  # a text, the words meant, a picture
 
 AT_ONCE = 64  # mentions of a file encoded and scored together
 
 
 def link(
-    run: Path = typer.Argument(help="The directory of a run."),
-    data: Path = typer.Option(..., "--data", help="The data set whose entities are searched."),
+    run: Path = typer.Argument(metavar="KB|RUN", help="The directory of a knowledge base, or of a run."),
+    data: Path = typer.Option(None, "--data", help="With a run: the data set whose entities are searched."),
     text: str = typer.Option(None, "--text", help="A text."),
     mention: str = typer.Option(None, "--mention", help="The words of the text that are meant; default: all of it."),
     image: Path = typer.Option(None, "--image", help="A picture that goes with the text."),
@@ -35,39 +37,56 @@ def link(
     settings: list[str] = typer.Option(
         [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
     ),
+    nil_threshold: float = typer.Option(
+        None, "--nil-threshold", min=0, max=1, help="Answer none of these (null) from this NIL probability on."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
+    explain: Path = typer.Option(None, "--explain", metavar="FILE", help="Write a page that shows what matched what."),
 ) -> None:
-    """Link a mention, or a file of mentions, to the entities of a data set.
+    """Link a mention, or a file of mentions, to the entities of a knowledge base or of a data set.
 
     \b
+    melder link flags-kb --text "Guinea won the toss" --mention Guinea --image stadium.jpg
     melder link runs/flags --data flags --text "Guinea won the toss" --mention Guinea --image stadium.jpg
     melder link runs/flags --data flags --input mentions.jsonl --output links.jsonl
+    melder link flags-kb --text "Guinea won the toss" --mention Guinea --explain why.html
 
     A line of --input is {"id": "1", "text": "Guinea won", "start": 0, "end": 6, "surface": "Guinea", "image": "a.jpg"}.
     Lines that are malformed are listed and left out; mentions whose picture cannot be read are linked without it
     and listed.
+
+    With --nil-threshold a link has one more field, "answer": the id of the best candidate, or null where its
+    nil_probability is at least the threshold. Probabilities need `melder calibrate`, which training does at its end.
     """
     from melder.linking import load
+    from melder.linking.explanation import explainable
 
     if (text is None) == (source is None):
         raise MelderError("give either --text, for one mention, or --input, for a file of mentions")
     if source is not None and (mention is not None or image is not None or as_json):
         raise MelderError("--mention, --image and --json go with --text; a file of mentions holds its own")
+    if source is not None and explain is not None:
+        raise MelderError("--explain shows one mention; give it with --text")
     if source is None and (images is not None or output is not None):
         raise MelderError("--images and --output go with --input")
     writable(output)
+    writable(explain)
     mentions, bad = ([], []) if source is None else _read(source)
     with counting() as start:
         linker = load(run, data, changes=settings, counting=start)
     if source is None:
+        if explain is not None:
+            explainable(linker)
         answer = linker.link(text, k, mention=mention, image=image)
         assert isinstance(answer, Link)
-        _show(answer, text, as_json)
+        if explain is not None:
+            _explain(explain, linker, answer, (text, mention, image), {"Run": str(run), "Text": text})
+        _show(_decided(answer, nil_threshold), text, as_json)
     else:
         folder = images or (Path() if str(source) == "-" else source.parent)
         unreadable = Unreadable()
         unreadable.watch(linker.model.encoder)
-        _write(_links(linker, mentions, folder, k), output)
+        _write((_decided(each, nil_threshold) for each in _links(linker, mentions, folder, k)), output)
         finish(bad, list(unreadable.reasons.values()))
 
 
@@ -85,11 +104,36 @@ def candidates_table(answer: Link, title: str) -> Table:
     return table
 
 
+def _decided(answer: Link, threshold: float | None) -> Link:
+    """The link as it is or, with a threshold, with its answer, which may be none of the candidates."""
+    from melder.linking.nil import decide
+
+    return answer if threshold is None else decide(answer, threshold)
+
+
 def _show(answer: Link, text: str, as_json: bool) -> None:
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
-    else:
-        console.print(candidates_table(answer, f"{answer.surface!r} in {text!r}"))
+        return
+    console.print(candidates_table(answer, f"{answer.surface!r} in {text!r}"))
+    if answer.nil_probability is not None:
+        nothing = isinstance(answer, Decided) and answer.answer is None
+        said = "The answer is none of these" if nothing else "Probability that it is none of these"
+        console.print(f"{said}: {answer.nil_probability:.1%}", highlight=False)
+
+
+def _explain(path: Path, linker: RunLinker, answer: Link, asked: Asked, facts: dict[str, str]) -> None:
+    """Write the page that shows why `answer` was given to what was asked."""
+    from melder.evaluation.report import ExplanationPage, write_explanation
+    from melder.linking.explanation import candidate_pictures, explain
+    from melder.linking.query import to_mention
+
+    text, surface, image = asked
+    mention = to_mention(text, surface)
+    item = linker.item(mention, image)
+    explanation = explain(linker, mention, answer, item)
+    pictures = candidate_pictures(linker, explanation)
+    write_explanation(path, ExplanationPage(explanation, item.image, pictures, facts))
 
 
 def _read(source: Path) -> tuple[list[Mention], list[BadRecord]]:
@@ -104,7 +148,7 @@ def _read(source: Path) -> tuple[list[Mention], list[BadRecord]]:
     return mentions, problems.records
 
 
-def _links(linker: ExactLinker, mentions: list[Mention], folder: Path, k: int) -> Iterator[Link]:
+def _links(linker: RunLinker, mentions: list[Mention], folder: Path, k: int) -> Iterator[Link]:
     """Links in the order of the mentions."""
     for start in range(0, len(mentions), AT_ONCE):
         group = mentions[start : start + AT_ONCE]

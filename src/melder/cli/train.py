@@ -15,6 +15,9 @@ def train(
     configuration: Path = typer.Argument(help="A YAML file; experiments/ holds one for each method and data set."),
     assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the file's."),
     out: Path = typer.Option(..., "--out", help="The directory of the run; a training stopped there goes on."),
+    from_kb: Path = typer.Option(
+        None, "--from-kb", help="Make mentions from the entities of this knowledge base or data set: no labels needed."
+    ),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
     """Train a method on a data set, and keep what did best on the selection set.
@@ -22,12 +25,17 @@ def train(
     \b
     melder train experiments/m3el/wikimel.offline.yaml --out runs/wikimel
     melder train my.yaml training.epochs=5 method.cross=uni --out runs/short
+    melder train my.yaml --from-kb my-kb --out runs/unlabelled
     """
     from melder.training.configuration import read_configuration
+    from melder.training.from_entities import without_labels
     from melder.training.progress import StepProgress
     from melder.training.train import train as run
 
-    chosen = read_configuration(configuration, [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])])
+    changes = [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])]
+    if from_kb is not None:
+        changes = without_labels(configuration, changes, from_kb)
+    chosen = read_configuration(configuration, changes)
     unreadable = Unreadable() if chosen.data.skip_bad else None
     with counting() as start:
         result = run(

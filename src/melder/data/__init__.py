@@ -1,6 +1,7 @@
 """Reads data sets and pictures, and prepares them for an encoder."""
 
 from melder.data.dataset import DataSet, load
+from melder.data.entity_file import EntityFile
 from melder.data.items import MODALITIES, draw_image, entity_items, mention_items
 from melder.data.pictures import Limits, UnreadablePicture, fit, read_picture
 from melder.data.splits import tune_split
@@ -8,6 +9,7 @@ from melder.data.splits import tune_split
 __all__ = [
     "MODALITIES",
     "DataSet",
+    "EntityFile",
     "Limits",
     "UnreadablePicture",
     "draw_image",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +11,7 @@ from melder.data.layouts import Layout, open_layout
 from melder.data.problems import Fault, Problems
 from melder.records import BadRecord, Entity, MelderError, Mention
 
-__all__ = ["SPLITS", "DataSet", "load"]
+__all__ = ["SPLITS", "DataSet", "entity_faults", "inside", "load"]
 
 SPLITS = ("train", "dev", "test")
 
@@ -48,11 +49,15 @@ class DataSet:
 
     def entity_image(self, path: str) -> Path:
         """Where a picture that an entity names is. Raises MelderError when that is outside the data set."""
-        return _inside(self.layout.entity_pictures, path)
+        return inside(self.layout.entity_pictures, path)
+
+    def entity_picture(self, entity: Entity) -> Path | None:
+        """Where the first picture of an entity is; None when it has none."""
+        return self.entity_image(entity.images[0]) if entity.images else None
 
     def mention_image(self, path: str) -> Path:
         """Where a mention's picture is. Raises MelderError when that is outside the data set."""
-        return _inside(self.layout.mention_pictures, path)
+        return inside(self.layout.mention_pictures, path)
 
     def _split_file(self, name: str) -> Path:
         path = self.layout.split_file(name) if name in SPLITS else None
@@ -90,7 +95,7 @@ def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", 
     if not opened.entity_file.is_file():
         raise MelderError(f"{opened.entity_file}: is missing; it holds the entities of this layout")
     for number, entity in opened.entities(problems):
-        if faults := _entity_faults(entity, seen, opened):
+        if faults := entity_faults(entity, seen, opened.field_names):
             problems.add(opened.entity_file, number, faults)
         else:
             seen[entity.id] = number
@@ -99,8 +104,9 @@ def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", 
     return DataSet(Path(directory), kept, opened, skip_bad, list(problems.records))
 
 
-def _entity_faults(entity: Entity, seen: dict[str, int], layout: Layout) -> list[Fault]:
-    names = layout.field_names
+def entity_faults(entity: Entity, seen: Mapping[str, int], names: Mapping[str, str]) -> list[Fault]:
+    """What is wrong with an entity: `seen` are the ids before it and their numbers, `names` what the file calls
+    a field ("entity.images" → "image_list")."""
     faults: list[Fault] = []
     if entity.id in seen:
         faults.append((names.get("entity.id", "id"), _repeated(entity.id, seen[entity.id])))
@@ -138,7 +144,8 @@ def _leaves(name: str) -> str | None:
     return None
 
 
-def _inside(directory: Path, name: str) -> Path:
+def inside(directory: Path, name: str) -> Path:
+    """The file of this name below a directory. Raises MelderError when the name leads out of it."""
     if reason := _leaves(name):
         raise MelderError(f"{directory}: the picture {reason}")
     return directory / name

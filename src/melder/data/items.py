@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
 
-from melder.data.dataset import DataSet
 from melder.records import Entity, Item, Mention
 
-__all__ = ["MODALITIES", "draw_image", "entity_items", "mention_items"]
+__all__ = ["MODALITIES", "EntityPictures", "MentionPictures", "draw_image", "entity_items", "joined", "mention_items"]
 
 MODALITIES = frozenset({"text", "image"})
 
 
+class EntityPictures(Protocol):
+    """Says where a picture that an entity names is, as a `DataSet` does."""
+
+    def entity_image(self, path: str) -> Path: ...
+
+
+class MentionPictures(Protocol):
+    """Says where a mention's picture is, as a `DataSet` does."""
+
+    def mention_image(self, path: str) -> Path: ...
+
+
 def mention_items(
-    mentions: Iterable[Mention], dataset: DataSet, separator: str, modalities: frozenset[str] = MODALITIES
+    mentions: Iterable[Mention], dataset: MentionPictures, separator: str, modalities: frozenset[str] = MODALITIES
 ) -> list[Item]:
     """An item a mention: surface + separator + context, the picture, the surface.
 
@@ -23,7 +36,7 @@ def mention_items(
     """
     return [
         Item(
-            text=_join(mention.surface, mention.text, separator) if "text" in modalities else "",
+            text=joined(mention.surface, mention.text, separator) if "text" in modalities else "",
             image=dataset.mention_image(mention.image) if mention.image and "image" in modalities else None,
             surfaces=(mention.surface,) if mention.surface.strip() and "text" in modalities else (),
         )
@@ -33,7 +46,7 @@ def mention_items(
 
 def entity_items(
     entities: Sequence[Entity],
-    dataset: DataSet,
+    dataset: EntityPictures,
     separator: str,
     modalities: frozenset[str] = MODALITIES,
     images: Sequence[int] | None = None,
@@ -46,7 +59,7 @@ def entity_items(
     chosen = [0] * len(entities) if images is None else images
     return [
         Item(
-            text=_join(entity.name, entity.description, separator) if "text" in modalities else "",
+            text=joined(entity.name, entity.description, separator) if "text" in modalities else "",
             image=dataset.entity_image(entity.images[index]) if entity.images and "image" in modalities else None,
             surfaces=entity.names if "text" in modalities else (),
         )
@@ -65,5 +78,6 @@ def draw_image(entity: Entity, seed: int, epoch: int, index: int) -> int:
     return int.from_bytes(digest, "big") % len(entity.images)
 
 
-def _join(name: str, text: str, separator: str) -> str:
+def joined(name: str, text: str, separator: str) -> str:
+    """The text that is read of a name and what is said of it; a blank one is left out with the separator."""
     return separator.join(part for part in (name, text) if part.strip())

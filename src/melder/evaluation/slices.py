@@ -8,6 +8,7 @@ import numpy as np
 
 from melder.evaluation.answers import answers
 from melder.evaluation.metrics import Metrics, metrics
+from melder.evaluation.popularity import popularity
 from melder.records import Entity, Mention, Ranks
 
 __all__ = ["group_names", "groups", "slices"]
@@ -18,8 +19,9 @@ def groups(
 ) -> dict[str, np.ndarray]:
     """Boolean arrays [mentions] by the name of the group; pairs of groups part the mentions in two.
 
-    `seen` holds the ids of the entities that were answers in training; None = unknown, and those groups are left
-    out. Names are compared without regard to case. Raises MelderError for an answer that `entities` lacks.
+    `seen` holds the ids of the entities that were answers in training, best with how often they were, a group
+    for each range of times; None = unknown, and those groups are left out. Names are compared without regard to
+    case. Raises MelderError for an answer that `entities` lacks.
     """
     golds = [entities[answer] for answer in answers(mentions, entities)]
     picture = [mention.image is not None for mention in mentions]
@@ -31,7 +33,8 @@ def groups(
     if seen is None:
         return found
     known = frozenset(seen)
-    return {**found, **_parted("seen in training", "not seen in training", [gold.id in known for gold in golds])}
+    found |= _parted("seen in training", "not seen in training", [gold.id in known for gold in golds])
+    return found | popularity([gold.id for gold in golds], seen) if isinstance(seen, Mapping) else found
 
 
 def group_names(

@@ -27,6 +27,9 @@ class DataConfiguration(Section):
     text_field: Literal["attr", "desc"] = Field("desc", description="an entity's text in the MIMIC layout")
     modalities: tuple[Literal["text", "image"], ...] = ("text", "image")
     fraction: float = Field(1.0, gt=0, le=1, description="the first share of train that is trained on")
+    from_entities: PositiveInt | None = Field(
+        None, description="make so many mentions of each entity of `directory` instead of reading any"
+    )
     features: Path | None = Field(None, description="a directory that `melder features` wrote")
     skip_bad: bool = Field(False, description="leave malformed records out, and count them")
 
@@ -47,6 +50,9 @@ class EncoderConfiguration(Section):
         "float32", description="what the encoder computes in; bf16 is twice as fast where the processor has it"
     )
     text_length: PositiveInt = Field(40, description="tokens of a text, the rest is cut off")
+    pooled: Literal["projected", "raw"] = Field(
+        "projected", description="a picture's vector: after CLIP's projection and of length 1, or raw, before it"
+    )
 
 
 class ModelConfiguration(Section):

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.evaluation.metrics import metrics
 from melder.evaluation.predictions import CANDIDATES, read_predictions
+from melder.evaluation.slices import slices
 from melder.evaluation.stored import links_of, mentions_of, ranks_of
+from melder.kb import KnowledgeBase, is_knowledge_base
+from melder.kb.manifest import MODEL
+from melder.linking.agreement import agreement_of
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluation import Evaluation, assess
-from melder.linking.exact import ExactLinker
-from melder.linking.run import open_run, read_configuration, versions
+from melder.linking.generative import GenerativeLinker
+from melder.linking.nil import Nil, nil_figures
+from melder.linking.open import RunLinker, nil_of, open_linker
+from melder.linking.run import read_configuration, versions
 from melder.protocols import Counting
 from melder.records import Item, MelderError, Mention
 
-__all__ = ["Evaluation", "describe", "evaluate", "evaluate_predictions", "evaluate_run"]
+__all__ = ["Evaluation", "describe", "evaluate", "evaluate_predictions", "evaluate_run", "open_both", "with_its_own"]
 
 
 def evaluate_run(
@@ -32,32 +39,57 @@ def evaluate_run(
     counting: Counting,
     on_unreadable: Callable[[Item, Exception], None] | None = None,
     changes: Sequence[str] = (),
+    nil_threshold: float | None = None,
+    candidates: str | None = None,
 ) -> Evaluation:
     """Evaluate a run on a split, against the data set's own entities or those of `knowledge_base`.
 
+    Either may be a knowledge base on disk: as the run it means its own model and its own entities.
+
     Bad records raise `BadData` or, with `skip_bad`, are left out; unreadable pictures raise too unless
     `on_unreadable` is to be told of them. `changes` are settings of the method that take the place of the run's.
+    `nil_threshold` is the NIL probability from which on the answer is "none of these". `candidates` names a search
+    (`melder.linking.search`), whose agreement with the exact links is measured on some of the mentions.
     """
-    model, configuration = open_run(run, changes)
-    model.encoder.on_unreadable = on_unreadable
-    dataset, base = _open(configuration, data, knowledge_base, skip_bad)
+    run, knowledge_base = with_its_own(run, knowledge_base)
+    configuration = read_configuration(run, changes)
+    dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
     mentions = dataset.split(split)
-    modalities, progress = configuration.data.modalities, counting("encoding entities", len(base.entities))
-    linker = ExactLinker(model, base, data=dataset, modalities=modalities, progress=progress)
+    linker = open_linker(run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable)
     result = evaluate(linker, mentions, progress=counting("linking", len(mentions)), seen=_seen(run))
+    if candidates is not None:
+        result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)
+    _add_nil(result, getattr(linker, "nil", None), nil_threshold, run)
     return _described(result, run, configuration, split)
 
 
 def evaluate(
-    linker: ExactLinker,
+    linker: RunLinker,
     mentions: Sequence[Mention],
     *,
     progress: Callable[[int], None] | None = None,
-    seen: Sequence[str] | None = None,
+    seen: Collection[str] | None = None,
 ) -> Evaluation:
-    """Figures, links and ranks of the mentions; `seen` are the ids of the entities that were answers in training."""
+    """Figures, links and ranks of the mentions; `seen` are the ids of the entities that were answers in training.
+
+    Of a linker that shows demonstrations, `without_demonstrations` are the figures when it shows none.
+    """
     links, ranks = linker.links_and_ranks(mentions, CANDIDATES, progress)
-    return assess(mentions, links, ranks, linker.data, linker.knowledge_base, seen)
+    result = assess(mentions, links, ranks, linker.data, linker.knowledge_base, seen)
+    if isinstance(linker, GenerativeLinker):
+        result.figures |= linker.figures
+        if linker.options.demonstrations.count:
+            result.figures["without_demonstrations"] = _without_demonstrations(linker, mentions, seen)
+    return result
+
+
+def _without_demonstrations(
+    linker: GenerativeLinker, mentions: Sequence[Mention], seen: Collection[str] | None
+) -> dict[str, Any]:
+    answered = [mention for mention in mentions if mention.answer is not None]
+    entities = {entity.id: entity for entity in linker.entities}
+    ranks = linker.without_demonstrations().ranks(answered)
+    return {**metrics(ranks, len(entities)), "slices": slices(answered, entities, seen, ranks)}
 
 
 def evaluate_predictions(
@@ -67,16 +99,18 @@ def evaluate_predictions(
 
     The split is the one that holds the mentions. Raises MelderError when the predictions are not of this data.
     """
+    run, knowledge_base = with_its_own(run, knowledge_base)
     configuration, rows = read_configuration(run), read_predictions(file)
-    dataset, base = _open(configuration, data, knowledge_base, skip_bad)
+    dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
     split, mentions = mentions_of(rows, dataset, str(file))
     links = links_of(rows, mentions, {entity.id: entity for entity in base.entities}, str(file))
     result = assess(mentions, links, ranks_of(rows), dataset, base, _seen(run))
+    _add_nil(result, nil_of(run, base), None, run)
     return _described(result, run, configuration, split)
 
 
 def describe(
-    run: Path, configuration: ModelConfiguration, dataset: DataSet, knowledge_base: DataSet, split: str
+    run: Path, configuration: ModelConfiguration, dataset: DataSet, knowledge_base: DataSet | KnowledgeBase, split: str
 ) -> dict[str, Any]:
     """What figures were measured on and with: method, encoder, data, configuration, seed, versions."""
     whole = {**read_yaml(run / "config.yaml"), "method": configuration.method.model_dump(mode="json")}
@@ -92,14 +126,32 @@ def describe(
     }
 
 
-def _open(
+def _add_nil(result: Evaluation, nil: Nil | None, threshold: float | None, run: Path) -> None:
+    """How good the NIL probabilities are, if there are any."""
+    if nil is None and threshold is not None:
+        raise MelderError(
+            f"{run}: has no NIL probabilities to compare with the threshold, or not with --set; calibrate it first, "
+            f"with `melder calibrate {run} --data DIR`"
+        )
+    if nil is not None and (figures := nil_figures(nil, result.mentions, result.links, threshold)):
+        result.figures["nil"] = figures
+
+
+def with_its_own(run: Path, knowledge_base: Path | None) -> tuple[Path, Path | None]:
+    """A knowledge base in the place of a run is its model, and what is searched if nothing else is named."""
+    return (run / MODEL, knowledge_base or run) if is_knowledge_base(run) else (run, knowledge_base)
+
+
+def open_both(
     configuration: ModelConfiguration, data: Path, knowledge_base: Path | None, skip_bad: bool
-) -> tuple[DataSet, DataSet]:
+) -> tuple[DataSet, DataSet | KnowledgeBase]:
     """The data set of the mentions and that of the entities, the same one where no other is named."""
     text_field = configuration.data.text_field
     dataset = load_data(data, text_field=text_field, skip_bad=skip_bad)
     if knowledge_base is None:
         return dataset, dataset
+    if is_knowledge_base(knowledge_base):
+        return dataset, KnowledgeBase.open(knowledge_base)
     return dataset, load_data(knowledge_base, text_field=text_field, skip_bad=skip_bad)
 
 
@@ -110,13 +162,14 @@ def _described(result: Evaluation, run: Path, configuration: ModelConfiguration,
     return result
 
 
-def _seen(run: Path) -> list[str] | None:
-    """The answers of the run's training mentions, if the run says."""
+def _seen(run: Path) -> Collection[str] | None:
+    """The answers of the run's training mentions, with how often each was, if the run says."""
     path = run / "trained_on.json"
     if not path.is_file():
         return None
     try:
-        answers: list[str] = json.loads(path.read_text(encoding="utf-8"))["answers"]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        answers: Collection[str] = content.get("counts") or content["answers"]
     except (ValueError, TypeError, KeyError):
         raise MelderError(f"{path}: is damaged; remove it to evaluate without the groups of entities seen") from None
     return answers

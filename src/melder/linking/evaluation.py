@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from melder.evaluation.predictions import Prediction, predictions
 from melder.evaluation.report import Example, ReportPage, confident_errors, confused_pairs, examples
 from melder.evaluation.slices import group_names, slices
 from melder.evaluation.unit_margins import unit_margins
+from melder.kb import KnowledgeBase
 from melder.records import BadRecord, Link, MelderError, Mention, Ranks
 
 __all__ = ["Evaluation", "assess"]
@@ -31,8 +32,8 @@ class Evaluation:
     links: Sequence[Link]
     ranks: Ranks
     dataset: DataSet
-    knowledge_base: DataSet
-    seen: Sequence[str] | None = None
+    knowledge_base: DataSet | KnowledgeBase
+    seen: Collection[str] | None = None
     skipped: list[BadRecord] = field(default_factory=list)
 
     @property
@@ -60,13 +61,20 @@ class Evaluation:
             name_match=f["name_match"],
             ranks=self.ranks,
             modalities=modalities or {},
-            slices=f["slices"],
+            slices=f["slices"] | self._bare_slices(),
             units=unit_margins(self.mentions, self.links),
+            nil=f.get("nil"),
             confused=confused_pairs(confusions(self.mentions, self.links)[:SHOWN], self.knowledge_base),
             examples=self._examples(some[:SHOWN]),
             errors=self._examples(wrong[:ERRORS]),
             wrong=len(wrong),
         )
+
+    def _bare_slices(self) -> dict[str, Metrics]:
+        """The same groups without demonstrations, of a method that shows some."""
+        bare = self.figures.get("without_demonstrations")
+        groups = {} if bare is None else {"all": bare, **bare["slices"]}
+        return {f"{name}, without demonstrations": figures for name, figures in groups.items()}
 
     def _examples(self, rows: Sequence[int]) -> list[Example]:
         ranked = iter(self.ranks.realistic.tolist())
@@ -87,8 +95,8 @@ def assess(
     links: Sequence[Link],
     ranks: Ranks,
     dataset: DataSet,
-    knowledge_base: DataSet,
-    seen: Sequence[str] | None,
+    knowledge_base: DataSet | KnowledgeBase,
+    seen: Collection[str] | None,
 ) -> Evaluation:
     """The figures of `links`, answers for mentions of `dataset`, and of `ranks`, those of the mentions with an answer.
 

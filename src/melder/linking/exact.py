@@ -1,49 +1,71 @@
-"""The exact linker: every mention against every entity, a block of mentions at a time."""
+"""The exact linker: every mention against every entity, a block of mentions and of entities at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from melder.data import DataSet, entity_items, mention_items
+from melder.data import DataSet, mention_items
+from melder.data.items import MentionPictures
 from melder.evaluation.ranks import join, rank_of
-from melder.features import Scores
-from melder.linking.model import CHUNK, Model, score_blocks
+from melder.features import Side
+from melder.kb import KnowledgeBase
+from melder.linking.best import Best
+from melder.linking.model import CHUNK, MENTIONS, Model, score_blocks
+from melder.linking.nil import LOOKED_AT, Nil, of_best
 from melder.linking.query import to_mention
+from melder.linking.search import Search
+from melder.linking.sources import EncodedData, Source
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 
 __all__ = ["ExactLinker"]
 
+HELD = 1 << 26  # scores that are held for ranks: 256 MB
+
+
+class Files:
+    """Where mentions of no data set have their pictures: in the files that they name."""
+
+    def mention_image(self, path: str) -> Path:
+        return Path(path)
+
 
 class ExactLinker:
-    """Links mentions to the entities of a data set with a trained model, without any approximation.
+    """Links mentions to the entities of a data set, or of a knowledge base, without any approximation.
 
-    Entities are encoded when the linker is made (`progress` is told how many are done). Mentions given as records
-    name their pictures within `data`, by default the data set of the entities.
+    The entities of a data set are encoded when the linker is made (`progress` is told how many are done); those of a
+    knowledge base were, with this model, when it was built. Mentions given as records name their pictures within
+    `data`, by default the data set of the entities; without any data set they name files. `nil` gives the links their
+    NIL probabilities.
     """
 
     def __init__(
         self,
         model: Model,
-        knowledge_base: DataSet,
+        knowledge_base: DataSet | KnowledgeBase,
         *,
         data: DataSet | None = None,
         modalities: Sequence[str] = ("text", "image"),
         progress: Progress | None = None,
+        nil: Nil | None = None,
     ) -> None:
         self.model = model.eval()
+        self.nil = nil
+        self.search: Search | None = None  # finds the links instead of scoring all entities; ranks stay exact
         self.knowledge_base = knowledge_base
-        self.data = data or knowledge_base
+        self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
+        self._pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
-        self.entities: list[Entity] = knowledge_base.entities
-        self.column = {entity.id: column for column, entity in enumerate(self.entities)}
-        separator = model.encoder.separator
-        items = entity_items(self.entities, knowledge_base, separator, modalities=self.modalities)
-        self.side = model.entity_side(items, progress)
+        self.entities: Sequence[Entity] = knowledge_base.entities
+        self.source: Source
+        if isinstance(knowledge_base, DataSet):
+            self.source, self._at_once = EncodedData(model, knowledge_base, self.modalities, progress), MENTIONS
+        else:
+            self.source, self._at_once = knowledge_base, CHUNK  # each pass over its blocks reads them from the disk
 
     def link(
         self,
@@ -73,21 +95,29 @@ class ExactLinker:
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
         links, ranks, done = list[Link](), list[Ranks](), 0
-        for block, scores in self._scored(mentions, self.items(mentions), progress):
-            links += self._links(block, scores, k)
+        at_once = max(1, min(self._at_once, HELD // max(1, len(self.source))))
+        items = self.items(mentions)
+        for block, side in self._encoded(mentions, items, at_once):
+            totals = torch.empty(len(block), len(self.source))
+            these = items[len(links) : len(links) + len(block)]
+            links += self._links(block, these, self._search(side, k, totals), k)
             rows = [row for row, mention in enumerate(block) if mention.answer is not None]
-            ranks.append(rank_of(scores.total[rows], gold[done : done + len(rows)]))
+            ranks.append(rank_of(totals[rows], gold[done : done + len(rows)]))
             done += len(rows)
+            if progress is not None:
+                progress(len(block))
         return links, join(ranks)
 
     def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
         """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
-        for block, scores in self._scored(mentions, items, None):
-            yield self._links(block, scores, k)
+        done = 0
+        for block, side in self._encoded(mentions, items, self._at_once):
+            yield self._links(block, items[done : done + len(block)], self._search(side, k), k)
+            done += len(block)
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
-        """What the encoder reads of mentions whose pictures lie in the data set."""
-        return mention_items(mentions, self.data, self.model.encoder.separator, modalities=self.modalities)
+        """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
+        return mention_items(mentions, self._pictures, self.model.encoder.separator, modalities=self.modalities)
 
     def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
         """What the encoder reads of a mention with a picture from anywhere."""
@@ -97,41 +127,55 @@ class ExactLinker:
 
     def gold(self, mentions: Sequence[Mention]) -> Tensor:
         """[mentions] columns of the answers; an answer that is not among the entities is an error."""
-        unknown = [mention for mention in mentions if mention.answer not in self.column]
+        known = self.source.columns(list({str(mention.answer) for mention in mentions}))
+        unknown = [mention for mention in mentions if mention.answer not in known]
         if unknown:
             first = unknown[0]
             raise MelderError(
                 f"mention {first.id!r}, field 'answer': {first.answer!r} is not in the knowledge base "
                 f"({len(unknown)} such mentions); evaluate against one that holds the answers"
             )
-        return torch.tensor([self.column[str(mention.answer)] for mention in mentions], dtype=torch.long)
+        return torch.tensor([known[str(mention.answer)] for mention in mentions], dtype=torch.long)
 
-    def _scored(
-        self, mentions: Sequence[Mention], items: Sequence[Item], progress: Progress | None
-    ) -> Iterator[tuple[Sequence[Mention], Scores]]:
+    def _encoded(
+        self, mentions: Sequence[Mention], items: Sequence[Item], at_once: int
+    ) -> Iterator[tuple[Sequence[Mention], Side]]:
         for start in range(0, len(mentions), CHUNK):
             chunk = mentions[start : start + CHUNK]
             side = self.model.mention_side(items[start : start + CHUNK])
-            for rows, scores in score_blocks(self.model.matcher, side, self.side):
-                yield chunk[rows], scores
-                if progress is not None:
-                    progress(len(chunk[rows]))
+            for first in range(0, len(chunk), at_once):
+                yield chunk[first : first + at_once], side.take(slice(first, first + at_once))
 
-    def _links(self, mentions: Sequence[Mention], scores: Scores, k: int) -> list[Link]:
-        best = scores.total.topk(min(k, len(self.entities)), dim=1).indices.tolist()
-        parts = self.model.matcher.contributions(scores)
-        return [
-            Link(
-                id=mention.id,
-                start=mention.start,
-                end=mention.end,
-                surface=mention.surface,
-                candidates=tuple(self._candidate(column, row, scores.total, parts) for column in best[row]),
-            )
-            for row, mention in enumerate(mentions)
+    def _search(self, mentions: Side, k: int, totals: Tensor | None = None) -> list[Best]:
+        """At least the k best of all entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled."""
+        wanted = k if self.nil is None else max(k, LOOKED_AT)
+        if self.search is not None and totals is None:
+            return self.search.best(mentions, min(wanted, len(self.source)))
+        best = [Best(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
+        for first, side in self.source.blocks():
+            for rows, scores in score_blocks(self.model.matcher, mentions, side.to(self.model.device)):
+                best[rows.start // MENTIONS].update(first, scores.total, self.model.matcher.contributions(scores))
+                if totals is not None:
+                    totals[rows, first : first + side.rows] = scores.total
+        return best
+
+    def _links(self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[Best], k: int) -> list[Link]:
+        found = [(each, row) for each in best for row in range(len(each.columns))]
+        return [self._link(*three, k) for three in zip(mentions, items, found, strict=True)]
+
+    def _link(self, mention: Mention, item: Item, found: tuple[Best, int], k: int) -> Link:
+        best, row = found
+        entities = self.source.records(best.columns[row, :k].tolist())
+        totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
+        candidates = [
+            Candidate(id=entity.id, name=entity.name, score=totals[n], units={name: part[n] for name, part in parts.items()})
+            for n, entity in enumerate(entities)
         ]
-
-    def _candidate(self, column: int, row: int, total: Tensor, parts: Mapping[str, Tensor]) -> Candidate:
-        entity = self.entities[column]
-        units = {name: float(part[row, column]) for name, part in parts.items()}
-        return Candidate(id=entity.id, name=entity.name, score=float(total[row, column]), units=units)
+        return Link(
+            id=mention.id,
+            start=mention.start,
+            end=mention.end,
+            surface=mention.surface,
+            nil_probability=self.nil and self.nil.probability(of_best(best, row), item.image is not None),
+            candidates=tuple(candidates),
+        )

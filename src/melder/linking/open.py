@@ -1,35 +1,113 @@
-"""`melder.load`: a linker from a run and the data it is to search."""
+"""`melder.load`: a linker from a knowledge base, or from a run and the data it is to search; the run's method says
+which linker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from melder.data import DataSet
 from melder.data import load as load_data
+from melder.kb import KnowledgeBase, is_knowledge_base
+from melder.linking.configuration import ModelConfiguration
 from melder.linking.exact import ExactLinker
-from melder.linking.run import open_run
-from melder.records import MelderError
+from melder.linking.gemel import open_gemel
+from melder.linking.generative import GenerativeLinker
+from melder.linking.homonyms import Homonyms
+from melder.linking.nil import Nil, read_nil
+from melder.linking.rerank import RerankingLinker
+from melder.linking.run import open_run, read_configuration, run_device
+from melder.methods.gemel import GEMELConfiguration
+from melder.protocols import Counting
+from melder.records import Item, MelderError
 
-__all__ = ["load"]
+__all__ = ["RunLinker", "load", "nil_of", "open_linker"]
+
+RunLinker = ExactLinker | GenerativeLinker | RerankingLinker
+OnUnreadable = Callable[[Item, Exception], None] | None
 
 
 def load(
-    run: str | Path,
+    path: str | Path,
     data: str | Path | None = None,
     *,
     changes: Sequence[str] = (),
-    counting: Callable[[str, int], Callable[[int], None]] | None = None,
-) -> ExactLinker:
-    """Open a run and encode the entities of the data set `data`, so that mentions can be linked to them.
+    counting: Counting | None = None,
+) -> RunLinker:
+    """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
     `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
     `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
-    Raises `MelderError` when the run or the data set cannot be read.
+    Raises `MelderError` when the knowledge base, the run or the data set cannot be read.
     """
+    run = Path(path)
+    if is_knowledge_base(run):
+        if data is not None:
+            raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
+        base = KnowledgeBase.open(run)
+        return open_linker(base.model, base, changes=changes, counting=counting)
     if data is None:
         raise MelderError(f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY)")
-    model, configuration = open_run(Path(run), changes)
-    settings = configuration.data
+    settings = read_configuration(run, changes).data
     dataset = load_data(Path(data), text_field=settings.text_field)
-    progress = counting("encoding entities", len(dataset.entities)) if counting else None
-    return ExactLinker(model, dataset, modalities=settings.modalities, progress=progress)
+    return open_linker(run, dataset, changes=changes, counting=counting)
+
+
+def open_linker(
+    run: Path,
+    knowledge_base: DataSet | KnowledgeBase,
+    *,
+    data: DataSet | None = None,
+    changes: Sequence[str] = (),
+    counting: Counting | None = None,
+    on_unreadable: OnUnreadable = None,
+) -> RunLinker:
+    """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
+
+    A knowledge base must have been built with this run. Unreadable pictures raise unless `on_unreadable` is to be
+    told of them.
+    """
+    configuration = read_configuration(run, changes)
+    if isinstance(knowledge_base, KnowledgeBase):
+        knowledge_base.check_model(run)
+    elif isinstance(configuration.method, GEMELConfiguration):
+        return _generative(run, configuration, knowledge_base, data, counting, on_unreadable)
+    model, _ = open_run(run, changes)
+    model.encoder.on_unreadable = on_unreadable
+    progress = counting("encoding entities", len(knowledge_base.entities)) if counting else None
+    modalities = configuration.data.modalities
+    nil = None if changes else nil_of(run, knowledge_base)  # other settings, other scores
+    return ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
+
+
+def nil_of(run: Path, knowledge_base: DataSet | KnowledgeBase) -> Nil | None:
+    """The calibration of the knowledge base itself, else of the run."""
+    own = read_nil(knowledge_base.directory) if isinstance(knowledge_base, KnowledgeBase) else None
+    return own or read_nil(run)
+
+
+def _generative(
+    run: Path,
+    configuration: ModelConfiguration,
+    knowledge_base: DataSet,
+    data: DataSet | None,
+    counting: Counting | None,
+    on_unreadable: OnUnreadable,
+) -> GenerativeLinker | RerankingLinker:
+    """GEMEL, with the run of a matching method beside it where the configuration names one."""
+    gemel = open_gemel(run, configuration).to(run_device())
+    gemel.encoder.on_unreadable = on_unreadable
+    options, modalities = gemel.options.matching, configuration.data.modalities
+    matching: ExactLinker | None = None
+    if options.run is not None:
+        named = open_linker(options.run, knowledge_base, data=data, counting=counting, on_unreadable=on_unreadable)
+        if not isinstance(named, ExactLinker):
+            raise MelderError(
+                f"method.matching.run: {options.run} is of a method that writes names; name one that compares"
+            )
+        matching = named
+    homonyms = Homonyms(gemel.model, knowledge_base.entities, matching)
+    linker = GenerativeLinker(gemel, knowledge_base, data=data, modalities=modalities, homonyms=homonyms)
+    if matching is None or not options.top:
+        return linker
+    return RerankingLinker(matching, linker, top=options.top, weight=options.weight)

@@ -22,21 +22,25 @@ import melder
 from melder.encoders import load_encoder
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import checked, override, read_yaml
+from melder.linking.gemel import Gemel
 from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.records import MelderError
 
-__all__ = ["SCHEMA", "open_run", "read_configuration", "versions", "write_json", "write_run"]
+__all__ = ["SCHEMA", "open_run", "read_configuration", "run_device", "versions", "write_json", "write_run"]
 
 SCHEMA = 1  # of a run's files; raised when a run written before could no longer be read
 
 
-def write_run(directory: Path, model: Model, configuration: dict[str, Any]) -> None:
+def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
     """Write model, configuration and environment; `metrics.json` is written by whoever evaluates."""
     directory.mkdir(parents=True, exist_ok=True)
     model.encoder.save(directory / "encoder")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = model.weights() if isinstance(model, Gemel) else model.state_dict()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(tensors, directory / "model.safetensors")
+    if isinstance(model, Gemel):
+        model.save(directory)
     (directory / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
     write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
 
@@ -59,10 +63,10 @@ def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, Model
         if changes:
             raise MelderError(f"{directory}: its weights do not fit {', '.join(changes)} ({reason})") from None
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
-    return model.eval().to(_device()), configuration
+    return model.eval().to(run_device()), configuration
 
 
-def _device() -> torch.device:
+def run_device() -> torch.device:
     """A GPU where there is one; Apple's is left alone, since some operations that matchers use are missing there."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

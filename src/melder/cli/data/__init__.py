@@ -6,6 +6,7 @@ import typer
 
 from melder.cli.data.convert import convert
 from melder.cli.data.flags import flags
+from melder.cli.data.from_entities import from_entities
 from melder.cli.data.info import info
 
 __all__ = ["data"]
@@ -14,3 +15,4 @@ data = typer.Typer(help="Count, convert and draw data sets.", no_args_is_help=Tr
 data.command("info")(info)
 data.command("convert")(convert)
 data.command("flags")(flags)
+data.command("from-entities")(from_entities)

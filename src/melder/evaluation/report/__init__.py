@@ -1,8 +1,9 @@
-"""Reports as single HTML files that need nothing beside them: of one evaluation, and of two compared."""
+"""Reports as single HTML files that need nothing beside them: of one evaluation, of two compared, of one link."""
 
 from melder.evaluation.report.comparison import p_text
 from melder.evaluation.report.contrasts import comparison_page
 from melder.evaluation.report.examples import confident_errors, confused_pairs, examples
+from melder.evaluation.report.explanation import ExplanationPage, write_explanation
 from melder.evaluation.report.page import ComparisonPage, ConfusedPair, Contrast, Example, ReportPage, Shown
 from melder.evaluation.report.write import write_comparison, write_report
 
@@ -11,6 +12,7 @@ __all__ = [
     "ConfusedPair",
     "Contrast",
     "Example",
+    "ExplanationPage",
     "ReportPage",
     "Shown",
     "comparison_page",
@@ -19,5 +21,6 @@ __all__ = [
     "examples",
     "p_text",
     "write_comparison",
+    "write_explanation",
     "write_report",
 ]

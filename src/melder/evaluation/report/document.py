@@ -13,23 +13,30 @@ from melder.evaluation.report.markup import Markup, element
 __all__ = ["write_document"]
 
 
-def write_document(path: Path, title: str, sections: Sequence[Markup]) -> None:
-    """Write one HTML file, UTF-8, with everything inside it.
+def write_document(
+    path: Path,
+    title: str,
+    sections: Sequence[Markup],
+    *,
+    styles: Sequence[str] = ("report.css",),
+    script: str = "report.js",
+) -> None:
+    """Write one HTML file, UTF-8, with everything inside it; `styles` and `script` are files of this package.
 
     Its content security policy lets a browser run the page's own script and fetch nothing, whatever the records
     hold.
     """
-    body = element("body", element("main", *sections), element("script", Markup(_read("report.js"))))
-    document = element("html", _head(title), body, lang="en")
+    style, code = "".join(map(_read, styles)), _read(script)
+    body = element("body", element("main", *sections), element("script", Markup(code)))
+    document = element("html", _head(title, style, code), body, lang="en")
     path.write_text(f"<!doctype html>\n{document}\n", encoding="utf-8", newline="\n")
 
 
-def _head(title: str) -> Markup:
-    style = _read("report.css")
+def _head(title: str, style: str, script: str) -> Markup:
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, _read("report.js"))),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),

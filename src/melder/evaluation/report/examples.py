@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from melder.data.dataset import DataSet
 from melder.evaluation.confusions import Confusion, is_wrong
 from melder.evaluation.report.page import ConfusedPair, Example, Shown
+from melder.kb import KnowledgeBase
 from melder.records import Candidate, Entity, Link, Mention
 
 __all__ = ["confident_errors", "confused_pairs", "examples"]
@@ -20,7 +20,7 @@ def examples(
     links: Sequence[Link],
     ranks: Sequence[float | None],
     dataset: DataSet,
-    knowledge_base: DataSet | None = None,
+    knowledge_base: DataSet | KnowledgeBase | None = None,
     groups: Sequence[Sequence[str]] | None = None,
 ) -> list[Example]:
     """An example a mention, with its first candidates, the gold entity, and their first pictures.
@@ -62,13 +62,13 @@ def confident_errors(mentions: Sequence[Mention], links: Sequence[Link]) -> list
     return sorted(margins, key=lambda position: -margins[position])
 
 
-def confused_pairs(confusions: Sequence[Confusion], knowledge_base: DataSet) -> list[ConfusedPair]:
+def confused_pairs(confusions: Sequence[Confusion], knowledge_base: DataSet | KnowledgeBase) -> list[ConfusedPair]:
     """The pairs with names and pictures."""
     entities = {entity.id: entity for entity in knowledge_base.entities}
 
     def shown(identity: str) -> Shown:
         entity = entities[identity]
-        return Shown(identity, entity.name, picture=_picture(entity, knowledge_base))
+        return Shown(identity, entity.name, picture=knowledge_base.entity_picture(entity))
 
     return [ConfusedPair(shown(each.first), shown(each.second), each.taken, each.taken_back) for each in confusions]
 
@@ -79,7 +79,7 @@ def _margin(link: Link) -> float:
 
 
 def _candidates(
-    mention: Mention, link: Link, rank: float | None, entities: Mapping[str, Entity], base: DataSet
+    mention: Mention, link: Link, rank: float | None, entities: Mapping[str, Entity], base: DataSet | KnowledgeBase
 ) -> list[Shown]:
     first = [_shown(c, mention, entities[c.id], base) for c in link.candidates[:CANDIDATES]]
     if mention.answer is None or any(shown.gold for shown in first):
@@ -92,23 +92,19 @@ def _candidates(
             name=gold.name,
             score=kept.score if kept else None,
             units=kept.units if kept else {},
-            picture=_picture(gold, base),
+            picture=base.entity_picture(gold),
             gold=True,
             rank=rank,
         ),
     ]
 
 
-def _shown(candidate: Candidate, mention: Mention, entity: Entity, base: DataSet) -> Shown:
+def _shown(candidate: Candidate, mention: Mention, entity: Entity, base: DataSet | KnowledgeBase) -> Shown:
     return Shown(
         id=candidate.id,
         name=candidate.name,
         score=candidate.score,
         units=candidate.units,
-        picture=_picture(entity, base),
+        picture=base.entity_picture(entity),
         gold=candidate.id == mention.answer,
     )
-
-
-def _picture(entity: Entity, base: DataSet) -> Path | None:
-    return base.entity_image(entity.images[0]) if entity.images else None

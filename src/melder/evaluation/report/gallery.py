@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from melder.evaluation.report.charts import bar
 from melder.evaluation.report.markup import Markup, element, join
 from melder.evaluation.report.page import Example, Shown
 from melder.evaluation.report.thumbnails import Album
 
-__all__ = ["CANDIDATE_SIDE", "MENTION_SIDE", "article", "candidates", "gallery", "mention", "rank_text"]
+__all__ = ["CANDIDATE_SIDE", "MENTION_SIDE", "article", "candidates", "gallery", "mention", "rank_text", "unit_bars"]
 
 MENTION_SIDE, CANDIDATE_SIDE = 360, 112  # pixels: twice what a screen of ordinary density shows
 
@@ -64,7 +64,7 @@ def _candidate(candidate: Shown, all_shown: Sequence[Shown], album: Album) -> Ma
     name += [" ", element("span", "gold", class_="badge")] if candidate.gold else []
     name += [" ", element("small", f"at rank {rank_text(candidate.rank)}")] if candidate.rank is not None else []
     score = "" if candidate.score is None else join([element("small", "score "), f"{candidate.score:.3f}"])
-    units = [element("dl", *_units(candidate, all_shown), class_="units")] if candidate.units else []
+    units = [unit_bars(candidate.units, [shown.units for shown in all_shown])] if candidate.units else []
     return element(
         "li",
         album.thumbnail(candidate.picture, f"Picture of {candidate.name}", CANDIDATE_SIDE),
@@ -75,15 +75,16 @@ def _candidate(candidate: Shown, all_shown: Sequence[Shown], album: Album) -> Ma
     )
 
 
-def _units(candidate: Shown, all_shown: Sequence[Shown]) -> list[Markup]:
-    """A bar a unit, on one axis for the whole example; parts below zero go to the left."""
-    parts = [0.0, *(part for shown in all_shown for part in shown.units.values())]
+def unit_bars(units: Mapping[str, float], of_all: Iterable[Mapping[str, float]]) -> Markup:
+    """A bar a unit, on one axis with the units `of_all` candidates; parts below zero go to the left."""
+    parts = [0.0, *(part for each in of_all for part in each.values())]
     lowest, width = min(parts), (max(parts) - min(parts)) or 1.0
-    return [
+    bars = [
         element(
             "div",
             element("dt", unit.replace("_", " ")),
             element("dd", bar(-lowest / width, (part - lowest) / width), f"{part:.3f}"),
         )
-        for unit, part in candidate.units.items()
+        for unit, part in units.items()
     ]
+    return element("dl", *bars, class_="units")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from melder.evaluation.comparison import Comparison
 from melder.evaluation.metrics import Metrics
@@ -75,6 +76,7 @@ class ReportPage:
     modalities: metrics with parts of the input taken away, by a name such as "text only"
     slices: metrics by group of mentions
     units: what each unit contributes
+    nil: how good the NIL probabilities are, as `melder.linking.nil.nil_figures` gives it
     confused: pairs of entities that are taken for one another, the most frequent first
     examples: some mentions, right or wrong
     errors: the surest of the `wrong` mentions, which the reader may filter
@@ -89,6 +91,7 @@ class ReportPage:
     modalities: Mapping[str, Metrics] = field(default_factory=dict)
     slices: Mapping[str, Metrics] = field(default_factory=dict)
     units: Mapping[str, UnitMargin] = field(default_factory=dict)
+    nil: Mapping[str, Any] | None = None
     confused: Sequence[ConfusedPair] = ()
     examples: Sequence[Example] = ()
     errors: Sequence[Example] = ()

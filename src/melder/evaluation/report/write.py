@@ -22,6 +22,7 @@ from melder.evaluation.report.figures import (
 from melder.evaluation.report.gallery import gallery
 from melder.evaluation.report.markup import Markup, element
 from melder.evaluation.report.page import ComparisonPage, ReportPage
+from melder.evaluation.report.reliability import reliability
 from melder.evaluation.report.thumbnails import Album
 
 __all__ = ["write_comparison", "write_report"]
@@ -55,6 +56,8 @@ def _sections(page: ReportPage) -> list[Section]:
     shown.append(histogram(page.ranks))
     if page.units:
         shown.append(units(page.units))
+    if page.nil:
+        shown.append(reliability(page.nil))
     if page.confused:
         shown.append(confusions(page, album))
     if page.examples:

@@ -1,0 +1,46 @@
+"""`melder calibrate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from melder.cli.console import Unreadable, counting, finish, say
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    run: Path = typer.Argument(metavar="RUN|KB", help="The directory of a run, or of a knowledge base."),
+    data: Path = typer.Option(..., "--data", help="The data set whose mentions are linked."),
+    split: str = typer.Option("tune", "--split", help="tune (what the run was selected on), train, dev or test."),
+    kb: Path = typer.Option(None, "--kb", help="Link to the entities of this data set, or knowledge base of this run."),
+    share: float = typer.Option(0.5, "--share", min=0.001, max=0.999, help="Share of NIL mentions to expect."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
+) -> None:
+    """Fit the probabilities that a mention's entity is not in the knowledge base (NIL), and keep them in nil.json.
+
+    Training does this at its end; do it again for another knowledge base, or another share of NIL mentions. Each
+    mention is taken twice, with its entity among the candidates and without it.
+
+    \b
+    melder calibrate runs/wikimel --data data/wikimel --share 0.1
+    melder calibrate my-kb --data labelled --split dev
+    """
+    from melder.training.calibrate import calibrate as fit
+
+    unreadable = Unreadable() if skip_bad else None
+    with counting() as start:
+        nil = fit(
+            run,
+            data,
+            split,
+            knowledge_base=kb,
+            share=share,
+            skip_bad=skip_bad,
+            counting=start,
+            on_unreadable=unreadable,
+        )
+    say(f"Fitted on {nil.mentions:,} mentions. Next: melder evaluate {run} --data {data} --nil-threshold 0.5")
+    finish(list(unreadable.reasons.values()) if unreadable else [])

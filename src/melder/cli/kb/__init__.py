@@ -1,0 +1,24 @@
+"""`melder kb`: one command a file."""
+
+from __future__ import annotations
+
+import typer
+
+from melder.cli.kb.add import add
+from melder.cli.kb.build import build
+from melder.cli.kb.compact import compact
+from melder.cli.kb.info import info
+from melder.cli.kb.remove import remove
+from melder.cli.kb.update import update
+from melder.cli.kb.verify import verify
+
+__all__ = ["kb"]
+
+kb = typer.Typer(help="Build knowledge bases on disk, and change them.", no_args_is_help=True)
+kb.command("build")(build)
+kb.command("add")(add)
+kb.command("update")(update)
+kb.command("remove")(remove)
+kb.command("compact")(compact)
+kb.command("verify")(verify)
+kb.command("info")(info)

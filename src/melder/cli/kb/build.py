@@ -1,0 +1,67 @@
+"""`melder kb build`"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+import typer
+
+from melder.cli.console import counting, finish, say
+from melder.records import MelderError
+
+__all__ = ["build"]
+
+
+class Sides(str, Enum):
+    float32 = "float32"
+    float16 = "float16"
+    int8 = "int8"
+
+
+class Pictures(str, Enum):
+    small = "small"
+    original = "original"
+    none = "none"
+
+
+def build(
+    run: Path = typer.Argument(None, help="The directory of a run; or give --encoder."),
+    entities: Path = typer.Option(..., "--entities", help="A file of entities: .jsonl, or .csv with a header row."),
+    images: Path = typer.Option(None, "--images", help="The directory of their pictures; default: that of the file."),
+    out: Path = typer.Option(..., "--out", help="The directory of the knowledge base; a build stopped there goes on."),
+    encoder: str = typer.Option(None, "--encoder", help="Without any training: this encoder as it is, and the names."),
+    sides: Sides = typer.Option(Sides.float16, "--sides", help="How sides are stored; int8 is the smallest."),
+    pictures: Pictures = typer.Option(
+        Pictures.small, "--pictures", help="What is kept of pictures: small copies, the original files, or nothing."
+    ),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
+) -> None:
+    """Build a knowledge base of your own entities, which can be linked to without anything else.
+
+    \b
+    melder kb build runs/flags --entities flags/entities.jsonl --out flags-kb
+    melder kb build --encoder clip:openai/clip-vit-base-patch32 --entities products.csv --images pictures --out shop-kb
+    melder link shop-kb --text "Two of the small green ones" --mention "the small green ones" --image shelf.jpg
+
+    Columns of a CSV file: id, name, aliases, description, types, images; only id must be there, and | stands between
+    several aliases, types or images.
+    """
+    if (run is None) == (encoder is None):
+        raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
+    from melder.data import EntityFile
+    from melder.linking.kb_build import build as build_kb
+
+    with counting() as start:
+        built = build_kb(
+            out,
+            EntityFile(entities, images),
+            run=run,
+            encoder=encoder,
+            kind=sides.value,
+            pictures=pictures.value,
+            skip_bad=skip_bad,
+            counting=start,
+        )
+    say(f"{out}: {built.entities:,} entities. Next: melder link {out} --text TEXT --mention WORDS")
+    finish(built.skipped, list(built.unreadable.values()))

@@ -1,0 +1,48 @@
+"""`melder kb info`"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from melder.cli.console import console
+
+__all__ = ["info"]
+
+
+def info(
+    kb: Path = typer.Argument(metavar="KB", help="The directory of a knowledge base."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
+) -> None:
+    """Say what a knowledge base holds, with which model it was built, and what it takes on the disk.
+
+    \b
+    melder kb info flags-kb
+    """
+    from melder.kb import KnowledgeBase
+    from melder.kb.inspection import information
+
+    with KnowledgeBase.open(kb) as base:
+        told = information(base)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        console.print(_table(told))
+
+
+def _table(told: dict[str, Any]) -> Table:
+    table = Table("knowledge base", "", title=Text(told["directory"]), title_justify="left")
+    for name, value in told.items():
+        if name in ("directory", "bytes", "bytes_per_entity", "unreadable_pictures"):
+            continue
+        table.add_row(name.replace("_", " "), Text(f"{value:,}" if isinstance(value, int) else str(value)))
+    for name, size in told["bytes_per_entity"].items():
+        table.add_row(f"bytes an entity: {name}", f"{size:,.0f}")
+    table.add_row("bytes in all", f"{told['bytes']:,}")
+    table.add_row("pictures that could not be read", f"{len(told['unreadable_pictures']):,}")
+    return table

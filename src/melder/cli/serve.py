@@ -1,0 +1,74 @@
+"""`melder serve`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import typer
+
+from melder.cli.console import counting, say
+from melder.records import MelderError
+
+__all__ = ["serve"]
+
+SHORTEST = 16  # characters of a token: too many to try
+
+
+def serve(
+    path: Path = typer.Argument(help="A knowledge base, or the directory of a run."),
+    data: Path = typer.Option(None, "--data", help="With a run: the data set whose entities are searched."),
+    host: str = typer.Option("127.0.0.1", "--host", help="The address to listen at; 0.0.0.0 = for other machines too."),
+    port: int = typer.Option(8000, "--port", min=0, max=65535, help="The port to listen at; 0 = any that is free."),
+    token_file: Path = typer.Option(None, "--token-file", help="A file with the token that allows changes."),
+    public_url: str = typer.Option(None, "--public-url", help="Where clients reach the service, behind a proxy."),
+    settings: list[str] = typer.Option([], "--set", help="A limit of the service, such as queue=64."),
+) -> None:
+    """Serve links over HTTP: POST /link, and /reconcile for OpenRefine.
+
+    \b
+    melder serve runs/flags --data flags
+    curl 127.0.0.1:8000/link -d '{"text": "Guinea won the toss", "mentions": [{"start": 0, "end": 6}]}'
+
+    Stops on Ctrl+C or SIGTERM, when what has begun is answered. See docs/serving.md.
+    """
+    try:
+        from melder import serving
+        from melder.serving.opening import source_of
+    except ModuleNotFoundError as error:
+        raise MelderError(f"the service needs {error.name}: install it with `pip install 'melder[serve]'`") from None
+    from melder.linking.configuration_file import checked, override
+
+    given = override({}, settings)
+    known = {"token": _token(token_file), "public_url": public_url, "hosts": _names(host, public_url, serving.LOOPBACK)}
+    limits = checked(serving.Settings, {name: each for name, each in known.items() if each} | given, "--set")
+    source = source_of(path, data)
+    listener = serving.listen(host, port)
+    with counting() as start:
+        app = serving.create_application(source, source.open(start), limits)
+    address = f"[{host}]" if ":" in host else host
+    say(f"Serving {path} at http://{address}:{listener.getsockname()[1]}")
+    serving.run(app, listener, limits)
+
+
+def _names(host: str, public_url: str | None, loopback: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that the service answers to; every name when it listens for other machines."""
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        return ()
+    return (*loopback, *filter(None, [urlsplit(public_url or "").hostname]))
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise MelderError(f"{file}: cannot be read ({error.strerror}); name a file that holds a token") from None
+    except UnicodeDecodeError:
+        raise MelderError(f"{file}: holds more than ASCII; make a token with `openssl rand -hex 32`") from None
+    if len(token) < SHORTEST or not token.isprintable() or " " in token:
+        raise MelderError(
+            f"{file}: a token is one word of {SHORTEST} characters or more; make one with `openssl rand -hex 32`"
+        )
+    return token

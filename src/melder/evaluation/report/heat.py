@@ -1,0 +1,47 @@
+"""How strong a match is beside others: levels of colour, and the strongest pairs.
+
+An even share is what each word or patch of the mention would get if nothing were preferred, what falls on none of
+them counted as one more. Only what is above it is coloured, so that a weight spread evenly shows as no match at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from melder.evaluation.explanation import AlignedUnit
+
+__all__ = ["LEVELS", "even_share", "levels", "percent", "strongest"]
+
+LEVELS = 9  # of colour above none; explanation.js and explanation.css have as many
+
+Pair = tuple[int, int, float]  # of the entity, of the mention, their weight
+
+
+def even_share(aligned: AlignedUnit) -> float:
+    return 1 / (len(aligned.received) + 1)
+
+
+def levels(values: Sequence[float], even: float) -> list[int]:
+    """A level from 0 to `LEVELS` for each value: 0 up to an even share, `LEVELS` for the largest value, or for twice
+    an even share where no value reaches that."""
+    above = [max(0.0, value / even - 1) for value in values]
+    most = max([1.0, *above])
+    return [round(LEVELS * each / most) for each in above]
+
+
+def strongest(aligned: AlignedUnit, *, distinct: bool = False) -> list[Pair]:
+    """What each word or patch of the entity matched best, the strongest first; `distinct` takes each of the mention
+    once only."""
+    pairs = [(row, max(range(len(weights)), key=weights.__getitem__)) for row, weights in enumerate(aligned.weights)]
+    ordered = sorted(((row, best, aligned.weights[row][best]) for row, best in pairs), key=lambda pair: -pair[2])
+    if not distinct:
+        return ordered
+    seen: dict[int, Pair] = {}
+    for pair in ordered:
+        seen.setdefault(pair[1], pair)
+    return list(seen.values())
+
+
+def percent(share: float) -> str:
+    """26 % or 4.9 %"""
+    return f"{100 * share:.{0 if share >= 0.0995 else 1}f}\u00a0%"

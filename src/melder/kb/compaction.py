@@ -1,0 +1,76 @@
+"""Merging small segments and those with dead rows into full ones; nothing is encoded or rounded again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from melder.kb.knowledge_base import Part
+from melder.kb.manifest import Generation
+from melder.kb.packing import merge_rows
+from melder.kb.segment import SEGMENT_ROWS, Contents
+from melder.kb.writer import Writer
+
+__all__ = ["compact"]
+
+Rows = tuple[Part, np.ndarray]  # some living rows of a segment
+
+
+def compact(writer: Writer) -> Generation:
+    """A generation in which at most one segment is not full and none has dead rows.
+
+    Segments that are full and without dead rows stay as they are; the others are written anew, and their entities
+    come last then. Without anything to merge the current generation stays.
+    """
+    parts = [part for part in writer.base.parts if part.dead or len(part) < SEGMENT_ROWS]
+    if sum(bool(part.dead) for part in parts) == 0 and len(parts) < 2:
+        return writer.base.generation
+    new = [writer.write(_contents(group)) for group in _groups(parts)]
+    return writer.commit(new, merged=[part.listed.name for part in parts])
+
+
+def _groups(parts: Sequence[Part]) -> Iterator[list[Rows]]:
+    """Living rows in their order, as many as a full segment has together."""
+    group, room = list[Rows](), SEGMENT_ROWS
+    for part in parts:
+        rows = part.living
+        while len(rows):
+            group.append((part, rows[:room]))
+            rows, room = rows[room:], room - len(rows[:room])
+            if not room:
+                yield group
+                group, room = [], SEGMENT_ROWS
+    if group:
+        yield group
+
+
+def _contents(group: Sequence[Rows]) -> Contents:
+    vectors = [part.segment.vectors(torch.from_numpy(rows)) for part, rows in group]
+    given = [vector.numpy() for vector in vectors if vector is not None]
+    return Contents(
+        entities=[entity for part, rows in group for entity in part.segment.records.entities(rows.tolist())],
+        sides=merge_rows([(part.segment.sides, rows) for part, rows in group]),
+        vectors=np.concatenate(given) if len(given) == len(vectors) else None,
+        pictures=_pictures(group),
+        unreadable=_unreadable(group),
+    )
+
+
+def _pictures(group: Sequence[Rows]) -> Iterator[tuple[tuple[int, int], bytes]]:
+    place = 0
+    for part, rows in group:
+        for row in rows.tolist():
+            for number in part.segment.records.pictures(row):
+                content = part.segment.picture(row, number)
+                assert content is not None
+                yield (place, number), content
+            place += 1
+
+
+def _unreadable(group: Sequence[Rows]) -> Mapping[str, str]:
+    reasons: dict[str, str] = {}
+    for part, _ in group:
+        reasons |= part.segment.description.unreadable
+    return reasons

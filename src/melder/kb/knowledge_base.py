@@ -1,0 +1,249 @@
+"""A knowledge base on disk, read: one generation, however it is changed meanwhile."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from threading import RLock
+from typing import overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melder.features import Rows, Side, concatenate
+from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, Listed, open_current
+from melder.kb.packing import bytes_restored
+from melder.kb.records import Records
+from melder.kb.segment import Segment
+from melder.records import BadRecord, Entity, MelderError
+
+__all__ = ["Entities", "KnowledgeBase", "Part"]
+
+BLOCK_BYTES = 32 << 20  # of sides in float32 that are held at once: much beside a cache, little beside a model
+TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
+FILES = 64  # SQLite files open at once; systems allow a process some hundreds
+
+
+class Part:
+    """A segment and its rows that live: those that were neither removed nor replaced."""
+
+    def __init__(self, segment: Segment, listed: Listed) -> None:
+        self.segment = segment
+        self.listed = listed
+        self.dead = frozenset(listed.dead)
+        self.living = np.setdiff1d(np.arange(listed.rows), np.array(listed.dead, dtype=np.int64), assume_unique=True)
+
+    def __len__(self) -> int:
+        return len(self.living)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """The rows of the living ones from `start` to `stop`: a slice, which needs no copy, where none between is dead."""
+        some = self.living[start:stop]
+        if some[-1] - some[0] == len(some) - 1:
+            return slice(int(some[0]), int(some[-1]) + 1)
+        return torch.from_numpy(some)
+
+    def position(self, row: int) -> int:
+        """Which of the living a living row is."""
+        return int(np.searchsorted(self.living, row))
+
+
+class KnowledgeBase:
+    """A generation of a knowledge base; its entities are its columns 0, 1, … in the order of segments and rows.
+
+    Nothing but the manifest and the descriptions of segments is read when it is opened; sides are memory-mapped, and
+    what is read is checked against its digest when it is first read. Threads may share it. `close` lets a writer
+    remove what only this generation needs.
+    """
+
+    def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
+        self.directory = directory
+        self.generation = generation
+        self.skipped: list[BadRecord] = []  # as a data set's; bad records never get into a knowledge base
+        self._descriptor: int | None = descriptor
+        self._open: OrderedDict[str, Records] = OrderedDict()
+        self._lock = RLock()
+        for name, file in generation.settings.identity.files.items():
+            file.check_size(self.model / name)
+        segments = [(Segment(directory / SEGMENTS / each.name, each.digest), each) for each in generation.segments]
+        self.parts = [Part(segment, each) for segment, each in segments]
+        self._first = [0, *accumulate(len(part) for part in self.parts)]
+        self.entities = Entities(self)
+
+    @staticmethod
+    def open(path: str | Path) -> KnowledgeBase:
+        """The current generation. Raises MelderError when there is none, or when a file is missing or cut short."""
+        generation, descriptor = open_current(Path(path))
+        try:
+            return KnowledgeBase(Path(path), generation, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the generation up; sides that were taken stay readable."""
+        for part in self.parts:
+            part.segment.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __len__(self) -> int:
+        """The number of entities."""
+        return self._first[-1]
+
+    @property
+    def model(self) -> Path:
+        """The run that its sides were made with."""
+        return self.directory / MODEL
+
+    def check_model(self, run: Path | None = None) -> None:
+        """Read the model's files through. Raises MelderError when one is not what was written, or not that of `run`."""
+        for name, file in self.generation.settings.identity.files.items():
+            file.check(self.model / name)
+            if run is not None and run != self.model and name not in TOLD and not file.is_same(run / name):
+                raise MelderError(f"{self.directory}: was built with another model than {run} ({name} differs)")
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no newer generation has taken its place."""
+        name = f"{self.generation.number:06d}.json"
+        return (self.directory / CURRENT).read_text(encoding="ascii").startswith(name)
+
+    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+        """The column of each id that is here."""
+        found = {}
+        for part, first in zip(self.parts, self._first, strict=False):
+            rows = self._records(part).rows(identities)
+            found |= {each: first + part.position(row) for each, row in rows.items() if row not in part.dead}
+        return found
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        """All sides in float32, a block at a time: the block's first column, and the sides of it and those after it.
+
+        A block takes about `BLOCK_BYTES`; small segments share one.
+        """
+        first, gathered, size = 0, list[Side](), 0
+        for side, cost in self._pieces():
+            if gathered and size + cost > BLOCK_BYTES:
+                yield first, _together(gathered)
+                first, gathered, size = first + sum(each.rows for each in gathered), [], 0
+            gathered.append(side)
+            size += cost
+        if gathered:
+            yield first, _together(gathered)
+
+    def side(self, columns: Tensor) -> Side:
+        """The sides of some columns, in float32 and in their order."""
+        order, sides = [], []
+        for number, places in self._by_part(columns.tolist()).items():
+            part = self.parts[number]
+            rows = [part.living[column - self._first[number]] for _, column in places]
+            sides.append(part.segment.side(torch.tensor(np.array(rows))))
+            order += [place for place, _ in places]
+        return concatenate(sides).take(torch.tensor(order).argsort())
+
+    def picture(self, column: int, number: int = 0) -> bytes | None:
+        """A stored picture of an entity; None when it has none, or none was kept."""
+        part, row = self._place(column)
+        self._records(part)
+        return part.segment.picture(row, number)
+
+    def entity_picture(self, entity: Entity) -> bytes | None:
+        """The first picture of an entity of this knowledge base."""
+        return self.picture(self.columns([entity.id])[entity.id]) if entity.images else None
+
+    def search(self, query: str, limit: int = 10) -> list[int]:
+        """Columns of entities with every word of the query in a name or an alias, the last word perhaps only begun;
+        the best (BM25) first."""
+        found = [
+            (-score, first + part.position(row))
+            for part, first in zip(self.parts, self._first, strict=False)
+            for row, score in self._records(part).search(query, limit + len(part.dead))
+            if row not in part.dead
+        ]
+        return [column for _, column in sorted(found)[:limit]]
+
+    def records(self, columns: Sequence[int]) -> list[Entity]:
+        """The entities of some columns, in their order."""
+        found: dict[int, Entity] = {}
+        for number, places in self._by_part(columns).items():
+            part = self.parts[number]
+            rows = [int(part.living[column - self._first[number]]) for _, column in places]
+            entities = self._records(part).entities(rows)
+            found |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
+        return [found[place] for place in range(len(columns))]
+
+    def _pieces(self) -> Iterator[tuple[Side, int]]:
+        for part in self.parts:
+            pending = [(0, len(part))]
+            while pending:
+                start, stop = pending.pop()
+                rows = part.rows(start, stop)
+                around = rows if isinstance(rows, slice) else slice(int(rows[0]), int(rows[-1]) + 1)
+                cost = bytes_restored(part.segment.sides, around)
+                if cost > BLOCK_BYTES and stop - start > 1:
+                    middle = (start + stop) // 2
+                    pending += [(middle, stop), (start, middle)]
+                else:
+                    yield part.segment.side(rows), cost
+
+    def _place(self, column: int) -> tuple[Part, int]:
+        number = bisect_right(self._first, column) - 1
+        return self.parts[number], int(self.parts[number].living[column - self._first[number]])
+
+    def _by_part(self, columns: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
+        """(place, column) of the columns, by the number of their part."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for place, column in enumerate(columns):
+            found.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
+        return found
+
+    def _records(self, part: Part) -> Records:
+        """The records of a part, of which only the last `FILES` used stay open."""
+        with self._lock:
+            self._open[part.listed.name] = part.segment.records
+            self._open.move_to_end(part.listed.name)
+            if len(self._open) > FILES:
+                self._open.popitem(last=False)[1].close()
+        return part.segment.records
+
+
+class Entities(Sequence[Entity]):
+    """The entities of a knowledge base by column, read from the disk each time."""
+
+    def __init__(self, base: KnowledgeBase) -> None:
+        self._base = base
+
+    def __len__(self) -> int:
+        return len(self._base)
+
+    @overload
+    def __getitem__(self, column: int) -> Entity: ...
+
+    @overload
+    def __getitem__(self, column: slice) -> Sequence[Entity]: ...
+
+    def __getitem__(self, column: int | slice) -> Entity | Sequence[Entity]:
+        chosen = range(len(self))[column]
+        return self._base.records([chosen])[0] if isinstance(chosen, int) else self._base.records(chosen)
+
+    def __iter__(self) -> Iterator[Entity]:
+        for start in range(0, len(self), 1000):
+            yield from self[start : start + 1000]
+
+
+def _together(sides: Iterable[Side]) -> Side:
+    gathered = list(sides)
+    return gathered[0] if len(gathered) == 1 else concatenate(gathered)

@@ -1,0 +1,180 @@
+"""Generations: each a list of segments, in a manifest that is written last, and CURRENT, which names the newest.
+
+    CURRENT                    "000007.json <SHA-256 of that file>"
+    generations/000007.json    the manifest
+    segments/NAME/             what it lists
+    model/                     the run that the sides were made with
+
+A reader holds a shared lock on the manifest that it has opened, so that nothing that it lists is removed meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import melder
+from melder.kb.digests import WholeFile, damaged, digest_of
+from melder.kb.disk import replace_file
+from melder.kb.packing import Kind
+from melder.kb.pictures import Keep
+from melder.records import MelderError
+
+__all__ = [
+    "CURRENT",
+    "GENERATIONS",
+    "LOCK",
+    "MODEL",
+    "SCHEMA",
+    "SEGMENTS",
+    "Generation",
+    "Identity",
+    "Listed",
+    "Settings",
+    "is_knowledge_base",
+    "open_current",
+    "publish",
+]
+
+SCHEMA = 1  # of the files of a knowledge base; raised when one written before could no longer be read
+CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segments", "model", "lock"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Part):
+    """With what the sides were made: the names of method and encoder, and the run's files by their paths in it."""
+
+    method: str
+    encoder: str
+    files: dict[str, WholeFile]
+
+
+class Settings(_Part):
+    """What all segments of a knowledge base share."""
+
+    kind: Kind
+    pictures: Keep
+    identity: Identity
+
+
+class Listed(_Part):
+    """A segment of a generation; `dead` are the rows that were removed or replaced, in ascending order."""
+
+    name: str = Field(pattern=r"^[0-9a-z-]+$")
+    rows: int = Field(ge=1)
+    digest: str
+    dead: tuple[int, ...] = ()
+
+    @property
+    def living(self) -> int:
+        return self.rows - len(self.dead)
+
+
+class Generation(_Part):
+    """One version of a knowledge base."""
+
+    schema_version: int = SCHEMA
+    number: int = Field(ge=1)
+    melder: str
+    settings: Settings
+    segments: tuple[Listed, ...]
+
+    @property
+    def entities(self) -> int:
+        return sum(segment.living for segment in self.segments)
+
+
+def is_knowledge_base(path: Path) -> bool:
+    """Whether a directory is a knowledge base, perhaps one whose build is not finished."""
+    return (path / CURRENT).is_file() or (path / SEGMENTS).is_dir()
+
+
+def publish(directory: Path, number: int, settings: Settings, segments: tuple[Listed, ...]) -> Generation:
+    """Write a manifest and make it the current one. The caller holds the lock; segments are on the disk already."""
+    generation = Generation(number=number, melder=melder.__version__, settings=settings, segments=segments)
+    content = generation.model_dump_json(exclude_defaults=True, exclude={"schema_version"})
+    content = json.dumps({"schema_version": SCHEMA, **json.loads(content)}) + "\n"
+    path = directory / GENERATIONS / f"{number:06d}.json"
+    path.parent.mkdir(exist_ok=True)
+    replace_file(path, content.encode())
+    replace_file(directory / CURRENT, f"{path.name} {digest_of(content.encode())}\n".encode())
+    return generation
+
+
+def open_current(directory: Path) -> tuple[Generation, int]:
+    """The current generation, and the open file that holds its shared lock until it is closed.
+
+    Raises MelderError when there is no knowledge base, or it is damaged or of another schema version.
+    """
+    while True:
+        name, digest = _current(directory)
+        path = directory / GENERATIONS / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            if _current(directory)[0] != name:
+                continue  # a writer went on in the meantime and has tidied up
+            raise damaged(path, "is missing") from None
+        try:
+            _share(descriptor)
+            if not os.path.exists(path):
+                os.close(descriptor)
+                continue
+            return _parse(path, _contents(descriptor), digest), descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+
+def _share(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        pass  # a file system without locks has no writers either, as far as this machine can tell
+
+
+def _contents(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def _current(directory: Path) -> tuple[str, str]:
+    path = directory / CURRENT
+    try:
+        name, digest = path.read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        raise MelderError(_no_current(directory)) from None
+    except (OSError, ValueError) as error:
+        raise damaged(path, f"cannot be read ({getattr(error, 'strerror', None) or 'it names no generation'})") from None
+    if not name.removesuffix(".json").isdigit():
+        raise damaged(path, "names no generation")
+    return name, digest
+
+
+def _no_current(directory: Path) -> str:
+    if not directory.is_dir():
+        return f"{directory}: there is no such directory; make a knowledge base with `melder kb build`"
+    if is_knowledge_base(directory):
+        return f"{directory}: this knowledge base was not built to its end; run the same `melder kb build` again"
+    return f"{directory}: is no knowledge base (CURRENT is missing); make one with `melder kb build`"
+
+
+def _parse(path: Path, content: bytes, digest: str) -> Generation:
+    if digest_of(content) != digest:
+        raise damaged(path, "is not what was written")
+    value = json.loads(content)
+    if value.get("schema_version") != SCHEMA:
+        raise MelderError(
+            f"{path}: this knowledge base has schema version {value.get('schema_version')!r}, Melder "
+            f"{melder.__version__} reads version {SCHEMA}; use the Melder that wrote it, or build it again"
+        )
+    try:
+        return Generation.model_validate(value)
+    except ValidationError:
+        raise damaged(path, "is no manifest") from None

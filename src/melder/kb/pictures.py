@@ -1,0 +1,43 @@
+"""Pictures inside a knowledge base: small copies by default, so that it can be shown wherever it is moved to.
+
+`small`: JPEG of at most 224 pixels a side, about 10 kB; an encoder of 224 pixels sees in it what it sees in the
+original. `original`: the files as they are. `none`: nothing is kept.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from PIL.Image import Resampling
+
+from melder.data.pictures import read_picture
+
+__all__ = ["Keep", "kept_picture", "write_pictures"]
+
+Keep = Literal["small", "original", "none"]
+SIDE = 224  # pixels: what most vision models read
+QUALITY = 85  # of the JPEG: no visible loss at this size
+
+
+def kept_picture(source: Path | bytes, keep: Literal["small", "original"]) -> bytes:
+    """The bytes that are stored of a picture. Raises UnreadablePicture."""
+    picture = read_picture(source)
+    if keep == "original":
+        return source if isinstance(source, bytes) else source.read_bytes()
+    picture.thumbnail((SIDE, SIDE), Resampling.LANCZOS)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
+
+
+def write_pictures(path: Path, pictures: Iterable[tuple[tuple[int, int], bytes]]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Write pictures one after the other, each with its (row, number); says where each is: first byte, bytes."""
+    places = {}
+    with path.open("wb") as file:
+        for key, content in pictures:
+            places[key] = (file.tell(), len(content))
+            file.write(content)
+    return places

@@ -1,0 +1,105 @@
+"""The entities of a segment in SQLite, with full-text search over their names and aliases.
+
+Tables: `records` (row, id, record as JSON), `pictures` (row, number, start, size: where a picture is in pictures.bin)
+and `names`, an FTS5 index that has the row as its rowid and keeps no text of its own. The file is never changed once
+it is written, so that it is opened as immutable: without locks, on read-only media too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+
+from melder.kb.digests import Checked, damaged
+from melder.records import Entity
+
+__all__ = ["Records", "write_records"]
+
+AT_ONCE = 500  # ids in one query; SQLite's oldest limit is 999
+
+_SCHEMA = """
+CREATE TABLE records (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record TEXT NOT NULL);
+CREATE TABLE pictures (row INTEGER, number INTEGER, start INTEGER, size INTEGER, PRIMARY KEY (row, number))
+    WITHOUT ROWID;
+CREATE VIRTUAL TABLE names USING fts5(name, content='', tokenize='unicode61 remove_diacritics 2');
+"""
+
+Spans = Mapping[tuple[int, int], tuple[int, int]]  # (row, number of the picture) → (first byte, bytes)
+
+
+def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
+    """Write a new file; rows are counted from 0 in the order given. The same entities give the same bytes."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + _SCHEMA)
+        for row, entity in enumerate(entities):
+            record = entity.model_dump_json(exclude_defaults=True)
+            connection.execute("INSERT INTO records VALUES (?, ?, ?)", (row, entity.id, record))
+            connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(entity.names)))
+        connection.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items()))
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+class Records:
+    """The records of one segment; the file is checked as a whole when it is first read. Threads may share it."""
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+        self._connection: sqlite3.Connection | None = None
+        self._lock = RLock()
+
+    def entities(self, rows: Sequence[int]) -> list[Entity]:
+        """The entities of some rows, in the order asked for."""
+        found = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
+        return [Entity.model_validate_json(found[row]) for row in rows]
+
+    def rows(self, identities: Sequence[str]) -> dict[str, int]:
+        """The row of each id that is here."""
+        return dict(self._among("SELECT id, row FROM records WHERE id IN", identities))
+
+    def picture(self, row: int, number: int) -> tuple[int, int] | None:
+        """Where a picture is: its first byte and its size; None when it was not stored."""
+        found = self._all("SELECT start, size FROM pictures WHERE row = ? AND number = ?", (row, number))
+        return found[0] if found else None  # type: ignore[return-value]
+
+    def pictures(self, row: int) -> list[int]:
+        """The numbers of the pictures of a row that were stored."""
+        return [number for (number,) in self._all("SELECT number FROM pictures WHERE row = ?", (row,))]  # type: ignore[misc]
+
+    def search(self, query: str, limit: int) -> list[tuple[int, float]]:
+        """Rows whose names have every word of the query, the last one perhaps only begun; the higher the better."""
+        words = ['"' + word.replace('"', '""') + '"' for word in query.replace("\0", " ").split()]
+        if not words:
+            return []
+        sql = "SELECT rowid, -bm25(names) FROM names WHERE names MATCH ? ORDER BY bm25(names), rowid LIMIT ?"
+        return self._all(sql, (" ".join(words) + " *", limit))  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _among(self, sql: str, values: Sequence[object]) -> Iterator[tuple]:  # type: ignore[type-arg]
+        for start in range(0, len(values), AT_ONCE):
+            some = values[start : start + AT_ONCE]
+            yield from self._all(f"{sql} ({','.join('?' * len(some))})", some)
+
+    def _all(self, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._open().execute(sql, values).fetchall()  # type: ignore[arg-type]
+            except sqlite3.DatabaseError as error:
+                raise damaged(self.checked.path, f"cannot be read ({error})") from None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.checked.check_all()
+            uri = self.checked.path.absolute().as_uri() + "?mode=ro&immutable=1"
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        return self._connection

@@ -1,0 +1,155 @@
+"""A segment: an immutable piece of a knowledge base, a directory of four files or five.
+
+    records.sqlite   entities, and full-text search over their names
+    sides.bin        the matcher's sides of the entities, raw arrays
+    vectors.bin      their vectors for the first stage, where the matcher hands any out
+    pictures.bin     pictures, one after the other; empty when none are kept
+    segment.json     where everything is, and digests; written last
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from melder.features import Rows, Side
+from melder.kb.arrays import MappedArrays, Place, write_arrays
+from melder.kb.digests import BlockFile, Checked, damaged, digest_blocks, digest_of
+from melder.kb.disk import writing
+from melder.kb.packing import Kind, restore
+from melder.kb.pictures import write_pictures
+from melder.kb.records import Records, write_records
+from melder.records import Entity, MelderError
+
+__all__ = ["SEGMENT_ROWS", "Contents", "Segment", "SegmentDescription", "write_segment"]
+
+SEGMENT_ROWS = 4096  # of a full segment; a build holds the sides of so many at once
+DESCRIPTION = "segment.json"
+RECORDS, SIDES, VECTORS, PICTURES = "records.sqlite", "sides.bin", "vectors.bin", "pictures.bin"
+VECTOR = "vector"  # the one array of vectors.bin
+
+
+@dataclass
+class Contents:
+    """What a segment is made of: n entities, and arrays whose first axis they are.
+
+    sides: as `packing.pack` gives them; vectors [n, d] or None
+    pictures: ((row, number of the picture), bytes), read while they are written
+    unreadable: why pictures could not be read, by their names
+    """
+
+    entities: Sequence[Entity]
+    sides: Mapping[str, np.ndarray]
+    vectors: np.ndarray | None = None
+    pictures: Iterable[tuple[tuple[int, int], bytes]] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+class SegmentDescription(BaseModel):
+    """What segment.json holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    kind: Kind
+    sides: dict[str, Place]
+    vectors: dict[str, Place]
+    pictures: int
+    unreadable: dict[str, str]
+    files: dict[str, BlockFile]
+
+
+def write_segment(path: Path, contents: Contents, kind: Kind) -> str:
+    """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
+    with writing(path) as part:
+        sides = write_arrays(part / SIDES, contents.sides)
+        vectors = {} if contents.vectors is None else write_arrays(part / VECTORS, {VECTOR: contents.vectors})
+        places = write_pictures(part / PICTURES, contents.pictures)
+        write_records(part / RECORDS, contents.entities, places)
+        files = [RECORDS, SIDES, PICTURES, *([VECTORS] if vectors else [])]
+        description = SegmentDescription(
+            rows=len(contents.entities),
+            kind=kind,
+            sides=sides,
+            vectors=vectors,
+            pictures=len(places),
+            unreadable=dict(contents.unreadable),
+            files={name: digest_blocks(part / name) for name in files},
+        )
+        content = description.model_dump_json().encode()
+        (part / DESCRIPTION).write_bytes(content)
+    return digest_of(content)
+
+
+def segment_digest(path: Path) -> str:
+    """The digest of a finished segment's description. Raises MelderError when it cannot be read."""
+    return digest_of(_read(path / DESCRIPTION))
+
+
+class Segment:
+    """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self.path = path
+        self.description = _describe(path / DESCRIPTION, digest)
+        for name, expected in self.description.files.items():
+            expected.check_size(path / name)
+        self.sides = MappedArrays(path / SIDES, self.description.sides, self._file(SIDES))
+        self.records = Records(Checked(path / RECORDS, self._file(RECORDS)))
+        self._pictures = Checked(path / PICTURES, self._file(PICTURES))
+        self._vectors: MappedArrays | None = None
+        if self.description.vectors:
+            self._vectors = MappedArrays(path / VECTORS, self.description.vectors, self._file(VECTORS))
+
+    @property
+    def rows(self) -> int:
+        return self.description.rows
+
+    def side(self, rows: Rows) -> Side:
+        """In float32, of some of the rows."""
+        return restore(self.sides, rows)
+
+    def vectors(self, rows: Rows) -> Tensor | None:
+        """[rows, d] as they were stored; None when there are none."""
+        return None if self._vectors is None else self._vectors.rows(VECTOR, rows)
+
+    def picture(self, row: int, number: int) -> bytes | None:
+        """The bytes of a stored picture."""
+        place = self.records.picture(row, number)
+        return None if place is None else self._pictures.read(*place)
+
+    def faults(self) -> list[str]:
+        """Everything that is wrong with the files, each block read again."""
+        files = self.description.files.items()
+        return [str(fault) for name, expected in files for fault in Checked(self.path / name, expected).faults()]
+
+    def close(self) -> None:
+        self.records.close()
+
+    def _file(self, name: str) -> BlockFile:
+        if name not in self.description.files:
+            raise damaged(self.path / DESCRIPTION, f"does not list {name}")
+        return self.description.files[name]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise damaged(path, f"cannot be read ({error.strerror})") from None
+
+
+def _describe(path: Path, digest: str) -> SegmentDescription:
+    content = _read(path)
+    if digest_of(content) != digest:
+        raise damaged(path, "is not what was written")
+    try:
+        return SegmentDescription.model_validate(json.loads(content))
+    except (ValueError, ValidationError):
+        raise MelderError(f"{path}: was written by another version of Melder; build the knowledge base again") from None

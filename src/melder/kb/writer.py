@@ -1,0 +1,123 @@
+"""The one process that may change a knowledge base: new segments, tombstones, and then a new generation.
+
+Nothing that is there is changed. Until the new manifest is on the disk and CURRENT names it, the old generation is
+the current one; what a crash leaves behind is listed nowhere, and the next writer removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from melder.kb.digests import digest_of
+from melder.kb.disk import PART, locked, remove
+from melder.kb.knowledge_base import KnowledgeBase
+from melder.kb.manifest import GENERATIONS, LOCK, SEGMENTS, Generation, Listed, Settings, open_current, publish
+from melder.kb.segment import Contents, write_segment
+from melder.records import MelderError
+
+__all__ = ["Writer", "writer_lock"]
+
+
+@contextmanager
+def writer_lock(directory: Path) -> Iterator[None]:
+    """Hold the lock of a knowledge base. Raises MelderError when another process writes for longer than seconds."""
+    busy = MelderError(f"{directory}: another process is changing this knowledge base; try again when it is done")
+    with locked(directory / LOCK, busy):
+        yield
+
+
+class Writer:
+    """Changes a knowledge base, inside `with Writer.open(directory) as writer`; `base` is the newest generation."""
+
+    def __init__(self, base: KnowledgeBase) -> None:
+        self.base = base
+
+    @staticmethod
+    @contextmanager
+    def open(directory: str | Path) -> Iterator[Writer]:
+        """Wait for the lock and open the current generation. Raises MelderError when either fails."""
+        os.close(open_current(Path(directory))[1])  # no lock is laid into a directory that is no knowledge base
+        with writer_lock(Path(directory)):
+            writer = Writer(KnowledgeBase.open(directory))
+            try:
+                yield writer
+            finally:
+                writer.base.close()
+
+    @property
+    def settings(self) -> Settings:
+        return self.base.generation.settings
+
+    def write(self, contents: Contents) -> Listed:
+        """Write a segment that the next generation is to list."""
+        number = self.base.generation.number + 1
+        identities = "\n".join(entity.id for entity in contents.entities)
+        name = f"{number:06d}-{digest_of(identities.encode())[:12]}"
+        path = self.base.directory / SEGMENTS / name
+        remove(path)  # of an attempt that was not committed
+        digest = write_segment(path, contents, self.settings.kind)
+        return Listed(name=name, rows=len(contents.entities), digest=digest)
+
+    def commit(
+        self, new: Sequence[Listed] = (), *, dead: Collection[str] = (), merged: Collection[str] = ()
+    ) -> Generation:
+        """Make a generation of the segments there are, without those of the names `merged`, and of `new` ones.
+
+        `dead` are ids of entities that are no longer to be found in the segments there were.
+        """
+        kept = [_buried(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
+        segments = (*(listed for listed in kept if listed.living), *new)
+        generation = publish(self.base.directory, self.base.generation.number + 1, self.settings, segments)
+        directory = self.base.directory
+        self.base.close()
+        collect(directory, generation)
+        self.base = KnowledgeBase.open(directory)
+        return generation
+
+    def _rows(self, identities: Collection[str]) -> Iterable[tuple[Listed, set[int]]]:
+        """The living rows of the ids, segment by segment."""
+        wanted = list(identities)
+        for part in self.base.parts:
+            found = part.segment.records.rows(wanted).values() if wanted else ()
+            yield part.listed, set(found) - part.dead
+
+
+def collect(directory: Path, current: Generation) -> list[str]:
+    """Remove old generations that no process has open, and every segment that none of the rest lists.
+
+    A reader holds a shared lock on its manifest; a generation whose manifest can be locked alone has no reader. The
+    caller holds the writer's lock. Gives the names of what was removed.
+    """
+    kept, removed = {listed.name for listed in current.segments}, []
+    for path in sorted((directory / GENERATIONS).iterdir()):
+        if path.name == f"{current.number:06d}.json":
+            continue
+        if path.name.endswith(PART) or _unread(path):
+            remove(path)
+            removed.append(path.name)
+        else:
+            kept |= {listed.name for listed in Generation.model_validate_json(path.read_bytes()).segments}
+    for path in sorted((directory / SEGMENTS).iterdir()):
+        if path.name not in kept:
+            remove(path)
+            removed.append(path.name)
+    return removed
+
+
+def _unread(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _buried(listed: Listed, gone: set[int]) -> Listed:
+    return listed.model_copy(update={"dead": tuple(sorted({*listed.dead, *gone}))}) if gone else listed

@@ -1,0 +1,36 @@
+"""The best entities of some mentions, from scores that come a block of entities at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+__all__ = ["Best"]
+
+
+class Best:
+    """The k best of the columns seen so far, best first: columns and totals [mentions, k], and what each unit adds.
+
+    Of equal totals those of an earlier block stay in front.
+    """
+
+    def __init__(self, mentions: int, k: int) -> None:
+        self.k = k
+        self.columns = torch.zeros(mentions, 0, dtype=torch.long)
+        self.totals = torch.zeros(mentions, 0)
+        self.parts: dict[str, Tensor] = {}
+
+    def update(self, first: int, total: Tensor, parts: Mapping[str, Tensor]) -> None:
+        """Take in the scores [mentions, n] of the columns from `first` on."""
+        totals, columns = total.topk(min(self.k, total.shape[1]), dim=1)
+        merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
+        kept = order[:, : self.k]
+        before = self.parts or {name: self.totals for name in parts}
+        self.parts = {
+            name: torch.cat([before[name], part.gather(1, columns)], dim=1).gather(1, kept)
+            for name, part in parts.items()
+        }
+        self.columns = torch.cat([self.columns, first + columns], dim=1).gather(1, kept)
+        self.totals = merged[:, : self.k]

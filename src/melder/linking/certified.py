@@ -1,0 +1,135 @@
+r"""Certified search: exact answers without scoring every entity, by a ceiling that no pair's score exceeds.
+
+    s(m, e) ≤ ⟨a_m, b_e⟩ + w cos(m, e)
+
+a and b are what the units hand out as bounds (`Bounded`): their inner-product parts, and a coordinate for the most
+that the rest can be. The cosine of names is computed for all entities by the index of names, so that it is no bound
+but the number itself. Errors of what is stored and of the arithmetic are added (`FlatIndex.ceilings`).
+
+Entities are scored in the order of their ceilings, until the next ceiling is below the k-th best score: nothing behind
+it can be among the k best. In the same way the rank of an entity needs the scores only of those whose ceiling is not
+below its own score.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from melder.evaluation.ranks import RankCounter, join
+from melder.features import Scores, Side
+from melder.linking.best import Best
+from melder.linking.indexes import FlatIndex
+from melder.linking.indexes.names import NameIndex
+from melder.linking.model import answering
+from melder.linking.sources import Source
+from melder.linking.two_stage import best_of, names_of, rescored, surface_of
+from melder.methods.matcher import UnitMatcher
+from melder.protocols import Bounded
+from melder.records import MelderError, Ranks
+
+__all__ = ["Certified", "bound_vectors"]
+
+FIRST = 32  # entities scored at first, at least; then four times as many each time
+AT_ONCE = 4096  # entities scored together for a rank: what their sides take stays within some dozen megabytes
+ROUNDED = 1e-5  # of a cosine that is summed up in float32
+
+
+class Certified:
+    """index: of the entities' `bound_vectors`; names: None without a lexical unit.
+
+    scored: how many pairs were scored since it was made
+    """
+
+    def __init__(self, matcher: UnitMatcher, source: Source, index: FlatIndex, names: NameIndex | None) -> None:
+        self.matcher = matcher
+        self.source = source
+        self.index = index
+        self.names = names
+        self.scored = 0
+
+    @classmethod
+    def build(cls, matcher: UnitMatcher, source: Source, kind: torch.dtype = torch.float16) -> Certified:
+        """Raises MelderError when a unit of the matcher has no bound."""
+        vectors = torch.cat([bound_vectors(matcher, side, "entity").cpu() for _, side in source.blocks()])
+        return cls(matcher, source, FlatIndex.build(vectors, kind), names_of(matcher, source))
+
+    def best(self, mentions: Side, k: int) -> list[Best]:
+        """One a mention, in order: what scoring all entities gives."""
+        queries = bound_vectors(self.matcher, mentions, "mention")
+        return [self._best(mentions.take(slice(row, row + 1)), query, k) for row, query in enumerate(queries)]
+
+    def ranks(self, mentions: Side, gold: Tensor) -> Ranks:
+        """The exact ranks of the columns `gold` [mentions]."""
+        queries, pairs = bound_vectors(self.matcher, mentions, "mention"), list[Ranks]()
+        for row, query in enumerate(queries):
+            pairs.append(self._rank(mentions.take(slice(row, row + 1)), query, gold[row : row + 1]))
+        return join(pairs)
+
+    def ceilings(self, mention: Side, query: Tensor) -> Tensor:
+        """[entities]: at least the scores of one mention."""
+        ceilings = self.index.ceilings(query)
+        if self.names is None or self.matcher.lexical is None:
+            return ceilings
+        weight = float(self.matcher.lexical.weight.detach())
+        cosines = torch.from_numpy(self.names.cosines(*surface_of(mention, 0)))
+        return ceilings.add_(cosines, alpha=weight).add_(weight * ROUNDED)
+
+    def _best(self, mention: Side, query: Tensor, k: int) -> Best:
+        ceilings, columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        floor, step = float("-inf"), max(FIRST, 2 * k)
+        while True:
+            top = ceilings.topk(min(step, len(ceilings)))
+            some = top.indices[(top.values >= floor) & (top.values > float("-inf"))]
+            if not len(some):
+                break
+            columns.append(some)
+            found.append(self._scored(mention, some))
+            ceilings[some] = float("-inf")
+            totals = torch.cat([scores.total for scores in found], dim=1)[0]
+            floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
+            step *= 4
+        return best_of(self.matcher, torch.cat(columns), _joined(found), k)
+
+    def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
+        own = self._scored(mention, gold).total
+        near = self.ceilings(mention, query) >= own[0]
+        near[gold] = False
+        # The gold entity is scored again with others, for the bits of a score may depend on those it is computed with.
+        columns = torch.cat([gold, near.nonzero().flatten()])
+        tiles = [columns[start : start + AT_ONCE] for start in range(0, len(columns), AT_ONCE)]
+        totals = torch.cat([self._scored(mention, some).total for some in tiles], dim=1)
+        counter = RankCounter(totals[:, 0])
+        counter.update(totals)
+        return counter.ranks()
+
+    def _scored(self, mention: Side, columns: Tensor) -> Scores:
+        self.scored += len(columns)
+        return rescored(self.matcher, self.source, mention, columns)
+
+
+def bound_vectors(matcher: UnitMatcher, side: Side, kind: str) -> Tensor:
+    """[n, b]: the bounds of all units in use, side by side; `kind` is `mention` or `entity`.
+
+    An inner product of a mention's and an entity's is at least the mean of the units' scores. Raises MelderError when
+    a unit has no bound.
+    """
+    units = {name: matcher.units[name] for name in matcher.evaluation_units}
+    free = [name for name, unit in units.items() if not isinstance(unit, Bounded)]
+    if free:
+        raise MelderError(f"the unit {free[0]!r} has no bound of its scores, so that nothing can be certified")
+    share = 1 / len(units) if kind == "entity" else 1.0
+    with answering(matcher):
+        return torch.cat([share * _bounds(unit, side.part(name), kind) for name, unit in units.items()], dim=1)
+
+
+def _bounds(unit: nn.Module, side: Side, kind: str) -> Tensor:
+    bounded = cast(Bounded, unit)
+    return bounded.mention_bounds(side) if kind == "mention" else bounded.entity_bounds(side)
+
+
+def _joined(found: list[Scores]) -> Scores:
+    parts = {name: torch.cat([scores.parts[name] for scores in found], dim=1) for name in found[0].parts}
+    return Scores(torch.cat([scores.total for scores in found], dim=1), parts)

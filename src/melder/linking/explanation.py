@@ -1,0 +1,201 @@
+"""What the units of a matching method matched of a mention and of the best candidates for it.
+
+A unit that aligns says which tokens of an entity are assigned which of a mention. Here tokens become words, and
+patches of a picture; marks of tokenizers and class tokens are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from melder.data.items import joined
+from melder.encoders.words import Word, words_of
+from melder.evaluation.explanation import AlignedUnit, ExplainedCandidate, Explanation, Read
+from melder.features import Side
+from melder.linking.exact import ExactLinker
+from melder.linking.model import Model, answering
+from melder.protocols import Aligner
+from melder.records import Candidate, Item, Link, MelderError, Mention
+
+__all__ = ["CANDIDATES", "candidate_pictures", "explain", "explainable", "patch_grid"]
+
+CANDIDATES = 10  # of a link that are explained: 10 to 20 kB each
+DECIMALS = 4  # of weights: an even share of 49 patches is 0.0204
+EXTRA_TOKENS = 5  # that models put before the patches at most: a class token, a distillation token, four registers
+
+Groups = Sequence[Sequence[int]]  # positions of tokens, a group for each word or patch
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """A unit's weights [candidates, L_e, L_m], and which candidates and which of their tokens it compares."""
+
+    unit: Aligner
+    weights: Tensor
+    present: Tensor
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text that was read, with its words, and how many of its first characters are a name."""
+
+    text: str
+    head: int
+    words: Sequence[Word] | None
+
+
+def explain(linker: object, mention: Mention, link: Link, item: Item | None = None) -> Explanation:
+    """What was matched in `link`, which `linker` answered for `mention`, with its first `CANDIDATES` candidates.
+
+    `item` is what the encoder reads of the mention, by default with the picture that the mention names. Raises
+    MelderError when the linker's method does not compare tokens.
+    """
+    searched = explainable(linker)
+    item = item or searched.items([mention])[0]
+    candidates = link.candidates[:CANDIDATES]
+    found = searched.source.columns([each.id for each in candidates])
+    columns = [found[each.id] for each in candidates]
+    aligned = _align(searched.model, item, searched.source.side(torch.tensor(columns, dtype=torch.long)))
+    texts = _entity_texts(searched, columns)
+    told = _text(searched.model, item.text, mention.surface)
+    explained = [
+        _candidate(each, row, text, told, aligned)
+        for row, (each, text) in enumerate(zip(candidates, texts, strict=True))
+    ]
+    grids = [patch_grid(each.weights.shape[2]) for each in aligned.values() if each.unit.modality == "image"]
+    read = _read(told, grids[0] if grids else None, _span(mention, item.text))
+    return Explanation(id=link.id, surface=mention.surface, read=read, candidates=tuple(explained))
+
+
+def candidate_pictures(linker: object, explanation: Explanation) -> dict[str, Path | bytes | None]:
+    """The picture that was read of each candidate, by its id."""
+    searched = explainable(linker)
+    found = searched.source.columns([each.id for each in explanation.candidates])
+    entities = searched.source.records(list(found.values()))
+    return {entity.id: searched.knowledge_base.entity_picture(entity) for entity in entities}
+
+
+def explainable(linker: object) -> ExactLinker:
+    """The linker, if its method is one that compares; raises MelderError otherwise."""
+    if isinstance(linker, ExactLinker):
+        return linker
+    raise MelderError("links of a method that writes names cannot be explained; take a run of one that compares")
+
+
+def patch_grid(tokens: int) -> tuple[int, int] | None:
+    """Rows and columns of the patches among a picture's tokens; None when they are no square behind a few others.
+
+    Every encoder reads square pictures: 50 tokens are a class token and 7 × 7 patches, 49 are 7 × 7 patches.
+    """
+    side = isqrt(tokens)
+    return (side, side) if side and tokens - side * side <= min(side, EXTRA_TOKENS) else None
+
+
+def _align(model: Model, item: Item, entities: Side) -> dict[str, _Aligned]:
+    """The alignments of the units in use that have any, by name, on the CPU."""
+    mention, entities = model.mention_side([item]), entities.to(model.device)
+    with answering(model.matcher) as matcher:
+        units = {name: matcher.units[name] for name in matcher.names_in_use()}
+        found = {
+            name: _align_unit(unit, mention.part(name), entities.part(name))
+            for name, unit in units.items()
+            if isinstance(unit, Aligner)
+        }
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _align_unit(unit: Aligner, mention: Side, entities: Side) -> _Aligned | None:
+    """None where the mention, or every candidate, lacks what the unit compares."""
+    both = mention["present"] & entities["present"]
+    if not both.any():
+        return None
+    mask = entities.get("mask")
+    weights = unit.align(mention, entities).weights[0].float().cpu()
+    return _Aligned(unit, weights, both.cpu(), None if mask is None else mask.cpu())
+
+
+def _entity_texts(linker: ExactLinker, columns: Sequence[int]) -> list[_Text]:
+    separator, reads = linker.model.encoder.separator, "text" in linker.modalities
+    entities = linker.source.records(columns)
+    texts = [joined(entity.name, entity.description, separator) if reads else "" for entity in entities]
+    return [_text(linker.model, text, entity.name) for text, entity in zip(texts, entities, strict=True)]
+
+
+def _text(model: Model, text: str, name: str) -> _Text:
+    head = len(name) if name.strip() and text.startswith(name) else 0
+    return _Text(text, head, words_of(text, model.encoder.text.tokens))
+
+
+def _span(mention: Mention, text: str) -> tuple[int, int] | None:
+    """Where the mention stands in the text that was read: its context comes last there."""
+    if mention.start is None or mention.end is None or not text:
+        return None
+    before = len(text) - len(mention.text)
+    return before + mention.start, before + mention.end
+
+
+def _candidate(
+    candidate: Candidate, row: int, text: _Text, told: _Text, aligned: Mapping[str, _Aligned]
+) -> ExplainedCandidate:
+    units, grid = dict[str, AlignedUnit](), None
+    for name, each in aligned.items():
+        groups = _groups(each, text, told) if each.present[row] else None
+        if groups is not None:
+            units[name] = _shown(each, row, *groups)
+            grid = patch_grid(each.weights.shape[1]) if each.unit.modality == "image" else grid
+    return ExplainedCandidate(**candidate.model_dump(), read=_read(text, grid), aligned=units)
+
+
+def _groups(aligned: _Aligned, text: _Text, told: _Text) -> tuple[Groups, Groups] | None:
+    """The tokens of each word or patch of the entity and of the mention; None where there are none that are known."""
+    if aligned.unit.modality == "text":
+        groups = _word_tokens(text), _word_tokens(told)
+    else:
+        groups = _patch_tokens(aligned.weights.shape[1]), _patch_tokens(aligned.weights.shape[2])
+    return groups if all(groups) else None
+
+
+def _word_tokens(text: _Text) -> Groups:
+    return [word.tokens for word in text.words or ()]
+
+
+def _patch_tokens(tokens: int) -> Groups:
+    rows, columns = patch_grid(tokens) or (0, 0)
+    return [[token] for token in range(tokens - rows * columns, tokens)]
+
+
+def _shown(aligned: _Aligned, row: int, entity: Groups, mention: Groups) -> AlignedUnit:
+    weights = aligned.weights[row]
+    valid = weights if aligned.mask is None else weights[aligned.mask[row]]
+    to_words = _indicator(mention, weights.shape[1])
+    averaged = _indicator(entity, weights.shape[0])
+    averaged = averaged / averaged.sum(dim=1, keepdim=True)
+    return AlignedUnit(
+        modality=aligned.unit.modality,
+        weights=_rounded(averaged @ weights @ to_words.t()),
+        received=_rounded((valid.mean(dim=0) @ to_words.t())[None])[0],
+    )
+
+
+def _indicator(groups: Groups, tokens: int) -> Tensor:
+    """[groups, tokens], 1 where a token is of a group."""
+    indicator = torch.zeros(len(groups), tokens)
+    for row, group in enumerate(groups):
+        indicator[row, list(group)] = 1.0
+    return indicator
+
+
+def _rounded(rows: Tensor) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(value, DECIMALS) for value in row) for row in rows.tolist())
+
+
+def _read(text: _Text, grid: tuple[int, int] | None, span: tuple[int, int] | None = None) -> Read:
+    words = tuple((word.start, word.end) for word in text.words or ())
+    return Read(text=text.text, head=text.head, span=span, words=words, grid=grid)

@@ -1,0 +1,247 @@
+"""The generative linker: a language model's probability of each entity's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from melder.data import DataSet, mention_items
+from melder.evaluation.ranks import join
+from melder.generative.asking import Asker
+from melder.generative.name_search import NameSearch
+from melder.generative.names import Names
+from melder.generative.prompt import Blocks, Template
+from melder.linking.gemel import Gemel, Pictures
+from melder.linking.homonyms import Homonyms
+from melder.linking.query import to_mention
+from melder.protocols import Progress
+from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
+
+__all__ = ["GenerativeLinker"]
+
+CHUNK = 256  # mentions whose pictures and surfaces are encoded together
+APART = 1e-9  # between the scores of homonyms: less than between any two names, so that only their order is told
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Entities of one mention, best first; `complete` when all that have a name are there."""
+
+    columns: np.ndarray
+    scores: np.ndarray
+    complete: bool
+
+
+class GenerativeLinker:
+    """Links mentions to the entities of a data set by the log-probability of writing their names.
+
+    Names that several entities share are told apart by `Homonyms`. Mentions given as records name their pictures
+    within `data`, by default the data set of the entities. `dropped` counts the demonstrations that no context had
+    room for, so far, and `shown` those that were shown.
+    """
+
+    def __init__(
+        self,
+        model: Gemel,
+        knowledge_base: DataSet,
+        *,
+        data: DataSet | None = None,
+        modalities: Sequence[str] = ("text", "image"),
+        homonyms: Homonyms | None = None,
+    ) -> None:
+        self.model, self.options = model, model.options
+        self.knowledge_base, self.data = knowledge_base, data or knowledge_base
+        self.modalities = frozenset(modalities)
+        self.entities: list[Entity] = knowledge_base.entities
+        self.column = {entity.id: column for column, entity in enumerate(self.entities)}
+        self.names = Names.of(self.entities, aliases=self.options.aliases)
+        self.names_of: list[list[int]] = [[] for _ in self.entities]
+        for name, owners in enumerate(self.names.owners):
+            for column in owners:
+                self.names_of[column].append(name)
+        self.search = NameSearch(model.model.language_model, self.names.texts, self.options)
+        self.homonyms = homonyms or Homonyms(model.model, self.entities)
+        self.asker = Asker(
+            model.model.language_model,
+            Template(self.options.template),
+            model.demonstrations,
+            prefix_tokens=self.options.prefix_tokens,
+            limit=self.options.context_length,
+            longest_answer=self.search.longest,
+        )
+        self.dropped = self.shown = 0
+
+    def link(
+        self,
+        mentions: str | Sequence[Mention],
+        k: int = 10,
+        *,
+        mention: str | None = None,
+        image: str | Path | bytes | None = None,
+    ) -> Link | list[Link]:
+        """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
+
+        A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
+        image file, gives one `Link`.
+        """
+        if not isinstance(mentions, str):
+            return [link for block in self.answers(mentions, self.items(mentions), k) for link in block]
+        record = to_mention(mentions, mention)
+        return next(self.answers([record], [self.item(record, image)], k))[0]
+
+    def ranks(self, mentions: Sequence[Mention], pictures: Pictures | None = None) -> Ranks:
+        """Ranks of the answers of mentions that all have one; bounds where not all names are scored.
+
+        `pictures` are theirs, where they are known already.
+        """
+        return self.links_and_ranks(mentions, 1, pictures=pictures)[1]
+
+    def links_and_ranks(
+        self,
+        mentions: Sequence[Mention],
+        k: int,
+        progress: Progress | None = None,
+        pictures: Pictures | None = None,
+    ) -> tuple[list[Link], Ranks]:
+        """Links of all the mentions, and the ranks of the answers of those that have one, in one pass."""
+        self.check_answers(mentions)
+        links, ranks = list[Link](), list[Ranks]()
+        for block, found in self._found(mentions, self.items(mentions), progress, pictures):
+            links += [self._link(mention, each, k) for mention, each in zip(block, found, strict=True)]
+            answered = [pair for pair in zip(block, found, strict=True) if pair[0].answer is not None]
+            ranks += [self._rank(mention, each) for mention, each in answered]
+        return links, join(ranks)
+
+    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
+        for block, found in self._found(mentions, items):
+            yield [self._link(mention, each, k) for mention, each in zip(block, found, strict=True)]
+
+    def items(self, mentions: Sequence[Mention]) -> list[Item]:
+        """What the encoder reads of mentions whose pictures lie in the data set."""
+        return mention_items(mentions, self.data, self.model.encoder.separator, modalities=self.modalities)
+
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere."""
+        item = self.items([mention.model_copy(update={"image": None})])[0]
+        shown = Path(image) if isinstance(image, str) else image
+        return Item(item.text, shown if "image" in self.modalities else None, item.surfaces)
+
+    def check_answers(self, mentions: Sequence[Mention]) -> None:
+        """An answer that is not among the entities is an error."""
+        unknown = [each for each in mentions if each.answer is not None and each.answer not in self.column]
+        if unknown:
+            raise MelderError(
+                f"mention {unknown[0].id!r}, field 'answer': {unknown[0].answer!r} is not in the knowledge base "
+                f"({len(unknown)} such mentions); evaluate against one that holds the answers"
+            )
+
+    def prompts(self, mentions: Sequence[Mention], pictures: Pictures) -> list[Blocks]:
+        """The prompts of mentions; counts the demonstrations."""
+        keys = self.model.keys(mentions, pictures)
+        shown = self.model.demonstrations.nearest(keys, self.options.demonstrations.count)
+        prompts = self.asker(mentions, pictures.rows(), shown)
+        self.dropped += sum(prompt.dropped for prompt in prompts)
+        self.shown += sum(len(prompt.blocks) - 1 for prompt in prompts)
+        return prompts
+
+    def log_probabilities(
+        self, mentions: Sequence[Mention], items: Sequence[Item], columns: Sequence[Sequence[int]]
+    ) -> list[np.ndarray]:
+        """Of each mention's entities `columns` the log-probability of its name, the best of its names."""
+        prompts = self.prompts(mentions, self.model.pictures(items))
+        found: list[np.ndarray] = []
+        for start in range(0, len(mentions), self.options.at_once):
+            rows = slice(start, start + self.options.at_once)
+            wanted = [[self.names_of[column] for column in each] for each in columns[rows]]
+            every = sorted({name for names in wanted for each in names for name in each})
+            place = {name: number for number, name in enumerate(every)}
+            with torch.inference_mode():
+                sums = self.search.of(self.model.model.embed(prompts[rows]), every)
+            found += [
+                np.array([max((row[place[name]] for name in each), default=-np.inf) for each in names])
+                for row, names in zip(sums, wanted, strict=True)
+            ]
+        return found
+
+    def without_demonstrations(self) -> GenerativeLinker:
+        """The same linker that shows none."""
+        bare = copy(self)
+        bare.options = self.options.model_copy(
+            update={"demonstrations": self.options.demonstrations.model_copy(update={"count": 0})}
+        )
+        bare.dropped = bare.shown = 0
+        return bare
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What there is to say of the demonstrations so far."""
+        return {"demonstrations": {"shown": self.shown, "dropped": self.dropped}}
+
+    def _found(
+        self,
+        mentions: Sequence[Mention],
+        items: Sequence[Item],
+        progress: Progress | None = None,
+        pictures: Pictures | None = None,
+    ) -> Iterator[tuple[Sequence[Mention], list[Answers]]]:
+        for start in range(0, len(mentions), CHUNK):
+            chunk, these = mentions[start : start + CHUNK], slice(start, start + CHUNK)
+            seen = (
+                self.model.pictures(items[these]) if pictures is None else Pictures(*(each[these] for each in pictures))
+            )
+            prompts = self.prompts(chunk, seen)
+            for first in range(0, len(chunk), self.options.at_once):
+                rows = slice(first, first + self.options.at_once)
+                yield chunk[rows], self._answers(chunk[rows], items[start : start + CHUNK][rows], prompts[rows])
+                if progress is not None:
+                    progress(len(chunk[rows]))
+
+    def _answers(self, mentions: Sequence[Mention], items: Sequence[Item], prompts: Sequence[Blocks]) -> list[Answers]:
+        with torch.inference_mode():
+            embedded = self.model.model.embed(prompts)
+        found = self.search(embedded)
+        return [
+            self._of_entities(mentions[row], items[row], prompts[row], numbers, scores)
+            for row, (numbers, scores) in enumerate(found)
+        ]
+
+    def _of_entities(
+        self, mention: Mention, item: Item, prompt: Blocks, numbers: np.ndarray, scores: np.ndarray
+    ) -> Answers:
+        """Entities from names [m], best first, with their scores; the first of an entity's names counts."""
+        best: dict[int, float] = {}
+        gold = self.column.get(str(mention.answer), -1)
+        for place, (number, score) in enumerate(zip(numbers.tolist(), scores.tolist(), strict=True)):
+            owners = [column for column in self.names.owners[number] if column not in best]
+            if len(owners) > 1 and (place < self.options.best_names or gold in owners):
+                owners = self.homonyms.ordered(mention, item, prompt, self.names.texts[number], owners)
+                best |= {column: score - APART * behind for behind, column in enumerate(owners)}
+            else:
+                best |= dict.fromkeys(owners, score)
+        columns, values = np.array(list(best), np.int64), np.array(list(best.values()))
+        order = np.lexsort((columns, -values))
+        return Answers(columns[order], values[order], complete=len(numbers) == len(self.names.texts))
+
+    def _rank(self, mention: Mention, found: Answers) -> Ranks:
+        """Exact where the answer is found; else between the last that was found and the last of all."""
+        place = np.flatnonzero(found.columns == self.column[str(mention.answer)])
+        if len(place):
+            score = found.scores[place[0]]
+            bounds = 1 + int((found.scores > score).sum()), int((found.scores >= score).sum())
+        else:
+            bounds = len(found.columns) + 1, len(self.entities)
+        return Ranks(np.array(bounds[:1]), np.array(bounds[1:]))
+
+    def _link(self, mention: Mention, found: Answers, k: int) -> Link:
+        best = zip(found.columns[:k].tolist(), found.scores[:k].tolist(), strict=True)
+        candidates = [Candidate(id=self.entities[c].id, name=self.entities[c].name, score=score) for c, score in best]
+        return Link(
+            id=mention.id, start=mention.start, end=mention.end, surface=mention.surface, candidates=tuple(candidates)
+        )

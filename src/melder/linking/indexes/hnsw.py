@@ -1,0 +1,96 @@
+"""A navigable small-world graph of the vectors (Malkov and Yashunin, 2018) by usearch: `pip install melder[index]`.
+
+It looks at some hundred vectors whatever their number, and may miss some of the best. Vectors are kept in float16.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from melder.linking.indexes.files import new_directory
+from melder.linking.indexes.index import NOTHING
+from melder.linking.indexes.lifted import Lift
+from melder.records import MelderError
+
+__all__ = ["HNSWIndex"]
+
+CONNECTIVITY = 32  # edges of a vector; 16 misses several times as many
+ADDING = 64  # vectors kept in view while one is added; twice as many take nearly twice as long
+SEARCHING = 128  # … while one is searched for, unless more are asked for
+GRAPH, LIFT = "graph.usearch", "lift.json"
+
+
+class HNSWIndex:
+    """graph: usearch's index of lifted vectors; its keys are the columns."""
+
+    def __init__(self, graph: Any, lift: Lift, columns: int) -> None:
+        self.graph = graph
+        self.lift = lift
+        self.columns = columns
+
+    @classmethod
+    def build(cls, vectors: Tensor) -> HNSWIndex:
+        lift = Lift.of(vectors)
+        graph = _usearch().Index(
+            ndim=lift.width + 1,
+            metric="cos",
+            dtype="f16",
+            connectivity=CONNECTIVITY,
+            expansion_add=ADDING,
+            expansion_search=SEARCHING,
+        )
+        index = cls(graph, lift, 0)
+        index.add(vectors)
+        return index
+
+    @classmethod
+    def open(cls, path: Path) -> HNSWIndex:
+        usearch = _usearch()
+        try:
+            described = json.loads((path / LIFT).read_text(encoding="utf-8"))
+            columns = int(described.pop("columns"))
+            graph = usearch.Index.restore(str(path / GRAPH), view=True)
+            if graph is None:
+                raise ValueError("usearch does not know the graph")
+            return cls(graph, Lift(**described), columns)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
+
+    def save(self, path: Path) -> None:
+        with new_directory(path) as part:
+            self.graph.save(str(part / GRAPH))
+            (part / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
+
+    def add(self, vectors: Tensor) -> None:
+        """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
+        keys = np.arange(self.columns, self.columns + len(vectors), dtype=np.uint64)
+        if len(keys):
+            self.graph.add(keys, self.lift.vectors(vectors))
+        self.columns += len(keys)
+
+    def remove(self, columns: np.ndarray) -> None:
+        self.graph.remove(np.asarray(columns, dtype=np.uint64))
+
+    def search(self, queries: Tensor, k: int) -> np.ndarray:
+        found = np.full((len(queries), k), NOTHING, dtype=np.int64)
+        wanted = min(k, len(self.graph))
+        if not wanted:
+            return found
+        self.graph.expansion_search = max(SEARCHING, 2 * wanted)
+        for row, query in enumerate(self.lift.queries(queries)):
+            keys = self.graph.search(query, wanted).keys.astype(np.int64)
+            found[row, : len(keys)] = keys
+        return found
+
+
+def _usearch() -> Any:
+    try:
+        import usearch.index
+    except ImportError:
+        raise MelderError("hnsw needs the package usearch: pip install melder[index]") from None
+    return usearch.index

@@ -1,0 +1,42 @@
+"""What every index of vectors does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+__all__ = ["NOTHING", "Index"]
+
+NOTHING = -1  # stands where an index found fewer than were asked for
+
+
+@runtime_checkable
+class Index(Protocol):
+    """Vectors of entities [n, d], of any lengths; an entity is its column, 0 to n - 1, in the order of adding."""
+
+    @classmethod
+    def build(cls, vectors: Tensor) -> Index: ...
+
+    @classmethod
+    def open(cls, path: Path) -> Index:
+        """An index that was saved, memory-mapped. Raises MelderError when it is none."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write a directory, which is there as a whole or not at all; it must not be there yet."""
+        ...
+
+    def add(self, vectors: Tensor) -> None:
+        """More vectors, as the next columns."""
+        ...
+
+    def remove(self, columns: np.ndarray) -> None:
+        """These are not found any more; the numbers of the others stay."""
+        ...
+
+    def search(self, queries: Tensor, k: int) -> np.ndarray:
+        """[queries, k] int64: columns with the largest inner products, best first; `NOTHING` fills rows up."""
+        ...

@@ -1,0 +1,44 @@
+"""Searches: ways to the best entities of a mention that do not score every entity, chosen by name.
+
+flat, hnsw, faiss:FACTORY   two stages: candidates by vectors and by names, then the full matcher on these
+certified                   the full matcher on all entities that could be among the best, and on no others
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from melder.features import Side
+from melder.linking.best import Best
+from melder.linking.certified import Certified
+from melder.linking.indexes import BACKENDS
+from melder.linking.sources import Source
+from melder.linking.two_stage import TwoStage
+from melder.methods.matcher import UnitMatcher
+from melder.records import MelderError
+
+__all__ = ["CERTIFIED", "Search", "build_search"]
+
+CERTIFIED = "certified"
+
+
+class Search(Protocol):
+    """Finds the best entities of mentions by their sides; `scored` pairs have had the full matcher's score so far."""
+
+    scored: int
+
+    def best(self, mentions: Side, k: int) -> list[Best]:
+        """One a mention, in order; fewer than k columns where there are no more candidates."""
+        ...
+
+
+def build_search(name: str, matcher: UnitMatcher, source: Source) -> Search:
+    """The search of this name over the entities of `source`, whose sides are read once for it.
+
+    Raises MelderError for an unknown name, and when the matcher or what is installed does not allow it.
+    """
+    if name == CERTIFIED:
+        return Certified.build(matcher, source)
+    if name.partition(":")[0] not in BACKENDS:
+        raise MelderError(f"{name!r}: is no search; there are {', '.join([CERTIFIED, *BACKENDS])} and faiss:FACTORY")
+    return TwoStage.build(matcher, source, name)

@@ -1,0 +1,65 @@
+"""Where the sides of the entities come from: a data set that is encoded now, or a knowledge base on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from melder.data import DataSet, entity_items
+from melder.features import Side
+from melder.linking.model import Model
+from melder.protocols import Progress
+from melder.records import Entity
+
+__all__ = ["EncodedData", "Source"]
+
+
+class Source(Protocol):
+    """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
+
+    def __len__(self) -> int: ...
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        """All sides, a block at a time: the block's first column, and the sides of it and those after it."""
+        ...
+
+    def side(self, columns: Tensor) -> Side:
+        """The sides of some columns, in their order."""
+        ...
+
+    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+        """The column of each id that is here."""
+        ...
+
+    def records(self, columns: Sequence[int]) -> list[Entity]:
+        """The entities of some columns, in their order."""
+        ...
+
+
+class EncodedData:
+    """The entities of a data set, encoded when this is made and held in memory; fulfils `Source`."""
+
+    def __init__(
+        self, model: Model, dataset: DataSet, modalities: frozenset[str], progress: Progress | None = None
+    ) -> None:
+        self._entities = dataset.entities
+        self._column = {entity.id: column for column, entity in enumerate(self._entities)}
+        items = entity_items(self._entities, dataset, model.encoder.separator, modalities=modalities)
+        self._side = model.entity_side(items, progress)
+
+    def __len__(self) -> int:
+        return len(self._entities)
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        yield 0, self._side
+
+    def side(self, columns: Tensor) -> Side:
+        return self._side.take(columns.to(next(iter(self._side.values())).device))
+
+    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+        return {each: self._column[each] for each in identities if each in self._column}
+
+    def records(self, columns: Sequence[int]) -> list[Entity]:
+        return [self._entities[column] for column in columns]

@@ -1,0 +1,97 @@
+"""The web application: routers around one service, and what happens when it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+
+import melder
+from melder.serving.batching import Batcher
+from melder.serving.current import Current
+from melder.serving.envelope import Envelope
+from melder.serving.fetching import Fetcher
+from melder.serving.measures import Measures
+from melder.serving.pictures import PictureDesk
+from melder.serving.refusals import refused
+from melder.serving.requests import BatchRequest, LinkRequest
+from melder.serving.routers import ROUTERS
+from melder.serving.service import Service
+from melder.serving.settings import Settings
+from melder.serving.source import Served, Source
+
+__all__ = ["create_application"]
+
+
+def create_application(
+    source: Source, served: Served, settings: Settings | None = None, fetcher: Fetcher | None = None
+) -> FastAPI:
+    """An application that serves `served`, which `source` has opened, and what `source` has later."""
+    settings, measures = settings or Settings(), Measures()
+    current = Current(source, served, measures)
+    del served  # the application outlives it
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        batcher = Batcher(settings, measures)
+        pictures = PictureDesk(settings, fetcher or Fetcher(settings))
+        app.state.service = Service(settings, current, batcher, pictures, measures)
+        answering = asyncio.ensure_future(batcher.run())
+        watching = asyncio.ensure_future(current.watch(settings.poll))
+        yield
+        watching.cancel()
+        batcher.close()
+        await answering
+        current.close()
+
+    app = FastAPI(
+        title="Melder",
+        summary="Links mentions in text and pictures to the entities of a knowledge base.",
+        version=melder.__version__,
+        lifespan=lifespan,
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(Envelope, settings=settings, measures=measures)  # type: ignore[arg-type]
+    app.add_exception_handler(StarletteHTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    for router in ROUTERS:
+        app.include_router(router)
+    describe = app.openapi
+    app.openapi = lambda: _with_bodies(describe())  # type: ignore[method-assign]
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    sentence = error.detail if isinstance(error, HTTPException) else _PLAIN.get(error.status_code, error.detail)
+    return refused(error.status_code, sentence, dict(error.headers or {}))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    name = ".".join(str(part) for part in fault["loc"][1:])
+    return refused(422, f"parameter '{name}': {fault['msg']}")
+
+
+_PLAIN: Mapping[int, str] = {
+    404: "there is nothing at this address; /openapi.json lists what there is",
+    405: "this address does not take that method; /openapi.json lists what there is",
+}
+
+
+def _with_bodies(description: dict[str, Any]) -> dict[str, Any]:
+    """The description of the API with the bodies that routes read themselves."""
+    kinds = [(LinkRequest, "validation"), (BatchRequest, "validation")]
+    _, schema = models_json_schema(kinds, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    description.setdefault("components", {}).setdefault("schemas", {}).update(schema["$defs"])
+    return description

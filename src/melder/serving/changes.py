@@ -1,0 +1,48 @@
+"""What POST and PUT /entities take and give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["Changed", "EntityChange", "EntityChanges"]
+
+
+class EntityChange(BaseModel):
+    """An entity as in JSON Lines, except that its pictures are in base64: a service reads no files for its clients."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1)
+    name: str = ""
+    aliases: tuple[str, ...] = ()
+    description: str = ""
+    types: tuple[str, ...] = ()
+    images: tuple[str, ...] = Field((), description="base64 or data URIs")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> EntityChange:
+        if not self.name.strip() and not self.description.strip():
+            raise ValueError("name is empty and so is description; fill in one of them")
+        return self
+
+
+class EntityChanges(BaseModel):
+    """Some entities; one alone may stand without the list around it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entities: tuple[EntityChange, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_alone(cls, value: Any) -> Any:
+        return {"entities": [value]} if isinstance(value, dict) and "id" in value else value
+
+
+class Changed(BaseModel):
+    """The generation that has the change, which is served already, and how many entities it has."""
+
+    generation: str
+    entities: int

@@ -1,0 +1,23 @@
+"""What `melder serve` is given: a knowledge base, or a run and a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from melder.kb import is_knowledge_base
+from melder.records import MelderError
+from melder.serving.knowledge_base import KnowledgeBaseSource
+from melder.serving.source import DataSetSource, Source
+
+__all__ = ["source_of"]
+
+
+def source_of(path: Path, data: Path | None) -> Source:
+    """Raises MelderError when the data set of a run is not named, or one is named for a knowledge base."""
+    if is_knowledge_base(path):
+        if data is not None:
+            raise MelderError(f"{path}: is a knowledge base, which holds what is searched; leave out --data")
+        return KnowledgeBaseSource(path)
+    if data is None:
+        raise MelderError(f"{path}: name the data set to search as well: melder serve {path} --data DIRECTORY")
+    return DataSetSource(path, data)

@@ -1,0 +1,52 @@
+// Cards of ranked candidates. Names, ids and descriptions come from outside: they are set as text, never as markup.
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+export function cards(candidates) {
+  const most = Math.max(...candidates.flatMap((each) => Object.values(each.units).map(Math.abs)), 1e-9);
+  return candidates.map((each) => card(each, most));
+}
+
+function card(candidate, most) {
+  const name = candidate.name || candidate.id;
+  const address = `entities/${encodeURIComponent(candidate.id)}`;
+  const text = element("div", {},
+    element("h3", {}, element("bdi", { textContent: name })),
+    element("p", { className: "note" }, element("bdi", { textContent: candidate.id }), ` · score ${candidate.score.toFixed(2)}`));
+  describe(address, text);
+  return element("li", {}, picture(`${address}/picture`), text, units(candidate.units, most));
+}
+
+function picture(address) {
+  const frame = element("div", { className: "picture" });
+  const shown = element("img", { alt: "", loading: "lazy", src: address });
+  shown.addEventListener("error", () => frame.replaceChildren("no picture"));
+  frame.append(shown);
+  return frame;
+}
+
+async function describe(address, text) {
+  try {
+    const answer = await fetch(address);
+    const record = answer.ok ? await answer.json() : {};
+    if (record.description) text.append(element("p", { className: "description", dir: "auto", textContent: record.description }));
+  } catch {
+    // A candidate without its description is still an answer.
+  }
+}
+
+function units(parts, most) {
+  const list = element("dl", { className: "units" });
+  for (const [name, value] of Object.entries(parts)) {
+    const filled = element("i", { className: value < 0 ? "against" : "" });
+    filled.style.width = `${(100 * Math.abs(value)) / most}%`;
+    const bar = element("div", { className: "bar", ariaHidden: "true" }, filled);
+    const number = element("span", { textContent: value.toFixed(2).replace("-", "\u2212") });
+    const row = element("div", {}, element("dt", { textContent: name.replaceAll("_", " ") }), element("dd", {}, bar, number));
+    list.append(row);
+  }
+  return list;
+}

@@ -1,0 +1,128 @@
+// The form, the question it asks, and the answer. Offsets of the service count code points, those of a field UTF-16.
+import { cards, element } from "./candidates.js";
+import { Picture } from "./picture.js";
+
+const find = (id) => document.getElementById(id);
+const text = find("text");
+const status = find("status");
+let chosen = null; // the span selected, [start, end) in UTF-16
+let asking = null; // aborts the question that is under way
+
+const points = (string) => [...string].length;
+
+function choose(span) {
+  chosen = span;
+  find("chosen").hidden = !span;
+  if (span) find("chosen").querySelector("mark").textContent = text.value.slice(...span);
+  find("link").textContent = span ? "Link the selected words" : "Find names and link them";
+}
+
+function selected() {
+  const words = text.value.slice(text.selectionStart, text.selectionEnd);
+  if (!words.trim()) return;
+  const start = text.selectionStart + words.length - words.trimStart().length;
+  choose([start, start + words.trim().length]);
+}
+
+// Whatever is shown belongs to an older question.
+function forget() {
+  find("links").hidden = find("error").hidden = true;
+  status.textContent = "";
+}
+
+function complain(sentence) {
+  forget();
+  find("error").textContent = sentence.charAt(0).toUpperCase() + sentence.slice(1);
+  find("error").hidden = false;
+}
+
+async function ask() {
+  asking?.abort();
+  const own = (asking = new AbortController());
+  const body = { text: text.value, image: await picture.read() };
+  if (chosen) {
+    const start = points(text.value.slice(0, chosen[0]));
+    body.mentions = [{ start, end: start + points(text.value.slice(...chosen)) }];
+  }
+  const headers = { "Content-Type": "application/json" };
+  const sent = { method: "POST", headers, body: JSON.stringify(body), signal: own.signal };
+  const answer = await fetch("link", sent).catch((error) => {
+    throw own.signal.aborted ? error : new Error("The service cannot be reached. Is it still running?");
+  });
+  const found = await answer.json().catch(() => ({ error: `The service answered with status ${answer.status}.` }));
+  if (!answer.ok) throw new Error(found.error);
+  return [found.links, body.text];
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (!text.value.trim()) {
+    complain("Type or paste a text first.");
+    text.focus();
+    return;
+  }
+  forget();
+  status.textContent = "Linking…";
+  find("answer").ariaBusy = "true";
+  try {
+    show(...(await ask()));
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    complain(error.message);
+  }
+  find("answer").ariaBusy = "false";
+}
+
+function show(links, read) {
+  if (!links.length) {
+    status.textContent = "The text names no entity of this knowledge base. Select the words to link.";
+    return;
+  }
+  status.textContent = links.length > 1 ? `${links.length} mentions were found. Choose one in the text.` : "";
+  const buttons = links.map((link) => {
+    const button = element("button", { type: "button", textContent: link.surface });
+    button.addEventListener("click", () => open(link, button, buttons));
+    return button;
+  });
+  find("read").replaceChildren(...marked(links, [...read], buttons));
+  find("links").hidden = false;
+  open(links[0], buttons[0], buttons);
+  find("title").focus();
+}
+
+function* marked(links, letters, buttons) {
+  let before = 0;
+  for (const [place, link] of links.entries()) {
+    yield letters.slice(before, link.start).join("");
+    yield buttons[place];
+    before = link.end;
+  }
+  yield letters.slice(before).join("");
+}
+
+function open(link, button, buttons) {
+  for (const each of buttons) each.ariaPressed = String(each === button);
+  find("title").replaceChildren("Candidates for “", element("bdi", { textContent: link.surface }), "”");
+  const nil = link.nil_probability;
+  find("nil").hidden = nil === null;
+  find("nil").classList.toggle("likely", nil >= 0.5);
+  if (nil !== null) find("nil").textContent = `Probability that it is none of these: ${(100 * nil).toFixed(0)} %`;
+  find("candidates").replaceChildren(...cards(link.candidates));
+}
+
+const picture = new Picture(forget);
+find("ask").addEventListener("submit", submit);
+find("clear").addEventListener("click", () => {
+  choose(null);
+  text.setSelectionRange(text.value.length, text.value.length);
+  text.focus();
+});
+text.addEventListener("select", selected);
+text.addEventListener("input", () => choose(null));
+text.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();
+});
+fetch("reconcile").then((answer) => answer.json()).then((manifest) => {
+  find("base").textContent = `Links a mention, in a text and a picture, to an entity of ${manifest.name.replace(/ \(Melder\)$/, "")}.`;
+}).catch(() => {});
+choose(null);

@@ -1,0 +1,58 @@
+// The picture that goes with the text: chosen, dropped anywhere on the page, or pasted.
+export class Picture {
+  constructor(changed) {
+    this.file = null;
+    this.changed = changed;
+    this.input = document.getElementById("file");
+    this.given = document.getElementById("given");
+    this.input.addEventListener("change", () => this.take(this.input.files));
+    document.getElementById("remove").addEventListener("click", () => {
+      this.set(null);
+      this.input.focus();
+    });
+    document.addEventListener("paste", (event) => this.take(event.clipboardData.files, event));
+    const drop = document.getElementById("drop");
+    document.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) drop.classList.remove("over");
+    });
+    document.addEventListener("drop", (event) => {
+      drop.classList.remove("over");
+      this.take(event.dataTransfer.files, event);
+    });
+  }
+
+  take(files, event) {
+    if (!files.length) return;
+    event?.preventDefault();
+    this.set(files[0]);
+  }
+
+  set(file) {
+    const shown = this.given.querySelector("img");
+    URL.revokeObjectURL(shown.src);
+    this.file = file;
+    this.given.hidden = !file;
+    if (file) shown.src = URL.createObjectURL(file);
+    else {
+      shown.removeAttribute("src");
+      this.input.value = "";
+    }
+    this.changed();
+  }
+
+  // A data URI of the picture; null without one.
+  read() {
+    if (!this.file) return Promise.resolve(null);
+    return new Promise((done, failed) => {
+      const reader = new FileReader();
+      reader.onload = () => done(`data:image;base64,${reader.result.split(",", 2)[1] ?? ""}`);
+      reader.onerror = () => failed(new Error("The picture cannot be read; choose it again."));
+      reader.readAsDataURL(this.file);
+    });
+  }
+}

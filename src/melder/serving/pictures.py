@@ -1,0 +1,57 @@
+"""Pictures that come with a request: decoded once before they may enter the queue, so that bad ones never do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import anyio
+import anyio.to_thread
+
+from melder.data.pictures import UnreadablePicture, read_picture
+from melder.serving.fetching import Fetcher
+from melder.serving.refusals import Refusal
+from melder.serving.settings import Settings
+
+__all__ = ["PictureDesk"]
+
+WEB = ("http://", "https://")
+
+
+class PictureDesk:
+    """Takes pictures in, a few at a time, since a decoded one is large."""
+
+    def __init__(self, settings: Settings, fetcher: Fetcher) -> None:
+        self._limits, self._fetcher = settings.picture_limits, fetcher
+        self._room = anyio.CapacityLimiter(settings.decoders)
+
+    async def take(self, given: str | bytes | None) -> bytes | None:
+        """The bytes of a picture given as base64, data URI, web address or bytes; nothing for nothing.
+
+        Raises `Refusal` (422) when it is none, or is too large, (403) when it may not be fetched.
+        """
+        if not given:
+            return None
+        if isinstance(given, str) and given.lower().startswith(WEB):
+            given = await self._fetcher.fetch(given)
+        content = _decoded(given) if isinstance(given, str) else given
+        return await anyio.to_thread.run_sync(self._checked, content, limiter=self._room)
+
+    def _checked(self, content: bytes) -> bytes:
+        try:
+            read_picture(content, limits=self._limits)
+        except UnreadablePicture as error:
+            raise Refusal(422, str(error)) from None
+        return content
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64 or of a data URI; line breaks are passed over."""
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise Refusal(422, "the picture is a data URI that is not in base64; write data:image/jpeg;base64,…")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise Refusal(422, "the picture is not base64; encode the bytes of the file, or give a data URI") from None

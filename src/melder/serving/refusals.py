@@ -1,0 +1,44 @@
+"""Refusals: an HTTP status and one sentence that says what to do about it."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from fastapi import HTTPException
+from pydantic import BaseModel, ValidationError
+from starlette.responses import JSONResponse
+
+from melder.data.problems import describe
+
+__all__ = ["Refusal", "Refused", "parsed", "refused"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Refusal(HTTPException):
+    """Why a request is not answered; `sentence` must name nothing of the machine that serves."""
+
+    def __init__(self, status: int, sentence: str, **headers: str) -> None:
+        super().__init__(status, sentence, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class Refused(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: str
+
+
+def refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The answer to a request that is refused."""
+    return JSONResponse(Refused(error=sentence).model_dump(), status, headers)
+
+
+def parsed(kind: type[Model], content: bytes | str, status: int = 422) -> Model:
+    """JSON as a model. Raises `Refusal` with the first fault and its field."""
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        name, message = describe(error, kind)[0]
+        if not error.errors(include_url=False)[0]["loc"]:  # a rule over several fields, or no JSON at all
+            name = ""
+        raise Refusal(status, f"field '{name}': {message}" if name else f"the request {message}") from None

@@ -1,0 +1,114 @@
+"""GET, POST, PUT and DELETE /entities"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from melder.records import Entity, MelderError
+from melder.serving.changes import Changed, EntityChange, EntityChanges
+from melder.serving.refusals import Refusal, Refused, parsed
+from melder.serving.service import Service, Serving
+from melder.serving.source import Editable, NewEntity
+from melder.serving.thumbnails import thumbnail
+
+__all__ = ["router"]
+
+log = logging.getLogger(__name__)
+router = APIRouter(prefix="/entities", tags=["entities"], responses={404: {"model": Refused}})
+CHANGES: dict[int | str, dict[str, Any]] = {status: {"model": Refused} for status in (401, 403, 409, 413, 422, 501)}
+
+
+def _editor(request: Request, service: Serving) -> Editable:
+    """The source, if it can be changed and the client may change it."""
+    token, source = service.settings.token, service.current.source
+    if token is None:
+        raise Refusal(403, "changes are off; start the service with --token-file to allow them")
+    given = request.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode()):
+        raise Refusal(401, "send the service's token: Authorization: Bearer TOKEN", www_authenticate="Bearer")
+    if not isinstance(source, Editable):
+        raise Refusal(501, "a data set cannot be changed here; build a knowledge base of it and serve that")
+    return source
+
+
+Editing = Annotated[Editable, Depends(_editor)]
+
+
+@router.get("/{identity:path}/picture", summary="An entity's picture, made small")
+async def picture(identity: str, service: Serving) -> Response:
+    entity, catalogue = _known(service, identity), service.current.served.catalogue
+    small = await asyncio.to_thread(lambda: thumbnail(catalogue.picture(entity)))
+    if small is None:
+        raise Refusal(404, f"{identity!r} has no picture")
+    return Response(small, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
+
+
+@router.get("/{identity:path}", summary="An entity's record")
+async def entity(identity: str, service: Serving) -> Entity:
+    """Without the places of its pictures, which are the service's own affair: ask for /picture."""
+    return _known(service, identity).model_copy(update={"images": ()})
+
+
+@router.post("", summary="Add entities", status_code=201, responses=CHANGES)
+async def add(request: Request, service: Serving, source: Editing) -> Changed:
+    """One entity, or `{"entities": […]}`. An id that is there already is refused; PUT takes its place."""
+    changes = parsed(EntityChanges, await request.body()).entities
+    if len(changes) > service.settings.changed:
+        raise Refusal(413, f"there are {len(changes)} entities; send at most {service.settings.changed} together")
+    ids = [each.id for each in changes]
+    taken = [each for each in ids if service.current.served.catalogue.entity(each) is not None or ids.count(each) > 1]
+    if taken:
+        raise Refusal(409, f"there is an entity {taken[0]!r} already; replace it with PUT /entities/ID")
+    new = [await _new(service, each) for each in changes]
+    return await _changed(service, lambda: source.add(new))
+
+
+@router.put("/{identity:path}", summary="Add or replace an entity", responses=CHANGES)
+async def put(identity: str, request: Request, service: Serving, source: Editing) -> Changed:
+    change = parsed(EntityChange, await request.body())
+    if change.id != identity:
+        raise Refusal(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
+    new = await _new(service, change)
+    known = service.current.served.catalogue.entity(identity) is not None
+    return await _changed(service, lambda: (source.replace if known else source.add)([new]))
+
+
+@router.delete("/{identity:path}", summary="Remove an entity", responses=CHANGES)
+async def delete(identity: str, service: Serving, source: Editing) -> Changed:
+    _known(service, identity)
+    return await _changed(service, lambda: source.remove([identity]))
+
+
+def _known(service: Service, identity: str) -> Entity:
+    found = service.current.served.catalogue.entity(identity)
+    if found is None:
+        raise Refusal(404, f"there is no entity {identity!r}")
+    return found
+
+
+async def _new(service: Service, change: EntityChange) -> NewEntity:
+    if len(change.images) > service.settings.entity_pictures:
+        raise Refusal(413, f"{change.id!r} has more than {service.settings.entity_pictures} pictures; send fewer")
+    taken = [await service.pictures.take(each) for each in change.images]
+    entity = Entity(**change.model_dump(exclude={"images"}))
+    return NewEntity(entity, tuple(each for each in taken if each is not None))
+
+
+async def _changed(service: Service, change: Callable[[], None]) -> Changed:
+    """Make a change and serve its generation before the answer says so."""
+    async with service.changing:
+        try:
+            await asyncio.to_thread(change)
+        except MelderError:
+            log.exception("a change failed")
+            raise Refusal(409, "the knowledge base cannot be changed now; the log of the service says why") from None
+        await service.current.refresh()
+    served = service.current.served
+    return Changed(generation=served.generation, entities=len(served.catalogue))

@@ -1,0 +1,42 @@
+"""/reconcile/flyout/entity, /type and /property: a few lines about a suggestion"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from melder.evaluation.report.markup import Markup, element, join
+from melder.serving.properties import OF_ENTITIES, OF_QUERIES
+from melder.serving.refusals import Refusal, Refused
+from melder.serving.service import Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/reconcile/flyout", tags=["reconciliation"], responses={404: {"model": Refused}})
+
+
+@router.get("/entity", summary="Lines about an entity, as HTML")
+async def flyout_entity(id: str, service: Serving) -> dict[str, str]:
+    entity = service.current.served.catalogue.entity(id)
+    if entity is None:
+        raise Refusal(404, f"there is no entity {id!r}")
+    return {"id": id, "html": _lines(entity.name or id, entity.description, ", ".join(entity.types))}
+
+
+@router.get("/type", summary="Lines about a type, as HTML")
+async def flyout_type(id: str, service: Serving) -> dict[str, str]:
+    if id not in service.current.served.catalogue.types:
+        raise Refusal(404, f"there is no type {id!r}")
+    return {"id": id, "html": _lines(id)}
+
+
+@router.get("/property", summary="Lines about a property, as HTML")
+async def flyout_property(id: str) -> dict[str, str]:
+    found = (OF_QUERIES | OF_ENTITIES).get(id)
+    if found is None:
+        raise Refusal(404, f"there is no property {id!r}")
+    return {"id": id, "html": _lines(found.name, found.description)}
+
+
+def _lines(title: str, *texts: str) -> Markup:
+    """Text in, HTML out; everything is escaped, since a knowledge base may say anything."""
+    return join([element("p", element("strong", title)), *(element("p", text) for text in texts if text.strip())])

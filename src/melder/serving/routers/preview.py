@@ -1,0 +1,58 @@
+"""/reconcile/preview: an entity on a small page, for the frame that OpenRefine opens"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, Response
+
+from melder.evaluation.report.markup import Markup, element
+from melder.evaluation.report.thumbnails import Album
+from melder.records import Entity
+from melder.serving.catalogue import Catalogue
+from melder.serving.refusals import Refusal, Refused
+from melder.serving.service import Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/reconcile", tags=["reconciliation"], responses={404: {"model": Refused}})
+SIDE = 160  # pixels of the picture
+POLICY = "default-src 'none'; img-src data:; style-src 'self'; frame-ancestors *; base-uri 'none'; form-action 'none'"
+
+
+@router.get("/preview", summary="An entity as an HTML page", response_class=HTMLResponse)
+async def preview(id: str, service: Serving) -> HTMLResponse:
+    catalogue = service.current.served.catalogue
+    entity = catalogue.entity(id)
+    if entity is None:
+        raise Refusal(404, f"there is no entity {id!r}")
+    page = await asyncio.to_thread(_page, entity, catalogue)
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+
+
+@router.get("/preview.css", include_in_schema=False)
+async def style() -> Response:
+    content = files("melder.serving").joinpath("preview.css").read_text(encoding="utf-8")
+    return Response(content, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _page(entity: Entity, catalogue: Catalogue) -> str:
+    title = entity.name or entity.id
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        Markup('<link rel="stylesheet" href="preview.css">'),
+    )
+    shown = catalogue.picture(entity)
+    picture = [] if shown is None else [Album().thumbnail(shown, f"picture of {title}", SIDE)]
+    body = element("body", *picture, element("h1", title), element("p", entity.id, class_="id"), *_texts(entity))
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _texts(entity: Entity) -> list[Markup]:
+    texts = (", ".join(entity.types), entity.description, ", ".join(entity.aliases))
+    return [element("p", text) for text in texts if text.strip()]

@@ -1,0 +1,56 @@
+"""/reconcile/suggest/entity, /type and /property: what an input field offers while somebody types"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from melder.serving.catalogue import folded
+from melder.serving.properties import OF_ENTITIES, OF_QUERIES
+from melder.serving.service import Serving
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/reconcile/suggest", tags=["reconciliation"])
+Prefix = Annotated[str, Query(max_length=200, description="what was typed so far")]
+Cursor = Annotated[int, Query(ge=0, le=10_000, description="how many suggestions to pass over")]
+
+
+@router.get("/entity", summary="Entities by the start of a word of a name, or by id")
+async def suggest_entity(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
+    catalogue, count = service.current.served.catalogue, service.settings.suggestions
+    identified = catalogue.entity(prefix.strip())
+    found = ([identified] if identified else []) + list(catalogue.starting(prefix, cursor + count + 1))
+    shown = list({each.id: each for each in found}.values())[cursor : cursor + count]
+    return {
+        "result": [
+            {
+                "id": each.id,
+                "name": each.name or each.id,
+                "description": each.description,
+                "notable": [{"id": kind, "name": kind} for kind in each.types],
+            }
+            for each in shown
+        ]
+    }
+
+
+@router.get("/type", summary="Types by the start of a word")
+async def suggest_type(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
+    found = [kind for kind in service.current.served.catalogue.types if _starts(kind, prefix)]
+    shown = found[cursor : cursor + service.settings.suggestions]
+    return {"result": [{"id": kind, "name": kind} for kind in shown]}
+
+
+@router.get("/property", summary="Properties of queries and of entities by the start of a word")
+async def suggest_property(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
+    found = [
+        each for each in (OF_QUERIES | OF_ENTITIES).values() if _starts(each.name, prefix) or _starts(each.id, prefix)
+    ]
+    shown = found[cursor : cursor + service.settings.suggestions]
+    return {"result": [{"id": each.id, "name": each.name, "description": each.description} for each in shown]}
+
+
+def _starts(name: str, prefix: str) -> bool:
+    return f" {folded(name)}".find(f" {folded(prefix)}") >= 0

@@ -1,0 +1,105 @@
+"""What the routers share: the settings, what is served, and the way from a mention to its link."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+from weakref import WeakKeyDictionary
+
+import anyio
+from fastapi import Depends, Request
+
+from melder.linking.mentions import MentionFinder
+from melder.records import Link, Mention
+from melder.serving.batching import Batcher, Job
+from melder.serving.current import Current
+from melder.serving.envelope import ARRIVED
+from melder.serving.measures import Measures
+from melder.serving.pictures import PictureDesk
+from melder.serving.refusals import Refusal
+from melder.serving.settings import Settings
+from melder.serving.source import Served
+
+__all__ = ["Question", "Service", "Serving", "before_deadline"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A mention, the bytes of its picture, and how many candidates are wanted."""
+
+    mention: Mention
+    image: bytes | None
+    k: int
+
+
+@dataclass
+class Service:
+    """One running service; `draining` from when it is told to stop."""
+
+    settings: Settings
+    current: Current
+    batcher: Batcher
+    pictures: PictureDesk
+    measures: Measures
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
+    _finders: WeakKeyDictionary[Served, asyncio.Future[MentionFinder]] = field(default_factory=WeakKeyDictionary)
+
+    async def link(self, questions: Sequence[Question], served: Served) -> list[Link]:
+        """Links of mentions, all from one generation. Raises `Refusal` (503) when there is no room in the queue.
+
+        Whoever gives up (a deadline, a client that left) cancels the call, and what waits is linked no more.
+        """
+        jobs = [Job(served, each.mention, each.image, each.k) for each in questions]
+        self.batcher.submit(jobs)
+        try:
+            return list(await asyncio.gather(*(job.answer for job in jobs)))
+        finally:
+            for job in jobs:
+                job.answer.cancel()
+
+    async def find(self, text: str, served: Served) -> list[tuple[int, int]]:
+        """[start, end) of the names of entities in a text. The first call for a generation reads all its names, and
+        goes on with that when it is cancelled."""
+        if served not in self._finders:
+            reading = asyncio.to_thread(MentionFinder, served.catalogue.names())
+            self._finders[served] = asyncio.ensure_future(reading)
+        finder = await asyncio.shield(self._finders[served])
+        return await asyncio.to_thread(finder.find, text)
+
+
+def _service(request: Request) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+Serving = Annotated[Service, Depends(_service)]
+
+
+@asynccontextmanager
+async def before_deadline(request: Request, settings: Settings) -> AsyncIterator[None]:
+    """A block that ends when the request's deadline has come (504), or when its client has left (499, seen by nobody).
+
+    The whole body must have been read.
+    """
+    seconds = settings.deadline - (time.monotonic() - request.scope[ARRIVED])
+    with anyio.move_on_after(max(seconds, 0)) as scope:
+        watch = asyncio.ensure_future(_cancel_when_left(request, scope))
+        try:
+            yield
+        finally:
+            watch.cancel()
+    if not scope.cancelled_caught:
+        return
+    if watch.done() and not watch.cancelled() and watch.exception() is None:
+        raise Refusal(499, "the client left")
+    raise Refusal(504, "there was no answer in time; ask for less, or ask again later")
+
+
+async def _cancel_when_left(request: Request, scope: anyio.CancelScope) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,74 @@
+"""What the service allows, each limit with its reason; `melder serve --set queue=64` changes one."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
+
+from melder.data.pictures import Limits
+from melder.linking.configuration import Section
+
+__all__ = ["Settings"]
+
+
+class Settings(Section):
+    """Limits and addresses of one service. Times are in seconds, sizes in bytes unless they say otherwise."""
+
+    # Batches
+    batch: PositiveInt = Field(32, description="mentions that the model reads together: what it scores in one block")
+    wait: NonNegativeFloat = Field(0.005, description="what a mention waits for others: little beside the model's time")
+    queue: PositiveInt = Field(
+        256, description="mentions waiting for the model: at 30 a second, 9 of the deadline's 30"
+    )
+    deadline: PositiveFloat = Field(30.0, description="from a request's start to its answer: then OpenRefine gives up")
+    retry_after: PositiveInt = Field(2, description="what a refused client is told to wait: time for some batches")
+    drain: PositiveInt = Field(35, description="from SIGTERM to the end: the deadline, and a little to write answers")
+
+    # Requests
+    body: PositiveInt = Field(30_000_000, description="of one request: a picture of 20 MB is 27 MB in base64")
+    bodies: PositiveInt = Field(250_000_000, description="of all requests being answered: what a laptop can spare")
+    body_seconds: PositiveFloat = Field(30.0, description="to send a body: 1 MB a second for the largest")
+    parts: PositiveInt = Field(16, description="of a multipart body: there are five fields to fill")
+    texts: PositiveInt = Field(64, description="texts in one batch")
+    mentions: PositiveInt = Field(128, description="mentions in one request: half of the queue, so that others fit too")
+    characters: PositiveInt = Field(20_000, description="in one text: encoders read the first 40 to 77 tokens of it")
+    candidates: PositiveInt = Field(100, description="for one mention: people look at ten, programs rerank a hundred")
+
+    # Pictures
+    picture_bytes: PositiveInt = Field(20_000_000, description="above the largest photographs of phones and cameras")
+    picture_pixels: PositiveInt = Field(25_000_000, description="width × height: 100 MB while it is being decoded")
+    decoders: PositiveInt = Field(2, description="pictures decoded at a time: 200 MB at most")
+    picture_hosts: tuple[str, ...] = Field(
+        (), description="hosts that pictures may be fetched from, .example.org with all below it; none: never fetch"
+    )
+    picture_seconds: PositiveFloat = Field(10.0, description="to fetch a picture, redirects included")
+    picture_redirects: int = Field(3, ge=0, le=3, description="followed, each checked like the first address")
+
+    # Reconciliation
+    queries: PositiveInt = Field(50, description="in one batch: OpenRefine sends ten")
+    suggestions: PositiveInt = Field(20, description="in one list: what fits below an input field")
+    extended: PositiveInt = Field(200, description="entities in one request for properties; OpenRefine sends ten")
+
+    # The knowledge base
+    poll: PositiveFloat = Field(1.0, description="how often a new generation is looked for: reading one small file")
+    changed: PositiveInt = Field(100, description="entities added in one request: encoding them takes seconds")
+    entity_pictures: PositiveInt = Field(8, description="of one entity added: linking uses the first")
+    token: SecretStr | None = Field(None, description="who has it may change the knowledge base; none: nobody")
+
+    # Addresses
+    hosts: tuple[str, ...] = Field(
+        (), description="names this service answers to, against DNS rebinding; none: every name"
+    )
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$", description="where clients reach it, behind a proxy"
+    )
+
+    @model_validator(mode="after")
+    def _requests_fit_the_queue(self) -> Settings:
+        if max(self.mentions, self.queries) > self.queue:
+            raise ValueError("mentions and queries may not be above queue, or the largest requests never fit")
+        return self
+
+    @property
+    def picture_limits(self) -> Limits:
+        """What is refused of a picture before it is decoded."""
+        return Limits(bytes=self.picture_bytes, pixels=self.picture_pixels)

@@ -1,0 +1,111 @@
+"""What is served: a linker with its catalogue, opened again whenever the knowledge base has a new generation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import melder
+from melder.data import DataSet
+from melder.data.layouts import open_layout
+from melder.linking.run import read_configuration
+from melder.protocols import Counting
+from melder.records import Entity, Item, Link, MelderError, Mention
+from melder.serving.catalogue import Catalogue, DataSetCatalogue
+
+__all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServingLinker", "Source", "model_name"]
+
+
+class ServingLinker(Protocol):
+    """A linker that takes mentions with pictures from anywhere."""
+
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item: ...
+
+    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """One generation of a knowledge base, ready to answer; a request keeps to the one that it started with.
+
+    `close` is called when nobody uses it any more.
+    """
+
+    linker: ServingLinker
+    catalogue: Catalogue
+    generation: str
+    model: str
+    name: str
+    close: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class NewEntity:
+    """An entity to add or to put in the place of another, without `images`, and the bytes of its pictures."""
+
+    entity: Entity
+    pictures: tuple[bytes, ...] = ()
+
+
+class Source(Protocol):
+    """Where a knowledge base comes from."""
+
+    def generation(self) -> str:
+        """The generation that `open` would open now; quick to find out."""
+        ...
+
+    def open(self, counting: Counting | None = None) -> Served:
+        """Raises MelderError when it cannot be read."""
+        ...
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """A source whose entities can be changed; each verb makes a new generation, or raises MelderError."""
+
+    def add(self, entities: Sequence[NewEntity]) -> None:
+        """None of the ids is there yet."""
+        ...
+
+    def replace(self, entities: Sequence[NewEntity]) -> None:
+        """All of the ids are there."""
+        ...
+
+    def remove(self, identities: Sequence[str]) -> None: ...
+
+
+class DataSetSource:
+    """The entities of a data set, which a run encodes when they are opened.
+
+    A generation is named after the size and the time of the file of entities: writing it anew makes another.
+    """
+
+    def __init__(self, run: Path, data: Path, changes: Sequence[str] = ()) -> None:
+        self.run, self.data, self.changes = run, data, tuple(changes)
+
+    def generation(self) -> str:
+        stat = open_layout(self.data, "auto", "desc").entity_file.stat()
+        return hashlib.sha256(f"{stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:12]
+
+    def open(self, counting: Counting | None = None) -> Served:
+        generation = self.generation()  # before reading: a change meanwhile is then seen
+        linker = melder.load(self.run, self.data, changes=self.changes, counting=counting)
+        dataset = linker.knowledge_base
+        assert isinstance(dataset, DataSet)
+        name = dataset.directory.resolve().name
+        return Served(linker, DataSetCatalogue(dataset), generation, model_name(self.run), name)
+
+
+def model_name(run: Path) -> str:
+    """The method of a run and the start of its weights' digest, such as m3el-3f9a12cd07b4, which names no path."""
+    digest = hashlib.sha256()
+    try:
+        with (run / "model.safetensors").open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise MelderError(f"{run / 'model.safetensors'}: cannot be read ({error.strerror})") from None
+    return f"{read_configuration(run).method.name}-{digest.hexdigest()[:12]}"  # type: ignore[attr-defined]

@@ -1,0 +1,175 @@
+"""The page of an explanation: what it holds without its script, and what the script makes of it in a browser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from evaluation.report.explained import PATCHES, SAID, TOLD, WORDS, explanation, page
+from evaluation.report.test_browser import CHROMIUM, run
+from evaluation.report.test_report import EVIL, digest, read
+from melder.evaluation.explanation import Read
+from melder.evaluation.report import ExplanationPage, document, write_explanation
+from melder.evaluation.report.heat import LEVELS
+from melder.evaluation.report.places import patches, words
+
+SCRIPT = Path(document.__file__).with_name("explanation.js").read_text(encoding="utf-8")
+STYLE = Path(document.__file__).with_name("explanation.css").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    write_explanation(tmp_path / "why.html", page(tmp_path))
+    return tmp_path / "why.html"
+
+
+def text_of(markup: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", "", markup))
+
+
+def test_hostile_names_and_texts_stay_text(tmp_path: Path) -> None:
+    hostile = explanation(EVIL)
+    told = Read(text=EVIL * 2, head=len(EVIL), words=((0, 4), (9, 20), (20, 30), (30, 99)), grid=(2, 2))
+    hostile = hostile.model_copy(update={"read": told})
+    write_explanation(tmp_path / "why.html", replace(page(tmp_path, EVIL), explanation=hostile))
+    reader = read(tmp_path / "why.html")
+    assert reader.inside("script") == [SCRIPT]
+    assert not [name for _, name, _ in reader.attributes if name.startswith("on") or name == "style"]
+    assert all(value.startswith("data:") for _, name, value in reader.attributes if name == "src")
+    assert reader.inside("h1") == [f"“{EVIL}” → {EVIL}"]
+
+
+def test_nothing_is_fetched_and_only_its_own_style_and_script_are_allowed(plain: Path) -> None:
+    text = plain.read_text(encoding="utf-8")
+    assert not re.search(r"https?:|url\(|@import|<link|\shref=\"(?!#)", re.sub(r"base64,[^\"]+", "", text))
+    (style,), (script,) = (re.findall(f"<{tag}>(.*?)</{tag}>", text, flags=re.DOTALL) for tag in ("style", "script"))
+    assert (STYLE in style, script) == (True, SCRIPT)
+    assert f"style-src '{digest(style)}'; script-src '{digest(script)}'" in unescape(text)
+
+
+def test_style_and_script_know_every_level() -> None:
+    assert re.findall(r'\[data-heat="(\d)"\]', STYLE) == [str(level) for level in range(1, LEVELS + 1)]
+    assert f"const LEVELS = {LEVELS};" in SCRIPT
+
+
+def test_the_text_is_shown_whole_with_its_parts_marked() -> None:
+    markup = words(TOLD, [0, 1, 2, 3])
+    assert text_of(markup) == TOLD.text
+    assert re.findall(r'class="(word[^"]*)"', markup) == ["word head", "word", "word meant", "word"]
+    assert re.findall(r'data-heat="(\d)"', markup) == ["0", "1", "2", "3"]
+    assert "unread" not in markup
+    assert '<span class="unread"> of stripes</span>' in words(SAID, [0, 0], WORDS.weights)
+
+
+def test_places_of_the_entity_carry_their_weights() -> None:
+    assert re.findall(r'data-to="([^"]*)"', words(SAID, [0, 0], WORDS.weights)) == [
+        "1000 2000 6000 1000",
+        "2500 5000 1500 1000",
+    ]
+    assert "data-to" not in words(TOLD, [0] * 4)
+    assert re.findall(r'data-to="([^"]*)"', patches((2, 2), [0] * 4, {}, PATCHES.weights))[2] == "2500 2500 2500 2500"
+
+
+def test_patches_cover_the_picture_row_by_row() -> None:
+    markup = patches((2, 2), [0, 5, 0, 9], {3: 1})
+    corners = re.findall(r'<rect x="(.*?)" y="(.*?)" width="50.000%" height="50.000%"', markup)
+    assert corners == [("0.000%", "0.000%"), ("50.000%", "0.000%"), ("0.000%", "50.000%"), ("50.000%", "50.000%")]
+    assert re.findall('aria-label="(.*?)"', markup)[:2] == ["row 1, column 1", "row 1, column 2"]
+    assert '<text x="75.000%" y="75.000%">1</text>' in markup
+
+
+def test_each_candidate_has_a_section_with_what_its_units_matched(plain: Path) -> None:
+    first, second = re.findall(r'<section id="candidate-\d".*?</section>', plain.read_text(encoding="utf-8"), re.DOTALL)
+    assert re.findall("<h3>(.*?) <small>", first) == ["text", "image"]
+    assert re.findall("<h3>(.*?) <small>", second) == ["text"]
+    assert "lexical: compared whole texts" in first
+    assert "image, lexical: compared whole texts" in second
+    assert "adds 2.000 to the score" in first
+    assert re.findall("<dt>(.*?)</dt>", first) == ["text", "image", "lexical"]
+
+
+def test_the_strongest_pairs_are_listed_without_punctuation(plain: Path) -> None:
+    tables = re.findall("<tbody>(.*?)</tbody>", plain.read_text(encoding="utf-8"))
+    assert [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", each) for each in tables[:2]] == [
+        ["Guinea", "Guinea", "60\u00a0%"],  # flag matched the full stop best
+        ["1: row 1, column 1", "row 2, column 2", "70\u00a0%", "2: row 1, column 2", "row 1, column 1", "40\u00a0%"],
+    ]
+
+
+def test_weight_that_fell_on_no_word_is_told(plain: Path) -> None:
+    text = plain.read_text(encoding="utf-8")
+    assert text.count("5.0\u00a0% of all weight fell on marks that stand for no word.") == 2
+    assert "stand for no patch" not in text
+
+
+def test_a_page_without_candidates_says_so(tmp_path: Path) -> None:
+    empty = explanation().model_copy(update={"candidates": ()})
+    write_explanation(tmp_path / "why.html", ExplanationPage(empty))
+    assert read(tmp_path / "why.html").inside("h1") == ["“Guinea” → no entity"]
+
+
+PROBE = """<!doctype html><pre id="said"></pre><iframe src="why.html" width="360" height="800"></iframe><script>
+const frame = document.querySelector("iframe");
+frame.onload = () => {
+  const page = frame.contentDocument, Event = frame.contentWindow.Event, said = {};
+  const Key = frame.contentWindow.KeyboardEvent, Pointer = frame.contentWindow.PointerEvent;
+  const sections = [...page.querySelectorAll(".candidate")];
+  const shown = () => sections.map((each) => each.getClientRects().length > 0);
+  const [text, image] = sections[0].querySelectorAll(".compared");
+  const places = (side) => [...text.querySelectorAll(".places")[side].querySelectorAll("[data-place]")];
+  const heat = (side) => places(side).map((place) => Number(place.dataset.heat));
+  const line = () => sections[0].querySelector(".matched").textContent;
+  const press = (key) => page.activeElement.dispatchEvent(new Key("keydown", { key, bubbles: true, cancelable: true }));
+  said.sections = shown();
+  said.rest = [heat(0), heat(1)];
+  places(1)[0].dispatchEvent(new Pointer("pointerover", { pointerType: "mouse", bubbles: true }));
+  said.hover = [heat(0), heat(1), line()];
+  text.dispatchEvent(new Pointer("pointerleave"));
+  said.left = [heat(0), heat(1), line()];
+  places(0)[0].focus();
+  press("ArrowRight");
+  press("ArrowRight");
+  said.walked = [page.activeElement.textContent, heat(0), heat(1), line()];
+  said.stops = places(0).map((place) => place.tabIndex);
+  press("Escape");
+  said.escaped = [heat(0), line()];
+  image.querySelectorAll(".places")[1].querySelectorAll("rect")[1].focus();
+  press("ArrowDown");
+  said.patch = [page.activeElement.getAttribute("aria-label"), page.activeElement.getAttribute("aria-selected")];
+  const tabs = [...page.querySelectorAll("[role=tab]")];
+  tabs[0].focus();
+  press("ArrowRight");
+  said.tabs = [shown(), tabs.map((tab) => tab.getAttribute("aria-selected")), page.activeElement === tabs[1]];
+  said.width = page.documentElement.scrollWidth <= page.documentElement.clientWidth;
+  document.getElementById("said").textContent = JSON.stringify(said);
+};
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_choosing_a_word_shows_what_it_matched(plain: Path) -> None:
+    (plain.parent / "probe.html").write_text(PROBE, encoding="utf-8")
+    said = run(plain.parent / "probe.html")
+    rest = [[0, 5, 9, 0], [9, 7]]
+    assert said == {
+        "sections": [True, False],
+        "rest": rest,
+        "hover": [
+            [0, 0, 9, 0],
+            [0, 0],
+            "Guinea, “Guinea” took most from: “Guinea” (60\u00a0%), “.” (20\u00a0%), “Guinea” (10\u00a0%)",
+        ],
+        "left": [*rest, ""],
+        "walked": [
+            "Guinea", [0, 0, 0, 0], [5, 0], "Mention, “Guinea” gave most to: “Guinea” (60\u00a0%), “flag” (15\u00a0%)"
+        ],
+        "stops": [-1, -1, 0, -1],
+        "escaped": [rest[0], ""],
+        "patch": ["row 2, column 2", "true"],
+        "tabs": [[False, True], ["false", "true"], True],
+        "width": True,
+    }  # fmt: skip

@@ -1,0 +1,72 @@
+"""Small knowledge bases without any model: sides of random numbers that only the entity's id decides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from melder.features import Side, concatenate
+from melder.kb.disk import sync
+from melder.kb.manifest import SEGMENTS, Identity, Settings, publish
+from melder.kb.manifest import Listed as Listed
+from melder.kb.packing import Kind, pack
+from melder.kb.segment import Contents, write_segment
+from melder.records import Entity
+from melder.units.lexical import pack as pack_names
+
+IDENTITY = Identity(method="none", encoder="none", files={})
+WIDTH, LENGTH = 6, 8
+
+
+def entity(identity: str, name: str = "", aliases: Iterable[str] = (), images: Iterable[str] = ()) -> Entity:
+    return Entity(id=identity, name=name or f"name of {identity}", aliases=tuple(aliases), images=tuple(images))
+
+
+def side_of(entities: Iterable[Entity]) -> Side:
+    """As a matcher's: tokens with a mask, a vector, names, and a number that is there or not."""
+    return concatenate([_one(each) for each in entities])
+
+
+def contents(entities: list[Entity], kind: Kind = "float32", *, vectors: bool = False) -> Contents:
+    side = side_of(entities)
+    pictures = [((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)]
+    first_stage = side["text.target"].numpy() if vectors else None
+    return Contents(entities, pack(side, kind), first_stage, pictures)
+
+
+def build(directory: Path, *groups: list[Entity], kind: Kind = "float32", vectors: bool = False) -> None:
+    """A knowledge base of a segment a group."""
+    (directory / SEGMENTS).mkdir(parents=True)
+    listed = []
+    for number, group in enumerate(groups):
+        name = f"s-{number}"
+        digest = write_segment(directory / SEGMENTS / name, contents(group, kind, vectors=vectors), kind)
+        listed.append(Listed(name=name, rows=len(group), digest=digest))
+    sync(directory)
+    publish(directory, 1, Settings(kind=kind, pictures="small", identity=IDENTITY), tuple(listed))
+
+
+def _one(each: Entity) -> Side:
+    seed = int.from_bytes(hashlib.sha256(each.id.encode()).digest()[:4], "big")
+    draw = torch.Generator().manual_seed(seed)
+    length = 1 + seed % LENGTH
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.randn(1, *shape, generator=draw)
+
+    bucket, gram = pack_names([each.names], 1 << 10, torch.ones(1 << 10).numpy())
+    return Side(
+        {
+            "text.query": numbers(LENGTH, WIDTH) * (torch.arange(LENGTH) < length)[None, :, None],
+            "text.mask": (torch.arange(LENGTH) < length)[None],
+            "text.target": numbers(WIDTH),
+            "text.present": torch.tensor([seed % 5 > 0]),
+            "image.query": numbers(3, WIDTH),
+            "lexical.bucket": torch.from_numpy(bucket),
+            "lexical.gram": torch.from_numpy(gram),
+        }
+    )

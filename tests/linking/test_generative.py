@@ -1,0 +1,254 @@
+"""The generative linker: entities by the probability of their names, on a small run, against plain computation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import melder
+from generative import tiny
+from melder.data import DataSet, load
+from melder.generative.names import Names
+from melder.linking import GenerativeLinker
+from melder.linking.evaluate import evaluate
+from melder.linking.open import open_linker
+from melder.records import Entity, Link, MelderError, Mention
+from training import small
+
+
+@pytest.fixture(scope="module")
+def run() -> Path:
+    return tiny.run()
+
+
+@pytest.fixture(scope="module")
+def linker(run: Path, small_data: Path) -> GenerativeLinker:
+    return _linker(run, small_data)
+
+
+@pytest.fixture(scope="module")
+def mentions(small_data: Path) -> list[Mention]:
+    return load(small_data).split("dev")
+
+
+def test_it_is_what_load_gives(run: Path, small_data: Path) -> None:
+    linker = melder.load(run, data=small_data)
+    assert isinstance(linker, GenerativeLinker)
+    link = linker.link("A red kite was seen", mention="red kite", image=small_data / "images/0.png", k=3)
+    assert isinstance(link, Link)
+    assert len(link.candidates) == 3
+    assert link.surface == "red kite"
+
+
+def test_scores_are_mean_log_probabilities_of_names(linker: GenerativeLinker, mentions: list[Mention]) -> None:
+    links = linker.link(mentions[:5], k=99)
+    assert isinstance(links, list)
+    prompts = linker.prompts(mentions[:5], linker.model.pictures(linker.items(mentions[:5])))
+    for link, prompt in zip(links, prompts, strict=True):
+        tokens = linker.model.model.language_model.name_tokens([each.name for each in link.candidates])
+        with torch.inference_mode():
+            sums, counts = linker.model.model([prompt] * len(tokens), tokens)
+        np.testing.assert_allclose([each.score for each in link.candidates], sums / counts, atol=1e-5)
+        assert len({each.id for each in link.candidates}) == len(linker.entities)
+
+
+def test_ranks_are_places_among_all_candidates(linker: GenerativeLinker, mentions: list[Mention]) -> None:
+    answered = [mention for mention in mentions if mention.answer is not None]
+    links, ranks = linker.links_and_ranks(answered, 99)
+    for mention, link, low, high in zip(answered, links, ranks.optimistic, ranks.pessimistic, strict=True):
+        place = [each.id for each in link.candidates].index(str(mention.answer)) + 1
+        assert low <= place <= high
+    assert np.array_equal(linker.ranks(answered).optimistic, ranks.optimistic)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_how_many_are_asked_at_once_changes_nothing(
+    run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention], at_once: int
+) -> None:
+    other = _linker(run, small_data, f"method.at_once={at_once}")
+    assert np.array_equal(other.ranks(_answered(mentions)).optimistic, linker.ranks(_answered(mentions)).optimistic)
+
+
+@pytest.mark.parametrize("best", [1, 4, 12])
+def test_beyond_the_best_names_ranks_are_bounds(
+    run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention], best: int
+) -> None:
+    answered = _answered(mentions)
+    exact = linker.ranks(answered)
+    bounds = _linker(run, small_data, "method.all_names=0", f"method.best_names={best}").ranks(answered)
+    for low, rank, high in zip(bounds.optimistic, exact.optimistic, bounds.pessimistic, strict=True):
+        assert (low, high) == ((rank, rank) if rank <= best else (best + 1, 12))
+
+
+def test_beams_find_some_names_and_bounds_say_so(run: Path, small_data: Path, mentions: list[Mention]) -> None:
+    linker = _linker(run, small_data, "method.decoding=beam", "method.beams=3")
+    links, ranks = linker.links_and_ranks(_answered(mentions), 20)
+    for mention, link, high in zip(_answered(mentions), links, ranks.pessimistic, strict=True):
+        assert len(link.candidates) <= 3
+        assert (high == 12) >= (mention.answer not in {each.id for each in link.candidates})
+
+
+def test_demonstrations_can_be_left_out_afterwards(
+    run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention]
+) -> None:
+    changed = _linker(run, small_data, "method.demonstrations.count=0")
+    bare = linker.without_demonstrations()
+    assert np.array_equal(bare.ranks(_answered(mentions)).optimistic, changed.ranks(_answered(mentions)).optimistic)
+    assert (bare.shown, changed.shown) == (0, 0)
+    assert linker.link(mentions[:4], k=3) != bare.link(mentions[:4], k=3)
+
+
+def test_a_short_context_drops_demonstrations_and_counts_them(
+    run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention]
+) -> None:
+    blocks = linker.prompts(mentions[:1], linker.model.pictures(linker.items(mentions[:1])))[0].blocks
+    longest = max(len(block.tokens) for block in blocks) + linker.options.prefix_tokens
+    short = _linker(run, small_data, f"method.context_length={longest + linker.search.longest + 60}")
+    short.ranks(_answered(mentions))
+    assert short.dropped > 0
+    assert short.dropped + short.shown == 2 * len(_answered(mentions))
+    tiny_context = _linker(run, small_data, "method.context_length=20")
+    with pytest.raises(MelderError, match=r"mention 'dev-0', field 'text': its question has .* room for"):
+        tiny_context.ranks(_answered(mentions))
+
+
+def test_evaluation_reports_popularity_with_and_without_demonstrations(
+    linker: GenerativeLinker, mentions: list[Mention]
+) -> None:
+    counts = {f"Q{number}": number for number in range(1, 12)}
+    result = evaluate(linker, mentions, seen=counts)
+    known = {"answer in training 1 to 3 times", "answer in training 4 to 10 times", "seen in training"}
+    assert known <= result.figures["slices"].keys()
+    assert known <= result.figures["without_demonstrations"]["slices"].keys()
+    assert result.figures["without_demonstrations"]["mentions"] == result.figures["mentions"]
+    result.figures |= {"method": "gemel", "encoder": "e", "data": "d", "split": "dev", "seed": 1, "versions": {}}
+    page = result.page()
+    assert "answer in training 4 to 10 times, without demonstrations" in page.slices
+
+
+def test_homonyms_are_kept_apart(run: Path, small_data: Path, tmp_path: Path, mentions: list[Mention]) -> None:
+    linker = _linker(run, _with_twins(small_data, tmp_path))
+    links, ranks = linker.links_and_ranks(_answered(mentions), 99)
+    for link in links:
+        places = {each.id: place for place, each in enumerate(link.candidates)}
+        scores = {each.id: each.score for each in link.candidates}
+        assert abs(places["Q0"] - places["Twin"]) == 1
+        assert scores["Q0"] != scores["Twin"]
+        assert scores["Q0"] == pytest.approx(scores["Twin"], abs=1e-8)
+    assert np.array_equal(ranks.optimistic, ranks.pessimistic)
+
+
+def test_homonyms_are_ordered_by_the_likelihood_of_their_descriptions(
+    run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    linker = _linker(run, _with_twins(small_data, tmp_path))
+    mention = Mention(id="m", text="a red kite", surface="kite")
+    item = linker.item(mention, None)
+    prompt = linker.prompts([mention], linker.model.pictures([item]))[0]
+    twin = linker.column["Twin"]
+    model, name = linker.model.model, "Red kite"
+    likelihoods = []
+    for column in (0, twin):
+        begun, whole = (
+            model.language_model.tokens([f"{name}. "])[0],
+            model.language_model.tokens([linker.entities[column].description])[0],
+        )
+        with torch.inference_mode():
+            both, first = model([prompt], [begun + whole])[0], model([prompt], [begun])[0]
+        likelihoods.append(float(both - first) / len(whole))
+    expected = [0, twin] if likelihoods[0] > likelihoods[1] else [twin, 0]
+    assert linker.homonyms.ordered(mention, item, prompt, name, [0, twin]) == expected
+
+
+def test_a_matching_run_orders_homonyms(
+    run: Path, small_run: Path, small_data: Path, tmp_path: Path, mentions: list[Mention]
+) -> None:
+    data = _with_twins(small_data, tmp_path)
+    linker = _linker(run, data, f"method.matching.run={small_run}")
+    matching = melder.load(small_run, data=data)
+    found, plain = linker.link(mentions, k=99), matching.link(mentions, k=99)
+    assert isinstance(found, list)
+    assert isinstance(plain, list)
+    for one, other in zip(found, plain, strict=True):
+        order = [[each.id for each in link.candidates if each.id in ("Q0", "Twin")] for link in (one, other)]
+        assert order[0] == order[1]
+
+
+def test_names_have_all_their_owners() -> None:
+    entities = [
+        Entity(id="a", name="Java", aliases=("Jawa",)),
+        Entity(id="b", name=" Java "),
+        Entity(id="c", name="Jawa"),
+        Entity(id="d"),
+        Entity(id="e", aliases=("Nameless",)),
+    ]
+    plain, more = Names.of(entities), Names.of(entities, aliases=True)
+    assert dict(zip(plain.texts, plain.owners, strict=True)) == {"Java": [0, 1], "Jawa": [2], "Nameless": [4]}
+    assert dict(zip(more.texts, more.owners, strict=True)) == {"Java": [0, 1], "Jawa": [0, 2], "Nameless": [4]}
+
+
+def test_aliases_may_be_answered(run: Path, small_data: Path, mentions: list[Mention]) -> None:
+    linker = _linker(run, small_data, "method.aliases=true")
+    assert len(linker.names.texts) == 24
+    plain = _linker(run, small_data)
+    links, fewer = linker.link(mentions[:3], k=99), plain.link(mentions[:3], k=99)
+    assert isinstance(links, list)
+    assert isinstance(fewer, list)
+    for link, other in zip(links, fewer, strict=True):
+        scores = {each.id: each.score for each in other.candidates}
+        assert all(each.score >= scores[each.id] - 1e-6 for each in link.candidates)
+
+
+def test_an_answer_outside_the_knowledge_base_is_an_error(linker: GenerativeLinker) -> None:
+    with pytest.raises(MelderError, match=r"mention 'm', field 'answer': 'Q99' is not in the knowledge base"):
+        linker.ranks([Mention(id="m", text="x", surface="x", answer="Q99")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("demonstrations/demonstrations.safetensors", None),
+        ("language_model/config.json", None),
+        ("language_model/model.safetensors", b"0" * 50),
+        ("model.safetensors", b"0" * 50),
+    ],
+)
+def test_a_damaged_run_is_an_error_that_names_it(
+    run: Path, small_data: Path, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    (copied / name).unlink()
+    if content is not None:
+        (copied / name).write_bytes(content)
+    with pytest.raises(MelderError, match=str(tmp_path / "run")):
+        open_linker(copied, load(small_data))
+
+
+def _linker(run: Path, data: Path, *changes: str) -> GenerativeLinker:
+    linker = open_linker(run, load(data), changes=changes)
+    assert isinstance(linker, GenerativeLinker)
+    return linker
+
+
+def _answered(mentions: list[Mention]) -> list[Mention]:
+    return [mention for mention in mentions if mention.answer is not None]
+
+
+def _with_twins(small_data: Path, tmp_path: Path) -> Path:
+    """The small data set with a second entity of the first one's name."""
+    data = Path(shutil.copytree(small_data, tmp_path / "data"))
+    records = small.read_lines(data / "entities.jsonl")
+    twin = records[0] | {"id": "Twin", "description": "A tax on paper in 1812.", "images": [], "aliases": []}
+    small.write_lines(data / "entities.jsonl", [*records, twin])
+    return data
+
+
+def test_the_data_set_is_the_knowledge_base_by_default(linker: GenerativeLinker) -> None:
+    assert isinstance(linker.data, DataSet)
+    assert linker.data is linker.knowledge_base
+    assert json.loads(linker.link("a fox", k=1).model_dump_json())["nil_probability"] is None  # type: ignore[union-attr]

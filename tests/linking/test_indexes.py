@@ -1,0 +1,164 @@
+"""What every index promises. A backend without a case fails the last test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from melder.linking.indexes import BACKENDS, FlatIndex, build_index, open_index
+from melder.linking.indexes.index import NOTHING, Index
+from melder.linking.indexes.lifted import Lift
+from melder.records import MelderError
+
+WIDTH, COUNT = 24, 3000
+
+
+@dataclass(frozen=True)
+class Case:
+    """found: the share of the true best ten that it finds, at least; removes: whether vectors can be taken out"""
+
+    name: str
+    found: float
+    removes: bool = True
+    package: str | None = None
+
+
+CASES = [
+    Case("flat", 0.999),
+    Case("hnsw", 0.95, package="usearch"),
+    Case("faiss", 0.85, removes=False, package="faiss"),
+    Case("faiss:Flat", 1.0, removes=False, package="faiss"),
+    Case("faiss:IVF16,Flat", 0.1, removes=False, package="faiss"),
+]
+
+
+def near_real(count: int, seed: int) -> Tensor:
+    """Vectors in clusters, of few effective dimensions and of very unequal lengths, as encoders give them."""
+    draw = torch.Generator().manual_seed(seed)
+    shape = torch.Generator().manual_seed(0)
+    centres = torch.randn(40, WIDTH, generator=shape) * torch.linspace(1, 0.05, WIDTH)
+    chosen = torch.randint(40, (count,), generator=draw)
+    vectors = centres[chosen] + 0.4 * torch.randn(count, WIDTH, generator=draw) * torch.linspace(1, 0.05, WIDTH)
+    return vectors * torch.empty(count, 1).log_normal_(0, 0.4, generator=draw) + 0.5
+
+
+VECTORS, MORE, QUERIES = near_real(COUNT, 1), near_real(200, 2), near_real(50, 3)
+
+
+def best(vectors: Tensor, k: int, without: list[int] | None = None) -> np.ndarray:
+    products = QUERIES.double() @ vectors.double().t()
+    products[:, without or []] = float("-inf")
+    return products.topk(k, dim=1).indices.numpy()
+
+
+def share(found: np.ndarray, real: np.ndarray) -> float:
+    return float(np.mean([len(set(f) & set(r)) / len(r) for f, r in zip(found, real, strict=True)]))
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    chosen: Case = request.param
+    if chosen.package:
+        pytest.importorskip(chosen.package)
+    return chosen
+
+
+@pytest.fixture
+def index(case: Case) -> Index:
+    return build_index(case.name, VECTORS)
+
+
+def test_the_vectors_are_no_easy_ones() -> None:
+    lengths = VECTORS.norm(dim=1)
+    assert lengths.quantile(0.95) > 2.5 * lengths.quantile(0.05)
+    cosines = torch.nn.functional.normalize(QUERIES, dim=1) @ torch.nn.functional.normalize(VECTORS, dim=1).t()
+    assert share(cosines.topk(10, dim=1).indices.numpy(), best(VECTORS, 10)) < 0.5
+
+
+def test_it_finds_the_largest_inner_products_whatever_the_lengths(case: Case, index: Index) -> None:
+    found = index.search(QUERIES, 10)
+    assert found.shape == (len(QUERIES), 10)
+    assert found.dtype == np.int64
+    assert share(found, best(VECTORS, 10)) >= case.found
+    products = np.take_along_axis((QUERIES @ VECTORS.t()).numpy(), np.maximum(found, 0), axis=1)
+    assert (np.diff(products, axis=1)[found[:, 1:] != NOTHING] <= 2e-2 * np.abs(products).max()).all()
+
+
+def test_one_that_was_saved_finds_the_same(case: Case, index: Index, tmp_path: Path) -> None:
+    index.save(tmp_path / "index")
+    again = open_index(case.name, tmp_path / "index")
+    assert np.array_equal(again.search(QUERIES, 10), index.search(QUERIES, 10))
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    with pytest.raises(MelderError, match="is there already"):
+        index.save(tmp_path / "index")
+
+
+def test_vectors_that_are_added_are_found(case: Case, index: Index) -> None:
+    fitting = MORE * VECTORS.norm(dim=1).max() / MORE.norm(dim=1).max()
+    index.add(fitting)
+    assert share(index.search(QUERIES, 10), best(torch.cat([VECTORS, fitting]), 10)) >= case.found - 0.05
+
+
+def test_vectors_that_are_removed_are_not_found(case: Case, index: Index) -> None:
+    gone = best(VECTORS, 3).ravel()
+    if not case.removes:
+        with pytest.raises(MelderError, match="build it again"):
+            index.remove(gone)
+        return
+    index.remove(gone)
+    found = index.search(QUERIES, 10)
+    assert not set(found.ravel()) & set(gone)
+    assert share(found, best(VECTORS, 10, gone.tolist())) >= case.found - 0.05
+
+
+def test_fewer_vectors_than_asked_for(case: Case) -> None:
+    if "IVF" in case.name:
+        with pytest.raises(MelderError, match="IVF16"):
+            build_index(case.name, VECTORS[:3])
+        return
+    found = build_index(case.name, VECTORS[:3]).search(QUERIES, 5)
+    assert (np.sort(found, axis=1) == [NOTHING, NOTHING, 0, 1, 2]).all()
+
+
+def test_what_is_no_index_is_named(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match="nothing: is no index of this kind"):
+        open_index(case.name, tmp_path / "nothing")
+
+
+def test_an_unknown_name_lists_those_that_there_are() -> None:
+    with pytest.raises(MelderError, match="'tree': is no index; there are flat, hnsw, faiss"):
+        build_index("tree", VECTORS)
+    pytest.importorskip("faiss")
+    with pytest.raises(MelderError, match="faiss:Nonsense: FAISS refuses"):
+        build_index("faiss:Nonsense", VECTORS)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+@pytest.mark.parametrize("width", [3, 400])
+def test_ceilings_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
+    draw = torch.Generator().manual_seed(width)
+    vectors = torch.randn(500, width, generator=draw) * torch.empty(500, 1).log_normal_(0, 3, generator=draw)
+    index = FlatIndex.build(vectors, kind)
+    for scale in (1e-4, 1.0, 1e6):
+        query = scale * torch.randn(width, generator=draw)
+        real = vectors.double() @ query.double()
+        above = index.ceilings(query).double() - real
+        room = vectors.double().norm(dim=1) * query.double().norm()
+        assert (above >= 0).all()
+        assert (above <= (5e-3 if kind == torch.float16 else 2e-4) * room + 5e-6 * room.max()).all()
+
+
+def test_no_vector_may_be_longer_than_the_lift() -> None:
+    lift = Lift.of(VECTORS)
+    assert np.allclose(np.linalg.norm(lift.vectors(VECTORS), axis=1), 1, atol=1e-6)
+    with pytest.raises(MelderError, match="build the index again"):
+        lift.vectors(2 * VECTORS)
+
+
+def test_every_backend_has_a_case() -> None:
+    assert {case.name.partition(":")[0] for case in CASES} == set(BACKENDS)

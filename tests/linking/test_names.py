@@ -1,0 +1,88 @@
+"""The inverted index of names against the lexical unit that scores every name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from melder.features import Features, Heads, Side
+from melder.linking.indexes.names import NameIndex
+from melder.units.lexical import Lexical
+
+FIRST = ("Ann", "Anne", "Bo", "Guinea", "New Guinea", "Mali", "Kongo", "Saint Anna", "Upper", "San", "Li")
+LAST = ("Lee", "Leigh", "Bissau", "of the Congo", "River", "City", "Li", "Santos", "Sands", "Linn", "Republic")
+BUCKETS = 2**14
+
+
+def names(count: int, seed: int) -> list[tuple[str, ...]]:
+    draw = np.random.default_rng(seed)
+
+    def name() -> str:
+        return f"{draw.choice(FIRST)} {draw.choice(LAST)}{draw.choice(['', ' II', ' ' + str(draw.integers(40))])}"
+
+    return [tuple(dict.fromkeys(name() for _ in range(draw.integers(0, 4)))) for _ in range(count)]
+
+
+ENTITIES = names(600, 1)
+SURFACES = [(text,) for text in ("Ann Lee", "Guinea", "Lee Ann 7", "xyzw", "the Republic of the Congo", "Santo", "A")]
+
+
+@pytest.fixture(scope="module")
+def unit() -> Lexical:
+    unit = Lexical(buckets=BUCKETS)
+    unit.fit([name for row in ENTITIES for name in row])
+    return unit
+
+
+def side(unit: Lexical, surfaces: list[tuple[str, ...]]) -> Side:
+    heads = Heads(torch.zeros(len(surfaces), 1), torch.zeros(len(surfaces), 1, 1), surfaces=surfaces)
+    assert isinstance(heads, Features)
+    return unit.entity_side(heads)
+
+
+@pytest.fixture(scope="module")
+def index(unit: Lexical) -> NameIndex:
+    whole = side(unit, ENTITIES)
+    return NameIndex.build([whole.take(slice(0, 250)), whole.take(slice(250, 600))], BUCKETS)
+
+
+def surfaces(unit: Lexical) -> list[tuple[np.ndarray, np.ndarray]]:
+    given = side(unit, SURFACES)
+    return [(given["bucket"][row, 0].numpy(), given["gram"][row, 0].numpy()) for row in range(len(SURFACES))]
+
+
+def test_cosines_are_those_of_the_unit(unit: Lexical, index: NameIndex) -> None:
+    expected = unit.score(side(unit, SURFACES), side(unit, ENTITIES)).numpy()
+    assert expected.max() > 0.99
+    found = np.stack([index.cosines(*surface) for surface in surfaces(unit)])
+    assert np.allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 5, 64, 1000])
+def test_the_best_are_those_of_all_cosines(unit: Lexical, index: NameIndex, k: int) -> None:
+    for surface, expected in zip(
+        surfaces(unit), unit.score(side(unit, SURFACES), side(unit, ENTITIES)).numpy(), strict=True
+    ):
+        found, cosines = index.search(*surface, k)
+        assert len(found) == len(set(found.tolist())) == min(k, int((expected > 0).sum()))
+        assert np.allclose(cosines, np.sort(expected)[::-1][: len(found)], atol=1e-6)
+        assert np.allclose(expected[found], cosines, atol=1e-6)
+
+
+def test_one_that_was_saved_finds_the_same(unit: Lexical, index: NameIndex, tmp_path: Path) -> None:
+    index.save(tmp_path / "names")
+    again = NameIndex.open(tmp_path / "names")
+    for surface in surfaces(unit):
+        for one, other in zip(again.search(*surface, 9), index.search(*surface, 9), strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_entities_without_names_are_not_found(unit: Lexical) -> None:
+    index = NameIndex.build([side(unit, [(), ("Ann Lee",), ()])], BUCKETS)
+    surface = surfaces(unit)[0]
+    assert index.search(*surface, 5)[0].tolist() == [1]
+    assert index.cosines(*surface)[[0, 2]].tolist() == [0, 0]
+    assert NameIndex.build([], BUCKETS).search(*surface, 5)[0].tolist() == []

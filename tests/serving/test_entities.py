@@ -1,0 +1,134 @@
+"""A knowledge base changed over HTTP: who may, what is refused, and that the change is served at once."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from melder.serving import DataSetSource, Settings, create_application
+from serving.conftest import Start
+from serving.toy import ToySource, picture
+
+TOKEN = "0123456789abcdef-token"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+NEW = {"id": "ML", "name": "Mali", "description": "A country.", "types": ["country"]}
+LINK = {"text": "Mali", "mentions": [{"start": 0, "end": 4}], "k": 1}
+
+
+@pytest.fixture
+def editing(start: Start) -> TestClient:
+    client = start(token=TOKEN)
+    client.headers.update(BEARER)
+    return client
+
+
+def best(client: TestClient) -> str:
+    return str(client.post("/link", json=LINK).json()["links"][0]["candidates"][0]["id"])
+
+
+def test_an_entity_is_added_found_replaced_and_removed(editing: TestClient, source: ToySource) -> None:
+    image = "data:image/png;base64," + base64.b64encode(picture()).decode()
+    added = editing.post("/entities", json=NEW | {"images": [image]})
+    assert (added.status_code, added.json()) == (201, {"generation": "000002", "entities": 9})
+    assert best(editing) == "ML"
+    assert source.pictures["ML"] == (picture(),)
+    replaced = editing.put("/entities/ML", json=NEW | {"description": "In Africa."})
+    assert (replaced.status_code, replaced.json()) == (200, {"generation": "000003", "entities": 9})
+    assert editing.get("/entities/ML").json()["description"] == "In Africa."
+    removed = editing.delete("/entities/ML")
+    assert (removed.status_code, removed.json()) == (200, {"generation": "000004", "entities": 8})
+    assert editing.get("/entities/ML").status_code == 404
+    assert best(editing) != "ML"
+
+
+def test_several_come_in_together(editing: TestClient) -> None:
+    both = {"entities": [NEW, NEW | {"id": "ML2"}]}
+    assert editing.post("/entities", json=both).json() == {"generation": "000002", "entities": 10}
+
+
+def test_an_id_may_hold_slashes(editing: TestClient) -> None:
+    assert editing.get("/entities/a%2Fb").json()["name"] == "Slash"
+    assert editing.delete("/entities/a/b").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", "Bearer ", "Bearer ÿ".encode("latin-1")],
+)
+@pytest.mark.parametrize("verb", ["post", "put", "delete"])
+def test_nobody_without_the_token_changes_anything(start: Start, source: ToySource, given: Any, verb: str) -> None:
+    client = start(token=TOKEN)
+    path = "/entities" if verb == "post" else "/entities/GN"
+    answer = client.request(verb, path, json=NEW, headers={"Authorization": given})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert TOKEN not in answer.text
+    assert source.number == 1
+
+
+def test_changes_are_off_without_a_token(client: TestClient, source: ToySource) -> None:
+    for answer in (client.post("/entities", json=NEW, headers=BEARER), client.delete("/entities/GN", headers=BEARER)):
+        assert answer.status_code == 403
+        assert answer.json()["error"] == "changes are off; start the service with --token-file to allow them"
+    assert source.number == 1
+
+
+def test_the_token_is_shown_nowhere(editing: TestClient) -> None:
+    assert TOKEN not in repr(Settings(token=TOKEN))
+    assert all(TOKEN not in editing.get(path).text for path in ("/openapi.json", "/metrics", "/readyz"))
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "sentence"),
+    [
+        ({"id": "GN"}, 409, "there is an entity 'GN' already; replace it with PUT /entities/ID"),
+        ({"id": ""}, 422, "field 'entities.0.id': "),
+        ({"name": "", "description": " "}, 422, "field 'entities.0': name is empty and so is description"),
+        ({"images": ["/etc/passwd"]}, 422, "the picture is not base64"),
+        ({"images": ["../../secret.png"]}, 422, "the picture is not base64"),
+        ({"images": ["http://169.254.169.254/"]}, 403, "this service does not fetch pictures"),
+        ({"images": ["AAAA"] * 9}, 413, "'ML' has more than 8 pictures; send fewer"),
+        ({"colour": "red"}, 422, "field 'entities.0.colour': is not a field of this format"),
+    ],
+)
+def test_a_change_that_is_wrong_is_refused_whole(
+    editing: TestClient, source: ToySource, change: dict[str, Any], status: int, sentence: str
+) -> None:
+    answer = editing.post("/entities", json={"entities": [NEW | change]})
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(sentence)
+    assert source.number == 1
+
+
+def test_what_is_not_there_cannot_be_removed(editing: TestClient) -> None:
+    assert editing.delete("/entities/nobody").status_code == 404
+    assert editing.put("/entities/one", json=NEW | {"id": "other"}).status_code == 422
+
+
+def test_the_same_id_twice_and_too_many_are_refused(editing: TestClient) -> None:
+    assert editing.post("/entities", json={"entities": [NEW, NEW]}).status_code == 409
+    many = {"entities": [NEW | {"id": str(number)} for number in range(101)]}
+    assert editing.post("/entities", json=many).status_code == 413
+
+
+def test_a_data_set_cannot_be_changed_and_says_what_can(small_run: Path, small_data: Path) -> None:
+    source = DataSetSource(small_run, small_data)
+    with TestClient(create_application(source, source.open(), Settings(token=TOKEN))) as client:
+        answer = client.post("/entities", json=NEW, headers=BEARER)
+        assert (answer.status_code, answer.json()["error"].split(";")[0]) == (501, "a data set cannot be changed here")
+        record = client.get("/entities/Q0").json()
+        assert (record["name"], record["images"]) == ("Red kite", [])
+        shown = client.get("/entities/Q0/picture")
+        assert shown.headers["content-type"] == "image/jpeg"
+        assert shown.content[:2] == b"\xff\xd8"
+        assert client.get("/entities/nobody/picture").status_code == 404
+        assert "data:image/jpeg;base64," in client.get("/reconcile/preview?id=Q0").text
+
+
+def test_an_entity_without_a_picture_has_none_to_show(client: TestClient) -> None:
+    answer = client.get("/entities/GN/picture")
+    assert (answer.status_code, answer.json()["error"]) == (404, "'GN' has no picture")

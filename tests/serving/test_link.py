@@ -1,0 +1,153 @@
+"""POST /link and /link/batch: what they take, what they give, what they say of mistakes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+import melder
+from melder.records import Link
+from melder.serving import DataSetSource, create_application
+from melder.serving.requests import BatchAnswer, BatchRequest, LinkAnswer, LinkRequest
+from serving.conftest import Start
+from serving.toy import ToyLinker, picture
+
+TEXT = "🏏 Guinea won"
+ASKED = {"text": TEXT, "mentions": [{"start": 2, "end": 8}], "k": 2}
+
+
+def test_a_mention_is_linked_with_code_point_offsets(client: TestClient) -> None:
+    answer = client.post("/link", json=ASKED)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["generation"], body["model"]) == ("000001", "toy-1")
+    (link,) = [Link.model_validate(each) for each in body["links"]]
+    assert (link.id, link.start, link.end, link.surface) == ("0", 2, 8, "Guinea")
+    assert [each.id for each in link.candidates] == ["GN", "GW"]
+
+
+def test_links_are_those_that_the_linker_gives(small_run: Path, small_data: Path) -> None:
+    source = DataSetSource(small_run, small_data)
+    image = (small_data / "images/0.png").read_bytes()
+    text, span = "A red kite was seen", {"start": 2, "end": 10}
+    with TestClient(create_application(source, source.open())) as client:
+        body = {"text": text, "mentions": [span], "image": base64.b64encode(image).decode(), "k": 3}
+        served = Link.model_validate(client.post("/link", json=body).json()["links"][0])
+    expected = melder.load(small_run, small_data).link(text, 3, mention="red kite", image=image)
+    assert isinstance(expected, Link)
+    assert [each.id for each in served.candidates] == [each.id for each in expected.candidates]
+    assert [each.score for each in served.candidates] == pytest.approx(
+        [each.score for each in expected.candidates], rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_a_picture_comes_as_base64_or_as_a_data_uri(client: TestClient, linker: ToyLinker, prefix: str) -> None:
+    image = prefix + base64.encodebytes(picture()).decode()
+    assert client.post("/link", json=ASKED | {"image": image}).status_code == 200
+    assert linker.pictures == [picture()]
+
+
+def test_a_form_does_what_json_does(client: TestClient, linker: ToyLinker) -> None:
+    fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"]), "k": "2"}
+    form = client.post("/link", data=fields, files={"image": ("flag.png", picture(), "image/png")})
+    assert form.json() == client.post("/link", json=ASKED).json()
+    assert linker.pictures == [picture(), None]
+
+
+def test_several_mentions_of_one_text_come_back_in_order(client: TestClient) -> None:
+    mentions = [{"start": 9, "end": 12}, {"start": 2, "end": 8}]
+    links = client.post("/link", json={"text": TEXT, "mentions": mentions}).json()["links"]
+    assert [(each["id"], each["surface"]) for each in links] == [("0", "won"), ("1", "Guinea")]
+
+
+def test_a_batch_answers_each_text_and_says_what_is_wrong_with_one(client: TestClient) -> None:
+    wrong = ASKED | {"mentions": [{"start": 40, "end": 41}]}
+    bad = ASKED | {"image": base64.b64encode(b"no picture").decode()}
+    body = client.post("/link/batch", json={"requests": [ASKED, wrong, bad, ASKED | {"k": 1}]}).json()
+    first, second, third, fourth = body["results"]
+    assert (len(first["links"][0]["candidates"]), len(fourth["links"][0]["candidates"])) == (2, 1)
+    assert (second["links"], third["links"]) == ([], [])
+    assert second["error"].startswith("field 'mentions.0': [40, 41) covers no words of the text of 12 characters")
+    assert third["error"].startswith("the picture given: not a picture in one of the formats JPEG")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"text": None}, "field 'text': must be a text in quotes, not None"),
+        ({"mentions": {}}, "field 'mentions': must be a list, not {}"),
+        ({"mentions": [{"start": 0}]}, "field 'mentions.0.end': is missing; add it"),
+        ({"mentions": [{"start": -1, "end": 3}]}, "field 'mentions.0.start': must be a number from 0 up, not -1"),
+        ({"mentions": [{"start": 3, "end": 3}]}, "field 'mentions.0': [3, 3) covers no words of the text"),
+        ({"mentions": [{"start": 8, "end": 9}]}, "field 'mentions.0': [8, 9) covers no words of the text"),
+        (
+            {"mention": "Guinea"},
+            "field 'mention': is not a field of this format; remove it, or use one of text, mentions",
+        ),
+        ({"k": 0}, "field 'k': "),
+        ({"k": 101}, "field 'k': is above 100; ask for fewer candidates"),
+        ({"image": "*"}, "the picture is not base64"),
+        ({"image": "data:image/png,abc"}, "the picture is a data URI that is not in base64"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_field(
+    client: TestClient, change: dict[str, Any], sentence: str
+) -> None:
+    answer = client.post("/link", json=ASKED | change)
+    assert answer.status_code == 422
+    assert list(answer.json()) == ["error"]
+    assert answer.json()["error"].startswith(sentence)
+    assert "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"text": "\\ud800"}', b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(client: TestClient, body: bytes) -> None:
+    answer = client.post("/link", content=body)
+    assert answer.status_code == 422
+    assert "error" in answer.json()
+
+
+@pytest.mark.parametrize(("name", "value"), [("mentions", "["), ("k", "many"), ("mentions", "[" * 100_000)])
+def test_a_form_whose_json_is_none_is_refused(client: TestClient, name: str, value: str) -> None:
+    fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"]), name: value}
+    answer = client.post("/link", data=fields, files={"image": picture()})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(f"field '{name}': is not JSON")
+
+
+def test_a_mention_that_the_linker_refuses_does_not_spoil_its_neighbours(start: Start) -> None:
+    """As `precomputed:` refuses pictures that it does not hold; the reason may name files, so only the log has it."""
+    client = start()
+    service = client.app.state.service  # type: ignore[attr-defined]
+    toy, answer = service.current.served.linker, service.current.served.linker.answers
+
+    def answers(mentions: Any, items: Any, k: int) -> Any:
+        if any(each.surface == "won" for each in mentions):
+            raise melder.MelderError("/secret/features.hdf5: holds no such picture")
+        return answer(mentions, items, k)
+
+    toy.answers = answers
+    both = {"text": TEXT, "mentions": [{"start": 2, "end": 8}, {"start": 9, "end": 12}]}
+    refused = client.post("/link", json=both)
+    assert refused.status_code == 422
+    assert "secret" not in refused.text
+    assert toy.seen == ["Guinea"]
+
+
+def test_the_description_has_every_schema_and_examples_that_hold(client: TestClient) -> None:
+    description = client.get("/openapi.json").json()
+    schemas = description["components"]["schemas"]
+    references = [each.split('"')[0] for each in json.dumps(description).split('"$ref": "#/components/schemas/')[1:]]
+    assert set(references) <= set(schemas)
+    for model in (LinkRequest, BatchRequest, LinkAnswer, BatchAnswer):
+        for example in schemas[model.__name__]["examples"]:
+            model.model_validate(example)
+    assert {"application/json", "multipart/form-data"} == set(
+        description["paths"]["/link"]["post"]["requestBody"]["content"]
+    )

@@ -1,0 +1,118 @@
+"""A linker that counts shared words, a catalogue and a source that can be changed: enough to test a service with."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from melder.data import DataSet
+from melder.records import Candidate, Entity, Item, Link, Mention
+from melder.serving import DataSetCatalogue, NewEntity, Served
+
+ENTITIES = (
+    Entity(id="GN", name="Guinea", aliases=("Republic of Guinea",), description="A country.", types=("country",)),
+    Entity(id="GW", name="Guinea-Bissau", description="Another country.", types=("country", "republic")),
+    Entity(id="PG", name="Papua New Guinea", description="An island country.", types=("country", "island")),
+    Entity(id="pig", name="Guinea pig", description="A rodent.", types=("animal",)),
+    Entity(id="a/b", name="Slash", description="Its id has a slash."),
+    Entity(
+        id="x", name="<script>alert(1)</script>", description='"><img src=x onerror=alert(1)>', types=("<b>bold</b>",)
+    ),
+    Entity(id="m1", name="Mercury", description="A planet."),
+    Entity(id="m2", name="Mercury", description="A metal."),
+)
+
+
+class ToyLinker:
+    """Scores an entity by the words that its names share with surface (3 each) and text (1 each).
+
+    `open` is a gate: while it is cleared, linking waits; `seen` are the surfaces linked so far, `batches` the sizes.
+    """
+
+    def __init__(self, entities: Sequence[Entity]) -> None:
+        self.entities = entities
+        self.open = threading.Event()
+        self.open.set()
+        self.started = threading.Event()
+        self.seen: list[str] = []
+        self.batches: list[int] = []
+        self.pictures: list[bytes | None] = []
+        self.error: Exception | None = None
+
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
+        assert image is None or isinstance(image, bytes)
+        self.pictures.append(image)
+        return Item(mention.text, image, (mention.surface,))
+
+    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+        self.started.set()
+        assert self.open.wait(10)
+        if self.error is not None:
+            raise self.error
+        self.batches.append(len(mentions))
+        self.seen += [mention.surface for mention in mentions]
+        yield [self._link(mention, k) for mention in mentions]
+
+    def _link(self, mention: Mention, k: int) -> Link:
+        scored = sorted(((_score(mention, entity), entity) for entity in self.entities), key=lambda pair: -pair[0])
+        candidates = [
+            Candidate(id=each.id, name=each.name, score=score, units={"words": score}) for score, each in scored[:k]
+        ]
+        span = {"start": mention.start, "end": mention.end}
+        return Link(id=mention.id, surface=mention.surface, candidates=tuple(candidates), **span)
+
+
+def _score(mention: Mention, entity: Entity) -> float:
+    words = {word for name in (*entity.names, entity.description) for word in _words(name)}
+    return 3.0 * len(words & _words(mention.surface)) + len(words & _words(mention.text))
+
+
+def _words(text: str) -> set[str]:
+    return set(text.casefold().replace("-", " ").replace(".", "").split())
+
+
+class ToySource:
+    """Entities in memory; every change makes a generation."""
+
+    def __init__(self, entities: Sequence[Entity] = ENTITIES) -> None:
+        self.entities = {entity.id: entity for entity in entities}
+        self.number = 1
+        self.opened: list[ToyLinker] = []
+        self.closed: list[str] = []
+        self.pictures: dict[str, tuple[bytes, ...]] = {}
+        self.broken = False
+
+    def generation(self) -> str:
+        return f"{self.number:06d}"
+
+    def open(self, counting: object = None) -> Served:
+        if self.broken:
+            raise OSError("/secret/place is half written")
+        entities, generation = list(self.entities.values()), self.generation()
+        self.opened.append(ToyLinker(entities))
+        catalogue = DataSetCatalogue(DataSet(Path(), entities, layout=None))  # type: ignore[arg-type]
+        return Served(
+            self.opened[-1], catalogue, generation, "toy-1", "toys", close=lambda: self.closed.append(generation)
+        )
+
+    def add(self, entities: Sequence[NewEntity]) -> None:
+        self.entities |= {each.entity.id: each.entity for each in entities}
+        self.pictures |= {each.entity.id: each.pictures for each in entities}
+        self.number += 1
+
+    replace = add
+
+    def remove(self, identities: Sequence[str]) -> None:
+        for each in identities:
+            del self.entities[each]
+        self.number += 1
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (20, 10), form: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, form)
+    return file.getvalue()
