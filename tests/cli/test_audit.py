@@ -30,10 +30,10 @@ def leaking(tmp_path: Path) -> Path:
 def test_findings_are_no_error(melder: Melder, leaking: Path) -> None:
     said = melder("audit", leaking)
     assert said.status == 0
-    assert "2 train, 1 dev, 2 entities" in said.out
-    assert "shared texts: same question" in said.out
-    assert "'Ann [/b] sang'" in said.out
-    assert "Nothing to look at: shared pictures" in said.out
+    assert "2 train, 1 dev, 2 entities" in " ".join(said.out.split())
+    assert "shared texts: same question" in " ".join(said.out.split())
+    assert "'Ann [/b] sang'" in " ".join(said.out.split())
+    assert "Nothing to look at: shared pictures" in " ".join(said.out.split())
 
 
 def test_strict_leaves_with_status_3_only_if_there_is_a_leak(melder: Melder, leaking: Path) -> None:
@@ -41,7 +41,7 @@ def test_strict_leaves_with_status_3_only_if_there_is_a_leak(melder: Melder, lea
     write(leaking, dev=[{**DEV[0], "text": "Another text"}])
     said = melder("audit", leaking, "--strict")
     assert said.status == 0
-    assert "repeats" in said.out
+    assert "repeats" in " ".join(said.out.split())
 
 
 def test_all_findings_go_to_a_file(melder: Melder, leaking: Path, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_bad_records_are_errors_unless_they_are_skipped(melder: Melder, leaking:
     assert "'Q9' is not in the knowledge base" in melder("audit", leaking).error
     said = melder("audit", leaking, "--skip-bad")
     assert said.status == 3
-    assert "answers: not in the knowledge base" in said.out
+    assert "answers: not in the knowledge base" in " ".join(said.out.split())
     assert "1 left out:" in said.errors
 
 

@@ -28,7 +28,7 @@ SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "method without a name": ("method={}", ("recipe.yaml", "method", "needs a name")),
     "bad value of the method": (
         "method.cross=both",
-        ("recipe.yaml", "method.cross", "'uni', 'bi' or 'none'", "'both'"),
+        ("recipe.yaml", "method.cross", "'uni' or 'bi'", "'both'"),
     ),
     "unknown encoder": ("encoder.name=vgg:16", ("unknown encoder 'vgg:16'", "clip:compact")),
     "encoder of no package": ("encoder.name=paired:python:no_such+none", ("no package 'no_such'", "install it")),

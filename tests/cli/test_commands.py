@@ -70,7 +70,8 @@ def test_link_gives_json(melder: Melder, small_data: Path) -> None:
     said = melder("link", small_run(), "--data", small_data, "--text", "a fox", "--mention", "fox", "-k", 99, "--json")
     link = Link.model_validate_json(said.out)
     assert (link.id, link.start, link.end, link.surface) == ("query", 2, 5, "fox")
-    assert link.nil_probability is None
+    assert link.nil_probability is not None
+    assert 0 < link.nil_probability < 1
     assert len(link.candidates) == 12
     scores = [candidate.score for candidate in link.candidates]
     assert scores == sorted(scores, reverse=True)

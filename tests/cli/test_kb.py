@@ -16,7 +16,9 @@ def table(small_data: Path, tmp_path: Path) -> Path:
     """The small entities as a CSV file; pictures stay where they are."""
     rows = ["id,name,aliases,description,images"]
     for each in read_lines(small_data / "entities.jsonl"):
-        rows.append(",".join([each["id"], each["name"], "|".join(each["aliases"]), each["description"], each["images"][0]]))
+        rows.append(
+            ",".join([each["id"], each["name"], "|".join(each["aliases"]), each["description"], each["images"][0]])
+        )
     path = tmp_path / "animals.csv"
     path.write_text("\n".join(rows))
     return path
@@ -31,9 +33,19 @@ def kb(melder: Melder, table: Path, small_run: Path, small_data: Path, tmp_path:
 
 
 def test_from_a_table_to_links(melder: Melder, kb: Path, small_run: Path, small_data: Path) -> None:
-    question = ("--text", "A red kite was seen", "--mention", "red kite", "--image", small_data / "images/0.png", "--json")
-    answers = [json.loads(melder("link", *where, *question).out) for where in ((kb,), (small_run, "--data", small_data))]
-    assert [[each["id"] for each in answer["candidates"]] for answer in answers][0][0] == "Q0"
+    question = (
+        "--text",
+        "A red kite was seen",
+        "--mention",
+        "red kite",
+        "--image",
+        small_data / "images/0.png",
+        "--json",
+    )
+    answers = [
+        json.loads(melder("link", *where, *question).out) for where in ((kb,), (small_run, "--data", small_data))
+    ]
+    assert next([each["id"] for each in answer["candidates"]] for answer in answers)[0] == "Q0"
     assert len(answers[0]["candidates"]) == len(answers[1]["candidates"]) == 10
     assert "12 candidates" in melder("evaluate", kb, "--data", small_data).out
 
@@ -42,7 +54,10 @@ def test_changes_from_the_command_line(melder: Melder, kb: Path, tmp_path: Path)
     more = tmp_path / "more.csv"
     more.write_text("id,name\nY,Purple yak\nZ,Zebra\n")
     assert melder("kb", "add", kb, "--entities", more).status == 0
-    assert "holds 'Y', 'Z' already; replace it with `melder kb update`" in melder("kb", "add", kb, "--entities", more).error
+    assert (
+        "holds 'Y', 'Z' already; replace it with `melder kb update`"
+        in melder("kb", "add", kb, "--entities", more).error
+    )
     assert melder("kb", "update", kb, "--entities", more).status == 0
     assert melder("kb", "remove", kb, "Y").status == 0
     (tmp_path / "ids").write_text("Z\n\nQ0\n")
@@ -79,7 +94,10 @@ def test_damage_is_named_block_by_block(melder: Melder, kb: Path) -> None:
 
 MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "neither run nor encoder": (("build", "--entities", "E", "--out", "O"), "name either a run, or with --encoder"),
-    "both": (("build", "RUN", "--encoder", "x", "--entities", "E", "--out", "O"), "name either a run, or with --encoder"),
+    "both": (
+        ("build", "RUN", "--encoder", "x", "--entities", "E", "--out", "O"),
+        "name either a run, or with --encoder",
+    ),
     "no entities": (("build", "RUN", "--entities", "none.csv", "--out", "O"), "none.csv: there is no such file"),
     "no run": (("build", "none", "--entities", "E", "--out", "O"), "none: is no run"),
     "untrained": (("build", "--encoder", "clip:compact", "--entities", "E", "--out", "O"), "knows nothing before"),

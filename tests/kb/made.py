@@ -33,7 +33,9 @@ def side_of(entities: Iterable[Entity]) -> Side:
 
 def contents(entities: list[Entity], kind: Kind = "float32", *, vectors: bool = False) -> Contents:
     side = side_of(entities)
-    pictures = [((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)]
+    pictures = [
+        ((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)
+    ]
     first_stage = side["text.target"].numpy() if vectors else None
     return Contents(entities, pack(side, kind), first_stage, pictures)
 

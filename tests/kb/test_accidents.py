@@ -328,5 +328,7 @@ def test_another_schema_version_is_named(base: Path) -> None:
     content = path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 7')
     path.write_bytes(content)
     (base / "CURRENT").write_text(f"{path.name} {digest_of(content)}\n")
-    with pytest.raises(MelderError, match=r"has schema version 7, Melder .* reads version 1; use the Melder that wrote"):
+    with pytest.raises(
+        MelderError, match=r"has schema version 7, Melder .* reads version 1; use the Melder that wrote"
+    ):
         KnowledgeBase.open(base)

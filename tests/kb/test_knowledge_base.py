@@ -16,7 +16,9 @@ from melder.kb import KnowledgeBase, Writer, compact, knowledge_base, segment
 from melder.kb.packing import Kind
 from melder.records import Entity
 
-GROUPS = [[entity(f"Q{n}", aliases=[f"alias {n}", "Åland"][: n % 3]) for n in range(start, start + 5)] for start in (0, 5)]
+GROUPS = [
+    [entity(f"Q{n}", aliases=[f"alias {n}", "Åland"][: n % 3]) for n in range(start, start + 5)] for start in (0, 5)
+]
 
 
 @pytest.fixture(params=["float32", "float16", "int8"])
@@ -64,7 +66,10 @@ def test_padding_is_cut_behind_the_longest_text_of_the_segment(tmp_path: Path) -
 
 def test_one_entity_of_many_names_makes_no_other_larger(tmp_path: Path) -> None:
     build(tmp_path / "plain", [entity(f"Q{n}") for n in range(50)])
-    build(tmp_path / "one", [*(entity(f"Q{n}") for n in range(49)), entity("Q49", aliases=[f"other {n}" for n in range(300)])])
+    build(
+        tmp_path / "one",
+        [*(entity(f"Q{n}") for n in range(49)), entity("Q49", aliases=[f"other {n}" for n in range(300)])],
+    )
     sizes = [(tmp_path / name / "segments/s-0/sides.bin").stat().st_size for name in ("plain", "one")]
     assert sizes[1] - sizes[0] < 300 * 30 * 8 * 2
 
@@ -164,7 +169,9 @@ def test_everything_can_be_removed(tmp_path: Path) -> None:
         assert list(writer.base.entities) == GROUPS[1]
 
 
-Steps = st.lists(st.tuples(st.sampled_from(["add", "update", "remove", "compact"]), st.sets(st.integers(0, 9))), max_size=8)
+Steps = st.lists(
+    st.tuples(st.sampled_from(["add", "update", "remove", "compact"]), st.sets(st.integers(0, 9))), max_size=8
+)
 
 
 @given(steps=Steps, full=st.integers(1, 5))

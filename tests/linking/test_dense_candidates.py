@@ -14,13 +14,16 @@ from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Dense
 from melder.units.cosine import Cosine
+from melder.units.gated_multimodal import FusedMatch
 from melder.units.inner_product import InnerProduct
 from units.cases import CASES, Made
 from units.made import BLIND, SIZES, features, lacking
 
 MENTIONS, ENTITIES = 6, 9
 DENSE = [name for name, case in CASES.items() if isinstance(case.build(), Dense)]
-WHOLE = [name for name in DENSE if isinstance(CASES[name].build(), InnerProduct | Cosine)]  # nothing but a product
+WHOLE = [
+    name for name in DENSE if isinstance(CASES[name].build(), InnerProduct | Cosine | FusedMatch)
+]  # nothing but a product
 HALF = [name for name in DENSE if name not in WHOLE]
 
 

@@ -32,7 +32,7 @@ def silent(title: str, total: int) -> Callable[[int], None]:
 @pytest.fixture(scope="module", autouse=True)
 def _small_segments() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("melder.linking.kb_build", "melder.kb.compaction", "melder.kb.inspection"):
+        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
             patch.setattr(f"{module}.SEGMENT_ROWS", 5)
         patch.setattr("os.fsync", lambda descriptor: None)
         yield
@@ -198,11 +198,14 @@ def _first(directory: Path, text: str) -> str:
 )
 def test_ids_must_fit_what_is_there(copied: Path, small_data: Path, verb: str, ids: list[str], words: str) -> None:
     source = EntityFile(small_data / "entities.jsonl")
+    entities = [Entity(id=each, name="x") for each in ids]
+    change = {
+        "add": lambda: add_entities(copied, entities, source),
+        "update": lambda: add_entities(copied, entities, source, replace=True),
+        "remove": lambda: remove_entities(copied, ids),
+    }[verb]
     with pytest.raises(MelderError, match=words):
-        if verb == "remove":
-            remove_entities(copied, ids)
-        else:
-            add_entities(copied, [Entity(id=each, name="x") for each in ids], source, replace=verb == "update")
+        change()
     with KnowledgeBase.open(copied) as base:
         assert (base.generation.number, len(base)) == (1, 12)
 
@@ -224,17 +227,25 @@ def test_a_build_that_was_stopped_goes_on(
         return entity_side(self, items, progress)
 
     source = EntityFile(small_data / "entities.jsonl")
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
+    with monkeypatch.context() as patch:
         patch.setattr(Model, "entity_side", counted)
-        build(tmp_path / "kb", source, run=small_run, kind="float32", counting=silent)
+        with pytest.raises(Stopped):
+            build(tmp_path / "kb", source, run=small_run, kind="float32", counting=silent)
     assert encoded == [5, 5]
     with pytest.raises(MelderError, match="was not built to its end; run the same `melder kb build` again"):
         melder.load(tmp_path / "kb")
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "entity_side", lambda self, items, progress: (encoded.append(len(items)), entity_side(self, items))[1])
+        patch.setattr(
+            Model,
+            "entity_side",
+            lambda self, items, progress: (encoded.append(len(items)), entity_side(self, items))[1],
+        )
         assert build(tmp_path / "kb", source, run=small_run, kind="float32", counting=silent) == Built(12)
     assert encoded == [5, 5, 2]
-    names = [{path.name: path.read_bytes() for path in (where / "segments").rglob("*.*")} for where in (tmp_path / "kb", bases("float32"))]
+    names = [
+        {path.name: path.read_bytes() for path in (where / "segments").rglob("*.*")}
+        for where in (tmp_path / "kb", bases("float32"))
+    ]
     assert names[0] == names[1]
 
 
@@ -242,17 +253,22 @@ def test_a_stopped_build_does_not_go_on_with_another_model(
     small_run: Path, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = EntityFile(small_data / "entities.jsonl")
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+    with monkeypatch.context() as patch:
         patch.setattr(Model, "entity_side", lambda *_: 1 / 0)
-        build(tmp_path / "kb", source, run=small_run, counting=silent)
+        with pytest.raises(ZeroDivisionError):
+            build(tmp_path / "kb", source, run=small_run, counting=silent)
     other = Path(shutil.copytree(small_run, tmp_path / "other"))
     (other / "metrics.json").write_text("{}")
     with pytest.raises(MelderError, match="its build was begun with another model"):
         build(tmp_path / "kb", source, run=other, counting=silent)
 
 
-def test_records_that_change_between_two_attempts_are_encoded_again(small_run: Path, small_data: Path, tmp_path: Path) -> None:
-    write_lines(tmp_path / "entities.jsonl", [each | {"images": []} for each in read_lines(small_data / "entities.jsonl")])
+def test_records_that_change_between_two_attempts_are_encoded_again(
+    small_run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    write_lines(
+        tmp_path / "entities.jsonl", [each | {"images": []} for each in read_lines(small_data / "entities.jsonl")]
+    )
     source = EntityFile(tmp_path / "entities.jsonl")
     build(tmp_path / "kb", source, run=small_run, counting=silent)
     (tmp_path / "kb/CURRENT").unlink()
@@ -277,7 +293,9 @@ def test_bad_records_are_named_or_left_out(small_run: Path, small_data: Path, tm
         assert not (tmp_path / "kb").exists()
         built = build(tmp_path / "kb", EntityFile(path), run=small_run, skip_bad=True, counting=silent)
         assert (built.entities, len(built.skipped), built.unreadable) == (13, 3, {})
-        more = change_from_file(tmp_path / "kb", _file(tmp_path, ['{"id": "R", "name": "R"}', "[]"]), replace=False, skip_bad=True)
+        more = change_from_file(
+            tmp_path / "kb", _file(tmp_path, ['{"id": "R", "name": "R"}', "[]"]), replace=False, skip_bad=True
+        )
         assert (more.entities, [record.number for record in more.skipped]) == (1, [2])
     finally:
         path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def made(data: Path, out: Path, **training: Any) -> dict[str, Any]:
 
 def test_a_run_holds_all_that_linking_needs(small_run: Path, small_data: Path) -> None:
     names = {path.name for path in small_run.iterdir()}
-    files = {"config.yaml", "model.safetensors", "metrics.json", "environment.json", "trained_on.json"}
+    files = {"config.yaml", "model.safetensors", "metrics.json", "environment.json", "trained_on.json", "nil.json"}
     assert names == files | {"encoder", "logs", "checkpoints"}
     assert (small_run / "encoder/text/tokenizer/tokenizer.json").is_file()
     assert "mrr" in (small_run / "logs/metrics.csv").read_text().splitlines()[0]
@@ -56,7 +57,8 @@ def test_metrics_are_of_the_selection_set_and_stand_beside_the_name_match(small_
 def test_the_run_says_which_answers_it_was_trained_on(small_run: Path, small_data: Path) -> None:
     split = split_data(Configuration(**settings(small_data)), load(small_data))
     trained_on = json.loads((small_run / "trained_on.json").read_text())
-    assert trained_on == {"answers": sorted({str(mention.answer) for mention in split.train})}
+    answers = Counter(str(mention.answer) for mention in split.train)
+    assert trained_on == {"answers": sorted(answers), "counts": dict(answers)}
 
 
 @pytest.mark.parametrize("trained", [True, False])

@@ -16,7 +16,9 @@ def evaluate(
     run: Path = typer.Argument(metavar="RUN|KB", help="The directory of a run, or of a knowledge base with its own."),
     data: Path = typer.Option(..., "--data", help="The data set whose mentions are linked."),
     split: str = typer.Option("dev", "--split", help="train, dev or test."),
-    kb: Path = typer.Option(None, "--kb", help="Link to the entities of this data set, or knowledge base of this run, instead."),
+    kb: Path = typer.Option(
+        None, "--kb", help="Link to the entities of this data set, or knowledge base of this run, instead."
+    ),
     json_file: Path = typer.Option(None, "--json", help="Write all figures to this file."),
     predictions: Path = typer.Option(None, "--predictions", help="Write ranks and candidates, JSON Lines."),
     report: Path = typer.Option(None, "--report", help="Write an HTML page with figures, examples and errors."),

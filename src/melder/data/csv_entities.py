@@ -34,7 +34,7 @@ def read_csv(path: Path, problems: Problems) -> Iterator[tuple[int, Entity]]:
         _check_header(path, rows.fieldnames or ())
         number = 1
         try:
-            for number, row in enumerate(rows, 2):  # noqa: B007
+            for number, row in enumerate(rows, 2):
                 entity = _entity(row)
                 if isinstance(entity, Entity):
                     yield number, entity

@@ -35,7 +35,7 @@ class EntityFile:
         self.images = images or path.parent
 
     def entities(self, problems: Problems) -> Iterator[tuple[int, Entity]]:
-        """Good entities with the numbers of their lines or rows; what is no entity, or repeats an id, goes to `problems`."""
+        """Good entities with the numbers of their lines or rows; what is none, or repeats an id, goes to `problems`."""
         seen: dict[str, int] = {}
         try:
             for number, entity in self._records(problems):
@@ -45,7 +45,9 @@ class EntityFile:
                     yield number, entity
                 seen.setdefault(entity.id, number)
         except OSError as error:
-            raise MelderError(f"{self.path}: cannot be read ({error.strerror}); check the path and its rights") from None
+            raise MelderError(
+                f"{self.path}: cannot be read ({error.strerror}); check the path and its rights"
+            ) from None
 
     def check(self, *, images: bool = True) -> tuple[int, Problems]:
         """Read the file through: the number of good entities, and everything that is wrong.

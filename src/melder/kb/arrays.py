@@ -55,7 +55,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Plac
         for name, array in arrays.items():
             file.write(bytes(-file.tell() % ALIGNMENT))
             places[name] = Place(offset=file.tell(), kind=array.dtype.name, shape=array.shape)
-            file.write(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"")
+            file.write(np.ascontiguousarray(array).data if array.size else b"")
     return places
 
 
@@ -74,7 +74,7 @@ class MappedArrays:
         whole = content[place.offset : place.end].view(KINDS[place.kind]).view(place.shape)
         if not place.row_bytes:
             return whole[rows]
-        self.checked.check(_blocks(rows, place), memoryview(content.numpy()))
+        self.checked.check(_blocks(rows, place), content.numpy().data)
         return whole[rows]
 
     def _content(self) -> Tensor:

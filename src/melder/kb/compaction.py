@@ -7,15 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from melder.kb.knowledge_base import Part
+from melder.kb.knowledge_base import KnowledgeBase, Part
 from melder.kb.manifest import Generation
 from melder.kb.packing import merge_rows
 from melder.kb.segment import SEGMENT_ROWS, Contents
 from melder.kb.writer import Writer
 
-__all__ = ["compact"]
+__all__ = ["compact", "to_merge"]
 
 Rows = tuple[Part, np.ndarray]  # some living rows of a segment
+
+
+def to_merge(base: KnowledgeBase) -> list[Part]:
+    """The segments that `compact` would write anew: those that are not full or have dead rows, unless there is just
+    one that is not full."""
+    parts = [part for part in base.parts if part.dead or len(part) < SEGMENT_ROWS]
+    return parts if len(parts) > 1 or any(part.dead for part in parts) else []
 
 
 def compact(writer: Writer) -> Generation:
@@ -24,8 +31,8 @@ def compact(writer: Writer) -> Generation:
     Segments that are full and without dead rows stay as they are; the others are written anew, and their entities
     come last then. Without anything to merge the current generation stays.
     """
-    parts = [part for part in writer.base.parts if part.dead or len(part) < SEGMENT_ROWS]
-    if sum(bool(part.dead) for part in parts) == 0 and len(parts) < 2:
+    parts = to_merge(writer.base)
+    if not parts:
         return writer.base.generation
     new = [writer.write(_contents(group)) for group in _groups(parts)]
     return writer.commit(new, merged=[part.listed.name for part in parts])

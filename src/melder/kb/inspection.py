@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from melder.kb.knowledge_base import KnowledgeBase, Part
-from melder.kb.segment import SEGMENT_ROWS
+from melder.kb.compaction import to_merge
+from melder.kb.knowledge_base import KnowledgeBase
 from melder.records import MelderError
 
 __all__ = ["faults", "information"]
@@ -41,16 +41,12 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "pictures": generation.settings.pictures,
         "pictures_stored": sum(part.segment.description.pictures for part in base.parts),
         "segments": len(base.parts),
-        "segments_to_merge": sum(_is_small(part) for part in base.parts),
+        "segments_to_merge": len(to_merge(base)),
         "removed_rows": rows - len(base),
         "bytes_per_entity": {name: size / max(1, rows) for name, size in _sizes(base).items()},
         "bytes": sum(_sizes(base).values()),
         "unreadable_pictures": _unreadable(base),
     }
-
-
-def _is_small(part: Part) -> bool:
-    return bool(part.dead) or len(part) < SEGMENT_ROWS
 
 
 def _sizes(base: KnowledgeBase) -> dict[str, int]:

@@ -42,7 +42,7 @@ class Part:
         return len(self.living)
 
     def rows(self, start: int, stop: int) -> Rows:
-        """The rows of the living ones from `start` to `stop`: a slice, which needs no copy, where none between is dead."""
+        """The rows of the living ones from `start` to `stop`: a slice, which needs no copy, if none between is dead."""
         some = self.living[start:stop]
         if some[-1] - some[0] == len(some) - 1:
             return slice(int(some[0]), int(some[-1]) + 1)
@@ -123,7 +123,7 @@ class KnowledgeBase:
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
-        found = {}
+        found: dict[str, int] = {}
         for part, first in zip(self.parts, self._first, strict=False):
             rows = self._records(part).rows(identities)
             found |= {each: first + part.position(row) for each, row in rows.items() if row not in part.dead}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -134,10 +135,8 @@ def open_current(directory: Path) -> tuple[Generation, int]:
 
 
 def _share(descriptor: int) -> None:
-    try:
+    with suppress(OSError):  # a file system without locks has no writers either, as far as this machine can tell
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-    except OSError:
-        pass  # a file system without locks has no writers either, as far as this machine can tell
 
 
 def _contents(descriptor: int) -> bytes:
@@ -151,7 +150,9 @@ def _current(directory: Path) -> tuple[str, str]:
     except FileNotFoundError:
         raise MelderError(_no_current(directory)) from None
     except (OSError, ValueError) as error:
-        raise damaged(path, f"cannot be read ({getattr(error, 'strerror', None) or 'it names no generation'})") from None
+        raise damaged(
+            path, f"cannot be read ({getattr(error, 'strerror', None) or 'it names no generation'})"
+        ) from None
     if not name.removesuffix(".json").isdigit():
         raise damaged(path, "names no generation")
     return name, digest

@@ -72,7 +72,7 @@ def bytes_restored(arrays: MappedArrays, rows: slice) -> int:
     for part in _flat_parts(arrays.places):
         names, grams, _ = _located(arrays, part, rows)
         size += 8 * int(names.max(initial=1)) * int(grams.max(initial=1))
-    return count * size
+    return int(count * size)
 
 
 def _trimmed(side: Side) -> dict[str, Tensor]:

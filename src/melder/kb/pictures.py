@@ -33,7 +33,9 @@ def kept_picture(source: Path | bytes, keep: Literal["small", "original"]) -> by
     return file.getvalue()
 
 
-def write_pictures(path: Path, pictures: Iterable[tuple[tuple[int, int], bytes]]) -> dict[tuple[int, int], tuple[int, int]]:
+def write_pictures(
+    path: Path, pictures: Iterable[tuple[tuple[int, int], bytes]]
+) -> dict[tuple[int, int], tuple[int, int]]:
     """Write pictures one after the other, each with its (row, number); says where each is: first byte, bytes."""
     places = {}
     with path.open("wb") as file:

@@ -38,7 +38,9 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
             record = entity.model_dump_json(exclude_defaults=True)
             connection.execute("INSERT INTO records VALUES (?, ?, ?)", (row, entity.id, record))
             connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(entity.names)))
-        connection.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items()))
+        connection.executemany(
+            "INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items())
+        )
         connection.execute("COMMIT")
     finally:
         connection.close()

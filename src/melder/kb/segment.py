@@ -1,10 +1,10 @@
 """A segment: an immutable piece of a knowledge base, a directory of four files or five.
 
-    records.sqlite   entities, and full-text search over their names
-    sides.bin        the matcher's sides of the entities, raw arrays
-    vectors.bin      their vectors for the first stage, where the matcher hands any out
-    pictures.bin     pictures, one after the other; empty when none are kept
-    segment.json     where everything is, and digests; written last
+records.sqlite   entities, and full-text search over their names
+sides.bin        the matcher's sides of the entities, raw arrays
+vectors.bin      their vectors for the first stage, where the matcher hands any out
+pictures.bin     pictures, one after the other; empty when none are kept
+segment.json     where everything is, and digests; written last
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Best:
         totals, columns = total.topk(min(self.k, total.shape[1]), dim=1)
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
         kept = order[:, : self.k]
-        before = self.parts or {name: self.totals for name in parts}
+        before = self.parts or dict.fromkeys(parts, self.totals)
         self.parts = {
             name: torch.cat([before[name], part.gather(1, columns)], dim=1).gather(1, kept)
             for name, part in parts.items()

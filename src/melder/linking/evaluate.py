@@ -74,6 +74,8 @@ def evaluate(
 
     Of a linker that shows demonstrations, `without_demonstrations` are the figures when it shows none.
     """
+    if linker.data is None:
+        raise MelderError("these mentions are of no data set: make the linker with the data set that they are of")
     links, ranks = linker.links_and_ranks(mentions, CANDIDATES, progress)
     result = assess(mentions, links, ranks, linker.data, linker.knowledge_base, seen)
     if isinstance(linker, GenerativeLinker):

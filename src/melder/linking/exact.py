@@ -147,7 +147,7 @@ class ExactLinker:
                 yield chunk[first : first + at_once], side.take(slice(first, first + at_once))
 
     def _search(self, mentions: Side, k: int, totals: Tensor | None = None) -> list[Best]:
-        """At least the k best of all entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled."""
+        """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled."""
         wanted = k if self.nil is None else max(k, LOOKED_AT)
         if self.search is not None and totals is None:
             return self.search.best(mentions, min(wanted, len(self.source)))
@@ -168,7 +168,9 @@ class ExactLinker:
         entities = self.source.records(best.columns[row, :k].tolist())
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
         candidates = [
-            Candidate(id=entity.id, name=entity.name, score=totals[n], units={name: part[n] for name, part in parts.items()})
+            Candidate(
+                id=entity.id, name=entity.name, score=totals[n], units={name: part[n] for name, part in parts.items()}
+            )
             for n, entity in enumerate(entities)
         ]
         return Link(

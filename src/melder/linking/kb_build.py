@@ -198,7 +198,9 @@ def _segment(
 def _claim(out: Path) -> None:
     """A new or empty directory, or the unfinished knowledge base of an earlier build."""
     if (out / CURRENT).is_file():
-        raise MelderError(f"{out}: is a knowledge base already; add to it with `melder kb add`, or name another directory")
+        raise MelderError(
+            f"{out}: is a knowledge base already; add to it with `melder kb add`, or name another directory"
+        )
     if not is_knowledge_base(out):
         claim(out)
     (out / SEGMENTS).mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ ss, İ becomes two code points).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -29,6 +29,7 @@ UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3FFFF),
 )
+SAME = str.maketrans("‘’‐–", "''--")  # what programs write for apostrophes and hyphens
 
 
 class _Word(NamedTuple):
@@ -40,7 +41,7 @@ class _Word(NamedTuple):
 
 
 class MentionFinder:
-    """Finds names in texts: upper and lower case, kinds of spaces and of composed letters make no difference.
+    """Finds names in texts. Case and the kinds of spaces, apostrophes, hyphens and composed letters do not matter.
 
     Immutable once made, so that threads may share it.
     """
@@ -106,8 +107,8 @@ def _words(text: str) -> Iterator[_Word]:
     """The whole of a text, piece by piece."""
     start = 0
     for kind, run in groupby(text, _kind):
-        pieces: Sequence[str] = list(run) if kind == "alone" else ["".join(run)]
-        for piece in pieces:
+        characters = list(run)
+        for piece in characters if kind == "alone" else ["".join(characters)]:
             yield _Word(start, start + len(piece), " " if kind == "space" else _folded(piece))
             start += len(piece)
 
@@ -125,8 +126,8 @@ def _kind(character: str) -> Literal["word", "space", "alone"]:
 
 
 def _folded(word: str) -> str:
-    """The same for all ways to write a word (Unicode's compatibility caseless matching)."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
+    """The same for all ways to write a word or sign (Unicode's compatibility caseless matching)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold()).translate(SAME)
 
 
 def _is_acronym(name: str) -> bool:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from melder.records import Link, MelderError, Mention
 from melder.serving.measures import Measures
@@ -19,6 +20,7 @@ from melder.serving.source import Served
 __all__ = ["Batcher", "Job"]
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
@@ -64,6 +66,10 @@ class Batcher:
             await self._answer(batch)
             del batch  # it holds on to its generation
         self._model.shutdown()
+
+    async def aside(self, work: Callable[[], Result]) -> Result:
+        """Something else that the model does, in its thread, between two batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._model, work)
 
     def close(self) -> None:
         """Take nothing more; `run` ends when what waits is answered."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from melder.evaluation.explanation import Explanation
 from melder.records import Link
 
-__all__ = ["BatchAnswer", "BatchRequest", "LinkAnswer", "LinkRequest", "Links", "Span"]
+__all__ = ["BatchAnswer", "BatchRequest", "ExplainAnswer", "LinkAnswer", "LinkRequest", "Links", "Span"]
 
 TEXT = "Guinea won the toss"
 EXAMPLE: dict[str, Any] = {"text": TEXT, "mentions": [{"start": 0, "end": 6}], "k": 3}
@@ -64,6 +65,15 @@ class LinkAnswer(_Part):
     generation: str
     model: str
     links: tuple[Link, ...]
+
+
+class ExplainAnswer(_Part):
+    """One link, and what matched in it."""
+
+    generation: str
+    model: str
+    link: Link
+    explanation: Explanation
 
 
 class Links(_Part):

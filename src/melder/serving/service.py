@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,8 +14,10 @@ from weakref import WeakKeyDictionary
 import anyio
 from fastapi import Depends, Request
 
+from melder.evaluation.explanation import Explanation
+from melder.linking.explanation import explain, explainable
 from melder.linking.mentions import MentionFinder
-from melder.records import Link, Mention
+from melder.records import Link, MelderError, Mention
 from melder.serving.batching import Batcher, Job
 from melder.serving.current import Current
 from melder.serving.envelope import ARRIVED
@@ -25,6 +28,8 @@ from melder.serving.settings import Settings
 from melder.serving.source import Served
 
 __all__ = ["Question", "Service", "Serving", "before_deadline"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,19 @@ class Service:
             self._finders[served] = asyncio.ensure_future(reading)
         finder = await asyncio.shield(self._finders[served])
         return await asyncio.to_thread(finder.find, text)
+
+    async def explain(self, question: Question, link: Link, served: Served) -> Explanation:
+        """What matched in a link. Raises `Refusal` (501) when the method cannot tell, (422) when the linker fails."""
+        try:
+            linker = explainable(served.linker)
+        except MelderError as error:
+            raise Refusal(501, str(error)) from None
+        item = linker.item(question.mention, question.image)
+        try:
+            return await self.batcher.aside(lambda: explain(linker, question.mention, link, item))
+        except MelderError:
+            log.exception("a link cannot be explained")
+            raise Refusal(422, "this link cannot be explained; the log of the service says why") from None
 
 
 def _service(request: Request) -> Service:

@@ -48,6 +48,13 @@ class Settings(Section):
     suggestions: PositiveInt = Field(20, description="in one list: what fits below an input field")
     extended: PositiveInt = Field(200, description="entities in one request for properties; OpenRefine sends ten")
 
+    # NIF
+    entity_uri: str = Field(
+        "http://www.wikidata.org/entity/",
+        pattern=r"^[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
+        description="what stands before an entity's id in NIF: ids of most data sets are Wikidata's",
+    )
+
     # The knowledge base
     poll: PositiveFloat = Field(1.0, description="how often a new generation is looked for: reading one small file")
     changed: PositiveInt = Field(100, description="entities added in one request: encoding them takes seconds")

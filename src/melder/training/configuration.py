@@ -58,7 +58,6 @@ class TrainingConfiguration(Section):
             raise ValueError("every process needs a mention of each batch: raise batch_size, or start fewer")
         return processes
 
-
     @model_validator(mode="after")
     def _refreshed_negatives_fit(self) -> TrainingConfiguration:
         """What a refresh found is not stored: a training that goes on from a checkpoint begins with a refresh."""

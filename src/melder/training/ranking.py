@@ -56,9 +56,7 @@ def chunks(features: Features) -> Iterator[Features]:
         yield features[start : start + CHUNK].to(torch.float32)
 
 
-def _rank(
-    model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[Best] | None
-) -> Ranks:
+def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[Best] | None) -> Ranks:
     ranks = []
     for rows, scores in score_blocks(model.matcher, mentions, entities):
         ranks.append(rank_of(scores.total, torch.tensor(gold[rows])))

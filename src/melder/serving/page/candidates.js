@@ -38,13 +38,17 @@ async function describe(address, text) {
   }
 }
 
+function rounded(value) { // without the sign of −0.00
+  return (Math.round(100 * value) / 100 || 0).toFixed(2).replace("-", "\u2212");
+}
+
 function units(parts, most) {
   const list = element("dl", { className: "units" });
   for (const [name, value] of Object.entries(parts)) {
     const filled = element("i", { className: value < 0 ? "against" : "" });
     filled.style.width = `${(100 * Math.abs(value)) / most}%`;
     const bar = element("div", { className: "bar", ariaHidden: "true" }, filled);
-    const number = element("span", { textContent: value.toFixed(2).replace("-", "\u2212") });
+    const number = element("span", { textContent: rounded(value) });
     const row = element("div", {}, element("dt", { textContent: name.replaceAll("_", " ") }), element("dd", {}, bar, number));
     list.append(row);
   }

@@ -1,5 +1,6 @@
 // The form, the question it asks, and the answer. Offsets of the service count code points, those of a field UTF-16.
 import { cards, element } from "./candidates.js";
+import { matched } from "./matched.js";
 import { Picture } from "./picture.js";
 
 const find = (id) => document.getElementById(id);
@@ -18,13 +19,13 @@ function choose(span) {
 }
 
 function selected() {
+  if (document.activeElement !== text) return;
   const words = text.value.slice(text.selectionStart, text.selectionEnd);
   if (!words.trim()) return;
   const start = text.selectionStart + words.length - words.trimStart().length;
   choose([start, start + words.trim().length]);
 }
 
-// Whatever is shown belongs to an older question.
 function forget() {
   find("links").hidden = find("error").hidden = true;
   status.textContent = "";
@@ -36,22 +37,27 @@ function complain(sentence) {
   find("error").hidden = false;
 }
 
-async function ask() {
+// The answer of the service at an address; a later question aborts it.
+async function post(address, body) {
   asking?.abort();
   const own = (asking = new AbortController());
+  const headers = { "Content-Type": "application/json" };
+  const sent = { method: "POST", headers, body: JSON.stringify(body), signal: own.signal };
+  const answer = await fetch(address, sent).catch((error) => {
+    throw own.signal.aborted ? error : new Error("The service cannot be reached. Is it still running?");
+  });
+  const found = await answer.json().catch(() => ({ error: `The service answered with status ${answer.status}.` }));
+  if (!answer.ok) throw new Error(found.error);
+  return found;
+}
+
+async function ask() {
   const body = { text: text.value, image: await picture.read() };
   if (chosen) {
     const start = points(text.value.slice(0, chosen[0]));
     body.mentions = [{ start, end: start + points(text.value.slice(...chosen)) }];
   }
-  const headers = { "Content-Type": "application/json" };
-  const sent = { method: "POST", headers, body: JSON.stringify(body), signal: own.signal };
-  const answer = await fetch("link", sent).catch((error) => {
-    throw own.signal.aborted ? error : new Error("The service cannot be reached. Is it still running?");
-  });
-  const found = await answer.json().catch(() => ({ error: `The service answered with status ${answer.status}.` }));
-  if (!answer.ok) throw new Error(found.error);
-  return [found.links, body.text];
+  return [(await post("link", body)).links, body];
 }
 
 async function submit(event) {
@@ -73,7 +79,7 @@ async function submit(event) {
   find("answer").ariaBusy = "false";
 }
 
-function show(links, read) {
+function show(links, asked) {
   if (!links.length) {
     status.textContent = "The text names no entity of this knowledge base. Select the words to link.";
     return;
@@ -81,12 +87,12 @@ function show(links, read) {
   status.textContent = links.length > 1 ? `${links.length} mentions were found. Choose one in the text.` : "";
   const buttons = links.map((link) => {
     const button = element("button", { type: "button", textContent: link.surface });
-    button.addEventListener("click", () => open(link, button, buttons));
+    button.addEventListener("click", () => open(link, asked, button, buttons));
     return button;
   });
-  find("read").replaceChildren(...marked(links, [...read], buttons));
+  find("read").replaceChildren(...marked(links, [...asked.text], buttons));
   find("links").hidden = false;
-  open(links[0], buttons[0], buttons);
+  open(links[0], asked, buttons[0], buttons);
   find("title").focus();
 }
 
@@ -100,24 +106,43 @@ function* marked(links, letters, buttons) {
   yield letters.slice(before).join("");
 }
 
-function open(link, button, buttons) {
+function open(link, asked, button, buttons) {
   for (const each of buttons) each.ariaPressed = String(each === button);
   find("title").replaceChildren("Candidates for “", element("bdi", { textContent: link.surface }), "”");
   const nil = link.nil_probability;
   find("nil").hidden = nil === null;
   find("nil").classList.toggle("likely", nil >= 0.5);
-  if (nil !== null) find("nil").textContent = `Probability that it is none of these: ${(100 * nil).toFixed(0)} %`;
-  find("candidates").replaceChildren(...cards(link.candidates));
+  if (nil !== null) find("nil").textContent = `Probability that it is none of these: ${(100 * nil).toFixed(0)}\u00a0%`;
+  const shown = cards(link.candidates);
+  find("candidates").replaceChildren(...shown);
+  find("why").hidden = false;
+  find("why").onclick = () => explain(link, asked, shown);
 }
 
-const picture = new Picture(forget);
+async function explain(link, asked, shown) {
+  find("why").hidden = true;
+  status.textContent = "Looking at what matched…";
+  try {
+    const { explanation } = await post("explain", { ...asked, mentions: [{ start: link.start, end: link.end }] });
+    for (const each of explanation.candidates) {
+      const place = link.candidates.findIndex((candidate) => candidate.id === each.id);
+      shown[place]?.append(matched(each, explanation.read, asked.image));
+    }
+    status.textContent = "Each candidate shows what matched.";
+  } catch (error) {
+    if (error.name !== "AbortError") status.textContent = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+  }
+}
+
+const picture = new Picture();
 find("ask").addEventListener("submit", submit);
 find("clear").addEventListener("click", () => {
   choose(null);
   text.setSelectionRange(text.value.length, text.value.length);
   text.focus();
 });
-text.addEventListener("select", selected);
+document.addEventListener("selectionchange", selected);
+text.addEventListener("select", selected); // where the other event leaves fields out
 text.addEventListener("input", () => choose(null));
 text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();

@@ -1,8 +1,7 @@
 // The picture that goes with the text: chosen, dropped anywhere on the page, or pasted.
 export class Picture {
-  constructor(changed) {
+  constructor() {
     this.file = null;
-    this.changed = changed;
     this.input = document.getElementById("file");
     this.given = document.getElementById("given");
     this.input.addEventListener("change", () => this.take(this.input.files));
@@ -10,7 +9,10 @@ export class Picture {
       this.set(null);
       this.input.focus();
     });
-    document.addEventListener("paste", (event) => this.take(event.clipboardData.files, event));
+    document.addEventListener("paste", (event) => {
+      // What is copied from a document may bring a picture of the same text.
+      if (!event.clipboardData.types.includes("text/plain")) this.take(event.clipboardData.files, event);
+    });
     const drop = document.getElementById("drop");
     document.addEventListener("dragover", (event) => {
       if (!event.dataTransfer.types.includes("Files")) return;
@@ -42,7 +44,6 @@ export class Picture {
       shown.removeAttribute("src");
       this.input.value = "";
     }
-    this.changed();
   }
 
   // A data URI of the picture; null without one.
@@ -50,7 +51,7 @@ export class Picture {
     if (!this.file) return Promise.resolve(null);
     return new Promise((done, failed) => {
       const reader = new FileReader();
-      reader.onload = () => done(`data:image;base64,${reader.result.split(",", 2)[1] ?? ""}`);
+      reader.onload = () => done(reader.result);
       reader.onerror = () => failed(new Error("The picture cannot be read; choose it again."));
       reader.readAsDataURL(this.file);
     });

@@ -1,7 +1,20 @@
 """The routes of the service, one feature a file."""
 
-from melder.serving.routers import entities, extend, flyout, health, link, page, preview, reconcile, suggest
+from melder.serving.routers import (
+    entities,
+    explain,
+    extend,
+    flyout,
+    health,
+    link,
+    nif,
+    page,
+    preview,
+    reconcile,
+    suggest,
+)
 
 __all__ = ["ROUTERS"]
 
-ROUTERS = tuple(each.router for each in (page, link, entities, reconcile, suggest, flyout, preview, extend, health))
+_FEATURES = (page, link, explain, nif, entities, reconcile, suggest, flyout, preview, extend, health)
+ROUTERS = tuple(each.router for each in _FEATURES)

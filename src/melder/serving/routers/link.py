@@ -16,7 +16,7 @@ from melder.serving.requests import BatchAnswer, BatchRequest, LinkAnswer, LinkR
 from melder.serving.service import Question, Service, Serving, before_deadline
 from melder.serving.source import Served
 
-__all__ = ["router"]
+__all__ = ["BODY", "check_number", "questions_of", "read_request", "router"]
 
 router = APIRouter(tags=["link"], responses={status: {"model": Refused} for status in (400, 413, 422, 503, 504)})
 
@@ -44,10 +44,10 @@ BATCH = {"required": True, "content": {"application/json": {"schema": {"$ref": "
 @router.post("/link", summary="Link the mentions of a text", openapi_extra={"requestBody": BODY})
 async def link(request: Request, service: Serving) -> LinkAnswer:
     """Ranked candidates for each mention, with what each unit adds to the score."""
-    asked, upload = await _read(request, service)
+    asked, upload = await read_request(request, service)
     served = service.current.served
     async with before_deadline(request, service.settings):
-        questions = await _questions(service, served, asked, upload)
+        questions = await questions_of(service, served, asked, upload)
         links = await service.link(questions, served)
     return LinkAnswer(generation=served.generation, model=served.model, links=tuple(links))
 
@@ -61,7 +61,7 @@ async def link_batch(request: Request, service: Serving) -> BatchAnswer:
     async with before_deadline(request, service.settings):
         prepared = [await _prepared(service, served, each) for each in batch.requests]
         questions = [question for each in prepared if not isinstance(each, str) for question in each]
-        _check_number(service, len(questions))
+        check_number(service, len(questions))
         links = iter(await service.link(questions, served))
     results = tuple(
         Links(error=each) if isinstance(each, str) else Links(links=tuple(islice(links, len(each))))
@@ -70,7 +70,7 @@ async def link_batch(request: Request, service: Serving) -> BatchAnswer:
     return BatchAnswer(generation=served.generation, model=served.model, results=results)
 
 
-async def _read(request: Request, service: Service) -> tuple[LinkRequest, bytes | None]:
+async def read_request(request: Request, service: Service) -> tuple[LinkRequest, bytes | None]:
     """A request in JSON, or in a form: the picture of the latter comes apart, if it is a file."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return parsed(LinkRequest, await request.body()), None
@@ -100,10 +100,11 @@ def _value(name: str, value: str | bytes) -> Any:
 def _check_size(service: Service, batch: BatchRequest) -> None:
     if len(batch.requests) > service.settings.texts:
         raise Refusal(413, f"there are {len(batch.requests)} texts; send at most {service.settings.texts} together")
-    _check_number(service, sum(len(each.mentions) for each in batch.requests))
+    check_number(service, sum(len(each.mentions) for each in batch.requests))
 
 
-def _check_number(service: Service, mentions: int) -> None:
+def check_number(service: Service, mentions: int) -> None:
+    """Raises `Refusal` (413) when there are too many mentions for one request."""
     if mentions > service.settings.mentions:
         raise Refusal(413, f"there are {mentions} mentions; send at most {service.settings.mentions} together")
 
@@ -111,19 +112,20 @@ def _check_number(service: Service, mentions: int) -> None:
 async def _prepared(service: Service, served: Served, asked: LinkRequest) -> list[Question] | str:
     """The questions of one text of a batch, or why there are none."""
     try:
-        return await _questions(service, served, asked, None)
+        return await questions_of(service, served, asked, None)
     except Refusal as refusal:
         return str(refusal.detail)
 
 
-async def _questions(service: Service, served: Served, asked: LinkRequest, upload: bytes | None) -> list[Question]:
+async def questions_of(service: Service, served: Served, asked: LinkRequest, upload: bytes | None) -> list[Question]:
+    """A question for each mention of a text. Raises `Refusal` (413, 422) when something in it is wrong."""
     settings = service.settings
     if len(asked.text) > settings.characters:
         raise Refusal(413, f"field 'text': has more than {settings.characters:,} characters; send a part of it")
     if asked.k > settings.candidates:
         raise Refusal(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
-    _check_number(service, len(spans))
+    check_number(service, len(spans))
     mentions = [_mention(number, span, asked.text) for number, span in enumerate(spans)]
     image = await service.pictures.take(upload or asked.image)
     return [Question(mention, image, asked.k) for mention in mentions]

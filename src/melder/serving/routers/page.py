@@ -13,7 +13,9 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 HERE = files("melder.serving").joinpath("page")
-KINDS = {"page.css": "text/css"} | dict.fromkeys(("page.js", "candidates.js", "picture.js"), "text/javascript")
+KINDS = {"page.css": "text/css"} | dict.fromkeys(
+    ("page.js", "candidates.js", "matched.js", "picture.js"), "text/javascript"
+)
 # blob: the picture that somebody has chosen; data: the empty icon
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "

@@ -1,0 +1,1 @@
+"""Melder inside other programs."""

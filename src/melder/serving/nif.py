@@ -1,0 +1,112 @@
+"""NIF 2.1 (NLP Interchange Format) in Turtle: texts with marked mentions in, the same with entities out.
+
+A text is a resource with `nif:isString`. A mention is a resource with `nif:beginIndex`, `nif:endIndex` (code points,
+end excluded) and `nif:referenceContext`; the answer adds `itsrdf:taIdentRef`, the entity, and `itsrdf:taConfidence`
+where a NIL probability is known. A mention that is none of the entities has no `taIdentRef`.
+https://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core/nif-core.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from rdflib import Graph, Literal, Namespace, URIRef
+from rdflib.namespace import RDF, XSD
+from rdflib.term import Node
+
+from melder.records import Link
+from melder.serving.refusals import Refusal
+from melder.serving.requests import Span
+
+__all__ = ["Annotated", "read_nif", "write_nif"]
+
+NIF = Namespace("http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#")
+ITS = Namespace("http://www.w3.org/2005/11/its/rdf#")
+NIL = 0.5  # from this NIL probability on a mention is none of the entities
+
+
+@dataclass
+class Annotated:
+    """A text of a document, its mentions, in the order of their places, and where each is in the document."""
+
+    context: Node
+    text: str
+    spans: list[Span] = field(default_factory=list)
+    resources: list[Node] = field(default_factory=list)
+
+
+def read_nif(content: bytes) -> tuple[Graph, list[Annotated]]:
+    """A document and the texts in it. Raises `Refusal` (400, 422) when it is no Turtle or no NIF."""
+    graph = Graph()
+    try:
+        graph.parse(data=content, format="turtle", publicID="urn:nif:")
+    except Exception as error:  # the parser's errors are of many kinds, some of Python's own
+        raise Refusal(400, f"the document is not Turtle ({_first_line(error)}); send text/turtle in UTF-8") from None
+    texts = [_annotated(graph, context) for context in sorted(set(graph.subjects(NIF.isString)))]
+    if not texts:
+        raise Refusal(422, "the document has no text: give a resource with nif:isString")
+    return graph, texts
+
+
+def write_nif(graph: Graph, texts: Sequence[Annotated], links: Sequence[Sequence[Link]], entities: str) -> bytes:
+    """The document with the links of each text; an entity's address is `entities` and its id.
+
+    A link of a mention that was not marked gets a resource, named after its place as RFC 5147 has it.
+    """
+    graph.bind("nif", NIF)
+    graph.bind("itsrdf", ITS)
+    for text, found in zip(texts, links, strict=True):
+        for number, link in enumerate(found):
+            marked = text.resources[number] if text.resources else _mark(graph, text, link)
+            _answer(graph, marked, link, entities)
+    written: bytes = graph.serialize(format="turtle", encoding="utf-8")
+    return written
+
+
+def _annotated(graph: Graph, context: Node) -> Annotated:
+    found = Annotated(context, str(graph.value(context, NIF.isString)))
+    marked = {each for each in graph.subjects(NIF.referenceContext, context) if each != context}
+    for (start, end), resource in sorted(_places(graph, marked)):
+        found.spans.append(Span(start=start, end=end))
+        found.resources.append(resource)
+    return found
+
+
+def _places(graph: Graph, resources: set[Node]) -> Iterator[tuple[tuple[int, int], Node]]:
+    for each in resources:
+        place = [graph.value(each, name) for name in (NIF.beginIndex, NIF.endIndex)]
+        start, end = (int(str(value)) if str(value).isdecimal() else -1 for value in place)
+        if not 0 <= start < end:
+            raise Refusal(422, f"{each}: nif:beginIndex and nif:endIndex must be numbers, the end behind the start")
+        yield (start, end), each
+
+
+def _mark(graph: Graph, text: Annotated, link: Link) -> Node:
+    base = str(text.context).partition("#")[0]
+    marked = URIRef(f"{base}#char={link.start},{link.end}")
+    for kind in (NIF.Phrase, NIF.String, NIF.RFC5147String):
+        graph.add((marked, RDF.type, kind))
+    graph.add((marked, NIF.referenceContext, text.context))
+    graph.add((marked, NIF.anchorOf, Literal(link.surface)))
+    for name, place in ((NIF.beginIndex, link.start), (NIF.endIndex, link.end)):
+        graph.add((marked, name, Literal(place, datatype=XSD.nonNegativeInteger)))
+    return marked
+
+
+def _answer(graph: Graph, marked: Node, link: Link, entities: str) -> None:
+    """Takes the place of what the document said before."""
+    for name in (ITS.taIdentRef, ITS.taConfidence):
+        graph.remove((marked, name, None))
+    nil = link.nil_probability
+    if not link.candidates or (nil is not None and nil >= NIL):
+        return
+    graph.add((marked, ITS.taIdentRef, URIRef(entities + quote(link.candidates[0].id, safe=""))))
+    if nil is not None:
+        graph.add((marked, ITS.taConfidence, Literal(round(1 - nil, 4), datatype=XSD.double)))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]

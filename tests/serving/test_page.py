@@ -1,0 +1,164 @@
+"""The page at /: its policy, and what people do with it, in a browser (skipped where there is no Chromium)."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.testclient import TestClient
+
+from melder.evaluation.explanation import AlignedUnit, ExplainedCandidate, Explanation, Read
+from melder.records import Item, Link, Mention
+from melder.serving import Settings, create_application, listen
+from serving.chromium import CHROMIUM, CTRL, PATIENCE, SHIFT, Browser
+from serving.toy import ToySource, picture
+
+PARTS = [each.name for each in files("melder.serving").joinpath("page").iterdir() if each.name != "index.html"]
+
+
+def test_the_page_may_run_only_what_the_service_itself_gives(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = dict(each.split(" ", 1) for each in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=|https?:", answer.text)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_of_the_page_is_served_and_asks_nobody_else(client: TestClient, part: str) -> None:
+    answer = client.get(f"/page/{part}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/css" if part.endswith("css") else "text/javascript")
+    assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", answer.text)
+
+
+@pytest.mark.parametrize("part", ["settings.py", "..%2fsettings.py", "index.html"])
+def test_nothing_but_parts_of_the_page_is_served(client: TestClient, part: str) -> None:
+    assert client.get(f"/page/{part}").status_code == 404
+
+
+@contextmanager
+def running(source: ToySource) -> Iterator[str]:
+    """A service that listens, in a thread; its address."""
+    listener = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(create_application(source, source.open(), Settings()), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        listener.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_people_link_mentions_by_keyboard_find_them_and_read_what_went_wrong(source: ToySource, tmp_path: Path) -> None:
+    (tmp_path / "flag.png").write_bytes(picture())
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        linker = source.opened[0]
+
+        # A mention by keyboard alone, behind a letter that is two units of UTF-16, with a picture.
+        browser.type("🏏 and\nGuinea won")
+        browser.press("Home")
+        browser.press("ArrowRight", 6, SHIFT)
+        browser.until("document.querySelector('#chosen mark').textContent === 'Guinea'")
+        browser.choose_file("#file", tmp_path / "flag.png")
+        browser.press("Enter", modifiers=CTRL)
+        browser.until("document.querySelectorAll('#candidates .description').length === 8")
+        assert browser.evaluate("document.activeElement.textContent") == "Candidates for “Guinea”"
+        assert browser.evaluate("document.querySelector('#candidates h3').textContent") == "Guinea"
+        assert (linker.seen, linker.pictures) == (["Guinea"], [picture()])
+
+        # Names and descriptions full of HTML are still text.
+        assert browser.evaluate("[...document.querySelectorAll('h3')].map(e => e.textContent)").count(
+            "<script>alert(1)</script>"
+        )
+        assert browser.evaluate("[...document.querySelectorAll('.description')].map(e => e.textContent)").count(
+            '"><img src=x onerror=alert(1)>'
+        )
+        assert (
+            browser.evaluate("document.querySelectorAll('#candidates :is(script, b, [onerror], [src=x])').length") == 0
+        )
+
+        # Without a selection names are found; each can be looked at.
+        browser.evaluate("document.getElementById('clear').click(); document.getElementById('text').select()")
+        browser.type("Mercury, not Papua New Guinea")
+        browser.press("Enter", modifiers=CTRL)
+        browser.until("document.querySelectorAll('#read button').length === 2")
+        assert browser.evaluate("document.getElementById('read').textContent") == "Mercury, not Papua New Guinea"
+        browser.evaluate("document.querySelectorAll('#read button')[1].click()")
+        assert browser.evaluate("document.querySelector('#candidates h3').textContent") == "Papua New Guinea"
+
+        # A mistake is a sentence.
+        browser.choose_file("#file", tmp_path / "no.png")
+        browser.evaluate("document.getElementById('link').click()")
+        browser.until("!document.getElementById('error').hidden")
+        assert browser.evaluate("document.getElementById('error').textContent").startswith("The picture given: not a")
+        assert browser.evaluate("document.getElementById('links').hidden") is True
+
+        # What cannot be explained is said too.
+        browser.evaluate("document.getElementById('remove').click(); document.getElementById('link').click()")
+        browser.until(
+            "document.querySelectorAll('#read button').length === 2 && !document.getElementById('why').hidden"
+        )
+        browser.evaluate("document.getElementById('why').click()")
+        browser.until("document.getElementById('status').textContent.includes('cannot be explained')")
+
+        browser.look(tmp_path / "narrow.png", 360)
+        assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
+        assert not [each for each in browser.log if "exceptionDetails" in each or each["entry"]["source"] == "security"]
+
+
+def matched(linker: object, mention: Mention, link: Link, item: Item) -> Explanation:
+    """Both words of the mention's text and of the entity's, and four patches of either picture."""
+    words = AlignedUnit(modality="text", weights=((0.9, 0.1), (0.5, 0.5)), received=(0.7, 0.3))
+    patches = AlignedUnit(modality="image", weights=((0.25,) * 4,) * 4, received=(0.7, 0.1, 0.1, 0.1))
+    best = link.candidates[0]
+    told = Read(text="🏏 Guinea won", head=0, words=((2, 8), (9, 12)), grid=(2, 2))
+    entity = Read(text="Guinea <b>", head=6, words=((0, 6), (7, 10)), grid=(2, 2))
+    explained = ExplainedCandidate(**best.model_dump(), read=entity, aligned={"text": words, "image_local": patches})
+    return Explanation(id=link.id, surface=link.surface, read=told, candidates=(explained,))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_what_matched_lies_over_words_and_pictures(
+    source: ToySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("melder.serving.service.explainable", lambda linker: linker)
+    monkeypatch.setattr("melder.serving.service.explain", matched)
+    (tmp_path / "flag.png").write_bytes(picture())
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        browser.type("🏏 Guinea won")
+        browser.choose_file("#file", tmp_path / "flag.png")
+        browser.press("Enter", modifiers=CTRL)
+        browser.until("document.querySelectorAll('#candidates .description').length === 8")
+        browser.evaluate("document.getElementById('why').click()")
+        browser.until("document.querySelectorAll('.veil').length === 2")
+        shares = "each => each.style.getPropertyValue('--share')"
+        words = browser.evaluate(
+            f"[...document.querySelectorAll('.words span')].map(each => [each.textContent, ({shares})(each)])"
+        )
+        assert words == [["Guinea", "1.000"], ["won", "0.000"], ["Guinea", "0.286"], ["<b>", "0.000"]]
+        patches = browser.evaluate(
+            f"[...document.querySelectorAll('.veil')].map(each => [...each.children].map({shares}))"
+        )
+        assert patches == [["1.000", "0.000", "0.000", "0.000"], ["0.000"] * 4]
+        assert browser.evaluate("document.querySelector('.matched .note').textContent") == (
+            "Strongest: “Guinea” with “Guinea” (90\xa0%), “<b>” with “Guinea” (50\xa0%), “<b>” with “won” (50\xa0%)"
+        )
+        browser.until("document.querySelector('.veiled img').naturalWidth === 20")
+        assert not [each for each in browser.log if "exceptionDetails" in each or each["entry"]["source"] == "security"]
