@@ -31,7 +31,7 @@ SAMPLE = 256  # entities whose pairs say how alike unrelated ones look to an enc
 
 # total = (cos(text) + cos(picture)) / (2 * 0.07) + 3.6 * cosine of the names' n-grams: names weigh half of what texts
 # do, which was best for texts of WikiMEL and RichpediaMEL; the temperature only scales the total.
-ZERO_SHOT = CLIPConfiguration(temperature=0.07, lexical_weight=3.6)
+ZERO_SHOT = CLIPConfiguration()
 
 
 def copy_run(run: Path, directory: Path) -> None:

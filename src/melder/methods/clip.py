@@ -35,8 +35,8 @@ class CLIPConfiguration(MethodOptions):
 
     name: Literal["clip"] = "clip"
     temperature: PositiveFloat = Field(0.07, description="where the learned temperature starts; 0.01 is the least")
-    # A third of what the text's cosine weighs (1 / 2 / 0.07): about the best without training on WikiMEL's texts.
-    lexical_weight: PositiveFloat = Field(2.5, description="where the learned weight starts")
+    # Names weigh half of what the text's cosine does (1 / 2 / 0.07); see docs/your-own-kb.md for what that scores.
+    lexical_weight: PositiveFloat = Field(3.6, description="where the learned weight starts")
 
 
 class TemperedHeads(nn.Module):
