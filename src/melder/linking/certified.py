@@ -24,13 +24,13 @@ from melder.linking.best import Best
 from melder.linking.indexes import FlatIndex
 from melder.linking.indexes.names import NameIndex
 from melder.linking.model import answering
-from melder.linking.sources import Source
+from melder.linking.sources import Sides
 from melder.linking.two_stage import best_of, names_of, rescored, surface_of
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Bounded
 from melder.records import MelderError, Ranks
 
-__all__ = ["Certified", "bound_vectors"]
+__all__ = ["Certified", "bound_vectors", "certifiable"]
 
 FIRST = 32  # entities scored at first, at least; then four times as many each time
 AT_ONCE = 4096  # entities scored together for a rank: what their sides take stays within some dozen megabytes
@@ -43,7 +43,7 @@ class Certified:
     scored: how many pairs were scored since it was made
     """
 
-    def __init__(self, matcher: UnitMatcher, source: Source, index: FlatIndex, names: NameIndex | None) -> None:
+    def __init__(self, matcher: UnitMatcher, source: Sides, index: FlatIndex, names: NameIndex | None) -> None:
         self.matcher = matcher
         self.source = source
         self.index = index
@@ -51,7 +51,7 @@ class Certified:
         self.scored = 0
 
     @classmethod
-    def build(cls, matcher: UnitMatcher, source: Source, kind: torch.dtype = torch.float16) -> Certified:
+    def build(cls, matcher: UnitMatcher, source: Sides, kind: torch.dtype = torch.float16) -> Certified:
         """Raises MelderError when a unit of the matcher has no bound."""
         vectors = torch.cat([bound_vectors(matcher, side, "entity").cpu() for _, side in source.blocks()])
         return cls(matcher, source, FlatIndex.build(vectors, kind), names_of(matcher, source))
@@ -110,16 +110,25 @@ class Certified:
         return rescored(self.matcher, self.source, mention, columns)
 
 
+def certifiable(matcher: UnitMatcher) -> bool:
+    """Whether every unit in use has a bound."""
+    return not _unbounded(matcher)
+
+
+def _unbounded(matcher: UnitMatcher) -> list[str]:
+    return [name for name in matcher.evaluation_units if not isinstance(matcher.units[name], Bounded)]
+
+
 def bound_vectors(matcher: UnitMatcher, side: Side, kind: str) -> Tensor:
     """[n, b]: the bounds of all units in use, side by side; `kind` is `mention` or `entity`.
 
     An inner product of a mention's and an entity's is at least the mean of the units' scores. Raises MelderError when
     a unit has no bound.
     """
-    units = {name: matcher.units[name] for name in matcher.evaluation_units}
-    free = [name for name, unit in units.items() if not isinstance(unit, Bounded)]
+    free = _unbounded(matcher)
     if free:
         raise MelderError(f"the unit {free[0]!r} has no bound of its scores, so that nothing can be certified")
+    units = {name: matcher.units[name] for name in matcher.evaluation_units}
     share = 1 / len(units) if kind == "entity" else 1.0
     with answering(matcher):
         return torch.cat([share * _bounds(unit, side.part(name), kind) for name, unit in units.items()], dim=1)

@@ -12,7 +12,7 @@ from melder.features import Side
 from melder.linking.best import Best
 from melder.linking.certified import Certified
 from melder.linking.indexes import BACKENDS
-from melder.linking.sources import Source
+from melder.linking.sources import Sides
 from melder.linking.two_stage import TwoStage
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
@@ -32,7 +32,7 @@ class Search(Protocol):
         ...
 
 
-def build_search(name: str, matcher: UnitMatcher, source: Source) -> Search:
+def build_search(name: str, matcher: UnitMatcher, source: Sides) -> Search:
     """The search of this name over the entities of `source`, whose sides are read once for it.
 
     Raises MelderError for an unknown name, and when the matcher or what is installed does not allow it.

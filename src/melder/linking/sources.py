@@ -13,11 +13,11 @@ from melder.linking.model import Model
 from melder.protocols import Progress
 from melder.records import Entity
 
-__all__ = ["EncodedData", "Source"]
+__all__ = ["EncodedData", "HeldSides", "Sides", "Source"]
 
 
-class Source(Protocol):
-    """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
+class Sides(Protocol):
+    """The sides of entities, by column."""
 
     def __len__(self) -> int: ...
 
@@ -29,6 +29,10 @@ class Source(Protocol):
         """The sides of some columns, in their order."""
         ...
 
+
+class Source(Sides, Protocol):
+    """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
+
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
         ...
@@ -38,8 +42,24 @@ class Source(Protocol):
         ...
 
 
-class EncodedData:
-    """The entities of a data set, encoded when this is made and held in memory; fulfils `Source`."""
+class HeldSides:
+    """Sides in memory; fulfils `Sides`."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+
+    def __len__(self) -> int:
+        return self._side.rows
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        yield 0, self._side
+
+    def side(self, columns: Tensor) -> Side:
+        return self._side.take(columns.to(next(iter(self._side.values())).device))
+
+
+class EncodedData(HeldSides):
+    """The entities of a data set, encoded when this is made; fulfils `Source`."""
 
     def __init__(
         self, model: Model, dataset: DataSet, modalities: frozenset[str], progress: Progress | None = None
@@ -47,16 +67,7 @@ class EncodedData:
         self._entities = dataset.entities
         self._column = {entity.id: column for column, entity in enumerate(self._entities)}
         items = entity_items(self._entities, dataset, model.encoder.separator, modalities=modalities)
-        self._side = model.entity_side(items, progress)
-
-    def __len__(self) -> int:
-        return len(self._entities)
-
-    def blocks(self) -> Iterator[tuple[int, Side]]:
-        yield 0, self._side
-
-    def side(self, columns: Tensor) -> Side:
-        return self._side.take(columns.to(next(iter(self._side.values())).device))
+        super().__init__(model.entity_side(items, progress))
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         return {each: self._column[each] for each in identities if each in self._column}

@@ -16,7 +16,7 @@ from melder.linking.candidates import dense_vectors
 from melder.linking.indexes import Index, build_index
 from melder.linking.indexes.names import NameIndex
 from melder.linking.model import answering
-from melder.linking.sources import Source
+from melder.linking.sources import Sides
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 
@@ -29,7 +29,7 @@ class TwoStage:
     """index: of the entities' `dense_vectors`, None where the matcher has none; names: None without a lexical unit"""
 
     def __init__(
-        self, matcher: UnitMatcher, source: Source, index: Index | None, names: NameIndex | None, each: int = EACH
+        self, matcher: UnitMatcher, source: Sides, index: Index | None, names: NameIndex | None, each: int = EACH
     ) -> None:
         self.matcher = matcher
         self.source = source
@@ -39,7 +39,7 @@ class TwoStage:
         self.scored = 0
 
     @classmethod
-    def build(cls, matcher: UnitMatcher, source: Source, backend: str) -> TwoStage:
+    def build(cls, matcher: UnitMatcher, source: Sides, backend: str) -> TwoStage:
         """Raises MelderError when the matcher has neither vectors nor names to search by."""
         vectors = torch.cat([dense_vectors(matcher, side, "entity").cpu() for _, side in source.blocks()])
         names, index = names_of(matcher, source), build_index(backend, vectors) if vectors.shape[1] else None
@@ -68,7 +68,7 @@ class TwoStage:
         return best_of(self.matcher, columns, rescored(self.matcher, self.source, mention, columns), k)
 
 
-def names_of(matcher: UnitMatcher, source: Source) -> NameIndex | None:
+def names_of(matcher: UnitMatcher, source: Sides) -> NameIndex | None:
     """The index of the entities' names; None where the matcher does not compare names."""
     if matcher.lexical is None:
         return None
@@ -80,7 +80,7 @@ def surface_of(mentions: Side, row: int) -> tuple[np.ndarray, np.ndarray]:
     return mentions["lexical.bucket"][row, 0].cpu().numpy(), mentions["lexical.gram"][row, 0].float().cpu().numpy()
 
 
-def rescored(matcher: UnitMatcher, source: Source, mention: Side, columns: Tensor) -> Scores:
+def rescored(matcher: UnitMatcher, source: Sides, mention: Side, columns: Tensor) -> Scores:
     """The full scores [1, columns] of one mention and some entities, on the CPU."""
     with answering(matcher):
         return matcher.score(mention, source.side(columns).to(next(matcher.parameters()).device)).cpu()
