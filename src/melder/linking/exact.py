@@ -16,7 +16,7 @@ from melder.kb import KnowledgeBase
 from melder.linking.best import Best
 from melder.linking.model import CHUNK, MENTIONS, Model, score_blocks
 from melder.linking.nil import LOOKED_AT, Nil, of_best
-from melder.linking.query import to_mention
+from melder.linking.query import Answering
 from melder.linking.search import Search
 from melder.linking.sources import EncodedData, Source
 from melder.protocols import Progress
@@ -34,7 +34,7 @@ class Files:
         return Path(path)
 
 
-class ExactLinker:
+class ExactLinker(Answering):
     """Links mentions to the entities of a data set, or of a knowledge base, without any approximation.
 
     The entities of a data set are encoded when the linker is made (`progress` is told how many are done); those of a
@@ -66,24 +66,6 @@ class ExactLinker:
             self.source, self._at_once = EncodedData(model, knowledge_base, self.modalities, progress), MENTIONS
         else:
             self.source, self._at_once = knowledge_base, CHUNK  # each pass over its blocks reads them from the disk
-
-    def link(
-        self,
-        mentions: str | Sequence[Mention],
-        k: int = 10,
-        *,
-        mention: str | None = None,
-        image: str | Path | bytes | None = None,
-    ) -> Link | list[Link]:
-        """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
-
-        A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
-        image file, gives one `Link`.
-        """
-        if not isinstance(mentions, str):
-            return [link for block in self.answers(mentions, self.items(mentions), k) for link in block]
-        record = to_mention(mentions, mention)
-        return next(self.answers([record], [self.item(record, image)], k))[0]
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""

@@ -19,7 +19,7 @@ from melder.generative.names import Names
 from melder.generative.prompt import Blocks, Template
 from melder.linking.gemel import Gemel, Pictures
 from melder.linking.homonyms import Homonyms
-from melder.linking.query import to_mention
+from melder.linking.query import Answering
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 
@@ -38,7 +38,7 @@ class Answers:
     complete: bool
 
 
-class GenerativeLinker:
+class GenerativeLinker(Answering):
     """Links mentions to the entities of a data set by the log-probability of writing their names.
 
     Names that several entities share are told apart by `Homonyms`. Mentions given as records name their pictures
@@ -76,24 +76,6 @@ class GenerativeLinker:
             longest_answer=self.search.longest,
         )
         self.dropped = self.shown = 0
-
-    def link(
-        self,
-        mentions: str | Sequence[Mention],
-        k: int = 10,
-        *,
-        mention: str | None = None,
-        image: str | Path | bytes | None = None,
-    ) -> Link | list[Link]:
-        """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
-
-        A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
-        image file, gives one `Link`.
-        """
-        if not isinstance(mentions, str):
-            return [link for block in self.answers(mentions, self.items(mentions), k) for link in block]
-        record = to_mention(mentions, mention)
-        return next(self.answers([record], [self.item(record, image)], k))[0]
 
     def ranks(self, mentions: Sequence[Mention], pictures: Pictures | None = None) -> Ranks:
         """Ranks of the answers of mentions that all have one; bounds where not all names are scored.

@@ -1,10 +1,48 @@
-"""A mention from what a person types: a text and the span meant."""
+"""What a person asks: a mention from a text and the span meant, and the verb `link` that every linker has."""
 
 from __future__ import annotations
 
-from melder.records import MelderError, Mention
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-__all__ = ["to_mention"]
+from melder.records import Item, Link, MelderError, Mention
+
+__all__ = ["Answering", "to_mention"]
+
+
+class Answering(ABC):
+    """`link`, in terms of the three verbs in which linkers differ."""
+
+    @abstractmethod
+    def items(self, mentions: Sequence[Mention]) -> list[Item]:
+        """What the encoder reads of mentions whose pictures lie in the data set."""
+
+    @abstractmethod
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere."""
+
+    @abstractmethod
+    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+        """Links of a few mentions at a time, in order."""
+
+    def link(
+        self,
+        mentions: str | Sequence[Mention],
+        k: int = 10,
+        *,
+        mention: str | None = None,
+        image: str | Path | bytes | None = None,
+    ) -> Link | list[Link]:
+        """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
+
+        A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
+        image file, gives one `Link`.
+        """
+        if not isinstance(mentions, str):
+            return [link for block in self.answers(mentions, self.items(mentions), k) for link in block]
+        record = to_mention(mentions, mention)
+        return next(self.answers([record], [self.item(record, image)], k))[0]
 
 
 def to_mention(text: str, surface: str | None = None, identity: str = "query") -> Mention:

@@ -22,7 +22,7 @@ from melder.evaluation.ranks import join
 from melder.linking.exact import ExactLinker
 from melder.linking.gemel import Gemel
 from melder.linking.generative import GenerativeLinker
-from melder.linking.query import to_mention
+from melder.linking.query import Answering
 from melder.protocols import Progress
 from melder.records import Candidate, Item, Link, Mention, Ranks
 
@@ -31,7 +31,7 @@ __all__ = ["RerankingLinker"]
 CHUNK = 64  # mentions that go from one stage to the next together
 
 
-class RerankingLinker:
+class RerankingLinker(Answering):
     """Links with `matching`, then orders its `top` best candidates anew; `weight` is that of the generative score."""
 
     def __init__(self, matching: ExactLinker, generative: GenerativeLinker, *, top: int, weight: float) -> None:
@@ -49,20 +49,6 @@ class RerankingLinker:
     @property
     def data(self) -> DataSet:
         return self.generative.data
-
-    def link(
-        self,
-        mentions: str | Sequence[Mention],
-        k: int = 10,
-        *,
-        mention: str | None = None,
-        image: str | Path | bytes | None = None,
-    ) -> Link | list[Link]:
-        """The k best entities for each mention; for one text, of its `mention` (default: the whole text)."""
-        if not isinstance(mentions, str):
-            return [link for block in self.answers(mentions, self.items(mentions), k) for link in block]
-        record = to_mention(mentions, mention)
-        return next(self.answers([record], [self.item(record, image)], k))[0]
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
