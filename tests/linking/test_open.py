@@ -148,3 +148,11 @@ def test_nothing_else_may_be_changed(small_run: Path, change: str) -> None:
 def test_a_change_that_the_weights_do_not_fit_is_named(small_run: Path) -> None:
     with pytest.raises(MelderError, match=r"do not fit method\.hidden=5"):
         open_run(small_run, ["method.hidden=5"])
+
+
+def test_links_may_come_from_a_search(small_run: Path, small_data: Path) -> None:
+    exact, certified = (melder.load(small_run, data=small_data, candidates=each) for each in (None, "certified"))
+    one, other = (linker.link("a red kite", mention="kite", k=3) for linker in (exact, certified))
+    assert [each.id for each in one.candidates] == [each.id for each in other.candidates]
+    with pytest.raises(MelderError, match="certified"):
+        melder.load(small_run, data=small_data, candidates="nonsense")

@@ -98,3 +98,16 @@ def test_one_text_with_a_picture(small_run: Path, small_data: Path) -> None:
 def test_a_generative_run_cannot_find_candidates(small_data: Path) -> None:
     with pytest.raises(MelderError, match=r"method\.matching\.run: .* writes names; name one that compares"):
         melder.load(tiny.run(), data=small_data, changes=[f"method.matching.run={tiny.run()}"])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_an_entity_without_a_name_is_less_likely_and_no_score_is_infinite(
+    small_run: Path, small_data: Path, matching: ExactLinker, mentions: list[Mention], weight: float
+) -> None:
+    linker = _linker(small_run, small_data, weight=weight)
+    link = _links(matching, mentions[:1])[0]
+    for sums in (np.array([-3.0, -np.inf, -1.0, -2.0, -5.0]), np.full(TOP, -np.inf)):
+        fused = linker._link(link, sums).candidates
+        assert np.isfinite([each.score for each in fused]).all()
+        if weight == 1.0 and np.isfinite(sums).any():
+            assert fused[TOP - 1].id == link.candidates[1].id

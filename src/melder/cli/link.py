@@ -21,7 +21,7 @@ __all__ = ["candidates_table", "link"]
 
 Asked = tuple[str, str | None, Path | None]  # a text, the words meant, a picture
 
-AT_ONCE = 64  # mentions of a file encoded and scored together
+AT_ONCE = 256  # mentions of a file encoded and scored together: one pass over a knowledge base
 
 
 def link(
@@ -34,6 +34,9 @@ def link(
     images: Path = typer.Option(None, "--images", help="Where pictures of --input lie; default: beside that file."),
     output: Path = typer.Option(None, "--output", help="Where links go, JSON Lines; default: standard output."),
     k: int = typer.Option(10, "-k", min=1, help="Candidates a mention."),
+    candidates: str = typer.Option(
+        None, "--candidates", help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY."
+    ),
     settings: list[str] = typer.Option(
         [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
     ),
@@ -73,7 +76,7 @@ def link(
     writable(explain)
     mentions, bad = ([], []) if source is None else _read(source)
     with counting() as start:
-        linker = load(run, data, changes=settings, counting=start)
+        linker = load(run, data, changes=settings, candidates=candidates, counting=start)
     if source is None:
         if explain is not None:
             explainable(linker)

@@ -40,6 +40,8 @@ def serve(
     from melder.linking.configuration_file import checked, override
 
     given = override({}, settings)
+    if "token" in given:
+        raise MelderError("--set token: a token on the command line can be read by others; put it in --token-file")
     known = {"token": _token(token_file), "public_url": public_url, "hosts": _names(host, public_url, serving.LOOPBACK)}
     limits = checked(serving.Settings, {name: each for name, each in known.items() if each} | given, "--set")
     source = source_of(path, data)

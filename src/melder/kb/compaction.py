@@ -34,7 +34,7 @@ def compact(writer: Writer) -> Generation:
     parts = to_merge(writer.base)
     if not parts:
         return writer.base.generation
-    new = [writer.write(_contents(group)) for group in _groups(parts)]
+    new = [writer.write(_contents(writer.base, group)) for group in _groups(parts)]
     return writer.commit(new, merged=[part.listed.name for part in parts])
 
 
@@ -53,23 +53,23 @@ def _groups(parts: Sequence[Part]) -> Iterator[list[Rows]]:
         yield group
 
 
-def _contents(group: Sequence[Rows]) -> Contents:
+def _contents(base: KnowledgeBase, group: Sequence[Rows]) -> Contents:
     vectors = [part.segment.vectors(torch.from_numpy(rows)) for part, rows in group]
     given = [vector.numpy() for vector in vectors if vector is not None]
     return Contents(
-        entities=[entity for part, rows in group for entity in part.segment.records.entities(rows.tolist())],
+        entities=[entity for part, rows in group for entity in base.records_of(part).entities(rows.tolist())],
         sides=merge_rows([(part.segment.sides, rows) for part, rows in group]),
         vectors=np.concatenate(given) if len(given) == len(vectors) else None,
-        pictures=_pictures(group),
+        pictures=_pictures(base, group),
         unreadable=_unreadable(group),
     )
 
 
-def _pictures(group: Sequence[Rows]) -> Iterator[tuple[tuple[int, int], bytes]]:
+def _pictures(base: KnowledgeBase, group: Sequence[Rows]) -> Iterator[tuple[tuple[int, int], bytes]]:
     place = 0
     for part, rows in group:
         for row in rows.tolist():
-            for number in part.segment.records.pictures(row):
+            for number in base.records_of(part).pictures(row):
                 content = part.segment.picture(row, number)
                 assert content is not None
                 yield (place, number), content

@@ -125,7 +125,7 @@ class KnowledgeBase:
         """The column of each id that is here."""
         found: dict[str, int] = {}
         for part, first in zip(self.parts, self._first, strict=False):
-            rows = self._records(part).rows(identities)
+            rows = self.records_of(part).rows(identities)
             found |= {each: first + part.position(row) for each, row in rows.items() if row not in part.dead}
         return found
 
@@ -157,12 +157,21 @@ class KnowledgeBase:
     def picture(self, column: int, number: int = 0) -> bytes | None:
         """A stored picture of an entity; None when it has none, or none was kept."""
         part, row = self._place(column)
-        self._records(part)
+        self.records_of(part)
         return part.segment.picture(row, number)
 
     def entity_picture(self, entity: Entity) -> bytes | None:
         """The first picture of an entity of this knowledge base."""
         return self.picture(self.columns([entity.id])[entity.id]) if entity.images else None
+
+    def named(self, name: str) -> list[int]:
+        """Columns of entities with just this name or alias, upper and lower case and spaces apart."""
+        return [
+            first + part.position(row)
+            for part, first in zip(self.parts, self._first, strict=False)
+            for row in self.records_of(part).named(name)
+            if row not in part.dead
+        ]
 
     def search(self, query: str, limit: int = 10) -> list[int]:
         """Columns of entities with every word of the query in a name or an alias, the last word perhaps only begun;
@@ -170,7 +179,7 @@ class KnowledgeBase:
         found = [
             (-score, first + part.position(row))
             for part, first in zip(self.parts, self._first, strict=False)
-            for row, score in self._records(part).search(query, limit + len(part.dead))
+            for row, score in self.records_of(part).search(query, limit + len(part.dead))
             if row not in part.dead
         ]
         return [column for _, column in sorted(found)[:limit]]
@@ -181,9 +190,18 @@ class KnowledgeBase:
         for number, places in self._by_part(columns).items():
             part = self.parts[number]
             rows = [int(part.living[column - self._first[number]]) for _, column in places]
-            entities = self._records(part).entities(rows)
+            entities = self.records_of(part).entities(rows)
             found |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
         return [found[place] for place in range(len(columns))]
+
+    def records_of(self, part: Part) -> Records:
+        """The records of a part, of which only the last `FILES` used stay open."""
+        with self._lock:
+            self._open[part.listed.name] = part.segment.records
+            self._open.move_to_end(part.listed.name)
+            if len(self._open) > FILES:
+                self._open.popitem(last=False)[1].close()
+        return part.segment.records
 
     def _pieces(self) -> Iterator[tuple[Side, int]]:
         for part in self.parts:
@@ -209,15 +227,6 @@ class KnowledgeBase:
         for place, column in enumerate(columns):
             found.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
         return found
-
-    def _records(self, part: Part) -> Records:
-        """The records of a part, of which only the last `FILES` used stay open."""
-        with self._lock:
-            self._open[part.listed.name] = part.segment.records
-            self._open.move_to_end(part.listed.name)
-            if len(self._open) > FILES:
-                self._open.popitem(last=False)[1].close()
-        return part.segment.records
 
 
 class Entities(Sequence[Entity]):

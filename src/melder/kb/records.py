@@ -1,8 +1,9 @@
 """The entities of a segment in SQLite, with full-text search over their names and aliases.
 
-Tables: `records` (row, id, record as JSON), `pictures` (row, number, start, size: where a picture is in pictures.bin)
-and `names`, an FTS5 index that has the row as its rowid and keeps no text of its own. The file is never changed once
-it is written, so that it is opened as immutable: without locks, on read-only media too.
+Tables: `records` (row, id, record as JSON), `pictures` (row, number, start, size: where a picture is in pictures.bin),
+`names`, an FTS5 index that has the row as its rowid and keeps no text of its own, and `folded` (name, row), in which
+whole names are looked up. The file is never changed once it is written, so that it is opened as immutable: without
+locks, on read-only media too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from threading import RLock
 from melder.kb.digests import Checked, damaged
 from melder.records import Entity
 
-__all__ = ["Records", "write_records"]
+__all__ = ["Records", "folded", "write_records"]
 
 AT_ONCE = 500  # ids in one query; SQLite's oldest limit is 999
 
@@ -24,9 +25,15 @@ CREATE TABLE records (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record T
 CREATE TABLE pictures (row INTEGER, number INTEGER, start INTEGER, size INTEGER, PRIMARY KEY (row, number))
     WITHOUT ROWID;
 CREATE VIRTUAL TABLE names USING fts5(name, content='', tokenize='unicode61 remove_diacritics 2');
+CREATE TABLE folded (name TEXT, row INTEGER, PRIMARY KEY (name, row)) WITHOUT ROWID;
 """
 
 Spans = Mapping[tuple[int, int], tuple[int, int]]  # (row, number of the picture) → (first byte, bytes)
+
+
+def folded(name: str) -> str:
+    """A name as names are compared: without case and without needless spaces."""
+    return " ".join(name.casefold().split())
 
 
 def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
@@ -38,6 +45,8 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
             record = entity.model_dump_json(exclude_defaults=True)
             connection.execute("INSERT INTO records VALUES (?, ?, ?)", (row, entity.id, record))
             connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(entity.names)))
+            whole = dict.fromkeys(map(folded, entity.names))
+            connection.executemany("INSERT INTO folded VALUES (?, ?)", ((name, row) for name in whole))
         connection.executemany(
             "INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items())
         )
@@ -71,6 +80,14 @@ class Records:
     def pictures(self, row: int) -> list[int]:
         """The numbers of the pictures of a row that were stored."""
         return [number for (number,) in self._all("SELECT number FROM pictures WHERE row = ?", (row,))]  # type: ignore[misc]
+
+    def named(self, name: str) -> list[int]:
+        """Rows with just this name, upper and lower case and spaces apart, in ascending order."""
+        whole = folded(name)
+        if self._all("SELECT 1 FROM sqlite_master WHERE name = 'folded'", ()):
+            return [row for (row,) in self._all("SELECT row FROM folded WHERE name = ? ORDER BY row", (whole,))]  # type: ignore[misc]
+        rows = sorted(row for row, _ in self.search(name, -1))  # of a file that was written before there was the table
+        return [row for row, each in zip(rows, self.entities(rows), strict=True) if whole in map(folded, each.names)]
 
     def search(self, query: str, limit: int) -> list[tuple[int, float]]:
         """Rows whose names have every word of the query, the last one perhaps only begun; the higher the better."""

@@ -82,22 +82,22 @@ class Writer:
         """The living rows of the ids, segment by segment."""
         wanted = list(identities)
         for part in self.base.parts:
-            found = part.segment.records.rows(wanted).values() if wanted else ()
+            found = self.base.records_of(part).rows(wanted).values() if wanted else ()
             yield part.listed, set(found) - part.dead
 
 
 def collect(directory: Path, current: Generation) -> list[str]:
     """Remove old generations that no process has open, and every segment that none of the rest lists.
 
-    A reader holds a shared lock on its manifest; a generation whose manifest can be locked alone has no reader. The
-    caller holds the writer's lock. Gives the names of what was removed.
+    A reader holds a shared lock on its manifest; a generation whose manifest can be locked alone has no reader, and
+    gets none, since the manifest is removed before it is unlocked. The caller holds the writer's lock. Gives the
+    names of what was removed.
     """
     kept, removed = {listed.name for listed in current.segments}, []
     for path in sorted((directory / GENERATIONS).iterdir()):
         if path.name == f"{current.number:06d}.json":
             continue
-        if path.name.endswith(PART) or _unread(path):
-            remove(path)
+        if _removed(path):
             removed.append(path.name)
         else:
             kept |= {listed.name for listed in Generation.model_validate_json(path.read_bytes()).segments}
@@ -108,11 +108,14 @@ def collect(directory: Path, current: Generation) -> list[str]:
     return removed
 
 
-def _unread(path: Path) -> bool:
+def _removed(path: Path) -> bool:
+    """Remove a manifest that is not finished or has no reader, and say so."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        if not path.name.endswith(PART):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(path)  # while it is locked: a reader that waits for it then finds it gone, and looks again
+    except BlockingIOError:
         return False
     finally:
         os.close(descriptor)

@@ -21,7 +21,7 @@ from melder.kb.segment import SEGMENT_ROWS, Contents, Segment, segment_digest, w
 from melder.kb.writer import collect, writer_lock
 from melder.linking.kb_model import copy_run, identity_of, write_zero_shot
 from melder.linking.model import Model
-from melder.linking.run import open_run
+from melder.linking.run import open_run, read_configuration
 from melder.protocols import Counting, Progress
 from melder.records import BadRecord, Entity, Item, MelderError
 
@@ -62,11 +62,12 @@ def build(
     Finished segments stay when a build is stopped, and the same command takes them up. Raises MelderError when `out`
     is something else, BadData for bad records and missing pictures unless these are to be skipped.
     """
-    count, problems = source.check(images=encoder is None or not encoder.startswith("precomputed:"))
+    count, problems = source.check(images=_reads_files(_encoder_of(run, encoder)))
     if problems.records and not (skip_bad and count):
         raise problems.error()
     _claim(out)
     with writer_lock(out):
+        _check_unfinished(out)  # again: another build may have ended while this one waited
         _write_model(out, source, run, encoder)
         identity = identity_of(out / MODEL)
         settings = Settings(kind=kind, pictures=pictures, identity=identity)
@@ -120,7 +121,7 @@ def add_entities(
 def change_from_file(directory: Path, source: EntityFile, *, replace: bool, skip_bad: bool) -> Built:
     """`add_entities` of a file. Raises BadData for bad records and missing pictures unless these are to be skipped."""
     with KnowledgeBase.open(directory) as base:
-        reads_files = not base.generation.settings.identity.encoder.startswith("precomputed:")
+        reads_files = _reads_files(base.generation.settings.identity.encoder)
     count, problems = source.check(images=reads_files)
     if problems.records and not (skip_bad and count):
         raise problems.error()
@@ -159,16 +160,19 @@ def encode_segment(
     model.encoder.on_unreadable = note if skip_bad else None
     items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES)
     side = model.entity_side(items, progress)
-    stored = list(_pictures(entities, source, settings.pictures, unreadable if skip_bad else None))
+    stored = list(_pictures(entities, source, settings, unreadable if skip_bad else None))
     return Contents(entities, pack(side, settings.kind), pictures=stored, unreadable=unreadable)
 
 
 def _pictures(
-    entities: Sequence[Entity], source: EntityPictures, keep: Keep, unreadable: dict[str, str] | None
+    entities: Sequence[Entity], source: EntityPictures, settings: Settings, unreadable: dict[str, str] | None
 ) -> Iterator[tuple[tuple[int, int], bytes]]:
+    keep, needed = settings.pictures, _reads_files(settings.identity.encoder)
     for row, entity in enumerate(entities if keep != "none" else ()):
         for number, name in enumerate(entity.images):
             path = source.entity_image(name)
+            if not needed and not path.is_file():
+                continue  # only its features are there
             try:
                 yield (row, number), kept_picture(path, keep)  # type: ignore[arg-type]
             except UnreadablePicture as error:
@@ -197,18 +201,34 @@ def _segment(
 
 def _claim(out: Path) -> None:
     """A new or empty directory, or the unfinished knowledge base of an earlier build."""
-    if (out / CURRENT).is_file():
-        raise MelderError(
-            f"{out}: is a knowledge base already; add to it with `melder kb add`, or name another directory"
-        )
+    _check_unfinished(out)
     if not is_knowledge_base(out):
         claim(out)
     (out / SEGMENTS).mkdir(exist_ok=True)
 
 
+def _check_unfinished(out: Path) -> None:
+    if (out / CURRENT).is_file():
+        raise MelderError(
+            f"{out}: is a knowledge base already; add to it with `melder kb add`, or name another directory"
+        )
+
+
+def _encoder_of(run: Path | None, encoder: str | None) -> str:
+    """The name of the encoder that is to be used. Raises MelderError unless there is just one of the two."""
+    if run is not None and encoder is None:
+        return read_configuration(run).encoder.name
+    if encoder is not None and run is None:
+        return encoder
+    raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
+
+
+def _reads_files(encoder: str) -> bool:
+    """Whether an encoder of this name opens pictures; their features may be all that there is of them."""
+    return not encoder.startswith("precomputed:")
+
+
 def _write_model(out: Path, source: EntityFile, run: Path | None, encoder: str | None) -> None:
-    if (run is None) == (encoder is None):
-        raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
     there = (out / MODEL).is_dir()
     if not there and run is not None:
         copy_run(run, out)

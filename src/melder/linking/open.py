@@ -17,11 +17,12 @@ from melder.linking.homonyms import Homonyms
 from melder.linking.nil import Nil, read_nil
 from melder.linking.rerank import RerankingLinker
 from melder.linking.run import open_run, read_configuration, run_device
+from melder.linking.search import build_search
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
 from melder.records import Item, MelderError
 
-__all__ = ["RunLinker", "load", "nil_of", "open_linker"]
+__all__ = ["RunLinker", "load", "nil_of", "open_linker", "searching"]
 
 RunLinker = ExactLinker | GenerativeLinker | RerankingLinker
 OnUnreadable = Callable[[Item, Exception], None] | None
@@ -32,12 +33,14 @@ def load(
     data: str | Path | None = None,
     *,
     changes: Sequence[str] = (),
+    candidates: str | None = None,
     counting: Counting | None = None,
 ) -> RunLinker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
     `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
-    `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
+    `candidates` names a search that finds links without scoring every entity (`melder.linking.search`; None = score
+    all). `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
     Raises `MelderError` when the knowledge base, the run or the data set cannot be read.
     """
     run = Path(path)
@@ -45,12 +48,22 @@ def load(
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
         base = KnowledgeBase.open(run)
-        return open_linker(base.model, base, changes=changes, counting=counting)
+        return searching(open_linker(base.model, base, changes=changes, counting=counting), candidates)
     if data is None:
         raise MelderError(f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY)")
     settings = read_configuration(run, changes).data
     dataset = load_data(Path(data), text_field=settings.text_field)
-    return open_linker(run, dataset, changes=changes, counting=counting)
+    return searching(open_linker(run, dataset, changes=changes, counting=counting), candidates)
+
+
+def searching(linker: RunLinker, candidates: str | None) -> RunLinker:
+    """The linker, whose links come from the search of this name; None = from scores of all entities."""
+    if candidates is None:
+        return linker
+    if not isinstance(linker, ExactLinker):
+        raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
+    linker.search = build_search(candidates, linker.model.matcher, linker.source)
+    return linker
 
 
 def open_linker(

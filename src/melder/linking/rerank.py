@@ -31,6 +31,9 @@ __all__ = ["RerankingLinker"]
 CHUNK = 64  # mentions that go from one stage to the next together
 
 
+NAMELESS = 10.0  # how much less likely, as a logarithm, an entity without a name is than the least likely name
+
+
 class RerankingLinker(Answering):
     """Links with `matching`, then orders its `top` best candidates anew; `weight` is that of the generative score."""
 
@@ -92,7 +95,7 @@ class RerankingLinker(Answering):
         """The candidates in their new order; each says what both stages add to its score."""
         top, rest = link.candidates[: self.top], link.candidates[self.top :]
         first = (1 - self.weight) * _log_softmax(np.array([each.score for each in top]))
-        second = self.weight * _log_softmax(of_names)
+        second = self.weight * _log_softmax(_finite(of_names))
         worst = float(min(first + second, default=0.0))
         below = rest[0].score if rest else 0.0
         fused = [
@@ -122,6 +125,13 @@ def _rank(answer: str, candidates: Sequence[Candidate]) -> tuple[int, int] | Non
         return None
     scores = [each.score for each in candidates]
     return 1 + sum(score > gold[0] for score in scores), sum(score >= gold[0] for score in scores)
+
+
+def _finite(sums: np.ndarray) -> np.ndarray:
+    """An entity without a name has no log-probability: it counts as less likely than all that have one."""
+    known = np.isfinite(sums)
+    floor = sums[known].min() - NAMELESS if known.any() else 0.0
+    return np.where(known, sums, floor)
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:

@@ -128,13 +128,13 @@ def _answered(jobs: Sequence[Job]) -> Sequence[Link | Exception]:
     """A link for each job; where one job spoils the batch, each is linked by itself, so that only it suffers."""
     try:
         return _linked(jobs)
-    except MelderError as error:
+    except Exception as error:  # a defect is one request's failure, not the service's
         if len(jobs) > 1:
             return [_answered([job])[0] for job in jobs]
+        if not isinstance(error, MelderError):
+            return [error]
         log.warning("a mention cannot be linked: %s", error)
         return [Refusal(422, "the linker cannot read this mention or its picture; the log of the service says why")]
-    except Exception as error:  # a defect is one request's failure, not the service's
-        return [error] * len(jobs)
 
 
 def _linked(jobs: Sequence[Job]) -> list[Link]:

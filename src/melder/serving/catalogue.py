@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from melder.data import DataSet
+from melder.kb.records import folded
 from melder.records import Entity
 
-__all__ = ["Catalogue", "DataSetCatalogue", "folded"]
+__all__ = ["Catalogue", "DataSetCatalogue"]
 
 NAMES = 20  # of one entity that may stand side by side in the sorted list
 
@@ -44,11 +45,6 @@ class Catalogue(Protocol):
     def picture(self, entity: Entity) -> Path | bytes | None:
         """The first picture of an entity: a file, or the bytes of one."""
         ...
-
-
-def folded(name: str) -> str:
-    """A name as names are compared: without case and without needless spaces."""
-    return " ".join(name.casefold().split())
 
 
 class DataSetCatalogue:

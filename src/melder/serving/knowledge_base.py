@@ -14,12 +14,9 @@ from melder.linking import ExactLinker
 from melder.linking.kb_build import add_entities, open_model, remove_entities
 from melder.protocols import Counting
 from melder.records import Entity, MelderError
-from melder.serving.catalogue import folded
 from melder.serving.source import NewEntity, Served, model_name
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource"]
-
-NAMESAKES = 100  # entities with all words of a name among which those with just this name are looked for
 
 
 class KnowledgeBaseCatalogue:
@@ -41,11 +38,12 @@ class KnowledgeBaseCatalogue:
         return None if column is None else self._base.records([column])[0]
 
     def named(self, name: str) -> Sequence[Entity]:
-        whole = folded(name)
-        return [each for each in self.starting(name, NAMESAKES) if whole in map(folded, each.names)]
+        return self._base.records(self._base.named(name))
 
     def starting(self, prefix: str, limit: int) -> Sequence[Entity]:
-        return self._base.records(self._base.search(prefix, limit))
+        """Those with just this name come first."""
+        columns = dict.fromkeys([*self._base.named(prefix), *self._base.search(prefix, limit)])
+        return self._base.records([*columns][:limit])
 
     def picture(self, entity: Entity) -> bytes | None:
         return self._base.entity_picture(entity)

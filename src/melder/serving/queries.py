@@ -161,4 +161,4 @@ def _text(value: Value) -> str:
         return value.name or value.id
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else value
+    return f"{value:.15g}" if isinstance(value, float) else value

@@ -23,6 +23,7 @@ from melder.generative.names import name_of
 from melder.generative.prompt import Blocks, Template
 from melder.linking.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
 from melder.linking.generative import GenerativeLinker
+from melder.linking.run import run_device
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
 from melder.records import MelderError, Mention, Ranks
@@ -110,7 +111,7 @@ def prepare_generative(
         options,
         retriever,
         configuration.encoder.precision,
-    ).to(_device())
+    ).to(run_device())
     linker = GenerativeLinker(gemel, dataset, modalities=configuration.data.modalities)
     selection = _pictures(configuration, dataset, encoder, split.source, split.selection, cache, counting)
     row = {mention.id: number for number, mention in enumerate(split.selection)}
@@ -145,7 +146,7 @@ def _encoder(configuration: Configuration, dataset: DataSet, split: Split) -> To
     options = configuration.encoder
     torch.manual_seed(configuration.training.seed)  # of an encoder that starts from nothing
     encoder = build_encoder(options.name, text_length=options.text_length, texts=texts, pooled=options.pooled)
-    return encoder.requires_grad_(False).to(_device())
+    return encoder.requires_grad_(False).to(run_device())
 
 
 def _answered(dataset: DataSet, mentions: Sequence[Mention]) -> list[tuple[Mention, str]]:
@@ -193,7 +194,7 @@ def _features(
         return load_features(where, ids=ids, fingerprint=mark)
     except MelderError:
         found = read_pictures(
-            encoder, items, _device(), configuration.encoder.precision, counting(f"encoding {part}", len(items))
+            encoder, items, run_device(), configuration.encoder.precision, counting(f"encoding {part}", len(items))
         )
     none = torch.zeros(len(items), 1, 1)
     features = Features(none[:, 0], none, found.vectors, none, image_mask=found.there)
@@ -235,7 +236,3 @@ def _texts(configuration: Configuration, dataset: DataSet, split: Split, options
     descriptions = [". ".join(part for part in pair if part) for pair in named if pair[0]]
     template = Template(options.template)
     return Texts(examples, descriptions, template, options.prefix_tokens, options.demonstrations.count)
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

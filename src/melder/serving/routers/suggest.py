@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from melder.serving.catalogue import folded
+from melder.kb.records import folded
 from melder.serving.properties import OF_ENTITIES, OF_QUERIES
 from melder.serving.service import Serving
 
