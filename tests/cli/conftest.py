@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from melder.cli import main
+from melder.cli.console import console, errors
 from training import small
 
 
@@ -40,6 +41,8 @@ Melder = Callable[..., Said]
 def melder(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Melder:
     """Runs a command as the console script does."""
     monkeypatch.setenv("COLUMNS", "200")
+    for each in (console, errors):  # they may have been made under another width
+        monkeypatch.setattr(each, "_width", 200)
 
     def run(*arguments: object, stdin: bytes = b"") -> Said:
         monkeypatch.setattr(sys, "argv", ["melder", *map(str, arguments)])

@@ -161,3 +161,12 @@ def test_results_go_to_standard_output_alone(melder: Melder, small_data: Path) -
     said = melder("link", small_run(), "--data", small_data, "--input", small_data / "dev.jsonl")
     assert said.errors == ""
     assert all(line.startswith("{") for line in said.out.splitlines())
+
+
+def test_link_says_when_nothing_looks_at_the_picture(
+    melder: Melder, small_run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.jpg").write_text("no picture")
+    asked = ("link", small_run, "--data", small_data, "--text", "a fox", "--image", tmp_path / "text.jpg")
+    assert "text.jpg" in melder(*asked).error
+    assert "there is no such directory" in melder("link", tmp_path / "nothing", "--text", "a fox").error

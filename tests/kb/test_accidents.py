@@ -18,6 +18,8 @@ from melder.features import concatenate
 from melder.kb import KnowledgeBase, Writer, compact
 from melder.kb.digests import BLOCK
 from melder.kb.inspection import faults
+from melder.kb.manifest import publish
+from melder.kb.writer import collect
 from melder.records import Entity, MelderError
 
 OLD = [entity(f"Q{n}", images=["a picture"]) for n in range(6)]
@@ -319,6 +321,25 @@ def test_a_directory_that_is_none_says_so_and_stays_as_it_is(tmp_path: Path) -> 
         with pytest.raises(MelderError, match=words), Writer.open(path):
             pass
     assert not list(tmp_path.iterdir())
+
+
+def test_an_old_manifest_is_gone_before_a_reader_can_lock_it(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that has read CURRENT waits for the lock; its generation must not be removed once it has it."""
+    old, close, there = base / "generations/000001.json", os.close, list[bool]()
+    manifest = old.stat()
+
+    def noted(descriptor: int) -> None:
+        locked = os.path.samestat(os.fstat(descriptor), manifest)
+        close(descriptor)
+        if locked:
+            there.append(old.exists())
+
+    with KnowledgeBase.open(base) as opened:
+        generation = opened.generation
+    new = publish(base, 2, generation.settings, generation.segments[:1])
+    monkeypatch.setattr("os.close", noted)
+    assert collect(base, new) == ["000001.json", generation.segments[1].name]
+    assert there == [False]
 
 
 def test_another_schema_version_is_named(base: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +16,9 @@ from hypothesis import strategies as st
 from kb.made import build, contents, entity, side_of
 from melder.features import Side, concatenate
 from melder.kb import KnowledgeBase, Writer, compact, knowledge_base, segment
+from melder.kb.digests import Checked, digest_blocks
 from melder.kb.packing import Kind
+from melder.kb.records import Records, write_records
 from melder.records import Entity
 
 GROUPS = [
@@ -140,6 +145,39 @@ def test_names_and_aliases_are_searched(tmp_path: Path, query: str, found: set[s
     with Writer.open(tmp_path / "kb") as writer:
         writer.commit(dead=["X"])
         assert {each.id for each in writer.base.records(writer.base.search(query))} == found
+
+
+def test_whole_names_are_found_among_any_number_that_are_alike(tmp_path: Path) -> None:
+    alike = [entity(f"Q{n}", "Red kite red kite") for n in range(150)]
+    many = entity("M", "Milvus", [*(f"other {n}" for n in range(300)), "Red  KITE"])
+    build(tmp_path / "kb", [*alike, many, entity("X", "red kite")], [entity("K", "Red kite", ["red kite", " "])])
+    with Writer.open(tmp_path / "kb") as writer:
+        writer.commit(dead=["X"])
+        for name, found in {" red kite": ["M", "K"], "milvus": ["M"], "red": [], "": [], " ": []}.items():
+            assert [each.id for each in writer.base.records(writer.base.named(name))] == found, name
+
+
+def test_whole_names_are_found_in_a_file_without_their_table(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    write_records(path, [entity("A", "Red kite hill"), entity("B", "Red Kite"), entity("C", "red  kite")], {})
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE folded")
+    connection.close()
+    assert Records(Checked(path, digest_blocks(path))).named("red kite") == [1, 2]
+
+
+def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    build(tmp_path / "kb", *([entity(f"Q{n}", images=["a picture"])] for n in range(120)))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 90, most[1]))
+    try:
+        with Writer.open(tmp_path / "kb") as writer:
+            writer.commit(dead=["Q7"])
+            compact(writer)
+            assert (len(writer.base), len(writer.base.parts), writer.base.picture(118)) == (119, 1, b"a picture")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
 
 
 def test_a_merge_rounds_nothing_again(tmp_path: Path, kind: Kind) -> None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import melder
 from melder.data import DataSet, EntityFile, load
+from melder.encoders import build_encoder
 from melder.kb import KnowledgeBase, Writer, compact, knowledge_base
 from melder.kb.packing import Kind
+from melder.kb.writer import writer_lock
 from melder.linking import ExactLinker, open_run
+from melder.linking.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.linking.evaluate import evaluate_run
 from melder.linking.kb_build import Built, add_entities, build, change_from_file, open_model, remove_entities
+from melder.linking.kb_model import ZERO_SHOT
 from melder.linking.model import Model
+from melder.linking.run import write_run
+from melder.methods import build_matcher
 from melder.records import BadData, Entity, Link, MelderError, Mention
 from training.small import read_lines, write_lines
 
@@ -108,8 +117,6 @@ def test_smaller_types_are_close(
 
 
 def test_sides_of_some_columns_are_those_of_the_blocks(bases: Bases, model: Model, dataset: DataSet) -> None:
-    import torch
-
     with KnowledgeBase.open(bases("float32")) as base:
         wanted = torch.tensor([11, 0, 5])
         found, expected = base.side(wanted), ExactLinker(model, dataset).source.side(wanted)
@@ -336,3 +343,58 @@ def test_nothing_is_written_over(place: str, bases: Bases, small_run: Path, smal
     with pytest.raises(MelderError, match=str(out)):
         build(out, EntityFile(small_data / "entities.jsonl"), run=small_run, counting=silent)
     assert (tmp_path / "x").read_text() == "mine"
+
+
+def test_a_build_that_waited_for_another_does_not_begin_again(
+    bases: Bases, small_run: Path, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, source, built = tmp_path / "kb", EntityFile(small_data / "entities.jsonl"), bases("float32")
+
+    @contextmanager
+    def waited(directory: Path) -> Iterator[None]:
+        shutil.copytree(built, directory, dirs_exist_ok=True)
+        remove_entities(directory, ["Q3"])
+        with writer_lock(directory):
+            yield
+
+    monkeypatch.setattr("melder.linking.kb_build.writer_lock", waited)
+    with pytest.raises(MelderError, match="is a knowledge base already"):
+        build(out, source, run=small_run, kind="float32", counting=silent)
+    with KnowledgeBase.open(out) as base:
+        assert (base.generation.number, len(base)) == (2, 11)
+
+
+@pytest.mark.parametrize("models", [{}, {"run": Path("a"), "encoder": "b"}])
+def test_there_is_one_model(models: dict[str, Any], small_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match="name either a run, or with --encoder"):
+        build(tmp_path / "kb", EntityFile(small_data / "entities.jsonl"), **models, counting=silent)
+    assert not (tmp_path / "kb").exists()
+
+
+def test_with_precomputed_features_pictures_need_not_be_there(small_data: Path, tmp_path: Path) -> None:
+    run = _precomputed_run(tmp_path / "run", [f"{n}.png" for n in range(13)])
+    shutil.copy(small_data / "entities.jsonl", tmp_path / "entities.jsonl")
+    (tmp_path / "images").mkdir()
+    shutil.copy(small_data / "images/4.png", tmp_path / "images/4.png")
+    assert build(tmp_path / "kb", EntityFile(tmp_path / "entities.jsonl"), run=run, counting=silent) == Built(12)
+    more = _file(tmp_path, [json.dumps({"id": "N", "name": "N", "images": ["images/12.png"]})])
+    assert change_from_file(tmp_path / "kb", more, replace=False, skip_bad=False) == Built(1)
+    with KnowledgeBase.open(tmp_path / "kb") as base:
+        assert [column for column in range(13) if base.picture(column)] == [4]
+        assert base.side(torch.arange(13))["image.present"].all()
+
+
+def _precomputed_run(directory: Path, pictures: list[str]) -> Path:
+    """A run that nothing was trained in, whose encoder looks the features of pictures up."""
+    tensors = {"image_global": torch.rand(len(pictures), 6), "image_tokens": torch.rand(len(pictures), 4, 6)}
+    features = directory.with_name("features.safetensors")
+    save_file(tensors, features, metadata={"names": json.dumps(pictures)})
+    options = EncoderConfiguration(name=f"precomputed:{features}+clip:compact", text_length=16)
+    encoder = build_encoder(options.name, text_length=options.text_length)
+    matcher = build_matcher(ZERO_SHOT, encoder.sizes)
+    assert matcher.lexical is not None
+    matcher.lexical.fit(["red kite"])
+    data = DataConfiguration(directory=directory)
+    configuration = ModelConfiguration(data=data, encoder=options, method=ZERO_SHOT)
+    write_run(directory, Model(encoder, matcher), configuration.model_dump(mode="json"))
+    return directory

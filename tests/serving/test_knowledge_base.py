@@ -11,11 +11,14 @@ import pytest
 from starlette.testclient import TestClient
 
 import melder
+from kb.made import build as build_without_model
+from kb.made import entity
 from melder.data import EntityFile
+from melder.kb import KnowledgeBase
 from melder.linking.kb_build import build, remove_entities
 from melder.records import Link
 from melder.serving import Settings, create_application
-from melder.serving.knowledge_base import KnowledgeBaseSource
+from melder.serving.knowledge_base import KnowledgeBaseCatalogue, KnowledgeBaseSource
 from serving.test_entities import BEARER, TOKEN
 
 TEXT = "A red kite was seen"
@@ -72,3 +75,15 @@ def test_a_change_by_another_process_is_picked_up(client: TestClient, directory:
         time.sleep(0.02)
     answer = client.post("/link", json=ASKED).json()
     assert "Q0" not in {each["id"] for each in answer["links"][0]["candidates"]}
+
+
+def test_exact_names_come_first(tmp_path: Path) -> None:
+    alike = [entity(f"Q{n}", "Red kite red kite") for n in range(120)]
+    many = entity("M", "Milvus", [*(f"other {n}" for n in range(300)), "Red kite"])
+    build_without_model(tmp_path / "kb", [*alike, many])
+    with KnowledgeBase.open(tmp_path / "kb") as base:
+        catalogue = KnowledgeBaseCatalogue(base)
+        assert [each.id for each in catalogue.named("RED  kite")] == ["M"]
+        first = [each.id for each in catalogue.starting("red kite", 3)]
+        assert (first[0], len(set(first))) == ("M", 3)
+        assert len(catalogue.starting("red kite", 1)) == 1

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from melder.cli.console import Unreadable, console, counting, finish, writable
+from melder.cli.console import Unreadable, console, counting, finish, say, writable
 from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def link(
     with counting() as start:
         linker = load(run, data, changes=settings, candidates=candidates, counting=start)
     if source is None:
+        _look_at(image, linker)
         if explain is not None:
             explainable(linker)
         answer = linker.link(text, k, mention=mention, image=image)
@@ -91,6 +92,17 @@ def link(
         unreadable.watch(linker.model.encoder)
         _write((_decided(each, nil_threshold) for each in _links(linker, mentions, folder, k)), output)
         finish(bad, list(unreadable.reasons.values()))
+
+
+def _look_at(image: Path | None, linker: RunLinker) -> None:
+    """A picture that cannot be read is an error even where no encoder looks at it, which is said."""
+    if image is None:
+        return
+    from melder.data.pictures import read_picture
+
+    read_picture(image)
+    if linker.model.encoder.sizes.image_global is None:
+        say("note: the encoder sees no pictures; the picture is not used")
 
 
 def candidates_table(answer: Link, title: str) -> Table:

@@ -45,7 +45,7 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
             record = entity.model_dump_json(exclude_defaults=True)
             connection.execute("INSERT INTO records VALUES (?, ?, ?)", (row, entity.id, record))
             connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(entity.names)))
-            whole = dict.fromkeys(map(folded, entity.names))
+            whole = dict.fromkeys(filter(None, map(folded, entity.names)))
             connection.executemany("INSERT INTO folded VALUES (?, ?)", ((name, row) for name in whole))
         connection.executemany(
             "INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items())

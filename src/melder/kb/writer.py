@@ -112,13 +112,19 @@ def _removed(path: Path) -> bool:
     """Remove a manifest that is not finished or has no reader, and say so."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if not path.name.endswith(PART):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not path.name.endswith(PART) and not _locked(descriptor):
+            return False
         remove(path)  # while it is locked: a reader that waits for it then finds it gone, and looks again
-    except BlockingIOError:
-        return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
     return True
 
 

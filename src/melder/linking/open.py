@@ -49,8 +49,12 @@ def load(
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
         base = KnowledgeBase.open(run)
         return searching(open_linker(base.model, base, changes=changes, counting=counting), candidates)
+    if not run.is_dir():
+        raise MelderError(f"{run}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
-        raise MelderError(f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY)")
+        raise MelderError(
+            f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY), or --data"
+        )
     settings = read_configuration(run, changes).data
     dataset = load_data(Path(data), text_field=settings.text_field)
     return searching(open_linker(run, dataset, changes=changes, counting=counting), candidates)
