@@ -170,7 +170,7 @@ def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, m
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     build(tmp_path / "kb", *([entity(f"Q{n}", images=["a picture"])] for n in range(120)))
     most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 90, most[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 90, most[1]))
     try:
         with Writer.open(tmp_path / "kb") as writer:
             writer.commit(dead=["Q7"])
