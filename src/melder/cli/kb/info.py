@@ -19,7 +19,7 @@ def info(
     kb: Path = typer.Argument(metavar="KB", help="The directory of a knowledge base."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
-    """Say what a knowledge base holds, with which model it was built, and what it takes on the disk.
+    """Say what a knowledge base holds, with which model it was built, and what its current entities take on the disk.
 
     \b
     melder kb info flags-kb

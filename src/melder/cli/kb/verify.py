@@ -15,7 +15,7 @@ __all__ = ["verify"]
 def verify(kb: Path = typer.Argument(metavar="KB", help="The directory of a knowledge base.")) -> None:
     """Read a knowledge base through and check every block of every file against its digest.
 
-    Names each file and block that is damaged, and ends with status 2 then.
+    Names each block that is damaged, or the first file that is missing or cut, and ends with status 2 then.
 
     \b
     melder kb verify flags-kb
