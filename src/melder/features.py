@@ -76,6 +76,13 @@ class Features:
             return torch.ones(len(self), dtype=torch.bool, device=self.text_global.device)
         return self.image_mask
 
+    def trimmed(self) -> Features:
+        """The same features less the padding beyond the longest text."""
+        if self.text_mask is None:
+            return self
+        longest = max(1, int(self.text_mask.sum(dim=1).max()))
+        return replace(self, text_tokens=self.text_tokens[:, :longest], text_mask=self.text_mask[:, :longest])
+
     def without(self, *, text: Tensor | None = None, image: Tensor | None = None) -> Features:
         """The same features without the text (surfaces too) or the picture of the rows that are True, [n]."""
         dropped = self

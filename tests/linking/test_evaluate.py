@@ -10,10 +10,14 @@ import pytest
 
 from melder.data import load
 from melder.evaluation.metrics import FIGURES, metrics
-from melder.linking import ExactLinker, open_run
+from melder.linking import ExactLinker, exact, model, open_run
 from melder.linking.evaluate import Evaluation, evaluate, evaluate_run
+from melder.linking.frozen import encode_data
 from melder.records import BadData, MelderError
-from training.small import read_lines, write_lines
+from melder.training.configuration import Configuration
+from melder.training.prepare import build_model, split_data
+from melder.training.train import train
+from training.small import read_lines, settings, write_lines
 
 
 def silent(title: str, total: int) -> Callable[[int], None]:
@@ -68,6 +72,42 @@ def test_mentions_without_an_answer_are_predicted_but_not_counted(result: Evalua
         assert row.rank_optimistic is not None
         assert row.rank_pessimistic is not None
         assert row.rank_optimistic <= place <= row.rank_pessimistic
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_few_candidates_are_found_without_scoring_all_and_ranks_stay_exact(
+    kept: int, result: Evaluation, small_run: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact, "CERTIFIED_FROM", 1)
+    monkeypatch.setattr(exact, "score_blocks", None)  # what scores all of them
+    few = evaluate_run(small_run, small_data, "dev", kept=kept, counting=silent)
+    assert few.ranks.optimistic.tolist() == result.ranks.optimistic.tolist()
+    assert few.ranks.pessimistic.tolist() == result.ranks.pessimistic.tolist()
+    for link, whole in zip(few.links, result.links, strict=True):
+        assert [each.id for each in link.candidates] == [each.id for each in whole.candidates[:kept]]
+
+
+def test_stored_features_are_read_instead_of_encoding(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = Configuration(**settings(small_data))
+    seed = configuration.training.seed
+    train(configuration, tmp_path / "run")
+    dataset = load(small_data)
+    encoder = build_model(configuration, dataset, split_data(configuration, dataset).train).encoder
+    for part in ("entities", "dev"):
+        encode_data(configuration, seed, dataset, encoder, part, tmp_path / "features", silent)
+    fresh = evaluate_run(tmp_path / "run", small_data, "dev", counting=silent)
+    monkeypatch.setattr(model, "encode", None)
+    stored = evaluate_run(tmp_path / "run", small_data, "dev", counting=silent, features=tmp_path / "features")
+    assert stored.ranks.realistic.tolist() == fresh.ranks.realistic.tolist()
+    for one, other in zip(stored.links, fresh.links, strict=True):
+        assert one.candidates[0].score == pytest.approx(other.candidates[0].score, abs=5e-3)  # tokens in float16
+
+
+def test_features_of_a_frozen_encoder_are_not_those_of_a_trained_one(small_run: Path, small_data: Path) -> None:
+    with pytest.raises(MelderError, match=r"has trained its encoder.* leave them out"):
+        evaluate_run(small_run, small_data, "dev", counting=silent, features=small_data)
 
 
 def test_slices_part_the_mentions(result: Evaluation) -> None:

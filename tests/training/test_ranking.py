@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from melder.linking.model import Model
+from melder.linking import nil
+from melder.linking.best import Best
+from melder.linking.model import Model, answering, sides_of
 from melder.methods import METHODS, build_matcher
 from melder.training import ranking
 from units.made import SIZES, features
@@ -27,3 +29,21 @@ def test_ranks_are_the_same_whether_all_entities_are_scored_or_those_that_could_
     some = ranking.rank_features(model, mentions, entities, gold)
     assert some.optimistic.tolist() == every.optimistic.tolist()
     assert some.pessimistic.tolist() == every.pessimistic.tolist()
+
+
+@pytest.mark.parametrize("certified_from", [1, 1000])
+def test_first_candidates_are_those_of_the_sample(certified_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = Model(nn.Identity(), build_matcher(METHODS["m3el"].configuration(), SIZES))  # type: ignore[arg-type]
+    mentions, entities = features(70, 1), features(ENTITIES, 2)  # more than a block of mentions
+    monkeypatch.setattr(nil, "SAMPLE", 20)
+    monkeypatch.setattr(ranking, "CERTIFIED_FROM", certified_from)
+    found: list[Best] = []
+    ranking.rank_features(model, mentions, entities, [0] * 70, found)
+    sides = (
+        sides_of(model.matcher, [part], verb) for part, verb in ((mentions, "mention_side"), (entities, "entity_side"))
+    )
+    with answering(model.matcher):
+        first = model.matcher.score(*sides).total.argmax(dim=1)
+    assert torch.cat([best.columns for best in found])[:, 0].tolist() == first[nil.sample(70)].tolist()
+    assert len(first[nil.sample(70)]) == 18

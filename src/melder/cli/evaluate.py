@@ -31,6 +31,13 @@ def evaluate(
     candidates: str = typer.Option(
         None, "--candidates", help="Say how often flat, hnsw, faiss:FACTORY or certified links as exact scoring does."
     ),
+    keep: int = typer.Option(
+        20, "--keep", min=1, help="Candidates of each prediction. With 1 or 2, most entities need not be scored."
+    ),
+    features: Path = typer.Option(
+        None, "--features", help="What `melder features` wrote of this data set, if the run's encoder is frozen."
+    ),
+    kb_features: Path = typer.Option(None, "--kb-features", help="The same of the data set that --kb names."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
     """Rank every mention of a split against the whole knowledge base, exactly.
@@ -60,6 +67,9 @@ def evaluate(
             changes=settings,
             nil_threshold=nil_threshold,
             candidates=candidates,
+            kept=keep,
+            features=features,
+            kb_features=kb_features,
         )
     _print(result.figures)
     if json_file is not None:

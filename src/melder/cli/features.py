@@ -24,10 +24,11 @@ def features(
     \b
     melder features experiments/m3el/wikimel.offline.yaml --out features/wikimel
     melder train experiments/m3el/wikimel.offline.yaml data.features=features/wikimel --out runs/one
+    melder evaluate runs/one --data data/wikimel --features features/wikimel
     """
+    from melder.linking.frozen import encode_data
     from melder.training.configuration import read_configuration
     from melder.training.from_entities import data_to_train_on
-    from melder.training.frozen import encode_data
     from melder.training.prepare import build_model, split_data
 
     more = ["encoder.trained=false", "training.augment=false", *(["data.skip_bad=true"] if skip_bad else [])]
@@ -41,6 +42,6 @@ def features(
         unreadable.watch(encoder)
     with counting() as start:
         for part in ("entities", *dataset.splits):
-            encode_data(chosen, dataset, encoder, part, out, start)
+            encode_data(chosen, chosen.training.seed, dataset, encoder, part, out, start)
     say(f"The features are in {out}. Train on them with data.features={out}")
     finish(dataset.skipped, list(unreadable.reasons.values()))

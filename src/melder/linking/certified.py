@@ -30,8 +30,9 @@ from melder.methods.matcher import UnitMatcher
 from melder.protocols import Bounded
 from melder.records import MelderError, Ranks
 
-__all__ = ["Certified", "bound_vectors", "certifiable"]
+__all__ = ["CERTIFIED_FROM", "Certified", "bound_vectors", "certifiable"]
 
+CERTIFIED_FROM = 2000  # entities: of so many, scoring only those that could be ahead is the faster way to exact ranks
 FIRST = 32  # entities scored at first, at least; then four times as many each time
 AT_ONCE = 4096  # entities scored together for a rank: what their sides take stays within some dozen megabytes
 ROUNDED = 1e-5  # of a cosine that is summed up in float32

@@ -19,10 +19,12 @@ from melder.linking.agreement import agreement_of
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluation import Evaluation, assess
+from melder.linking.exact import ExactLinker
+from melder.linking.frozen import ENTITIES
 from melder.linking.generative import GenerativeLinker
-from melder.linking.nil import Nil, nil_figures
-from melder.linking.open import RunLinker, nil_of, open_linker
-from melder.linking.run import read_configuration, versions
+from melder.linking.nil import LOOKED_AT, Nil, nil_figures
+from melder.linking.open import RunLinker, Stored, nil_of, open_linker
+from melder.linking.run import read_configuration, seed_of, versions
 from melder.protocols import Counting
 from melder.records import Item, MelderError, Mention
 
@@ -41,6 +43,9 @@ def evaluate_run(
     changes: Sequence[str] = (),
     nil_threshold: float | None = None,
     candidates: str | None = None,
+    kept: int = CANDIDATES,
+    features: Path | None = None,
+    kb_features: Path | None = None,
 ) -> Evaluation:
     """Evaluate a run on a split, against the data set's own entities or those of `knowledge_base`.
 
@@ -49,14 +54,22 @@ def evaluate_run(
     Bad records raise `BadData` or, with `skip_bad`, are left out; unreadable pictures raise too unless
     `on_unreadable` is to be told of them. `changes` are settings of the method that take the place of the run's.
     `nil_threshold` is the NIL probability from which on the answer is "none of these". `candidates` names a search
-    (`melder.linking.search`), whose agreement with the exact links is measured on some of the mentions.
+    (`melder.linking.search`), whose agreement with the exact links is measured on some of the mentions. `kept` is
+    how many candidates a link has; of fewer than `melder.linking.nil.LOOKED_AT` no NIL probability is known.
+    `features`, of the mentions and the data set's entities, and `kb_features`, of those of `knowledge_base`, are
+    directories that `melder features` wrote.
     """
     run, knowledge_base = with_its_own(run, knowledge_base)
     configuration = read_configuration(run, changes)
     dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
     mentions = dataset.split(split)
-    linker = open_linker(run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable)
-    result = evaluate(linker, mentions, progress=counting("linking", len(mentions)), seen=_seen(run))
+    stored = _stored(dataset, base, split, features, kb_features)
+    linker = open_linker(
+        run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable, features=stored
+    )
+    if isinstance(linker, ExactLinker) and kept < LOOKED_AT:
+        linker.nil = None
+    result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
     if candidates is not None:
         result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)
     _add_nil(result, getattr(linker, "nil", None), nil_threshold, run)
@@ -67,6 +80,7 @@ def evaluate(
     linker: RunLinker,
     mentions: Sequence[Mention],
     *,
+    kept: int = CANDIDATES,
     progress: Callable[[int], None] | None = None,
     seen: Collection[str] | None = None,
 ) -> Evaluation:
@@ -76,7 +90,7 @@ def evaluate(
     """
     if linker.data is None:
         raise MelderError("these mentions are of no data set: make the linker with the data set that they are of")
-    links, ranks = linker.links_and_ranks(mentions, CANDIDATES, progress)
+    links, ranks = linker.links_and_ranks(mentions, kept, progress)
     result = assess(mentions, links, ranks, linker.data, linker.knowledge_base, seen)
     if isinstance(linker, GenerativeLinker):
         result.figures |= linker.figures
@@ -111,6 +125,17 @@ def evaluate_predictions(
     return _described(result, run, configuration, split)
 
 
+def _stored(
+    dataset: DataSet, base: DataSet | KnowledgeBase, split: str, features: Path | None, kb_features: Path | None
+) -> list[Stored]:
+    """Where the features of the mentions and of the entities are; those of a knowledge base on disk lie within it."""
+    found = [] if features is None else [(dataset, split, features)]
+    of_entities = features if base is dataset and kb_features is None else kb_features
+    if of_entities is not None and isinstance(base, DataSet):
+        found.append((base, ENTITIES, of_entities))
+    return found
+
+
 def describe(
     run: Path, configuration: ModelConfiguration, dataset: DataSet, knowledge_base: DataSet | KnowledgeBase, split: str
 ) -> dict[str, Any]:
@@ -123,7 +148,7 @@ def describe(
         "knowledge_base": knowledge_base.directory.resolve().name,
         "split": split,
         "configuration": whole,
-        "seed": (whole.get("training") or {}).get("seed"),
+        "seed": seed_of(run),
         "versions": versions(),
     }
 

@@ -14,6 +14,7 @@ from melder.evaluation.ranks import join, rank_of
 from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.best import Best
+from melder.linking.certified import CERTIFIED_FROM, Certified, certifiable
 from melder.linking.model import CHUNK, MENTIONS, Model, score_blocks
 from melder.linking.nil import LOOKED_AT, Nil, of_best
 from melder.linking.query import Answering
@@ -24,6 +25,7 @@ from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, 
 
 __all__ = ["ExactLinker"]
 
+PRUNED = 2  # wanted candidates: of so few, bounds rule out most entities
 HELD = 1 << 26  # scores that are held for ranks: 256 MB
 
 
@@ -76,6 +78,8 @@ class ExactLinker(Answering):
     ) -> tuple[list[Link], Ranks]:
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
+        if self._wanted(k) <= PRUNED and len(self.source) >= CERTIFIED_FROM and certifiable(self.model.matcher):
+            return self._certified(mentions, gold, k, progress)
         links, ranks, done = list[Link](), list[Ranks](), 0
         at_once = max(1, min(self._at_once, HELD // max(1, len(self.source))))
         items = self.items(mentions)
@@ -85,6 +89,22 @@ class ExactLinker(Answering):
             links += self._links(block, these, self._search(side, k, totals), k)
             rows = [row for row, mention in enumerate(block) if mention.answer is not None]
             ranks.append(rank_of(totals[rows], gold[done : done + len(rows)]))
+            done += len(rows)
+            if progress is not None:
+                progress(len(block))
+        return links, join(ranks)
+
+    def _certified(
+        self, mentions: Sequence[Mention], gold: Tensor, k: int, progress: Progress | None
+    ) -> tuple[list[Link], Ranks]:
+        """The same, scoring only the entities that could be among the best or ahead of the answer."""
+        search = Certified.build(self.model.matcher, self.source)
+        links, ranks, done = list[Link](), list[Ranks](), 0
+        items = self.items(mentions)
+        for block, side in self._encoded(mentions, items, CHUNK):
+            links += self._links(block, items[len(links) : len(links) + len(block)], search.best(side, k), k)
+            rows = [row for row, mention in enumerate(block) if mention.answer is not None]
+            ranks.append(search.ranks(side.take(torch.tensor(rows)), gold[done : done + len(rows)]))
             done += len(rows)
             if progress is not None:
                 progress(len(block))
@@ -130,7 +150,7 @@ class ExactLinker(Answering):
 
     def _search(self, mentions: Side, k: int, totals: Tensor | None = None) -> list[Best]:
         """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled."""
-        wanted = k if self.nil is None else max(k, LOOKED_AT)
+        wanted = self._wanted(k)
         if self.search is not None and totals is None:
             return self.search.best(mentions, min(wanted, len(self.source)))
         best = [Best(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
@@ -140,6 +160,9 @@ class ExactLinker(Answering):
                 if totals is not None:
                     totals[rows, first : first + side.rows] = scores.total
         return best
+
+    def _wanted(self, k: int) -> int:
+        return k if self.nil is None else max(k, LOOKED_AT)
 
     def _links(self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[Best], k: int) -> list[Link]:
         found = [(each, row) for each in best for row in range(len(each.columns))]

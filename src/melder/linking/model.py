@@ -10,6 +10,7 @@ from torch import nn
 
 from melder.encoders import Precision, Towers, encode
 from melder.features import Features, Scores, Side, concatenate
+from melder.linking.frozen import StoredFeatures
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Progress
 from melder.records import Item
@@ -28,9 +29,13 @@ class Model(nn.Module):
         self.encoder = encoder
         self.matcher = matcher
         self.precision: Precision = precision
+        self.stored: StoredFeatures | None = None  # features that need not be computed
 
     def features(self, items: Sequence[Item]) -> Features:
-        """Features of the items, with their surfaces, without gradients."""
+        """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
+        known = None if self.stored is None else self.stored.of(items)
+        if known is not None:
+            return known
         return encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:

@@ -27,10 +27,25 @@ from melder.evaluation.calibration import calibration, decided
 from melder.linking.best import Best
 from melder.records import Decided, Link, MelderError, Mention
 
-__all__ = ["FILE", "LOOKED_AT", "Nil", "Ranking", "decide", "fit_nil", "nil_figures", "of_best", "of_link", "read_nil"]
+__all__ = [
+    "FILE",
+    "LOOKED_AT",
+    "Nil",
+    "Ranking",
+    "decide",
+    "fit_nil",
+    "nil_figures",
+    "of_best",
+    "of_link",
+    "read_nil",
+    "sample",
+]
 
 FILE = "nil.json"  # in a run
 LOOKED_AT = 5  # candidates that the evidence is taken from; one more is needed where one may be taken out
+SAMPLE = (
+    500  # mentions that a training fits on: plenty for five numbers, and their rankings take longer than their ranks
+)
 FEATURES = ("score", "margin", "lexical", "picture")
 
 Ranking = Sequence[tuple[object, float, float | None]]  # candidates, best first: what they are, score, lexical part
@@ -100,6 +115,11 @@ def without(ranking: Ranking, answer: object) -> Ranking:
 def of_link(link: Link) -> Ranking:
     """The candidates of a link."""
     return [(each.id, each.score, each.units.get("lexical")) for each in link.candidates]
+
+
+def sample(mentions: int) -> slice:
+    """Which of so many selection mentions a training fits on."""
+    return slice(0, mentions, max(1, -(-mentions // SAMPLE)))
 
 
 def of_best(best: Best, row: int) -> Ranking:

@@ -11,12 +11,14 @@ from melder.data import load as load_data
 from melder.kb import KnowledgeBase, is_knowledge_base
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.exact import ExactLinker
+from melder.linking.frozen import StoredFeatures, stored_features
 from melder.linking.gemel import open_gemel
 from melder.linking.generative import GenerativeLinker
 from melder.linking.homonyms import Homonyms
+from melder.linking.model import Model
 from melder.linking.nil import Nil, read_nil
 from melder.linking.rerank import RerankingLinker
-from melder.linking.run import open_run, read_configuration, run_device
+from melder.linking.run import open_run, read_configuration, run_device, seed_of
 from melder.linking.search import build_search
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
@@ -26,6 +28,7 @@ __all__ = ["RunLinker", "load", "nil_of", "open_linker", "searching"]
 
 RunLinker = ExactLinker | GenerativeLinker | RerankingLinker
 OnUnreadable = Callable[[Item, Exception], None] | None
+Stored = tuple[DataSet, str, Path]  # a data set, one of its parts, and where the features of that are
 
 
 def load(
@@ -48,7 +51,11 @@ def load(
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
         base = KnowledgeBase.open(run)
-        return searching(open_linker(base.model, base, changes=changes, counting=counting), candidates)
+        try:
+            return searching(open_linker(base.model, base, changes=changes, counting=counting), candidates)
+        except BaseException:
+            base.close()
+            raise
     if not run.is_dir():
         raise MelderError(f"{run}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
@@ -78,11 +85,12 @@ def open_linker(
     changes: Sequence[str] = (),
     counting: Counting | None = None,
     on_unreadable: OnUnreadable = None,
+    features: Sequence[Stored] = (),
 ) -> RunLinker:
     """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
 
     A knowledge base must have been built with this run. Unreadable pictures raise unless `on_unreadable` is to be
-    told of them.
+    told of them. What `features` hold is not encoded; a method that writes names reads none.
     """
     configuration = read_configuration(run, changes)
     if isinstance(knowledge_base, KnowledgeBase):
@@ -91,10 +99,22 @@ def open_linker(
         return _generative(run, configuration, knowledge_base, data, counting, on_unreadable)
     model, _ = open_run(run, changes)
     model.encoder.on_unreadable = on_unreadable
+    if features:
+        model.stored = _stored(run, configuration, model, features)
     progress = counting("encoding entities", len(knowledge_base.entities)) if counting else None
     modalities = configuration.data.modalities
     nil = None if changes else nil_of(run, knowledge_base)  # other settings, other scores
     return ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
+
+
+def _stored(run: Path, configuration: ModelConfiguration, model: Model, features: Sequence[Stored]) -> StoredFeatures:
+    if configuration.encoder.trained:
+        raise MelderError(f"{run}: has trained its encoder, so that features stored before are others; leave them out")
+    known = StoredFeatures(padded=configuration.published)
+    seed = seed_of(run)
+    for dataset, part, where in features:
+        known.add(*stored_features(configuration, seed, dataset, model.encoder, part, where))
+    return known
 
 
 def nil_of(run: Path, knowledge_base: DataSet | KnowledgeBase) -> Nil | None:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import melder
+from melder.data.versions import VERSIONS, check_version
 from melder.encoders import load_encoder
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import checked, override, read_yaml
@@ -27,9 +28,9 @@ from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.records import MelderError
 
-__all__ = ["SCHEMA", "open_run", "read_configuration", "run_device", "versions", "write_json", "write_run"]
+__all__ = ["SCHEMA", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
 
-SCHEMA = 1  # of a run's files; raised when a run written before could no longer be read
+SCHEMA = VERSIONS["run"].current
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
@@ -66,6 +67,12 @@ def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, Model
     return model.eval().to(run_device()), configuration
 
 
+def seed_of(directory: Path) -> int | None:
+    """The seed that a run was trained with; None where none was needed."""
+    seed = (read_yaml(directory / "config.yaml").get("training") or {}).get("seed")
+    return None if seed is None else int(seed)
+
+
 def run_device() -> torch.device:
     """A GPU where there is one; Apple's is left alone, since some operations that matchers use are missing there."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -87,14 +94,11 @@ def _check_schema(directory: Path) -> None:
     if not path.is_file():
         raise MelderError(f"{directory}: is no run (environment.json is missing); make one with `melder train`")
     try:
-        schema = json.loads(path.read_text(encoding="utf-8")).get("schema")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema, writer = content.get("schema"), content.get("melder")
     except (ValueError, AttributeError):
         raise MelderError(f"{path}: is not valid JSON; train again") from None
-    if schema != SCHEMA:
-        raise MelderError(
-            f"{path}, field 'schema': this run has version {schema!r}, Melder {melder.__version__} reads version "
-            f"{SCHEMA}; use the Melder that wrote it, or train again"
-        )
+    check_version("run", f"{path}, field 'schema'", schema, writer)
 
 
 def versions() -> dict[str, str]:

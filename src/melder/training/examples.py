@@ -117,7 +117,7 @@ class FeatureExamples:
 
     def _read(self, features: Features, rows: Tensor) -> Features:
         chosen = features[rows]
-        return (chosen if self.padded else _cut(chosen)).to(torch.float32)
+        return (chosen if self.padded else chosen.trimmed()).to(torch.float32)
 
     def _hidden(self, plan: Plan, epoch: int, row: int) -> np.ndarray:
         return plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
@@ -138,11 +138,3 @@ def _hide_features(features: Features, hidden: np.ndarray) -> Features:
     text = torch.from_numpy(hidden[:, 0]) & features.has_image
     image = torch.from_numpy(hidden[:, 1]) & ~text & features.has_text
     return features.without(text=text, image=image)
-
-
-def _cut(features: Features) -> Features:
-    """Padding beyond the longest text of the batch cut off."""
-    if features.text_mask is None:
-        return features
-    longest = max(1, int(features.text_mask.sum(dim=1).max()))
-    return replace(features, text_tokens=features.text_tokens[:, :longest], text_mask=features.text_mask[:, :longest])

@@ -21,6 +21,7 @@ from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.names import name_of
 from melder.generative.prompt import Blocks, Template
+from melder.linking.frozen import stored_features
 from melder.linking.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
 from melder.linking.generative import GenerativeLinker
 from melder.linking.run import run_device
@@ -28,7 +29,6 @@ from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
 from melder.records import MelderError, Mention, Ranks
 from melder.training.configuration import Configuration
-from melder.training.frozen import stored_features
 from melder.training.order import Plan
 from melder.training.prepare import OnUnreadable, Split, split_data
 
@@ -185,7 +185,8 @@ def _features(
 ) -> Features:
     """Those that `melder features` wrote, where they are named; else only the pictures' vectors."""
     if configuration.data.features is not None:
-        return stored_features(configuration, dataset, encoder, part, configuration.data.features)
+        seed = configuration.training.seed
+        return stored_features(configuration, seed, dataset, encoder, part, configuration.data.features)[1]
     mentions, modalities = dataset.split(part), frozenset(configuration.data.modalities)
     items = mention_items(mentions, dataset, encoder.separator, modalities)
     ids, where = [mention.id for mention in mentions], cache / part

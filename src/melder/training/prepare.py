@@ -14,6 +14,7 @@ from melder.data import DataSet, entity_items, load, tune_split
 from melder.encoders import build_encoder
 from melder.features import concatenate
 from melder.linking.best import Best
+from melder.linking.frozen import encode_data, stored_features
 from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.protocols import Counting
@@ -21,7 +22,6 @@ from melder.records import Item, MelderError, Mention, Ranks
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
-from melder.training.frozen import encode_data, stored_features
 from melder.training.negatives import Sampler, build_sampler, same_entity
 from melder.training.planted import Planted, plant
 from melder.training.ranking import rank_features, rank_items
@@ -43,7 +43,8 @@ class Split:
 class Rank(Protocol):
     """Ranks mentions of the selection set with the model as it is then, without what is planted.
 
-    `best`, if given, gets the first candidates of each mention, for some mentions an element.
+    `best`, if given, gets the first candidates of a sample of the mentions
+    (`melder.linking.nil.sample`), for some mentions an element.
     """
 
     def __call__(self, mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks: ...
@@ -124,7 +125,7 @@ def prepare(
         return _trained(configuration, dataset, split, model)
     if configuration.data.features is None:
         for part in dict.fromkeys(["entities", "train", split.source]):
-            encode_data(configuration, dataset, model.encoder, part, cache, counting)
+            encode_data(configuration, configuration.training.seed, dataset, model.encoder, part, cache, counting)
     return _frozen(configuration, dataset, split, model, configuration.data.features or cache)
 
 
@@ -144,7 +145,8 @@ def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> 
 
 def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, where: Path) -> Prepared:
     parts = ("entities", "train", split.source)
-    features = {part: stored_features(c, dataset, model.encoder, part, where) for part in dict.fromkeys(parts)}
+    seed = c.training.seed
+    features = {p: stored_features(c, seed, dataset, model.encoder, p, where)[1] for p in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
     known, planted = _planted(c, dataset, answers)
     entities = features["entities"]

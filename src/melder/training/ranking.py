@@ -6,21 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from melder.data import DataSet, entity_items, mention_items
 from melder.evaluation.ranks import join, rank_of
-from melder.features import Features, Side
+from melder.features import Features, Scores, Side
 from melder.linking.best import Best
-from melder.linking.certified import Certified, certifiable
+from melder.linking.certified import CERTIFIED_FROM, Certified, certifiable
 from melder.linking.model import CHUNK, Model, score_blocks, sides_of
-from melder.linking.nil import LOOKED_AT
+from melder.linking.nil import LOOKED_AT, sample
 from melder.linking.sources import HeldSides
 from melder.records import Mention, Ranks
 
 __all__ = ["chunks", "figures", "rank_features", "rank_items"]
-
-# From so many entities on, scoring only those that could be ahead of the gold one is the faster way to its exact rank.
-CERTIFIED_FROM = 2000
 
 
 def rank_items(
@@ -33,7 +31,7 @@ def rank_items(
 ) -> Ranks:
     """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are columns.
 
-    `best`, if given, gets the first candidates of each mention, for some mentions an element.
+    `best`, if given, gets the first candidates of a sample of the mentions, for some mentions an element.
     """
     separator = model.encoder.separator
     side = model.mention_side(mention_items(mentions, dataset, separator, modalities))
@@ -62,13 +60,25 @@ def chunks(features: Features) -> Iterator[Features]:
 
 
 def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[Best] | None) -> Ranks:
-    if best is None and entities.rows >= CERTIFIED_FROM and certifiable(model.matcher):
-        return Certified.build(model.matcher, HeldSides(entities)).ranks(mentions, torch.tensor(gold))
+    some = torch.arange(mentions.rows)[sample(mentions.rows)]
+    if entities.rows >= CERTIFIED_FROM and certifiable(model.matcher):
+        search = Certified.build(model.matcher, HeldSides(entities))
+        if best is not None:
+            best += search.best(mentions.take(some), LOOKED_AT + 1)
+        return search.ranks(mentions, torch.tensor(gold))
     ranks = []
     for rows, scores in score_blocks(model.matcher, mentions, entities):
         ranks.append(rank_of(scores.total, torch.tensor(gold[rows])))
         if best is not None:
-            found = Best(len(scores.total), LOOKED_AT + 1)
-            found.update(0, scores.total, model.matcher.contributions(scores))
-            best.append(found)
+            best += _best(model, scores, some[(some >= rows.start) & (some < rows.stop)] - rows.start)
     return join(ranks)
+
+
+def _best(model: Model, scores: Scores, rows: Tensor) -> list[Best]:
+    """Of some rows of a block, if any, the first candidates."""
+    if not len(rows):
+        return []
+    parts = {name: part[rows] for name, part in model.matcher.contributions(scores).items()}
+    best = Best(len(rows), LOOKED_AT + 1)
+    best.update(0, scores.total[rows], parts)
+    return [best]

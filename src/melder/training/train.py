@@ -20,7 +20,7 @@ from melder.evaluation.slices import slices
 from melder.linking.best import Best
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluate import describe
-from melder.linking.nil import fit_nil, of_best
+from melder.linking.nil import fit_nil, of_best, sample
 from melder.linking.run import write_json, write_run
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
@@ -120,7 +120,7 @@ def _selected(
     out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: list[Best]
 ) -> dict[str, Any]:
     """Complete figures of the selection set, the name-match baseline beside them; of a matching method, `found` gets
-    the first candidates."""
+    the first candidates of some of them."""
     mentions, entities = prepared.split.selection, {entity.id: entity for entity in dataset.entities}
     ranks = prepared.rank(mentions, found) if isinstance(prepared, Prepared) else prepared.rank(mentions)
     figures: dict[str, Any] = metrics(ranks, len(dataset.entities))
@@ -143,7 +143,10 @@ def _calibrate(
     """Fit NIL probabilities of a matching method on the selection set, from the scores that its ranks are of."""
     if not found:
         return
-    mentions, column = prepared.split.selection, {entity.id: n for n, entity in enumerate(dataset.entities)}
+    mentions, column = (
+        prepared.split.selection[sample(len(prepared.split.selection))],
+        {entity.id: n for n, entity in enumerate(dataset.entities)},
+    )
     nil = fit_nil(
         [of_best(best, row) for best in found for row in range(len(best.columns))],
         [column[str(mention.answer)] for mention in mentions],
