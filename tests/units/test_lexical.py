@@ -124,3 +124,47 @@ def test_names_are_packed_as_unit_vectors_padded_with_zeros() -> None:
     assert grams.shape[:2] == (3, 2)
     lengths = np.linalg.norm(grams, axis=-1)
     assert np.allclose(lengths, [[1, 1], [0, 0], [1, 0]])
+
+
+PART = 0.8
+
+
+def _with_parts(mentions: Sequence[str], entities: Sequence[tuple[str, ...]], part: float = PART) -> Tensor:
+    unit = Lexical(BUCKETS, part=part)
+    unit.fit(NAMES)
+    heads = Heads(torch.zeros(len(mentions), 1), torch.zeros(len(mentions), 1, 1), surfaces=[(m,) for m in mentions])
+    return unit.score(unit.mention_side(heads), _side(unit, entities))
+
+
+@pytest.mark.parametrize("surface", ["Jordan", "jordan,", "Michael", "(Jeffrey)", "Jeffrey Jordan"])
+def test_whole_words_of_a_name_count_as_a_part(surface: str) -> None:
+    scores = _with_parts([surface], [("Michael Jeffrey Jordan",), ("Jordanes",), ("Air", "The Michael Jeffrey Jordan")])
+    assert scores[0, 0] >= PART - 1e-6
+    assert scores[0, 1] < PART
+    assert scores[0, 2] >= PART - 1e-6
+
+
+@pytest.mark.parametrize("surface", ["Michael Jordan", "Jord", "Jordan Michael"])
+def test_what_is_no_run_of_whole_words_counts_as_its_n_grams(surface: str) -> None:
+    names = [("Michael Jeffrey Jordan",), ("Mali",)]
+    assert torch.allclose(_with_parts([surface], names), _with_parts([surface], names, part=0.0))
+
+
+def test_the_whole_name_still_counts_most() -> None:
+    scores = _with_parts(["Jordan"], [("Jordan",), ("Michael Jordan",)])
+    assert scores[0, 0] == pytest.approx(1, abs=1e-5)
+    assert scores[0, 1] == pytest.approx(PART, abs=1e-6)
+
+
+@given(st.lists(st.text(st.sampled_from("ab -"), max_size=12), min_size=1, max_size=5))
+def test_parts_never_take_anything_away(names: list[str]) -> None:
+    entities = [(name, *names[:2]) for name in names]
+    without, with_parts = (_with_parts(names, entities, part) for part in (0.0, PART))
+    assert (with_parts >= without - 1e-6).all()
+    assert (with_parts <= without.clamp(min=PART) + 1e-6).all()
+
+
+def test_names_of_many_words_have_a_limited_number_of_parts() -> None:
+    long = " ".join(f"w{number}" for number in range(100))
+    side = _side(Lexical(BUCKETS, part=PART), [(long, "other")])
+    assert (side["gram"][0, -1] > 0).sum() == 64

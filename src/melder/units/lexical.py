@@ -3,16 +3,21 @@
 Names alone decide most mentions, and no published matcher compares them as strings. The features are those of
 scikit-learn's `TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)`, hashed into buckets so
 that names never seen in training need no vocabulary. The best of an entity's names counts.
+
+A surface is often a part of the name: "Jordan" is all of what "Michael Jordan" is called in a caption, yet as strings
+it is nearer to "Jordanes". A surface that is one or more whole words of a name, in a row, therefore counts at least
+`part`. Each such run of words is one more hashed feature, of weight 1 in a mention and `part` in an entity.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_extraction.text import FeatureHasher, HashingVectorizer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,20 +25,26 @@ from melder.features import Heads, Side
 
 __all__ = ["Lexical"]
 
+RUNS = 64  # runs of words that count of an entity's names: all of a name of ten words
+PUNCTUATION = ".,;:!?()[]'\"’‘“”"
+
+Packed = tuple[np.ndarray, np.ndarray]  # buckets and weights
+
 
 class Lexical(nn.Module):
     """A cosine in [0, 1] for each pair, and the learned non-negative `weight` with which it joins the total.
 
     Sides: `bucket` [n, A, G] int32 and `gram` [n, A, G], A names of G n-grams, padded with weight 0 (a mention has
-    one name). Call `fit` on the names of the knowledge base once, before training; the inverse document
-    frequencies are then part of the model.
+    one name; with `part`, what is a part of a name is one more of an entity's names). Call `fit` on the names of the
+    knowledge base once, before training; the inverse document frequencies are then part of the model.
     """
 
     inverse_frequency: Tensor
 
-    def __init__(self, buckets: int = 2**18, initial_weight: float = 10.0) -> None:
+    def __init__(self, buckets: int = 2**18, initial_weight: float = 10.0, part: float = 0.0) -> None:
         super().__init__()
         self.buckets = buckets
+        self.part = part
         self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
         self.register_buffer("inverse_frequency", torch.ones(buckets))
 
@@ -49,10 +60,18 @@ class Lexical(nn.Module):
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
 
     def entity_side(self, heads: Heads) -> Side:
-        return self._side(heads)
+        names = _surfaces(heads)
+        packed = self._pack(names)
+        if self.part:
+            packed = _joined(packed, _hashed([_runs(each) for each in names], self.buckets, self.part), axis=1)
+        return _side(*packed, heads)
 
     def mention_side(self, heads: Heads) -> Side:
-        return self._side(heads)
+        surfaces = _surfaces(heads)
+        packed = self._pack(surfaces)
+        if self.part:
+            packed = _joined(packed, _hashed([_whole(each) for each in surfaces], self.buckets, 1.0), axis=2)
+        return _side(*packed, heads)
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]: cosine of the best name."""
@@ -63,16 +82,20 @@ class Lexical(nn.Module):
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
         return cosine.view(rows, names, -1).amax(dim=1).t()
 
-    def _side(self, heads: Heads) -> Side:
-        surfaces = heads.surfaces if heads.surfaces is not None else [()] * len(heads)
-        buckets, grams = pack(surfaces, self.buckets, self.inverse_frequency.cpu().numpy())
-        device = heads.text_global.device
-        return Side({"bucket": torch.from_numpy(buckets).to(device), "gram": torch.from_numpy(grams).to(device)})
+    def _pack(self, surfaces: Sequence[tuple[str, ...]]) -> Packed:
+        return pack(surfaces, self.buckets, self.inverse_frequency.cpu().numpy())
 
 
-def pack(
-    surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _surfaces(heads: Heads) -> Sequence[tuple[str, ...]]:
+    return heads.surfaces if heads.surfaces is not None else [()] * len(heads)
+
+
+def _side(buckets: np.ndarray, grams: np.ndarray, heads: Heads) -> Side:
+    device = heads.text_global.device
+    return Side({"bucket": torch.from_numpy(buckets).to(device), "gram": torch.from_numpy(grams).to(device)})
+
+
+def pack(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray) -> Packed:
     """Buckets and L2-normalised TF-IDF weights of every name, padded: both [n, A, G]."""
     flat = [name for names in surfaces for name in names]
     counts = _hash(flat, buckets)
@@ -88,6 +111,55 @@ def pack(
     bucket[owner[row], nth[row], column] = counts.indices
     gram[owner[row], nth[row], column] = weights / norms[row]
     return bucket, gram
+
+
+def _words(name: str) -> list[str]:
+    stripped = (word.strip(PUNCTUATION) for word in name.lower().split())
+    return [word for word in stripped if word]
+
+
+def _whole(surface: tuple[str, ...]) -> list[str]:
+    """A mention's surface as what it could be a part of a name; nothing if it is empty."""
+    words = [word for name in surface for word in _words(name)]
+    return [" ".join(words)] if words else []
+
+
+def _runs(names: tuple[str, ...]) -> list[str]:
+    """Every run of whole words of the names, the first names' first, at most `RUNS`."""
+    found: dict[str, None] = {}
+    for words in map(_words, names):
+        bounds = ((start, stop) for start in range(len(words)) for stop in range(start + 1, len(words) + 1))
+        found.update((" ".join(words[start:stop]), None) for start, stop in islice(bounds, RUNS))
+        if len(found) >= RUNS:
+            break
+    return list(found)[:RUNS]
+
+
+def _hashed(rows: Sequence[list[str]], buckets: int, weight: float) -> Packed:
+    """Whole strings as features of one weight: both [n, 1, most of a row]."""
+    # The bell is in no name, so that these strings are never hashed as n-grams are.
+    hasher = FeatureHasher(buckets, input_type="string", alternate_sign=False)
+    counts = hasher.transform([["\a" + text for text in row] for row in rows] or [[]])[: len(rows)]
+    lengths = np.diff(counts.indptr)
+    row = np.repeat(np.arange(len(rows)), lengths)
+    column = np.arange(len(row)) - counts.indptr[:-1].repeat(lengths)
+    bucket = np.zeros((len(rows), 1, max([1, *lengths])), np.int32)
+    gram = np.zeros(bucket.shape, np.float32)
+    bucket[row, 0, column], gram[row, 0, column] = counts.indices, weight
+    return bucket, gram
+
+
+def _joined(one: Packed, other: Packed, axis: int) -> Packed:
+    """Two packs side by side on `axis`, padded on the other."""
+    sizes = [max(a, b) for a, b in zip(one[0].shape, other[0].shape, strict=True)]
+    return tuple(  # type: ignore[return-value]
+        np.concatenate([_padded(each, sizes, axis) for each in pair], axis) for pair in zip(one, other, strict=True)
+    )
+
+
+def _padded(array: np.ndarray, sizes: Sequence[int], axis: int) -> np.ndarray:
+    grown = [(0, 0 if at == axis else size - array.shape[at]) for at, size in enumerate(sizes)]
+    return np.pad(array, grown)
 
 
 def _hash(names: Sequence[str], buckets: int):  # type: ignore[no-untyped-def]

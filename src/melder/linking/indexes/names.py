@@ -36,7 +36,7 @@ class NameIndex:
         self.weight = weight
         self.owner = owner
         self.entities = entities
-        self._one_name_each = len(owner) == int(entities) == len(np.unique(owner))
+        self._named, self._begins = np.unique(owner, return_index=True)
 
     @classmethod
     def build(cls, sides: Iterable[Side], buckets: int) -> NameIndex:
@@ -65,10 +65,9 @@ class NameIndex:
         weights = [self.weight[postings] * g for postings, g in pairs]
         none = np.zeros(0, np.int32)
         sums = np.bincount(np.concatenate([none, *found]), np.concatenate([none, *weights]), minlength=len(self.owner))
-        if self._one_name_each:
-            return sums.astype(np.float32)
         best = np.zeros(int(self.entities), dtype=np.float32)
-        np.maximum.at(best, self.owner, sums.astype(np.float32))
+        if len(sums):
+            best[self._named] = np.maximum.reduceat(sums, self._begins)
         return best
 
     def search(self, bucket: np.ndarray, gram: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
