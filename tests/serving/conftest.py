@@ -26,8 +26,8 @@ def start(source: ToySource) -> Iterator[Start]:
     """Starts a service of the toys, with some of its settings."""
     with ExitStack() as running:
 
-        def started(fetcher: Any = None, **settings: Any) -> TestClient:
-            app = create_application(source, source.open(), Settings(**{"wait": 0.0} | settings), fetcher)
+        def started(fetcher: Any = None, finder: Any = None, **settings: Any) -> TestClient:
+            app = create_application(source, source.open(), Settings(**{"wait": 0.0} | settings), fetcher, finder)
             return running.enter_context(TestClient(app, raise_server_exceptions=True))
 
         yield started

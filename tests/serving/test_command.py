@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from melder.cli.serve import _token
+from melder.cli.serve import _token, serve
 from melder.linking.configuration_file import checked, override
 from melder.records import BadData, MelderError
 from melder.serving import Settings, listen
@@ -68,7 +68,7 @@ class Process:
 def process(small_run: Path, small_data: Path) -> Iterator[Process]:
     """One whose queue is short, and whose batches wait long enough for a test to act meanwhile."""
     limits = ("queue=4", "mentions=4", "queries=4", "wait=2.0")
-    running = Process(small_run, "--data", small_data, *[part for each in limits for part in ("--set", each)])
+    running = Process(small_run, "--data", small_data, *[part for each in limits for part in ("--limit", each)])
     try:
         yield running
     finally:
@@ -146,12 +146,27 @@ def test_a_token_must_be_worth_something(content: str | None, sentence: str, tmp
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("queue=0", "--set, field 'queue': Input should be greater than 0, not 0"),
-        ("queu=5", "--set, field 'queu': there is no such key; did you mean 'queue'?"),
-        ("queue=64", "--set: mentions and queries may not be above queue"),
+        ("queue=0", "--limit, field 'queue': Input should be greater than 0, not 0"),
+        ("queu=5", "--limit, field 'queu': there is no such key; did you mean 'queue'?"),
+        ("queue=64", "--limit: mentions and queries may not be above queue"),
     ],
 )
 def test_limits_that_make_no_sense_are_named(setting: str, sentence: str) -> None:
     with pytest.raises(BadData) as error:
-        checked(Settings, override({}, [setting]), "--set")
+        checked(Settings, override({}, [setting]), "--limit")
     assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        ("token=0123456789abcdef", "--limit token: is no limit; give it with --token-file"),
+        ("picture_hosts=[a.example]", "--limit picture_hosts: is no limit; give it with --picture-host"),
+        ("entity_uri=http://a.example/", "--limit entity_uri: is no limit; give it with --entity-uri"),
+        ("hosts=[a.example]", "--limit hosts: names come from --host and --public-url"),
+    ],
+)
+def test_what_is_no_limit_has_an_option_of_its_own(limit: str, sentence: str) -> None:
+    with pytest.raises(MelderError) as error:
+        serve(Path("kb"), None, "127.0.0.1", 0, None, None, "names", [], None, [limit], [])
+    assert str(error.value) == sentence

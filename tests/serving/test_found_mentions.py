@@ -68,7 +68,7 @@ def test_names_are_read_once_although_the_first_who_waits_gives_up(
         made.append(MentionFinder(["Guinea"]))
         return made[-1]
 
-    monkeypatch.setattr("melder.serving.service.MentionFinder", reading)
+    monkeypatch.setattr("melder.serving.finding.MentionFinder", reading)
     client = start(deadline=0.1)
     service = client.app.state.service  # type: ignore
     assert client.post("/link", json={"text": TEXT}).status_code == 504

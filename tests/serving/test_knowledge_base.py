@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from starlette.testclient import TestClient
 
 import melder
@@ -15,9 +18,12 @@ from kb.made import build as build_without_model
 from kb.made import entity
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase
+from melder.kb.records import Records
 from melder.linking.kb_build import build, remove_entities
-from melder.records import Link
-from melder.serving import Settings, create_application
+from melder.linking.model import Model
+from melder.records import Entity, Link, Mention
+from melder.serving import NewEntity, Settings, create_application
+from melder.serving.kinds import Kinds
 from melder.serving.knowledge_base import KnowledgeBaseCatalogue, KnowledgeBaseSource
 from serving.test_entities import BEARER, TOKEN
 
@@ -25,10 +31,14 @@ TEXT = "A red kite was seen"
 ASKED = {"text": TEXT, "mentions": [{"start": 2, "end": 10}], "k": 3}
 
 
+def uncounted(title: str, total: int) -> Callable[[int], None]:
+    return lambda done: None
+
+
 @pytest.fixture
 def directory(small_run: Path, small_data: Path, tmp_path: Path) -> Path:
     source = EntityFile(small_data / "entities.jsonl")
-    build(tmp_path / "kb", source, run=small_run, counting=lambda title, total: lambda done: None)
+    build(tmp_path / "kb", source, run=small_run, counting=uncounted)
     return tmp_path / "kb"
 
 
@@ -82,8 +92,124 @@ def test_exact_names_come_first(tmp_path: Path) -> None:
     many = entity("M", "Milvus", [*(f"other {n}" for n in range(300)), "Red kite"])
     build_without_model(tmp_path / "kb", [*alike, many])
     with KnowledgeBase.open(tmp_path / "kb") as base:
-        catalogue = KnowledgeBaseCatalogue(base)
+        catalogue = KnowledgeBaseCatalogue(base, Kinds().of)
         assert [each.id for each in catalogue.named("RED  kite")] == ["M"]
         first = [each.id for each in catalogue.starting("red kite", 3)]
         assert (first[0], len(set(first))) == ("M", 3)
         assert len(catalogue.starting("red kite", 1)) == 1
+
+
+def test_the_model_is_read_when_its_files_change_and_not_before(
+    directory: Path, small_run: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = list[Model]()
+    make = Model.__init__
+    monkeypatch.setattr(Model, "__init__", lambda self, *parts: (made.append(self), make(self, *parts))[1])
+    source = KnowledgeBaseSource(directory)
+    first = source.open()
+    assert len(made) == 1
+    for name in ("A", "B"):
+        source.add([NewEntity(Entity(id=name, name=name))])
+        source.open()
+    assert len(made) == 2  # the one that links and the one that encodes what is new
+    another_run(small_run, directory.parent / "run")
+    shutil.rmtree(directory)
+    build(directory, EntityFile(small_data / "entities.jsonl"), run=directory.parent / "run", counting=uncounted)
+    made.clear()
+    second = source.open()
+    source.add([NewEntity(Entity(id="A", name="A"))])
+    assert len(made) == 2
+    assert first.model != second.model
+
+
+def another_run(run: Path, out: Path) -> None:
+    """The run with other weights."""
+    shutil.copytree(run, out)
+    weights = load_file(out / "model.safetensors")
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, out / "model.safetensors")
+
+
+def test_types_are_those_of_the_entities_and_a_segment_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list[int]()
+    entities = Records.entities
+    monkeypatch.setattr(Records, "entities", lambda self, rows: (read.extend(rows), entities(self, rows))[1])
+    some = [Entity(id=f"Q{n}", name="x", types=("bird", "kite")[: 1 + n % 2]) for n in range(10)]
+    build_without_model(tmp_path / "kb", some)
+    kinds = Kinds()
+    with KnowledgeBase.open(tmp_path / "kb") as base:
+        assert kinds.of(base) == ("bird", "kite")
+    assert len(read) == 10
+    remove_entities(tmp_path / "kb", [f"Q{n}" for n in range(10) if n != 3][:7])
+    read.clear()
+    with KnowledgeBase.open(tmp_path / "kb") as base:
+        catalogue = KnowledgeBaseCatalogue(base, kinds.of)
+        expected = Counter(kind for each in base.entities for kind in each.types)
+        read.clear()
+        assert catalogue.types == tuple(kind for kind, _ in expected.most_common())
+    assert len(read) == 7  # those that were removed, which are taken off
+
+
+@pytest.mark.parametrize(
+    "broken", ["melder.serving.knowledge_base.KnowledgeBaseCatalogue", "melder.linking.open.open_run"]
+)
+def test_a_generation_that_cannot_be_served_is_given_up(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def failing(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    closed = list[int]()
+    close = KnowledgeBase.close
+    monkeypatch.setattr(KnowledgeBase, "close", lambda self: (closed.append(self.generation.number), close(self))[1])
+    monkeypatch.setattr(broken, failing)
+    with pytest.raises(RuntimeError):
+        KnowledgeBaseSource(directory).open()
+    assert closed == [1]
+
+
+def test_a_knowledge_base_that_cannot_be_loaded_is_given_up(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = list[int]()
+    close = KnowledgeBase.close
+    monkeypatch.setattr(KnowledgeBase, "close", lambda self: (closed.append(self.generation.number), close(self))[1])
+    with pytest.raises(melder.MelderError):
+        melder.load(directory, changes=["method.nonsense=1"])
+    assert closed == [1]
+
+
+def test_settings_of_the_method_take_the_place_of_the_runs(directory: Path) -> None:
+    with pytest.raises(melder.MelderError, match="only settings of a run's method can be changed"):
+        KnowledgeBaseSource(directory, ["encoder.name=clip:other"]).open()
+    changes = ["method.published=true"]
+    served = KnowledgeBaseSource(directory, changes).open()
+    (links,) = served.linker.answers([mention := _mention()], [served.linker.item(mention, None)], 3)
+    expected = melder.load(directory, changes=changes).link(TEXT, 3, mention="red kite")
+    assert isinstance(expected, Link)
+    assert [each.score for each in links[0].candidates] == [each.score for each in expected.candidates]
+
+
+def _mention() -> Mention:
+    return Mention(id="0", text=TEXT, start=2, end=10, surface="red kite")
+
+
+def test_a_half_written_generation_is_not_served_and_the_old_one_goes_on(
+    client: TestClient, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("melder.serving.current.AGAIN", 0.1)
+    current = (directory / "CURRENT").read_text()
+    manifest = (directory / "generations/000001.json").read_bytes()
+    (directory / "generations/000002.json").write_bytes(manifest[: len(manifest) // 2])
+    (directory / "CURRENT").write_text(current.replace("000001.json", "000002.json"))
+    until = time.monotonic() + 10
+    while "melder_failed_reloads_total 0.0" in client.get("/metrics").text:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    answer = client.post("/link", json=ASKED)
+    assert (answer.status_code, answer.json()["generation"]) == (200, "000001")
+    (directory / "CURRENT").write_text(current)
+    (directory / "generations/000002.json").unlink()
+    remove_entities(directory, ["Q0"])  # makes a 000002 that is whole
+    while client.get("/readyz").json()["generation"] != "000002":
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -6,14 +6,17 @@ import base64
 import io
 import json
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from melder.data.pictures import Limits, read_picture
 from serving.conftest import Start
 from serving.toy import ToyLinker, ToySource, picture
 
@@ -221,3 +224,31 @@ def test_measures_label_routes_and_not_paths(client: TestClient) -> None:
     assert 'melder_requests_total{route="other",status="404"} 5.0' in text
     assert 'melder_requests_total{route="/entities/{identity:path}",status="404"} 5.0' in text
     assert "e3" not in text.replace("e3}", "")
+
+
+def test_a_flood_of_pictures_is_refused_before_it_is_decoded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding has few threads: what waits for one counts as waiting for the model does."""
+    go, decode = threading.Event(), read_picture
+
+    def slow(content: bytes, *, limits: Limits) -> Image.Image:
+        assert go.wait(10)
+        return decode(content, limits=limits)
+
+    monkeypatch.setattr("melder.serving.pictures.read_picture", slow)
+    client = start(queue=3, mentions=3, queries=3, decoders=1)
+    pictures = client.app.state.service.pictures  # type: ignore
+    asked = ASKED | {"image": base64.b64encode(picture()).decode()}
+    with ThreadPoolExecutor(4) as others:
+        begun = [others.submit(client.post, "/link", json=asked) for _ in range(4)]
+        until = time.monotonic() + 10
+        while pictures.waiting < 3:  # and one is being decoded
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        refused = client.post("/link", json=asked)
+        query = {"query": "Guinea", "properties": [{"pid": "image", "v": asked["image"]}]}
+        batch = client.post("/link/batch", json={"requests": [ASKED, asked]})
+        reconciled = client.post("/reconcile", data={"queries": json.dumps({"q": query})})
+        go.set()
+        assert [each.result().status_code for each in begun] == [200] * 4
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert (reconciled.status_code, batch.status_code) == (503, 503)

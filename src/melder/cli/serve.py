@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import typer
@@ -22,11 +24,25 @@ def serve(
     port: int = typer.Option(8000, "--port", min=0, max=65535, help="The port to listen at; 0 = any that is free."),
     token_file: Path = typer.Option(None, "--token-file", help="A file with the token that allows changes."),
     public_url: str = typer.Option(None, "--public-url", help="Where clients reach the service, behind a proxy."),
-    settings: list[str] = typer.Option([], "--set", help="A limit of the service, such as queue=64."),
+    find: str = typer.Option(
+        "names",
+        "--find",
+        metavar="names|spacy:PIPELINE",
+        help="What finds mentions when none are given: names of entities, or the entities of a spaCy pipeline.",
+    ),
+    picture_hosts: list[str] = typer.Option(
+        [], "--picture-host", help="A host that pictures may be fetched from; .example.org = with all below it."
+    ),
+    entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
+    limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
+    settings: list[str] = typer.Option(
+        [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
+    ),
 ) -> None:
     """Serve links over HTTP: POST /link, and /reconcile for OpenRefine.
 
     \b
+    melder serve flags-kb
     melder serve runs/flags --data flags
     curl 127.0.0.1:8000/link -d '{"text": "Guinea won the toss", "mentions": [{"start": 0, "end": 6}]}'
 
@@ -34,23 +50,39 @@ def serve(
     """
     try:
         from melder import serving
+        from melder.serving.finding import finder_of
         from melder.serving.opening import source_of
     except ModuleNotFoundError as error:
         raise MelderError(f"the service needs {error.name}: install it with `pip install 'melder[serve]'`") from None
     from melder.linking.configuration_file import checked, override
 
-    given = override({}, settings)
-    if "token" in given:
-        raise MelderError("--set token: a token on the command line can be read by others; put it in --token-file")
-    known = {"token": _token(token_file), "public_url": public_url, "hosts": _names(host, public_url, serving.LOOPBACK)}
-    limits = checked(serving.Settings, {name: each for name, each in known.items() if each} | given, "--set")
-    source = source_of(path, data)
+    options = {
+        "token": _token(token_file),
+        "public_url": public_url,
+        "hosts": _names(host, public_url, serving.LOOPBACK),
+        "picture_hosts": tuple(picture_hosts),
+        "entity_uri": entity_uri,
+    }
+    given = override({}, limits)
+    _check_limits(given, options)
+    allowed = checked(serving.Settings, {name: each for name, each in options.items() if each} | given, "melder serve")
+    source, finder = source_of(path, data, settings), finder_of(find)
     listener = serving.listen(host, port)
     with counting() as start:
-        app = serving.create_application(source, source.open(start), limits)
+        app = serving.create_application(source, source.open(start), allowed, finder=finder)
     address = f"[{host}]" if ":" in host else host
     say(f"Serving {path} at http://{address}:{listener.getsockname()[1]}")
-    serving.run(app, listener, limits)
+    serving.run(app, listener, allowed)
+
+
+def _check_limits(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Raises MelderError for what has an option of its own; a token in particular must not stand on a command line."""
+    for name in given:
+        if name == "hosts":
+            raise MelderError("--limit hosts: names come from --host and --public-url")
+        if name in options:
+            own = {"token": "token-file", "picture_hosts": "picture-host"}.get(name, name.replace("_", "-"))
+            raise MelderError(f"--limit {name}: is no limit; give it with --{own}")
 
 
 def _names(host: str, public_url: str | None, loopback: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from melder.serving.batching import Batcher
 from melder.serving.current import Current
 from melder.serving.envelope import Envelope
 from melder.serving.fetching import Fetcher
+from melder.serving.finding import Finder
 from melder.serving.measures import Measures
 from melder.serving.pictures import PictureDesk
 from melder.serving.refusals import refused
@@ -31,9 +32,16 @@ __all__ = ["create_application"]
 
 
 def create_application(
-    source: Source, served: Served, settings: Settings | None = None, fetcher: Fetcher | None = None
+    source: Source,
+    served: Served,
+    settings: Settings | None = None,
+    fetcher: Fetcher | None = None,
+    finder: Finder | None = None,
 ) -> FastAPI:
-    """An application that serves `served`, which `source` has opened, and what `source` has later."""
+    """An application that serves `served`, which `source` has opened, and what `source` has later.
+
+    `finder` finds mentions that nobody has marked; by default names of entities are looked for.
+    """
     settings, measures = settings or Settings(), Measures()
     current = Current(source, served, measures)
     del served  # the application outlives it
@@ -42,7 +50,7 @@ def create_application(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher = Batcher(settings, measures)
         pictures = PictureDesk(settings, fetcher or Fetcher(settings))
-        app.state.service = Service(settings, current, batcher, pictures, measures)
+        app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder)
         answering = asyncio.ensure_future(batcher.run())
         watching = asyncio.ensure_future(current.watch(settings.poll))
         yield

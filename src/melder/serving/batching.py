@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from melder.records import Link, MelderError, Mention
 from melder.serving.measures import Measures
-from melder.serving.refusals import Refusal
+from melder.serving.refusals import Refusal, busy
 from melder.serving.settings import Settings
 from melder.serving.source import Served
 
@@ -47,16 +47,16 @@ class Batcher:
         measures.watch_queue(lambda: len(self._waiting))
 
     @property
-    def full(self) -> bool:
-        return len(self._waiting) >= self._settings.queue
+    def waiting(self) -> int:
+        """How many mentions wait, those among them that nobody waits for any more."""
+        return len(self._waiting)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue all of the jobs, or none: raises `Refusal` (503) when there is no room for all."""
         if len(self._waiting) + len(jobs) > self._settings.queue:
             self._forget_cancelled()
         if self._closed or len(self._waiting) + len(jobs) > self._settings.queue:
-            sentence = "too many mentions are waiting; ask again in a moment"
-            raise Refusal(503, sentence, retry_after=str(self._settings.retry_after))
+            raise busy(self._settings)
         self._waiting.extend(jobs)
         self._arrived.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from melder.serving.source import Served, Source
 __all__ = ["Current"]
 
 log = logging.getLogger(__name__)
+AGAIN = 30.0  # seconds until a generation that failed is tried again: the cause may have been the machine's
 
 
 class Current:
@@ -23,7 +25,7 @@ class Current:
 
     def __init__(self, source: Source, served: Served, measures: Measures) -> None:
         self.source, self._measures = source, measures
-        self._failed: str | None = None  # a generation that could not be opened: not tried again
+        self._failed: tuple[str, float] | None = None  # a generation that could not be opened, and when to try again
         self._lock = asyncio.Lock()
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="opening")
         self.served = self._adopted(served)
@@ -34,9 +36,9 @@ class Current:
             loop = asyncio.get_running_loop()
             try:
                 newest = await loop.run_in_executor(self._opener, self.source.generation)
-                if newest in (self.served.generation, self._failed):
+                if newest == self.served.generation or self._is_put_off(newest):
                     return
-                self._failed = newest  # unless it opens
+                self._failed = newest, time.monotonic() + AGAIN  # unless it opens
                 self.served = self._adopted(await loop.run_in_executor(self._opener, self.source.open))
                 self._failed = None
             except Exception:  # a knowledge base being written fails in many ways; the service goes on
@@ -51,6 +53,9 @@ class Current:
 
     def close(self) -> None:
         self._opener.shutdown(wait=False, cancel_futures=True)
+
+    def _is_put_off(self, generation: str) -> bool:
+        return self._failed is not None and self._failed[0] == generation and time.monotonic() < self._failed[1]
 
     def _adopted(self, served: Served) -> Served:
         if served.close is not None:

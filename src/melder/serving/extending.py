@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from melder.serving.catalogue import Catalogue
 from melder.serving.properties import OF_ENTITIES, Property
 from melder.serving.refusals import Refusal, parsed
 from melder.serving.settings import Settings
+from melder.serving.source import Served
 
 __all__ = ["extended"]
 
@@ -34,7 +34,7 @@ class Extension(BaseModel):
     properties: tuple[Wish, ...]
 
 
-def extended(content: str, catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
+def extended(content: str, served: Served, settings: Settings) -> dict[str, Any]:
     """The answer to an extension query. An id that is not here has a row without values.
 
     Raises `Refusal` (400) for a property that there is not, (413) for too many entities.
@@ -45,14 +45,12 @@ def extended(content: str, catalogue: Catalogue, settings: Settings) -> dict[str
     wishes = {each.id: (_property(each.id), int(each.settings.limit)) for each in asked.properties}
     return {
         "meta": [{"id": each.id, "name": each.name} for each, _ in wishes.values()],
-        "rows": {identity: _row(identity, wishes, catalogue) for identity in asked.ids},
+        "rows": {identity: _row(identity, wishes, served) for identity in asked.ids},
     }
 
 
-def _row(
-    identity: str, wishes: Mapping[str, tuple[Property, int]], catalogue: Catalogue
-) -> dict[str, list[dict[str, str]]]:
-    entity = catalogue.entity(identity)
+def _row(identity: str, wishes: Mapping[str, tuple[Property, int]], served: Served) -> dict[str, list[dict[str, str]]]:
+    entity = served.catalogue.entity(identity)
     if entity is None:
         return {name: [] for name in wishes}
     return {

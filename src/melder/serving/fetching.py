@@ -24,7 +24,6 @@ __all__ = ["Fetcher", "dial"]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Dial = Callable[[Place, str], Awaitable[Streams]]  # a place, and the address checked for it
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-HEADERS = [("Accept", "image/*"), ("Accept-Encoding", "identity"), ("Connection", "close")]
 READ = 65_536  # bytes at a time
 HEAD = 32_768  # bytes of an answer's status and headers
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import melder
 from melder.kb import KnowledgeBase
-from melder.kb.manifest import CURRENT, MODEL
+from melder.kb.manifest import CURRENT, MODEL, Identity
 from melder.linking import ExactLinker
 from melder.linking.kb_build import add_entities, open_model, remove_entities
+from melder.linking.model import Model
+from melder.linking.open import nil_of, open_linker
 from melder.protocols import Counting
 from melder.records import Entity, MelderError
+from melder.serving.kinds import Kinds
 from melder.serving.source import NewEntity, Served, model_name
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource"]
 
 
 class KnowledgeBaseCatalogue:
-    """The entities of one generation, read from the disk when they are asked for."""
+    """The entities of one generation, read from the disk when they are asked for; `count` counts their types."""
 
-    def __init__(self, base: KnowledgeBase) -> None:
-        self._base = base
-        kinds = Counter(kind for entity in base.entities for kind in entity.types)
-        self.types = tuple(kind for kind, _ in kinds.most_common())
+    def __init__(self, base: KnowledgeBase, count: Callable[[KnowledgeBase], tuple[str, ...]]) -> None:
+        self._base, self._count = base, count
+
+    @cached_property
+    def types(self) -> Sequence[str]:
+        return self._count(self._base)
 
     def __len__(self) -> int:
         return len(self._base)
@@ -49,24 +54,40 @@ class KnowledgeBaseCatalogue:
         return self._base.entity_picture(entity)
 
 
-class KnowledgeBaseSource:
-    """A knowledge base; other processes may change it too."""
+@dataclass
+class _Opened:
+    """What the model files of a knowledge base were read into; `writing` is a model that only encodes new entities,
+    since tokenizers must not be shared by threads."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._linker: ExactLinker | None = None
-        self._model = model_name(directory / MODEL)
+    identity: Identity
+    model: Model
+    modalities: tuple[str, ...]
+    name: str
+    writing: tuple[Model, frozenset[str]] | None = None
+
+
+class KnowledgeBaseSource:
+    """A knowledge base; other processes may change it too.
+
+    `changes` are settings of the method in the place of the run's, such as "method.assignment=attention". The model is
+    read again only when its files are others; a second copy is read with the first change that is made here.
+    """
+
+    def __init__(self, directory: Path, changes: Sequence[str] = ()) -> None:
+        self.directory, self.changes = directory, tuple(changes)
+        self._opened: _Opened | None = None
+        self._kinds = Kinds()
 
     def generation(self) -> str:
         return (self.directory / CURRENT).read_text(encoding="ascii").partition(".")[0]
 
     def open(self, counting: Counting | None = None) -> Served:
-        """The model is read once; later generations are searched with the same one."""
-        linker = self._linker = self._newest(counting)
-        base = linker.knowledge_base
-        assert isinstance(base, KnowledgeBase)
-        generation, name = f"{base.generation.number:06d}", self.directory.resolve().name
-        return Served(linker, KnowledgeBaseCatalogue(base), generation, self._model, name, close=base.close)
+        base = KnowledgeBase.open(self.directory)
+        try:
+            return self._served(base, counting)
+        except BaseException:
+            base.close()
+            raise
 
     def add(self, entities: Sequence[NewEntity]) -> None:
         self._write(entities, replace=False)
@@ -77,21 +98,31 @@ class KnowledgeBaseSource:
     def remove(self, identities: Sequence[str]) -> None:
         remove_entities(self.directory, identities)
 
-    def _newest(self, counting: Counting | None) -> ExactLinker:
-        if self._linker is None:
-            linker = melder.load(self.directory, counting=counting)
-            if not isinstance(linker, ExactLinker):
-                raise MelderError(f"{self.directory}: its method writes names; serve a method that compares")
-            return linker
-        base = KnowledgeBase.open(self.directory)
-        return ExactLinker(self._linker.model, base, modalities=tuple(self._linker.modalities), nil=self._linker.nil)
+    def _served(self, base: KnowledgeBase, counting: Counting | None) -> Served:
+        linker, model = self._linker(base, counting)
+        generation, name = f"{base.generation.number:06d}", self.directory.resolve().name
+        return Served(linker, KnowledgeBaseCatalogue(base, self._kinds.of), generation, model, name, close=base.close)
+
+    def _linker(self, base: KnowledgeBase, counting: Counting | None) -> tuple[ExactLinker, str]:
+        """A linker to this generation, and its model's name."""
+        identity, opened = base.generation.settings.identity, self._opened
+        if opened is not None and opened.identity == identity:
+            nil = None if self.changes else nil_of(base.model, base)
+            return ExactLinker(opened.model, base, modalities=opened.modalities, nil=nil), opened.name
+        linker = open_linker(base.model, base, changes=self.changes, counting=counting)
+        if not isinstance(linker, ExactLinker):
+            raise MelderError(f"{self.directory}: its method writes names; serve a method that compares")
+        self._opened = _Opened(identity, linker.model, tuple(linker.modalities), model_name(base.model))
+        return linker, self._opened.name
 
     def _write(self, entities: Sequence[NewEntity], *, replace: bool) -> None:
-        """A model of its own encodes, since tokenizers must not be shared by threads."""
+        opened = self._opened
+        assert opened is not None  # a source is changed while it is served
+        opened.writing = opened.writing or open_model(self.directory / MODEL)
         with tempfile.TemporaryDirectory() as folder:
             pictures = _Written(Path(folder))
             records = [pictures.written(number, each) for number, each in enumerate(entities)]
-            add_entities(self.directory, records, pictures, model=open_model(self.directory / MODEL), replace=replace)
+            add_entities(self.directory, records, pictures, model=opened.writing, replace=replace)
 
 
 class _Written:

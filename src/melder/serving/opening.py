@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from melder.kb import is_knowledge_base
@@ -12,12 +13,18 @@ from melder.serving.source import DataSetSource, Source
 __all__ = ["source_of"]
 
 
-def source_of(path: Path, data: Path | None) -> Source:
-    """Raises MelderError when the data set of a run is not named, or one is named for a knowledge base."""
+def source_of(path: Path, data: Path | None, changes: Sequence[str] = ()) -> Source:
+    """`changes` are settings of the method in the place of the run's.
+
+    Raises MelderError when there is nothing, when the data set of a run is not named, or when one is named for a
+    knowledge base.
+    """
     if is_knowledge_base(path):
         if data is not None:
             raise MelderError(f"{path}: is a knowledge base, which holds what is searched; leave out --data")
-        return KnowledgeBaseSource(path)
+        return KnowledgeBaseSource(path, changes)
+    if not path.is_dir():
+        raise MelderError(f"{path}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
         raise MelderError(f"{path}: name the data set to search as well: melder serve {path} --data DIRECTORY")
-    return DataSetSource(path, data)
+    return DataSetSource(path, data, changes)

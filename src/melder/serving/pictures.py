@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -14,6 +17,9 @@ from melder.serving.refusals import Refusal
 from melder.serving.settings import Settings
 
 __all__ = ["PictureDesk"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 WEB = ("http://", "https://")
 
@@ -34,10 +40,21 @@ class PictureDesk:
             return None
         if isinstance(given, str) and given.lower().startswith(WEB):
             given = await self._fetcher.fetch(given)
-        content = _decoded(given) if isinstance(given, str) else given
-        return await anyio.to_thread.run_sync(self._checked, content, limiter=self._room)
+        return await self.decode(self._checked, given)
 
-    def _checked(self, content: bytes) -> bytes:
+    async def decode(
+        self, work: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
+    ) -> Result:
+        """Do something that decodes a picture, in a thread, when there is room for one more."""
+        return await anyio.to_thread.run_sync(partial(work, *arguments, **named), limiter=self._room)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait to be decoded."""
+        return self._room.statistics().tasks_waiting
+
+    def _checked(self, given: str | bytes) -> bytes:
+        content = _decoded(given) if isinstance(given, str) else given
         try:
             read_picture(content, limits=self._limits)
         except UnreadablePicture as error:

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse
 
 from melder.data.problems import describe
+from melder.serving.settings import Settings
 
-__all__ = ["Refusal", "Refused", "parsed", "refused"]
+__all__ = ["BUSY", "Refusal", "Refused", "busy", "parsed", "refused"]
 
+BUSY = 503  # the whole request is to come again, whatever else is right or wrong in it
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -26,6 +28,11 @@ class Refused(BaseModel):
     """The body of every answer that is no success."""
 
     error: str
+
+
+def busy(settings: Settings) -> Refusal:
+    """The queue is full."""
+    return Refusal(BUSY, "too many mentions are waiting; ask again in a moment", retry_after=str(settings.retry_after))
 
 
 def refused(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:

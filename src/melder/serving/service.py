@@ -16,14 +16,14 @@ from fastapi import Depends, Request
 
 from melder.evaluation.explanation import Explanation
 from melder.linking.explanation import explain, explainable
-from melder.linking.mentions import MentionFinder
 from melder.records import Link, MelderError, Mention
 from melder.serving.batching import Batcher, Job
 from melder.serving.current import Current
 from melder.serving.envelope import ARRIVED
+from melder.serving.finding import Finder, named
 from melder.serving.measures import Measures
 from melder.serving.pictures import PictureDesk
-from melder.serving.refusals import Refusal
+from melder.serving.refusals import Refusal, busy
 from melder.serving.settings import Settings
 from melder.serving.source import Served
 
@@ -43,7 +43,7 @@ class Question:
 
 @dataclass
 class Service:
-    """One running service; `draining` from when it is told to stop."""
+    """One running service."""
 
     settings: Settings
     current: Current
@@ -51,7 +51,8 @@ class Service:
     pictures: PictureDesk
     measures: Measures
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
-    _finders: WeakKeyDictionary[Served, asyncio.Future[MentionFinder]] = field(default_factory=WeakKeyDictionary)
+    finder: Finder | None = None  # of mentions that nobody has marked; None: one of the names of what is served
+    _finders: WeakKeyDictionary[Served, asyncio.Future[Finder]] = field(default_factory=WeakKeyDictionary)
 
     async def link(self, questions: Sequence[Question], served: Served) -> list[Link]:
         """Links of mentions, all from one generation. Raises `Refusal` (503) when there is no room in the queue.
@@ -66,30 +67,47 @@ class Service:
             for job in jobs:
                 job.answer.cancel()
 
+    @property
+    def full(self) -> bool:
+        """Whether as many mentions wait as may, with those whose pictures are not decoded yet."""
+        return self.batcher.waiting + self.pictures.waiting >= self.settings.queue
+
+    async def picture(self, given: str | bytes | None) -> bytes | None:
+        """`PictureDesk.take`; raises `Refusal` (503) at once when the queue behind it is full."""
+        if given and self.full:
+            raise busy(self.settings)
+        return await self.pictures.take(given)
+
     async def find(self, text: str, served: Served) -> list[tuple[int, int]]:
-        """[start, end) of the names of entities in a text. The first call for a generation reads all its names, and
-        goes on with that when it is cancelled."""
-        if served not in self._finders:
-            reading = asyncio.to_thread(MentionFinder, served.catalogue.names())
-            self._finders[served] = asyncio.ensure_future(reading)
-        finder = await asyncio.shield(self._finders[served])
+        """[start, end) of the mentions in a text that nobody has marked."""
+        finder = self.finder or await self._names(served)
         return await asyncio.to_thread(finder.find, text)
 
     async def explain(self, question: Question, link: Link, served: Served) -> Explanation:
         """What matched in a link. Raises `Refusal` (501) when the method cannot tell, (422) when the linker fails."""
         try:
-            linker = explainable(served.linker)
+            explainable(served.linker)
         except MelderError as error:
             raise Refusal(501, str(error)) from None
-        item = linker.item(question.mention, question.image)
         try:
-            return await self.batcher.aside(lambda: explain(linker, question.mention, link, item))
+            return await self.batcher.aside(lambda: _explained(question, link, served))
         except MelderError:
             log.exception("a link cannot be explained")
             raise Refusal(422, "this link cannot be explained; the log of the service says why") from None
 
+    async def _names(self, served: Served) -> Finder:
+        """The first call for a generation reads all its names, and goes on with that when it is cancelled."""
+        if served not in self._finders:
+            self._finders[served] = asyncio.ensure_future(asyncio.to_thread(named, served))
+        return await asyncio.shield(self._finders[served])
 
-def _service(request: Request) -> Service:
+
+def _explained(question: Question, link: Link, served: Served) -> Explanation:
+    linker = explainable(served.linker)
+    return explain(linker, question.mention, link, linker.item(question.mention, question.image))
+
+
+async def _service(request: Request) -> Service:
     found: Service = request.app.state.service
     return found
 

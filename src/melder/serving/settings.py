@@ -1,4 +1,4 @@
-"""What the service allows, each limit with its reason; `melder serve --set queue=64` changes one."""
+"""What the service allows, each limit with its reason; `melder serve --limit queue=64` changes one."""
 
 from __future__ import annotations
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from base64 import b64encode
 from pathlib import Path
 
-from PIL.Image import Resampling
-
-from melder.data.pictures import UnreadablePicture, read_picture
+from melder.data.thumbnails import thumbnail
 from melder.evaluation.report.markup import Markup, element
 
 __all__ = ["Album"]
 
-QUALITY = 82  # of the JPEG: no visible loss at this size, about 10 kB for a side of 320
 LIMIT = 8_000_000  # characters of pictures in one page: what a phone opens without complaint
 
 Small = tuple[str, int, int]  # a data URI, width and height
@@ -43,14 +39,10 @@ class Album:
 
 
 def _small(picture: Path | bytes, side: int) -> Small | None:
-    try:
-        small = read_picture(picture)
-    except UnreadablePicture:
+    small = thumbnail(picture, side)
+    if small is None:
         return None
-    small.thumbnail((side, side), Resampling.LANCZOS)
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + b64encode(file.getvalue()).decode("ascii"), small.width, small.height
+    return "data:image/jpeg;base64," + b64encode(small.content).decode("ascii"), small.width, small.height
 
 
 def _instead(words: str) -> Markup:

@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from melder.data.thumbnails import thumbnail
 from melder.records import Entity, MelderError
 from melder.serving.changes import Changed, EntityChange, EntityChanges
 from melder.serving.refusals import Refusal, Refused, parsed
 from melder.serving.service import Service, Serving
-from melder.serving.source import Editable, NewEntity
-from melder.serving.thumbnails import thumbnail
+from melder.serving.source import Editable, NewEntity, Served
 
 __all__ = ["router"]
+
+SIDE = 320  # pixels of a picture: sharp on a phone, whose screen has two or three for each of a page
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/entities", tags=["entities"], responses={404: {"model": Refused}})
 CHANGES: dict[int | str, dict[str, Any]] = {status: {"model": Refused} for status in (401, 403, 409, 413, 422, 501)}
 
 
-def _editor(request: Request, service: Serving) -> Editable:
+async def _editor(request: Request, service: Serving) -> Editable:
     """The source, if it can be changed and the client may change it."""
     token, source = service.settings.token, service.current.source
     if token is None:
@@ -43,17 +46,15 @@ Editing = Annotated[Editable, Depends(_editor)]
 
 @router.get("/{identity:path}/picture", summary="An entity's picture, made small")
 async def picture(identity: str, service: Serving) -> Response:
-    entity, catalogue = _known(service, identity), service.current.served.catalogue
-    small = await asyncio.to_thread(lambda: thumbnail(catalogue.picture(entity)))
-    if small is None:
-        raise Refusal(404, f"{identity!r} has no picture")
+    small = await service.pictures.decode(_small, service.current.served, identity)
     return Response(small, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
 
 
 @router.get("/{identity:path}", summary="An entity's record")
-async def entity(identity: str, service: Serving) -> Entity:
+def entity(identity: str, service: Serving) -> Entity:
     """Without the places of its pictures, which are the service's own affair: ask for /picture."""
-    return _known(service, identity).model_copy(update={"images": ()})
+    served = service.current.served
+    return _known(served, identity).model_copy(update={"images": ()})
 
 
 @router.post("", summary="Add entities", status_code=201, responses=CHANGES)
@@ -63,7 +64,7 @@ async def add(request: Request, service: Serving, source: Editing) -> Changed:
     if len(changes) > service.settings.changed:
         raise Refusal(413, f"there are {len(changes)} entities; send at most {service.settings.changed} together")
     ids = [each.id for each in changes]
-    taken = [each for each in ids if service.current.served.catalogue.entity(each) is not None or ids.count(each) > 1]
+    taken = await asyncio.to_thread(_taken, service.current.served, ids)
     if taken:
         raise Refusal(409, f"there is an entity {taken[0]!r} already; replace it with PUT /entities/ID")
     new = [await _new(service, each) for each in changes]
@@ -76,18 +77,32 @@ async def put(identity: str, request: Request, service: Serving, source: Editing
     if change.id != identity:
         raise Refusal(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
     new = await _new(service, change)
-    known = service.current.served.catalogue.entity(identity) is not None
+    known = await asyncio.to_thread(_taken, service.current.served, [identity])
     return await _changed(service, lambda: (source.replace if known else source.add)([new]))
 
 
 @router.delete("/{identity:path}", summary="Remove an entity", responses=CHANGES)
 async def delete(identity: str, service: Serving, source: Editing) -> Changed:
-    _known(service, identity)
+    await asyncio.to_thread(_known, service.current.served, identity)
     return await _changed(service, lambda: source.remove([identity]))
 
 
-def _known(service: Service, identity: str) -> Entity:
-    found = service.current.served.catalogue.entity(identity)
+def _small(served: Served, identity: str) -> bytes:
+    shown = served.catalogue.picture(_known(served, identity))
+    small = None if shown is None else thumbnail(shown, SIDE)
+    if small is None:
+        raise Refusal(404, f"{identity!r} has no picture")
+    return small.content
+
+
+def _taken(served: Served, identities: Sequence[str]) -> list[str]:
+    """Those that are there already, or come twice."""
+    counts = Counter(identities)
+    return [each for each in identities if counts[each] > 1 or served.catalogue.entity(each) is not None]
+
+
+def _known(served: Served, identity: str) -> Entity:
+    found = served.catalogue.entity(identity)
     if found is None:
         raise Refusal(404, f"there is no entity {identity!r}")
     return found

@@ -15,16 +15,18 @@ router = APIRouter(prefix="/reconcile/flyout", tags=["reconciliation"], response
 
 
 @router.get("/entity", summary="Lines about an entity, as HTML")
-async def flyout_entity(id: str, service: Serving) -> dict[str, str]:
-    entity = service.current.served.catalogue.entity(id)
+def flyout_entity(id: str, service: Serving) -> dict[str, str]:
+    served = service.current.served
+    entity = served.catalogue.entity(id)
     if entity is None:
         raise Refusal(404, f"there is no entity {id!r}")
     return {"id": id, "html": _lines(entity.name or id, entity.description, ", ".join(entity.types))}
 
 
 @router.get("/type", summary="Lines about a type, as HTML")
-async def flyout_type(id: str, service: Serving) -> dict[str, str]:
-    if id not in service.current.served.catalogue.types:
+def flyout_type(id: str, service: Serving) -> dict[str, str]:
+    served = service.current.served
+    if id not in served.catalogue.types:
         raise Refusal(404, f"there is no type {id!r}")
     return {"id": id, "html": _lines(id)}
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from melder.serving.refusals import Refusal, Refused
+from melder.serving.refusals import Refused, busy
 from melder.serving.service import Serving
 
 __all__ = ["router"]
@@ -23,8 +23,8 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", summary="Would a request be answered?", responses={503: {"model": Refused}})
 async def readyz(service: Serving) -> dict[str, str]:
     """503 while the queue is full, so that a balancer looks elsewhere."""
-    if service.batcher.full:
-        raise Refusal(503, "too many mentions are waiting", retry_after=str(service.settings.retry_after))
+    if service.full:
+        raise busy(service.settings)
     served = service.current.served
     return {"status": "ok", "generation": served.generation, "model": served.model}
 

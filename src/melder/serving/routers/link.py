@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 
 from melder.records import Mention
 from melder.serving.forms import read_form
-from melder.serving.refusals import Refusal, Refused, parsed
+from melder.serving.refusals import BUSY, Refusal, Refused, parsed
 from melder.serving.requests import BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Question, Service, Serving, before_deadline
 from melder.serving.source import Served
@@ -114,6 +114,8 @@ async def _prepared(service: Service, served: Served, asked: LinkRequest) -> lis
     try:
         return await questions_of(service, served, asked, None)
     except Refusal as refusal:
+        if refusal.status_code == BUSY:
+            raise
         return str(refusal.detail)
 
 
@@ -127,7 +129,7 @@ async def questions_of(service: Service, served: Served, asked: LinkRequest, upl
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     check_number(service, len(spans))
     mentions = [_mention(number, span, asked.text) for number, span in enumerate(spans)]
-    image = await service.pictures.take(upload or asked.image)
+    image = await service.picture(upload or asked.image)
     return [Question(mention, image, asked.k) for mention in mentions]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib.resources import files
 
 from fastapi import APIRouter
@@ -11,9 +10,9 @@ from starlette.responses import HTMLResponse, Response
 from melder.evaluation.report.markup import Markup, element
 from melder.evaluation.report.thumbnails import Album
 from melder.records import Entity
-from melder.serving.catalogue import Catalogue
 from melder.serving.refusals import Refusal, Refused
 from melder.serving.service import Serving
+from melder.serving.source import Served
 
 __all__ = ["router"]
 
@@ -24,11 +23,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'self'; frame-ancestors *
 
 @router.get("/preview", summary="An entity as an HTML page", response_class=HTMLResponse)
 async def preview(id: str, service: Serving) -> HTMLResponse:
-    catalogue = service.current.served.catalogue
-    entity = catalogue.entity(id)
-    if entity is None:
-        raise Refusal(404, f"there is no entity {id!r}")
-    page = await asyncio.to_thread(_page, entity, catalogue)
+    page = await service.pictures.decode(_page, service.current.served, id)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
 
@@ -38,7 +33,10 @@ async def style() -> Response:
     return Response(content, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
 
-def _page(entity: Entity, catalogue: Catalogue) -> str:
+def _page(served: Served, identity: str) -> str:
+    entity = served.catalogue.entity(identity)
+    if entity is None:
+        raise Refusal(404, f"there is no entity {identity!r}")
     title = entity.name or entity.id
     head = element(
         "head",
@@ -47,7 +45,7 @@ def _page(entity: Entity, catalogue: Catalogue) -> str:
         element("title", title),
         Markup('<link rel="stylesheet" href="preview.css">'),
     )
-    shown = catalogue.picture(entity)
+    shown = served.catalogue.picture(entity)
     picture = [] if shown is None else [Album().thumbnail(shown, f"picture of {title}", SIDE)]
     body = element("body", *picture, element("h1", title), element("p", entity.id, class_="id"), *_texts(entity))
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"

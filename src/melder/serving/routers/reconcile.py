@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 
 import melder
+from melder.records import Link
 from melder.serving.extending import extended
 from melder.serving.forms import read_form
 from melder.serving.queries import Queries, Query, identified, mention_of, picture_of, results
-from melder.serving.refusals import Refusal, Refused, parsed
+from melder.serving.refusals import BUSY, Refusal, Refused, parsed
 from melder.serving.service import Question, Service, Serving, before_deadline
 from melder.serving.source import Served
 
@@ -28,9 +30,10 @@ TYPES = 10  # offered before a column is looked at
 @router.get("", summary="The manifest; with ?queries= or ?extend=, their answer")
 @router.get("/", include_in_schema=False)
 async def get(request: Request, service: Serving) -> dict[str, Any]:
-    return await _answer(request, service, request.query_params) or _manifest(
-        _base(request, service), service.current.served
-    )
+    answer = await _answer(request, service, request.query_params)
+    if answer is not None:
+        return answer
+    return await asyncio.to_thread(_manifest, _base(request, service), service.current.served)
 
 
 @router.post("", summary="Queries, or an extension, as a field of a form")
@@ -52,7 +55,9 @@ async def _answer(request: Request, service: Service, fields: Mapping[str, str])
     if "queries" in fields:
         async with before_deadline(request, service.settings):
             return await _reconciled(service, served, fields["queries"])
-    return extended(fields["extend"], served.catalogue, service.settings) if "extend" in fields else None
+    if "extend" in fields:
+        return await asyncio.to_thread(extended, fields["extend"], served, service.settings)
+    return None
 
 
 async def _reconciled(service: Service, served: Served, content: str) -> dict[str, Any]:
@@ -60,21 +65,32 @@ async def _reconciled(service: Service, served: Served, content: str) -> dict[st
     queries = parsed(Queries, content, 400).root
     if len(queries) > service.settings.queries:
         raise Refusal(413, f"there are {len(queries)} queries; send at most {service.settings.queries} together")
-    answers: dict[str, Any] = {}
+    answers = await asyncio.to_thread(_identified, queries, served)
     questions: dict[str, Question] = {}
     for key, query in queries.items():
-        entity = served.catalogue.entity(query.surface)
-        if entity is not None:
-            answers[key] = {"result": [identified(query, entity)]}
+        if key in answers:
             continue
         try:
             questions[key] = await _question(service, query)
         except Refusal as refusal:
+            if refusal.status_code == BUSY:
+                raise
             answers[key] = {"result": [], "error": refusal.detail}
     links = await service.link(list(questions.values()), served)
-    for key, link in zip(questions, links, strict=True):
-        answers[key] = {"result": results(queries[key], link, served.catalogue, service.settings.candidates)}
+    asked = [queries[key] for key in questions]
+    found = await asyncio.to_thread(_results, asked, links, served, service.settings.candidates)
+    answers |= {key: {"result": result} for key, result in zip(questions, found, strict=True)}
     return {key: answers[key] for key in queries}
+
+
+def _identified(queries: Mapping[str, Query], served: Served) -> dict[str, Any]:
+    """Answers to those queries that are an entity's id."""
+    found = {key: (query, served.catalogue.entity(query.surface)) for key, query in queries.items()}
+    return {key: {"result": [identified(query, entity)]} for key, (query, entity) in found.items() if entity}
+
+
+def _results(queries: Sequence[Query], links: Sequence[Link], served: Served, most: int) -> list[list[dict[str, Any]]]:
+    return [results(query, link, served.catalogue, most) for query, link in zip(queries, links, strict=True)]
 
 
 async def _question(service: Service, query: Query) -> Question:
@@ -82,7 +98,7 @@ async def _question(service: Service, query: Query) -> Question:
     mention, most = mention_of(query), service.settings.candidates
     if len(mention.text) > service.settings.characters:
         raise Refusal(413, f"the query has more than {service.settings.characters:,} characters; send a part of it")
-    image = await service.pictures.take(picture_of(query))
+    image = await service.picture(picture_of(query))
     return Question(mention, image, most if query.types else query.wanted(most))
 
 

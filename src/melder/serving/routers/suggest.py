@@ -1,4 +1,7 @@
-"""/reconcile/suggest/entity, /type and /property: what an input field offers while somebody types"""
+"""/reconcile/suggest/entity, /type and /property: what an input field offers while somebody types
+
+Routes that read the disk are no coroutines: they run in threads, and hold what is served as long as they read it.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ Cursor = Annotated[int, Query(ge=0, le=10_000, description="how many suggestions
 
 
 @router.get("/entity", summary="Entities by the start of a word of a name, or by id")
-async def suggest_entity(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
-    catalogue, count = service.current.served.catalogue, service.settings.suggestions
+def suggest_entity(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
+    served, count = service.current.served, service.settings.suggestions
+    catalogue = served.catalogue
     identified = catalogue.entity(prefix.strip())
     found = ([identified] if identified else []) + list(catalogue.starting(prefix, cursor + count + 1))
     shown = list({each.id: each for each in found}.values())[cursor : cursor + count]
@@ -37,8 +41,9 @@ async def suggest_entity(service: Serving, prefix: Prefix = "", cursor: Cursor =
 
 
 @router.get("/type", summary="Types by the start of a word")
-async def suggest_type(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
-    found = [kind for kind in service.current.served.catalogue.types if _starts(kind, prefix)]
+def suggest_type(service: Serving, prefix: Prefix = "", cursor: Cursor = 0) -> dict[str, Any]:
+    served = service.current.served
+    found = [kind for kind in served.catalogue.types if _starts(kind, prefix)]
     shown = found[cursor : cursor + service.settings.suggestions]
     return {"result": [{"id": kind, "name": kind} for kind in shown]}
 
