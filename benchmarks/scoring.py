@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from timing import parser_of, times_of
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,11 +28,9 @@ CHUNKS = (50, 500, 6000)  # entities a chunk of the plain implementation; 6,000 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, rounds=5)
     parser.add_argument("--entities", type=int, default=6000, help="a multiple of 250")
     parser.add_argument("--mentions", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -48,12 +46,7 @@ def report(options: argparse.Namespace) -> None:
     for chunk in CHUNKS:
         ways[f"plain, {chunk} entities a chunk"] = lambda size=chunk: plain(matcher, mentions, entities, size)
     difference = (ways["Melder"]() - plain(matcher, mentions, entities, 200)).abs().max()
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
+    times = times_of(ways, options.rounds)
     show(times, options.entities * options.mentions, float(difference), options)
 
 

@@ -19,11 +19,11 @@ import resource
 import statistics
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import parser_of, times_of
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,11 +37,9 @@ BLOCK = 250  # entities that go through the heads together
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, rounds=5)
     parser.add_argument("--entities", type=int, default=2000, help=f"a multiple of {BLOCK}")
     parser.add_argument("--mentions", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", type=int, default=0, metavar="ENTITIES", help="measure memory instead of time")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -77,12 +75,7 @@ def speed(options: argparse.Namespace) -> None:
     for kind in both:
         difference = (ways[f"Melder, {kind}"]() - plain(both[kind], mentions, entities, 200, kind)).abs().max()
         print(f"largest difference of a score from plain {kind}: {float(difference):.1e}")
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
+    times = times_of(ways, options.rounds)
     show(times, options)
 
 

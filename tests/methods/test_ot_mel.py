@@ -98,7 +98,7 @@ def test_distillation_brings_the_student_to_its_teacher() -> None:
     matcher = _matcher()
     loss = matcher.extra_losses["distillation"]
     optimizer = torch.optim.Adam(matcher.parameters(), lr=1e-2)
-    first = float(loss(_batch(matcher)))
+    first = loss(_batch(matcher)).item()
     for _ in range(60):
         optimizer.zero_grad()
         loss(_batch(matcher)).backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 
 import pytest
@@ -173,7 +174,7 @@ def _where() -> list[str]:
 
 def _is_unit(value: object, module: str) -> bool:
     here = isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module
-    return here and hasattr(value, "entity_side")
+    return here and hasattr(value, "entity_side") and not inspect.isabstract(value)
 
 
 def _gradients(made: Made, *shown: Features) -> list[Tensor]:

@@ -16,13 +16,13 @@ from melder.features import Alignment, Heads, Side
 from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm, pooled_scores, tiled_scores
 from melder.ops.global_transport import transported_scores
-from melder.units.absent import Absent
-from melder.units.local_side import Modality, local_ceiling, local_side, to_keys, to_queries
+from melder.units.local import Local
+from melder.units.local_side import Modality, local_side, to_keys, to_queries
 
 __all__ = ["GlobalLocal"]
 
 
-class GlobalLocal(nn.Module):
+class GlobalLocal(Local):
     """Sides: `query` [n, L, h], `target` [n, h] of an entity; `key`, `value` [n, L, h] of a mention; `global`
     [n, g] of both; `mask` [n, L] for text; `present` [n]. An encoder without vision leaves `present` alone.
     """
@@ -43,7 +43,6 @@ class GlobalLocal(nn.Module):
         self.value = nn.Linear(token_width, hidden)
         self.target = nn.Linear(global_width, hidden)
         self.norm = nn.LayerNorm(hidden)
-        self.absent = Absent()
 
     def entity_side(self, heads: Heads) -> Side:
         return local_side(heads, self.modality, query=self.query, target=self.target)
@@ -51,35 +50,13 @@ class GlobalLocal(nn.Module):
     def mention_side(self, heads: Heads) -> Side:
         return local_side(heads, self.modality, key=self.key, value=self.value)
 
-    def score(self, mentions: Side, entities: Side) -> Tensor:
-        """[mentions, entities]; with gradients through the attention, without them by tiles."""
-        if "global" not in mentions or "global" not in entities:
-            return self.absent.everywhere(mentions, entities)
-        kind = self.norm.weight.dtype
-        product = mentions["global"].to(kind) @ entities["global"].to(kind).t()
-        score = (self._local(mentions, entities) + product) / 2
-        return self.absent.forward(score, mentions, entities)
-
-    def mention_vectors(self, side: Side) -> Tensor:
-        return self.absent.mention_vectors(side, "global")
-
-    def entity_vectors(self, side: Side) -> Tensor:
-        """The global half of the score; the local half is no inner product."""
-        return self.absent.entity_vectors(side, "global", scale=0.5)
-
-    def mention_bounds(self, side: Side) -> Tensor:
-        return self.mention_vectors(side)
-
-    def entity_bounds(self, side: Side) -> Tensor:
-        """The global half, and the most that the local half can be with any mention."""
-        return self.absent.entity_vectors(side, "global", scale=0.5, more=local_ceiling(side, self.norm) / 2)
-
     def align(self, mentions: Side, entities: Side) -> Alignment:
         """What entity tokens (third axis) are assigned of mention tokens (fourth axis)."""
         kind = self.norm.weight.dtype
         return Alignment(*aligned(self.assignment, to_queries(entities).to(kind), to_keys(mentions).to(kind)))
 
-    def _local(self, mentions: Side, entities: Side) -> Tensor:
+    def local_scores(self, mentions: Side, entities: Side) -> Tensor:
+        """[mentions, entities]; with gradients through the attention, without them by tiles."""
         norm = Norm(self.norm.weight, self.norm.bias, self.norm.eps)
         queries, keys = to_queries(entities), to_keys(mentions)
         if self.assignment.kind == "transport":

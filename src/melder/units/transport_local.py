@@ -17,15 +17,15 @@ from melder.features import Alignment, Heads, Side
 from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm
 from melder.ops.transport import Pooling, residual_scores
-from melder.units.absent import Absent
-from melder.units.local_side import Modality, local_ceiling, local_side, to_keys, to_queries
+from melder.units.local import Local
+from melder.units.local_side import Modality, local_side, to_keys, to_queries
 from melder.units.soft_pool import SoftPool
 from melder.units.transport_options import Marginal, TransportOptions
 
 __all__ = ["OTGlobalLocal"]
 
 
-class OTGlobalLocal(nn.Module):
+class OTGlobalLocal(Local):
     """Sides: `query` [n, L, h], `target` [n, h] of an entity; `key`, `value` [n, L, h] of a mention; `mass` [n, L]
     of both with learned marginals; `global` [n, g], `mask` [n, L] for text, `present` [n].
 
@@ -45,7 +45,6 @@ class OTGlobalLocal(nn.Module):
         self.norm = nn.LayerNorm(hidden)
         self.pool = SoftPool(hidden)
         self.marginal = Marginal(token_width) if options.marginals == "learned" else None
-        self.absent = Absent()
 
     def entity_side(self, heads: Heads) -> Side:
         return local_side(heads, self.modality, query=self.query, target=self.target, **self._mass(heads))
@@ -53,37 +52,20 @@ class OTGlobalLocal(nn.Module):
     def mention_side(self, heads: Heads) -> Side:
         return local_side(heads, self.modality, key=self.key, value=self.value, **self._mass(heads))
 
-    def score(self, mentions: Side, entities: Side) -> Tensor:
-        """[mentions, entities]"""
-        if "global" not in mentions or "global" not in entities:
-            return self.absent.everywhere(mentions, entities)
-        kind = self.norm.weight.dtype
-        product = mentions["global"].to(kind) @ entities["global"].to(kind).t()
-        local = residual_scores(
-            self._assignment(self.options.assignment), to_queries(entities), to_keys(mentions), self._pooling()
-        )
-        return self.absent.forward((local + product) / 2, mentions, entities)
-
-    def mention_vectors(self, side: Side) -> Tensor:
-        return self.absent.mention_vectors(side, "global")
-
-    def entity_vectors(self, side: Side) -> Tensor:
-        """The global half of the score; the local half is no inner product."""
-        return self.absent.entity_vectors(side, "global", scale=0.5)
-
-    def mention_bounds(self, side: Side) -> Tensor:
-        return self.mention_vectors(side)
-
-    def entity_bounds(self, side: Side) -> Tensor:
-        """The global half, and the most that the local half can be with any mention."""
-        return self.absent.entity_vectors(side, "global", scale=0.5, more=local_ceiling(side, self.pool.norm) / 2)
-
     def align(self, mentions: Side, entities: Side, assignment: Kind | None = None) -> Alignment:
         """What entity tokens (third axis) are assigned of mention tokens (fourth axis), rows summing to 1, and the
         logits of attention, whichever assigns; `assignment` overrides the unit's own."""
         kind = self.norm.weight.dtype
         chosen = self._assignment(assignment or self.options.assignment)
         return Alignment(*aligned(chosen, to_queries(entities).to(kind), to_keys(mentions).to(kind)))
+
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return self.pool.norm
+
+    def local_scores(self, mentions: Side, entities: Side) -> Tensor:
+        chosen = self._assignment(self.options.assignment)
+        return residual_scores(chosen, to_queries(entities), to_keys(mentions), self._pooling())
 
     def _assignment(self, kind: Kind) -> Assignment:
         return Assignment(kind, self.options.epsilon, self.options.iterations, self.options.detach_plan)
