@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from melder.features import Alignment, Features, Heads, Scores, Side, Sizes
-from melder.records import Item, Link, Mention, Ranks
+from melder.features import Alignment, Features, Side, Sizes
+from melder.records import Item
 
-__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Linker", "Matcher", "Progress", "Unit"]
+__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Progress"]
 
 Progress = Callable[[int], None]  # told how many more items are done
 Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
@@ -38,18 +38,6 @@ class Encoder(Protocol):
 
     def save(self, directory: Path) -> None:
         """Write all that `load_encoder` needs, save for the weights, which are in the module's state dict."""
-        ...
-
-
-class Unit(Protocol):
-    """One component of a method: a score for each pair of a mention and an entity."""
-
-    def entity_side(self, heads: Heads) -> Side: ...
-
-    def mention_side(self, heads: Heads) -> Side: ...
-
-    def score(self, mentions: Side, entities: Side) -> Tensor:
-        """[mentions, entities]"""
         ...
 
 
@@ -86,23 +74,3 @@ class Aligner(Protocol):
     modality: Literal["text", "image"]
 
     def align(self, mentions: Side, entities: Side) -> Alignment: ...
-
-
-class Matcher(Protocol):
-    """The heads and units of a method, and how their scores combine."""
-
-    def mention_side(self, features: Features) -> Side: ...
-
-    def entity_side(self, features: Features) -> Side: ...
-
-    def score(self, mentions: Side, entities: Side) -> Scores: ...
-
-    def losses(self, batch: object, scores: Scores) -> Mapping[str, Tensor]: ...
-
-
-class Linker(Protocol):
-    """Takes mentions, returns ranked candidates; evaluation and serving know nothing else."""
-
-    def link(self, mentions: Sequence[Mention], k: int = 10) -> list[Link]: ...
-
-    def ranks(self, mentions: Iterable[Mention]) -> Ranks: ...
