@@ -170,3 +170,15 @@ def test_link_says_when_nothing_looks_at_the_picture(
     asked = ("link", small_run, "--data", small_data, "--text", "a fox", "--image", tmp_path / "text.jpg")
     assert "text.jpg" in melder(*asked).error
     assert "there is no such directory" in melder("link", tmp_path / "nothing", "--text", "a fox").error
+
+
+def test_a_data_set_of_entities_alone_has_features_too(
+    melder: Melder, recipe: Path, small_data: Path, data: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone"
+    (alone / "images").mkdir(parents=True)
+    (alone / "entities.jsonl").write_bytes((data / "entities.jsonl").read_bytes())
+    for picture in (small_data / "images").glob("[0-9]*.png"):
+        (alone / "images" / picture.name).write_bytes(picture.read_bytes())
+    assert melder("features", recipe, f"data.directory={alone}", "--out", tmp_path / "features").status == 0
+    assert {path.name for path in (tmp_path / "features").iterdir()} == {"entities"}

@@ -40,13 +40,6 @@ def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
         build_encoder(f"clip:{tmp_path}")
 
 
-def test_a_slip_in_a_folders_name_does_not_become_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "models").mkdir()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(MelderError, match="no model directory 'models/clpi'"):
-        build_encoder("clip:models/clpi")
-
-
 def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     with pytest.raises(MelderError, match="cannot read model") as caught:

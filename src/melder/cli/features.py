@@ -19,7 +19,7 @@ def features(
 ) -> None:
     """Encode a data set once with a frozen encoder, so that trainings on it take minutes.
 
-    Entities and every split that the data set has are encoded; what is there already is kept.
+    Entities and every split that the data set has, if any, are encoded; what is there already is kept.
 
     \b
     melder features experiments/m3el/wikimel.offline.yaml --out features/wikimel
@@ -36,7 +36,8 @@ def features(
     writable(out / "entities" / "features.json")
     with counting() as start:
         dataset = data_to_train_on(chosen, out, start)
-    encoder = build_model(chosen, dataset, split_data(chosen, dataset).train).encoder
+    train = split_data(chosen, dataset).train if "train" in dataset.splits else []
+    encoder = build_model(chosen, dataset, train).encoder
     unreadable = Unreadable()
     if chosen.data.skip_bad:
         unreadable.watch(encoder)

@@ -42,8 +42,7 @@ def find_source(spec: str) -> Source:
         if not (path / "config.json").is_file():
             raise MelderError(f"model directory '{spec}' holds no config.json: a model is {FORMS}")
         return Source(str(path), local=True)
-    beside = "/" in spec and path.parent.is_dir()  # a slip in the last folder's name, not a model on the hub
-    if beside or not _HUB_NAME.fullmatch(spec):
+    if not _HUB_NAME.fullmatch(spec):
         raise MelderError(f"no model directory '{spec}': a model is {FORMS}")
     return Source(spec, local=False)
 
