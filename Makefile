@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test fuzz lint setup clean
 
 # Draws flags, trains M3EL on them and shows what it can do.
 demo: $(VENV)/ready
@@ -11,6 +11,10 @@ demo: $(VENV)/ready
 # All tests, one process a core; OPTIONS are pytest's, such as OPTIONS="-k lexical".
 test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(OPTIONS)
+
+# Other inputs each time, 20,000 a test: hours. OPTIONS as for test.
+fuzz: $(VENV)/ready-dev
+	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n auto tests/fuzz $(OPTIONS)
 
 # Style, types, layers.
 lint: $(VENV)/ready-dev

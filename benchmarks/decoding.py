@@ -3,26 +3,27 @@
     python benchmarks/decoding.py [--mentions 16] [--names 50000] [--threads 2] [--rounds 3]
 
 The plain way is `generate(inputs_embeds, prefix_allowed_tokens_fn over nested dictionaries, num_beams=5)`, one mention
-at a time, with its own key-value cache. The model is an OPT with random weights (4 layers of 256), prompts have about
-700 positions (16 demonstrations), names are made from a seed. The first answers and their scores must be the same.
-Ratios are of medians within this run, all ways taking turns.
+at a time, with its normal key-value cache. The model is an OPT with random weights (4 layers of 256), prompts have
+about 700 positions (16 demonstrations), names are made from a seed. The first answers and their scores must be the
+same. All ways take turns; a ratio is the median of those of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from plausible_names import plausible_names, trained_tokenizer
+from timing import machine, times_of
 from transformers import OPTConfig, OPTForCausalLM
 
 from melder.generative.decoding import beam_search
 from melder.generative.prompted import Prompt
 from melder.generative.trie import NameTrie
+from melder.linking.run import versions
 
 BEAMS, POSITIONS, VOCABULARY = 5, 700, 30_000
 SIZES = (1, 4, 16)  # mentions at a time
@@ -54,13 +55,8 @@ def report(model: Any, prompt: Prompt, rows: list[list[int]], options: argparse.
         **{f"Melder, {size} at a time": lambda size=size: melder(model, prompt, trie, rows, size) for size in SIZES},
     }
     answers = {name: way() for name, way in ways.items()}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - start)
-    show(times, answers, options)
+    print(machine(versions()) + "\n")
+    show(times_of(ways, options.rounds), answers, options)
 
 
 def small_opt(vocabulary: int, end: int) -> Any:
@@ -101,7 +97,7 @@ def plain(model: Any, prompt: Prompt, tree: dict) -> Answers:
         output = model.generate(
             inputs_embeds=one.inputs_embeds, attention_mask=one.attention_mask, prefix_allowed_tokens_fn=allowed,
             num_beams=BEAMS, length_penalty=1.0, early_stopping=False, do_sample=False, max_new_tokens=32,
-            output_scores=True, return_dict_in_generate=True,
+            use_cache=True, output_scores=True, return_dict_in_generate=True,
         )  # fmt: skip
         tokens = [token for token in output.sequences[0].tolist() if token != model.config.pad_token_id]
         found.append((tokens, float(output.sequences_scores[0])))
@@ -116,19 +112,17 @@ def melder(model: Any, prompt: Prompt, trie: NameTrie, rows: list[list[int]], si
 
 
 def show(times: dict[str, list[float]], answers: dict[str, Answers], options: argparse.Namespace) -> None:
-    medians = {name: statistics.median(values) for name, values in times.items()}
     first = next(iter(answers))
-    print(
-        f"{options.mentions} mentions, prompts of about {POSITIONS} positions, {options.names:,} names, {BEAMS} beams, "
-    )
-    print(f"{options.threads} threads, float32, median of {options.rounds}\n")
+    print(f"{options.mentions} mentions, prompts of about {POSITIONS} positions, {options.names:,} names,")
+    print(f"{BEAMS} beams, {options.threads} threads, float32, medians of {options.rounds}\n")
     print("| | mentions a second | times as many as `generate` | same answers | largest difference of a score |")
     print("| --- | --- | --- | --- | --- |")
-    for name, value in medians.items():
+    for name, seconds in times.items():
         pairs = list(zip(answers[name], answers[first], strict=True))
         same = sum(own[0] == other[0] for own, other in pairs)
         difference = max((abs(own[1] - other[1]) for own, other in pairs if own[0] == other[0]), default=0.0)
-        speed = f"{options.mentions / value:.2f} | {medians[first] / value:.1f}"
+        ratio = statistics.median(plain / own for plain, own in zip(times[first], seconds, strict=True))
+        speed = f"{options.mentions / statistics.median(seconds):.2f} | {ratio:.1f}"
         print(f"| {name} | {speed} | {same} of {len(pairs)} | {difference:.1e} |")
 
 

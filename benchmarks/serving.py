@@ -20,7 +20,6 @@ import argparse
 import asyncio
 import base64
 import json
-import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from serving_load import REFUSED, Measured, Server, closed_loop, open_loop, recovery, serving
+from timing import machine
 
 from melder.data import DataSet, EntityFile, load
 from melder.linking.kb_build import build
@@ -68,20 +68,12 @@ def main() -> None:
     parser.add_argument("--overload-seconds", type=float, default=60)
     parser.add_argument("--soak-minutes", type=float, default=0, help="0: no soak")
     options = parser.parse_args()
-    print(machine() + "\n")
+    print(machine(versions() | {name: version(name) for name in PACKAGES}) + "\n")
     with tempfile.TemporaryDirectory() as folder:
         for name, run, data, split in options.case:
             case = prepared(name, Path(run), load(data), split, Path(folder))
             with serving(case.knowledge_base) as server:
                 asyncio.run(measure(case, server, options))
-
-
-def machine() -> str:
-    found = versions() | {name: version(name) for name in PACKAGES}
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    processor = models[0].partition(": ")[2] if models else "unknown processor"
-    used = ", ".join(f"{name} {each}" for name, each in found.items())
-    return f"{len(os.sched_getaffinity(0))} cores of {processor}; load {os.getloadavg()[0]:.1f} before; {used}"
 
 
 def prepared(name: str, run: Path, dataset: DataSet, split: str, folder: Path) -> Case:

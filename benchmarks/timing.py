@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-__all__ = ["parser_of", "times_of"]
+__all__ = ["machine", "parser_of", "times_of"]
+
+
+def machine(versions: Mapping[str, str]) -> str:
+    """The processor, how busy it is, and the versions that numbers depend on."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    processor = models[0].partition(": ")[2] if models else "unknown processor"
+    used = ", ".join(f"{name} {each}" for name, each in versions.items())
+    return f"{len(os.sched_getaffinity(0))} cores of {processor}; load {os.getloadavg()[0]:.1f} before; {used}"
 
 
 def parser_of(description: str | None, rounds: int) -> argparse.ArgumentParser:

@@ -40,7 +40,10 @@ def main() -> None:
     if not options.only_print:
         run_missing(rows, options.data.resolve(), time.monotonic() + 60 * options.minutes)
     for table, data in dict.fromkeys((row.table, row.data) for row in rows):
-        show(table, data, [row for row in rows if (row.table, row.data) == (table, data)])
+        of_table = [row for row in rows if (row.table, row.data) == (table, data)]
+        show(table, data, of_table)
+        if table == "generative":
+            show_popularity(of_table)
 
 
 def run_missing(rows: list[Row], data: Path, until: float) -> None:
@@ -56,9 +59,8 @@ def run(row: Row, seed: int, data: Path) -> None:
     missing = [each for each in row.candidates if not figures_file(row, seed, each).is_file()]
     if not missing:
         return
-    where = RUNS / row.slug / str(seed)
-    if not (where / "environment.json").is_file():
-        melder("train", row.recipe, *settings(row, seed, data), "--out", str(where))
+    where = trained(row, seed, data)
+    over = [] if row.matching is None else ["--set", f"method.matching.run={trained(row.matching, seed, data)}"]
     for candidates in missing:
         kb = ["--kb", str(data / candidates)] if candidates else []
         file = figures_file(row, seed, candidates)
@@ -66,13 +68,24 @@ def run(row: Row, seed: int, data: Path) -> None:
         stored = ["--features", str(features(row, row.data, data))] if row.shares_features else []
         stored += ["--kb-features", str(features(row, candidates, data))] if stored and candidates else []
         kept = ["--keep", "1"] if row.many_entities else []
-        asked = ["--data", str(data / row.data), "--split", "dev", *kb, *stored, *kept, *row.evaluation]
+        asked = ["--data", str(data / row.data), "--split", "dev", *kb, *stored, *kept, *row.evaluation, *over]
         melder("evaluate", str(where), *asked, *files)
 
 
+def trained(row: Row, seed: int, data: Path) -> Path:
+    """The run of a row and seed, trained now if it is missing."""
+    where = RUNS / row.slug / str(seed)
+    if not (where / "environment.json").is_file():
+        melder("train", row.recipe, *settings(row, seed, data), "--out", str(where))
+    return where
+
+
 def settings(row: Row, seed: int, data: Path) -> list[str]:
-    """Overrides of the recipe: where the data are, the seed, and features encoded before, where rows share them."""
+    """Overrides of the recipe: where the data are, the seed, features encoded before, where rows share them, and the
+    language model of another run."""
     chosen = [*row.settings, *sources(row, row.data, data), f"training.seed={seed}"]
+    if row.language_model is not None:
+        chosen.append(f"method.language_model={trained(row.language_model, seed, data) / 'language_model'}")
     return [*chosen, f"data.features={features(row, row.data, data)}"] if row.shares_features else chosen
 
 
@@ -95,7 +108,8 @@ def features(row: Row, name: str, data: Path) -> Path:
 
 
 def figures_file(row: Row, seed: int, candidates: str) -> Path:
-    parts = [str(seed), "dev", *([candidates] if candidates else []), *row.evaluation[1::2]]
+    over = [f"over-{row.matching.method}"] if row.matching else []
+    parts = [str(seed), "dev", *([candidates] if candidates else []), *row.evaluation[1::2], *over]
     return RUNS / row.slug / f"{'-'.join(parts)}.json"
 
 
@@ -124,6 +138,30 @@ def show(table: str, data: str, rows: list[Row]) -> None:
     for figures in names.values():
         print(line("name match, no training", [{**figures["name_match"], "candidates": figures["candidates"]}]))
     print("".join(f"\nmissing: {each}" for each in missing))
+
+
+def show_popularity(rows: list[Row]) -> None:
+    """H@1 by how often the right entity was an answer in training: medians over the seeds."""
+    found = {row.name: [file for seed in row.seeds if (file := figures_file(row, seed, "")).is_file()] for row in rows}
+    tables = {name: [by_popularity(json.loads(file.read_text())) for file in files] for name, files in found.items()}
+    if not any(tables.values()):
+        return
+    groups = list(dict.fromkeys(group for each in tables.values() for figures in each for group in figures))
+    print("\n| H@1, answers in training | " + " | ".join(groups) + " |")
+    print("| --- " * (1 + len(groups)) + "|")
+    for name, each in tables.items():
+        values = [[figures[group] for figures in each if group in figures] for group in groups]
+        cells = [f"{100 * statistics.median(some):.1f}" if some else "" for some in values]
+        print("| " + " | ".join([name, *cells]) + " |")
+
+
+def by_popularity(figures: dict) -> dict[str, float]:
+    named = {name.removeprefix("answer in training "): each for name, each in figures["slices"].items()}
+    return {
+        f"{name} ({each['mentions']})": each["hits@1"]
+        for name, each in named.items()
+        if "times" in name or name == "not seen in training"
+    }
 
 
 def line(name: str, found: list[dict]) -> str:

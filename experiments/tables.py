@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["ROWS", "Row"]
 
@@ -27,12 +27,18 @@ class Row:
     frozen: bool = True
     candidates: tuple[str, ...] = ("",)  # "" = the data set's own entities
     evaluation: tuple[str, ...] = ()  # further options of `melder evaluate`
+    language_model: Row | None = None  # whose run of the same seed has trained the language model of this one
+    matching: Row | None = None  # whose run of the same seed finds the candidates that this one orders anew
+
+    @property
+    def method(self) -> str:
+        return self.recipe.split("/")[1]
 
     @property
     def slug(self) -> str:
         """Rows of several tables that are one training share it."""
-        method = self.recipe.split("/")[1]
-        return "-".join([self.data, method, *self.settings, *([] if self.frozen else ["trained"])])
+        shared = ["shared-language-model"] if self.language_model else []
+        return "-".join([self.data, self.method, *self.settings, *shared, *([] if self.frozen else ["trained"])])
 
     @property
     def many_entities(self) -> bool:
@@ -41,8 +47,10 @@ class Row:
 
     @property
     def shares_features(self) -> bool:
-        """Rows of one data set do, unless the encoder learns or the mentions are made for the row."""
-        return self.frozen and not any(setting.startswith("data.from_entities=") for setting in self.settings)
+        """Rows of one data set do, unless the encoder learns, the mentions are made for the row, or only pictures are
+        read, whose vectors are there already."""
+        made = any(setting.startswith("data.from_entities=") for setting in self.settings)
+        return self.frozen and self.method != "gemel" and not made
 
     @property
     def precomputed(self) -> bool:
@@ -57,8 +65,8 @@ def modalities() -> Iterator[Row]:
     """What text and picture add to each other."""
     grocery = recipe("m3el", "grocery")
     yield Row("modalities", "grocery", "text and picture", grocery, seeds=FIVE)
-    yield Row("modalities", "grocery", "text only", grocery, ("data.modalities=[text]",), THREE)
-    yield Row("modalities", "grocery", "picture only", grocery, ("data.modalities=[image]",), THREE)
+    yield Row("modalities", "grocery", "text only", grocery, ("data.modalities=[text]",))
+    yield Row("modalities", "grocery", "picture only", grocery, ("data.modalities=[image]",))
     compact = "experiments/m3el/grocery-compact.offline.yaml"
     yield Row("modalities", "grocery", "clip:compact from scratch", compact, seeds=THREE, frozen=False)
 
@@ -87,7 +95,7 @@ def ablations() -> Iterator[Row]:
         "without the picture unit": "method.units=[text,cross]",
     }
     for name, setting in changes.items():
-        yield Row("ablations of M3EL", "grocery", name, recipe("m3el", "grocery"), (setting,), THREE)
+        yield Row("ablations of M3EL", "grocery", name, recipe("m3el", "grocery"), (setting,))
 
 
 def assignments() -> Iterator[Row]:
@@ -122,4 +130,24 @@ def without_labels() -> Iterator[Row]:
     yield Row(table, data, "supervised: m3el, clip:compact", compact, seeds=THREE, frozen=False)
 
 
-ROWS = [*modalities(), *methods(), *untrained(), *ablations(), *assignments(), *without_labels()]
+def generative() -> Iterator[Row]:
+    """GEMEL with pictures and with vectors of zeros in their place, with and without demonstrations, alone and over
+    M3EL's candidates. Rows of one seed share the language model that the first of them trains, but for the last two,
+    which train one of their own that has never read of pictures."""
+    table, data, zeros, bare = "generative", "grocery", "data.modalities=[text]", "method.demonstrations.count=0"
+    first = Row(table, data, "pictures, 2 demonstrations", recipe("gemel", data), seeds=THREE)
+    without = replace(first, name="pictures, no demonstrations", settings=(bare,), language_model=first)
+    m3el = Row(table, data, "m3el, which finds candidates", recipe("m3el", data), seeds=THREE)
+    over = {"matching": m3el, "evaluation": ("--set", "method.matching.top=10")}
+    yield first
+    yield without
+    yield replace(without, name="zero vectors, 2 demonstrations", settings=(zeros,))
+    yield replace(without, name="zero vectors, no demonstrations", settings=(zeros, bare))
+    yield m3el
+    yield replace(first, name="over m3el's best ten, 2 demonstrations", **over)
+    yield replace(without, name="over m3el's best ten, no demonstrations", **over)
+    yield replace(first, name="texts alone, 2 demonstrations", settings=(zeros,))
+    yield replace(first, name="texts alone, no demonstrations", settings=(zeros, bare))
+
+
+ROWS = [*modalities(), *methods(), *untrained(), *ablations(), *assignments(), *without_labels(), *generative()]

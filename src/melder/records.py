@@ -25,14 +25,29 @@ __all__ = [
     "MelderError",
     "Mention",
     "Ranks",
+    "counted",
 ]
 
 
+TABLES = (".csv", ".tsv")  # how names of tables end
 SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
 
 
 class MelderError(Exception):
     """Something that the user can put right; its message is one line (or one line a record)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_printable(message))
+
+
+def counted(file: str) -> str:
+    """What numbers of a file's records count: a spreadsheet numbers the rows of a table."""
+    return "row" if file.lower().endswith(TABLES) else "record"
+
+
+def _printable(text: str) -> str:
+    """The text with halves of surrogate pairs, which files can hold and no encoding has, written out as \\udxxx."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)
@@ -40,13 +55,16 @@ class BadRecord:
     """Where a record is wrong, why, and what to do about it."""
 
     file: str
-    number: int  # counted from 1: a line of JSON Lines, an element of a JSON array; 0 = the whole file
+    number: (
+        int  # counted from 1: a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file
+    )
     field: str
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}, record {self.number}" if self.number else self.file
-        return f"{place}, field '{self.field}': {self.message}" if self.field else f"{place}: {self.message}"
+        place = f"{self.file}, {counted(self.file)} {self.number}" if self.number else self.file
+        field = f", field '{self.field}'" if self.field else ""
+        return _printable(f"{place}{field}: {self.message}")
 
 
 class BadData(MelderError):

@@ -80,7 +80,7 @@ def test_what_is_left_out_is_listed_with_status_3(melder: Melder, kb: Path, tmp_
     assert said.status == 3
     assert "1 entities added" in said.errors
     assert "3 left out:" in said.errors
-    assert f"{more}, record 3, field 'id': is empty" in said.errors
+    assert f"{more}, row 3, field 'id': is empty" in said.errors
 
 
 def test_damage_is_named_block_by_block(melder: Melder, kb: Path) -> None:

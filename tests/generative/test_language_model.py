@@ -29,6 +29,16 @@ def test_a_name_can_be_read_back_and_ends_once(language_model: LanguageModel) ->
         assert language_model.tokenizer.bos_token_id not in tokens[:-1]
 
 
+def test_many_texts_at_once_are_the_tokens_of_transformers(language_model: LanguageModel) -> None:
+    texts = [*NAMES, "", " a  b ", "a</s>b<|endoftext|>c"]
+    tokenizer = language_model.tokenizer
+    expected = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    tokenizer.backend_tokenizer.enable_truncation(2)
+    digest = language_model.tokenizer_digest
+    assert language_model.tokens(texts) == expected
+    assert language_model.tokenizer_digest == digest
+
+
 def test_only_sentencepiece_writes_a_leading_space() -> None:
     first = {kind: make().tokens(["Red"])[0][0] for kind, make in tiny.KINDS.items()}
     pieces = {kind: make().tokenizer.convert_ids_to_tokens(first[kind]) for kind, make in tiny.KINDS.items()}

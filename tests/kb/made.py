@@ -31,22 +31,21 @@ def side_of(entities: Iterable[Entity]) -> Side:
     return concatenate([_one(each) for each in entities])
 
 
-def contents(entities: list[Entity], kind: Kind = "float32", *, vectors: bool = False) -> Contents:
+def contents(entities: list[Entity], kind: Kind = "float32") -> Contents:
     side = side_of(entities)
     pictures = [
         ((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)
     ]
-    first_stage = side["text.target"].numpy() if vectors else None
-    return Contents(entities, pack(side, kind), first_stage, pictures)
+    return Contents(entities, pack(side, kind), pictures)
 
 
-def build(directory: Path, *groups: list[Entity], kind: Kind = "float32", vectors: bool = False) -> None:
+def build(directory: Path, *groups: list[Entity], kind: Kind = "float32") -> None:
     """A knowledge base of a segment a group."""
     (directory / SEGMENTS).mkdir(parents=True)
     listed = []
     for number, group in enumerate(groups):
         name = f"s-{number}"
-        digest = write_segment(directory / SEGMENTS / name, contents(group, kind, vectors=vectors), kind)
+        digest = write_segment(directory / SEGMENTS / name, contents(group, kind), kind)
         listed.append(Listed(name=name, rows=len(group), digest=digest))
     sync(directory)
     publish(directory, 1, Settings(kind=kind, pictures="small", identity=IDENTITY), tuple(listed))

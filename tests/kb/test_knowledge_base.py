@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from kb.made import build, contents, entity, side_of
 from melder.features import Side, concatenate
 from melder.kb import KnowledgeBase, Writer, compact, knowledge_base, segment
 from melder.kb.digests import Checked, digest_blocks
+from melder.kb.inspection import information
 from melder.kb.packing import Kind
 from melder.kb.records import Records, write_records
 from melder.records import Entity
@@ -99,16 +101,6 @@ def test_blocks_are_cut_to_size_and_small_segments_share_one(tmp_path: Path, mon
         assert [first for first, _ in blocks] == [sum(side.rows for _, side in blocks[:n]) for n in range(len(blocks))]
         assert 3 < len(blocks) < 11
         assert all(torch.equal(whole(base)[name], expected[name]) for name in expected)
-
-
-def test_vectors_are_kept_where_there_are_any(tmp_path: Path) -> None:
-    build(tmp_path / "with", *GROUPS, vectors=True)
-    build(tmp_path / "without", *GROUPS)
-    with KnowledgeBase.open(tmp_path / "with") as base, KnowledgeBase.open(tmp_path / "without") as other:
-        found = base.parts[1].segment.vectors(slice(1, 3))
-        assert found is not None
-        assert torch.equal(found, side_of(GROUPS[1])["text.target"][1:3])
-        assert other.parts[1].segment.vectors(slice(1, 3)) is None
 
 
 def test_pictures_are_kept(tmp_path: Path) -> None:
@@ -255,3 +247,22 @@ def test_segments_of_the_same_entities_have_the_same_bytes(tmp_path: Path) -> No
     for file in (segment.RECORDS, segment.SIDES, segment.DESCRIPTION):
         one, two = ((tmp_path / name / "segments/s-1" / file).read_bytes() for name in ("one", "two"))
         assert one == two
+
+
+def test_why_a_picture_could_not_be_read_is_told_as_long_as_its_entity_has_it(tmp_path: Path) -> None:
+    """Removed with the entity, and replaced with it: in what is told, and in what a merge writes."""
+    old = [entity("Q1", images=["a/1.png"]), entity("Q2", images=["a/2.png"])]
+    build(tmp_path / "kb", [entity("Q0")])
+    with Writer.open(tmp_path / "kb") as writer:
+        reasons = {f"/somewhere/a/{number}.png": "is damaged" for number in (1, 2)}
+        spoilt = replace(contents(old), pictures=[], unreadable=reasons)
+        writer.commit([writer.write(spoilt)])
+        assert information(writer.base)["unreadable_pictures"] == reasons
+        writer.commit([writer.write(contents([entity("Q1", images=["a/1.png"])]))], dead=["Q1"])
+        left = {"/somewhere/a/2.png": "is damaged"}
+        assert information(writer.base)["unreadable_pictures"] == left
+        compact(writer)
+        assert information(writer.base)["unreadable_pictures"] == left
+        writer.commit(dead=["Q2"])
+        compact(writer)
+        assert writer.base.parts[0].segment.description.unreadable == {}

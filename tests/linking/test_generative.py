@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import melder
 from generative import tiny
-from melder.data import DataSet, load
+from melder.data import DataSet, EntityFile, load
+from melder.generative import name_search
+from melder.generative.mapper import Mapper
 from melder.generative.names import Names
-from melder.linking import GenerativeLinker
-from melder.linking.evaluate import evaluate
+from melder.generative.trie import NameTrie
+from melder.linking import GenerativeLinker, RerankingLinker
+from melder.linking.evaluate import evaluate, evaluate_run
+from melder.linking.generative import NAMES
+from melder.linking.kb_build import build, remove_entities
 from melder.linking.open import open_linker
 from melder.records import Entity, Link, MelderError, Mention
 from training import small
@@ -80,9 +86,21 @@ def test_beyond_the_best_names_ranks_are_bounds(
 ) -> None:
     answered = _answered(mentions)
     exact = linker.ranks(answered)
-    bounds = _linker(run, small_data, "method.all_names=0", f"method.best_names={best}").ranks(answered)
+    other = _linker(run, small_data, "method.all_names=0", f"method.best_names={best}")
+    bounds = other.ranks(answered)
+    beyond = int((exact.optimistic > best).sum())
+    assert other.figures["searches"] == {"exact": len(answered), "inexact": 0, "not_found": beyond}
     for low, rank, high in zip(bounds.optimistic, exact.optimistic, bounds.pessimistic, strict=True):
         assert (low, high) == ((rank, rank) if rank <= best else (best + 1, 12))
+
+
+def test_a_search_that_reads_too_much_is_given_up_and_counted(
+    run: Path, small_data: Path, mentions: list[Mention]
+) -> None:
+    linker = _linker(run, small_data, "method.all_names=0", "method.best_names=3", "method.most_prefixes=1")
+    links, _ = linker.links_and_ranks(_answered(mentions), 3)
+    assert linker.figures["searches"]["inexact"] > 0
+    assert all(len(link.candidates) == 3 for link in links)
 
 
 def test_beams_find_some_names_and_bounds_say_so(run: Path, small_data: Path, mentions: list[Mention]) -> None:
@@ -99,7 +117,7 @@ def test_demonstrations_can_be_left_out_afterwards(
     changed = _linker(run, small_data, "method.demonstrations.count=0")
     bare = linker.without_demonstrations()
     assert np.array_equal(bare.ranks(_answered(mentions)).optimistic, changed.ranks(_answered(mentions)).optimistic)
-    assert (bare.shown, changed.shown) == (0, 0)
+    assert bare.figures["demonstrations"] == changed.figures["demonstrations"] == {"shown": 0, "dropped": 0}
     assert linker.link(mentions[:4], k=3) != bare.link(mentions[:4], k=3)
 
 
@@ -110,8 +128,9 @@ def test_a_short_context_drops_demonstrations_and_counts_them(
     longest = max(len(block.tokens) for block in blocks) + linker.options.prefix_tokens
     short = _linker(run, small_data, f"method.context_length={longest + linker.search.longest + 60}")
     short.ranks(_answered(mentions))
-    assert short.dropped > 0
-    assert short.dropped + short.shown == 2 * len(_answered(mentions))
+    counted = short.figures["demonstrations"]
+    assert counted["dropped"] > 0
+    assert counted["dropped"] + counted["shown"] == 2 * len(_answered(mentions))
     tiny_context = _linker(run, small_data, "method.context_length=20")
     with pytest.raises(MelderError, match=r"mention 'dev-0', field 'text': its question has .* room for"):
         tiny_context.ranks(_answered(mentions))
@@ -252,3 +271,99 @@ def test_the_data_set_is_the_knowledge_base_by_default(linker: GenerativeLinker)
     assert isinstance(linker.data, DataSet)
     assert linker.data is linker.knowledge_base
     assert json.loads(linker.link("a fox", k=1).model_dump_json())["nil_probability"] is None  # type: ignore[union-attr]
+
+
+def test_the_trie_of_many_names_is_kept_in_the_run(
+    run: Path, small_data: Path, tmp_path: Path, mentions: list[Mention], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    assert not (copied / NAMES).exists()
+    monkeypatch.setattr(name_search, "KEPT_FROM", 1)
+    first = _linker(copied, small_data)
+    assert len(list((copied / NAMES).iterdir())) == 1
+    written = _refuse_to_write(monkeypatch)
+    assert _linker(copied, small_data).link(mentions[:3]) == first.link(mentions[:3])
+    with pytest.raises(AssertionError, match="was written again"):
+        _linker(copied, _with_twins(small_data, tmp_path), "method.aliases=true")
+    assert written
+
+
+def test_any_knowledge_base_can_be_linked_to(
+    run: Path, small_run: Path, small_data: Path, tmp_path: Path, mentions: list[Mention]
+) -> None:
+    base, silent = tmp_path / "kb", lambda title, total: lambda done: None
+    build(base, EntityFile(small_data / "entities.jsonl"), run=small_run, counting=silent)
+    expected = _linker(run, small_data)
+    found = melder.load(run, data=base)
+    assert isinstance(found, GenerativeLinker)
+    mention = Mention(id="m", text="a red kite", surface="kite", image=str(small_data / "images/0.png"))
+    own = mention.model_copy(update={"image": "images/0.png"})
+    assert found.link([mention], k=20) == expected.link([own], k=20)
+    figures = evaluate_run(run, small_data, "dev", knowledge_base=base, counting=silent).figures
+    assert figures["mrr"] == pytest.approx(evaluate_run(run, small_data, "dev", counting=silent).figures["mrr"])
+    both = melder.load(run, data=base, changes=[f"method.matching.run={small_run}", "method.matching.top=4"])
+    assert isinstance(both, RerankingLinker)
+    fused = melder.load(run, data=small_data, changes=[f"method.matching.run={small_run}", "method.matching.top=4"])
+    assert _ids(both.link([mention], k=4)) == _ids(fused.link([own], k=4))
+    remove_entities(base, ["Q0"])
+    assert "Q0" not in _ids(melder.load(run, data=base).link([mention], k=20))
+    with pytest.raises(MelderError, match="was built with another model"):
+        melder.load(run, data=base, changes=[f"method.matching.run={_other_matching(small_run, tmp_path)}"])
+
+
+def test_a_knowledge_base_cannot_be_built_with_it(run: Path, small_data: Path, tmp_path: Path) -> None:
+    entities = EntityFile(small_data / "entities.jsonl")
+    with pytest.raises(MelderError, match=r"has no sides to store; .* link to it with `melder link .* --data KB`"):
+        build(tmp_path / "kb", entities, run=run, counting=lambda title, total: lambda done: None)
+    assert not (tmp_path / "kb").exists()
+
+
+def test_a_method_that_writes_names_has_no_nil_to_evaluate(run: Path, small_run: Path, small_data: Path) -> None:
+    second = (f"method.matching.run={small_run}", "method.matching.top=3")
+    for changes in ((), second):
+        with pytest.raises(MelderError, match="writes names, and has no NIL probabilities"):
+            evaluate_run(
+                run,
+                small_data,
+                "dev",
+                changes=changes,
+                nil_threshold=0.5,
+                counting=lambda title, total: lambda done: None,
+            )
+
+
+def test_without_the_picture_modality_every_prefix_is_that_of_a_vector_of_zeros(
+    run: Path, small_data: Path, mentions: list[Mention]
+) -> None:
+    shown = _linker(run, small_data)
+    bare = GenerativeLinker(shown.model, load(small_data), modalities=["text"])
+    assert any(picture is not None for picture in shown.model.pictures(shown.items(mentions)).rows())
+    assert all(picture is None for picture in bare.model.pictures(bare.items(mentions)).rows())
+    fresh = Mapper(5, 2, 4)
+    zeros = torch.zeros(1, 5)
+    assert torch.equal(fresh(zeros, torch.tensor([False])), fresh(zeros, torch.tensor([True])))
+
+
+def _refuse_to_write(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    written: list[str] = []
+
+    def fail(*arguments: object) -> None:
+        written.append("once")
+        raise AssertionError("was written again")
+
+    monkeypatch.setattr(NameTrie, "build", fail)
+    monkeypatch.setattr(NameTrie, "save", fail)
+    return written
+
+
+def _ids(found: object) -> list[str]:
+    assert isinstance(found, list)
+    return [each.id for link in found for each in link.candidates]
+
+
+def _other_matching(small_run: Path, tmp_path: Path) -> Path:
+    """The same run with other weights."""
+    other = Path(shutil.copytree(small_run, tmp_path / "other"))
+    state = load_file(other / "model.safetensors")
+    save_file({name: tensor + 1 for name, tensor in state.items()}, other / "model.safetensors")
+    return other

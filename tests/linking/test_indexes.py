@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from melder.linking.indexes import BACKENDS, FlatIndex, build_index, open_index
+from melder.linking.indexes import BACKENDS, FlatIndex, MilvusIndex, build_index, open_index
 from melder.linking.indexes.index import NOTHING, Index
 from melder.linking.indexes.lifted import Lift
 from melder.records import MelderError
@@ -34,6 +36,7 @@ CASES = [
     Case("faiss", 0.85, removes=False, package="faiss"),
     Case("faiss:Flat", 1.0, removes=False, package="faiss"),
     Case("faiss:IVF16,Flat", 0.1, removes=False, package="faiss"),
+    Case("milvus:FILE", 0.999, package="milvus_lite"),
 ]
 
 
@@ -60,12 +63,28 @@ def share(found: np.ndarray, real: np.ndarray) -> float:
     return float(np.mean([len(set(f) & set(r)) / len(r) for f, r in zip(found, real, strict=True)]))
 
 
+@contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """The URI of an embedded one, which stops at the end."""
+    from milvus_lite.server_manager import server_manager_instance
+
+    uri = str(folder / "vectors.db")
+    try:
+        yield uri
+    finally:
+        server_manager_instance.release_server(uri)
+
+
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> Case:
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     chosen: Case = request.param
     if chosen.package:
         pytest.importorskip(chosen.package)
-    return chosen
+    if not chosen.name.startswith("milvus"):
+        yield chosen
+        return
+    with database(tmp_path_factory.mktemp("database")) as uri:  # beside what a test saves
+        yield replace(chosen, name=f"milvus:{uri}")
 
 
 @pytest.fixture
@@ -123,6 +142,43 @@ def test_fewer_vectors_than_asked_for(case: Case) -> None:
         return
     found = build_index(case.name, VECTORS[:3]).search(QUERIES, 5)
     assert (np.sort(found, axis=1) == [NOTHING, NOTHING, 0, 1, 2]).all()
+
+
+def test_a_database_finds_among_some_types_what_flat_finds_among_those(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    kinds = [("town", "port") if row % 7 == 0 else ("river",) if row % 3 else () for row in range(COUNT)]
+    with database(tmp_path) as uri:
+        index = MilvusIndex.build(VECTORS, uri, kinds)
+        for wanted in (["port"], ["river", "port"], ['"quoted" \\'], ["river"]):
+            chosen = np.flatnonzero([bool(set(wanted) & set(each)) for each in kinds])
+            found = index.search(QUERIES, 10, wanted)
+            if not len(chosen):
+                assert (found == NOTHING).all()
+                continue
+            expected = chosen[FlatIndex.build(VECTORS[chosen], torch.float32).search(QUERIES, 10)]
+            assert share(found, expected) >= 0.999
+
+
+def test_a_database_that_has_the_vectors_is_sent_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("milvus_lite")
+    with database(tmp_path) as uri:
+        first = MilvusIndex.build(VECTORS, uri)
+        monkeypatch.setattr(MilvusIndex, "add", None)
+        assert np.array_equal(MilvusIndex.build(VECTORS, uri).search(QUERIES, 10), first.search(QUERIES, 10))
+        monkeypatch.undo()
+        first.remove(np.arange(5))  # as a process that was killed while it wrote leaves them
+        assert share(MilvusIndex.build(VECTORS, uri).search(QUERIES, 10), best(VECTORS, 10)) >= 0.999
+        other = MilvusIndex.build(MORE, uri)
+        assert share(other.search(QUERIES, 10), best(MORE, 10)) >= 0.999
+
+
+def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    with pytest.raises(MelderError, match="milvus: needs to know where"):
+        build_index("milvus", VECTORS)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MelderError, match="cannot be opened"):
+        build_index(f"milvus:{tmp_path / 'file' / 'vectors.db'}", VECTORS)
 
 
 def test_what_is_no_index_is_named(case: Case, tmp_path: Path) -> None:

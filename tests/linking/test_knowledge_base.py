@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 import melder
 from melder.data import DataSet, EntityFile, load
 from melder.encoders import build_encoder
+from melder.features import Side
 from melder.kb import KnowledgeBase, Writer, compact, knowledge_base
 from melder.kb.packing import Kind
 from melder.kb.writer import writer_lock
@@ -259,9 +260,14 @@ def test_a_build_that_was_stopped_goes_on(
 def test_a_stopped_build_does_not_go_on_with_another_model(
     small_run: Path, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = EntityFile(small_data / "entities.jsonl")
+    source, whole, segments = EntityFile(small_data / "entities.jsonl"), Model.entity_side, list[int]()
+
+    def second_fails(*given: Any) -> Side:
+        segments.append(1)
+        return whole(*given) if len(segments) == 1 else 1 / 0  # type: ignore[return-value]
+
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "entity_side", lambda *_: 1 / 0)
+        patch.setattr(Model, "entity_side", second_fails)
         with pytest.raises(ZeroDivisionError):
             build(tmp_path / "kb", source, run=small_run, counting=silent)
     other = Path(shutil.copytree(small_run, tmp_path / "other"))
@@ -357,7 +363,7 @@ def test_a_build_that_waited_for_another_does_not_begin_again(
         with writer_lock(directory):
             yield
 
-    monkeypatch.setattr("melder.linking.kb_build.writer_lock", waited)
+    monkeypatch.setattr("melder.linking.kb_claim.writer_lock", waited)
     with pytest.raises(MelderError, match="is a knowledge base already"):
         build(out, source, run=small_run, kind="float32", counting=silent)
     with KnowledgeBase.open(out) as base:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from melder.features import Features, Heads, Side
+from melder.linking.indexes import names as names_module
 from melder.linking.indexes.names import NameIndex
 from melder.units.lexical import Lexical
 
@@ -86,3 +88,39 @@ def test_entities_without_names_are_not_found(unit: Lexical) -> None:
     assert index.search(*surface, 5)[0].tolist() == [1]
     assert index.cosines(*surface)[[0, 2]].tolist() == [0, 0]
     assert NameIndex.build([], BUCKETS).search(*surface, 5)[0].tolist() == []
+
+
+def test_beyond_the_postings_that_are_read_whole_all_that_look_alike_are_found(
+    unit: Lexical, index: NameIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = [index.search(*surface, 600) for surface in surfaces(unit)]
+    monkeypatch.setattr(names_module, "POSTINGS", 0)
+    fewer = 0
+    for surface, (columns, cosines) in zip(surfaces(unit), exact, strict=True):
+        found, values = index.search(*surface, 600)
+        alike = int((cosines > names_module.UNREAD + 1e-3).sum())
+        assert np.allclose(values[:alike], cosines[:alike], atol=1e-6)
+        assert (values <= index.cosines(*surface)[found] + 1e-6).all()  # another name of theirs may have been missed
+        fewer += len(found) < len(columns)
+    assert fewer
+
+
+def test_only_the_best_names_are_looked_up(unit: Lexical, index: NameIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names_module, "POSTINGS", 0)
+    monkeypatch.setattr(names_module, "LOOKED_UP", 40)
+    looked_up = list[int]()
+    real = NameIndex._looked_up
+    monkeypatch.setattr(
+        NameIndex, "_looked_up", lambda self, gram, names: looked_up.append(len(names)) or real(self, gram, names)
+    )
+    for surface in surfaces(unit):
+        found, values = index.search(*surface, 1)
+        assert (values <= index.cosines(*surface)[found] + 1e-6).all()
+    assert 40 <= max(looked_up) < 200
+
+
+def test_searches_of_threads_do_not_meet(unit: Lexical, index: NameIndex) -> None:
+    expected = [index.search(*surface, 9)[1] for surface in surfaces(unit)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda surface: index.search(*surface, 9)[1], surfaces(unit) * 40))
+    assert all(np.array_equal(each, expected[n % len(expected)]) for n, each in enumerate(found))

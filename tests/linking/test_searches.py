@@ -173,8 +173,8 @@ def test_two_stages_score_only_candidates_of_either_index() -> None:
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
     candidates = search.candidates(sides[0], 7)
     assert all(7 <= len(each) <= 14 for each in candidates[4:])
-    assert search.index is not None
-    assert search.names is not None
+    assert search.parts[0].index is not None
+    assert search.parts[0].names is not None
     search.each = 7
     search.best(sides[0], 3)
     assert search.scored == sum(map(len, candidates))

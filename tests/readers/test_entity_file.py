@@ -49,14 +49,14 @@ def test_columns_come_in_any_order_and_with_any_delimiter(tmp_path: Path, delimi
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (",no id,", "record 3, field 'id': is empty; give it a value"),
-        ("A,again,", "record 3, field 'id': 'A' is also the id of record 2"),
-        ("B,,", "record 3, field 'name': is empty and so is the description"),
-        ("B,b,c,d", "record 3: has more cells than the header"),
-        ("B,b", "record 3: has fewer cells than the header"),
-        ("B,b,../secret.png", "record 3, field 'images': '../secret.png' leaves"),
+        (",no id,", "row 3, field 'id': is empty; give it a value"),
+        ("A,again,", "row 3, field 'id': 'A' is also the id of row 2"),
+        ("B,,", "row 3, field 'name': is empty and so is the description"),
+        ("B,b,c,d", "row 3: has more cells than the header"),
+        ("B,b", "row 3: has fewer cells than the header"),
+        ("B,b,../secret.png", "row 3, field 'images': '../secret.png' leaves"),
         ("B,b,/etc/passwd", "leaves the data set's directory"),
-        ('B,"b,', "record 3: is not CSV"),
+        ('B,"b,', "row 3: is not CSV"),
     ],
 )
 def test_a_bad_row_is_named_as_a_spreadsheet_counts(tmp_path: Path, row: str, words: str) -> None:
@@ -80,6 +80,18 @@ def test_a_header_must_name_the_columns(tmp_path: Path, header: str, words: str)
         read(table(tmp_path, header, "1,2"))
 
 
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_a_table_without_a_byte_is_empty(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(MelderError, match="is empty; write at least one entity"):
+        EntityFile(tmp_path / "a.csv").check()
+
+
+def test_a_header_with_an_open_quote_is_named(tmp_path: Path) -> None:
+    _, faults = read(table(tmp_path, '"id,name', "A,a"))
+    assert "row 1: is not CSV" in faults[0]
+
+
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     with pytest.raises(MelderError, match="it is UTF-16: save it as CSV UTF-8"):
         read(table(tmp_path, "id,name", "A,ä", encoding="utf-16"))
@@ -97,7 +109,7 @@ def test_pictures_that_are_not_there_are_told_when_it_is_checked(tmp_path: Path)
     path = table(tmp_path, "id,name,images", "A,a,a.png|b.png|c.png", "B,b,")
     count, problems = EntityFile(path).check()
     assert count == 2
-    assert "record 2, field 'images': there is no file" in str(problems.records[0])
+    assert "row 2, field 'images': there is no file" in str(problems.records[0])
     assert "b.png" in str(problems.records[0])
     assert "c.png" in str(problems.records[0])
     assert not EntityFile(path).check(images=False)[1].records

@@ -53,7 +53,8 @@ def game(method: str = "pgmel", trained: bool = False, count: int = 1, **generat
             "generator": {"hidden": 16} | generator,
         },
     )
-    content["method"] = {"name": method} | ({"hidden": 16} if method == "pgmel" else {})
+    # Names of one colour or beast each would tie at what a part of a name counts; a game needs a best candidate.
+    content["method"] = {"name": method, "lexical_part": 0.0} | ({"hidden": 16} if method == "pgmel" else {})
     configuration = Configuration(**content)
     cache = once("features of games", lambda where: None)
     prepared = prepare(configuration, load(small_data()), cache, lambda title, total: lambda done: None)

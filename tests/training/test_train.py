@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
 from melder.data import load
+from melder.evaluation.report import read_curves
 from melder.linking import ExactLinker, open_run
 from melder.records import MelderError
 from melder.training.configuration import Configuration
@@ -45,6 +46,18 @@ def test_a_run_holds_all_that_linking_needs(small_run: Path, small_data: Path) -
     assert configuration["training"]["gradient_clip"] is None  # defaults are written out
     environment = json.loads((small_run / "environment.json").read_text())
     assert {"schema", "melder", "torch", "python", "machine"} <= environment.keys()
+
+
+def test_tensorboard_shows_what_is_in_the_table(small_run: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(small_run / "logs"))
+    events.Reload()
+    told = {name: [(each.step, each.value) for each in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    table = read_curves(small_run)
+    assert "mrr" in table
+    assert {name: [value for _, value in told[name]] for name in table} == {
+        name: pytest.approx([value for _, value in points]) for name, points in table.items()
+    }
 
 
 def test_metrics_are_of_the_selection_set_and_stand_beside_the_name_match(small_run: Path) -> None:

@@ -96,9 +96,21 @@ def _print(figures: dict[str, Any]) -> None:
         )
     if "nil" in figures:
         console.print(nil_table(figures["nil"]))
+    if "searches" in figures:
+        _print_counts(figures["searches"], figures["demonstrations"])
     if "without_demonstrations" in figures:
         bare = figures["without_demonstrations"]
         console.print(metrics_table("Without demonstrations", {"all": bare, **bare["slices"]}))
+
+
+def _print_counts(searches: dict[str, int], demonstrations: dict[str, int]) -> None:
+    """What a method that writes names has left out, if anything."""
+    if searches["inexact"]:
+        say(f"{searches['inexact']:,} mentions: there may be better names than those that were found")
+    if searches["not_found"]:
+        say(f"{searches['not_found']:,} answers were not among the names found: their ranks are bounds")
+    if demonstrations["dropped"]:
+        say(f"{demonstrations['dropped']:,} demonstrations were left out: the context has no room for them")
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def features(
     writable(out / "entities" / "features.json")
     with counting() as start:
         dataset = data_to_train_on(chosen, out, start)
-    train = split_data(chosen, dataset).train if "train" in dataset.splits else []
+    train = split_data(chosen, dataset).train if dataset.splits else []
     encoder = build_model(chosen, dataset, train).encoder
     unreadable = Unreadable()
     if chosen.data.skip_bad:

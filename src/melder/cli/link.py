@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import Unreadable, console, counting, finish, say, writable
+from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ __all__ = ["candidates_table", "link"]
 
 Asked = tuple[str, str | None, Path | None]  # a text, the words meant, a picture
 
-AT_ONCE = 256  # mentions of a file encoded and scored together: one pass over a knowledge base
-
 
 def link(
     run: Path = typer.Argument(metavar="KB|RUN", help="The directory of a knowledge base, or of a run."),
@@ -30,12 +29,18 @@ def link(
     text: str = typer.Option(None, "--text", help="A text."),
     mention: str = typer.Option(None, "--mention", help="The words of the text that are meant; default: all of it."),
     image: Path = typer.Option(None, "--image", help="A picture that goes with the text."),
-    source: Path = typer.Option(None, "--input", help="Mentions as JSON Lines instead of --text; - = standard input."),
+    source: Path = typer.Option(
+        None, "--input", help="Mentions, JSON Lines or .parquet, instead of --text; - = standard input."
+    ),
     images: Path = typer.Option(None, "--images", help="Where pictures of --input lie; default: beside that file."),
-    output: Path = typer.Option(None, "--output", help="Where links go, JSON Lines; default: standard output."),
+    output: Path = typer.Option(
+        None, "--output", help="Where links go, JSON Lines or .parquet; default: standard output."
+    ),
     k: int = typer.Option(10, "-k", min=1, help="Candidates a mention."),
     candidates: str = typer.Option(
-        None, "--candidates", help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY."
+        None,
+        "--candidates",
+        help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY, milvus:URI.",
     ),
     settings: list[str] = typer.Option(
         [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
@@ -45,6 +50,9 @@ def link(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
     explain: Path = typer.Option(None, "--explain", metavar="FILE", help="Write a page that shows what matched what."),
+    ray: Address = None,
+    workers: Workers = None,
+    threads: Threads = None,
 ) -> None:
     """Link a mention, or a file of mentions, to the entities of a knowledge base or of a data set.
 
@@ -55,14 +63,17 @@ def link(
     melder link flags-kb --text "Guinea won the toss" --mention Guinea --explain why.html
 
     A line of --input is {"id": "1", "text": "Guinea won", "start": 0, "end": 6, "surface": "Guinea", "image": "a.jpg"}.
+    A job with --output that was stopped goes on when the same command is given again.
     Lines that are malformed are listed and left out; mentions whose picture cannot be read are linked without it
-    and listed.
+    and listed. With --ray a file is linked in shards on a cluster, with the same links: see docs/scale.md.
 
     With --nil-threshold a link has one more field, "answer": the id of the best candidate, or null where its
     nil_probability is at least the threshold. Probabilities need `melder calibrate`, which training does at its end.
     """
     from melder.linking import load
+    from melder.linking.corpus import is_parquet, links_of, written
     from melder.linking.explanation import explainable
+    from melder.linking.link_job import LinkJob, job_key
 
     if (text is None) == (source is None):
         raise MelderError("give either --text, for one mention, or --input, for a file of mentions")
@@ -72,8 +83,15 @@ def link(
         raise MelderError("--explain shows one mention; give it with --text")
     if source is None and (images is not None or output is not None):
         raise MelderError("--images and --output go with --input")
+    compute_with(ray, workers, threads)
     writable(output)
     writable(explain)
+    if ray is not None:
+        if source is None or output is None or str(source) == "-" or data is not None:
+            raise MelderError("--ray links a file to a knowledge base: give --input FILE and --output FILE, not --data")
+        options = {"candidates": candidates, "settings": tuple(settings), "threshold": nil_threshold}
+        _link_on(ray, run, (source, images or source.parent, output), k, options, workers, threads or 1)
+        return
     mentions, bad = ([], []) if source is None else _read(source)
     with counting() as start:
         linker = load(run, data, changes=settings, candidates=candidates, counting=start)
@@ -90,7 +108,20 @@ def link(
         folder = images or (Path() if str(source) == "-" else source.parent)
         unreadable = Unreadable()
         unreadable.watch(linker.model.encoder)
-        _write((_decided(each, nil_threshold) for each in _links(linker, mentions, folder, k)), output)
+        if output is None:
+            for each in links_of(linker, mentions, folder, k):
+                typer.echo("\n".join(_lines(each, nil_threshold)))
+        elif is_parquet(output):
+            with written(output, decided=nil_threshold is not None) as file:
+                for each in links_of(linker, mentions, folder, k):
+                    file.write(_decided(link, nil_threshold) for link in each)
+        else:
+            key = job_key(run, data, folder, k, candidates, settings, nil_threshold, mentions)
+            with LinkJob.open(output, key, mentions) as job:
+                if job.kept:
+                    say(f"{output}: goes on after {job.kept:,} links of a job that was stopped")
+                for each in links_of(linker, mentions, folder, k, job.kept):
+                    job.write(_lines(each, nil_threshold))
         finish(bad, list(unreadable.reasons.values()))
 
 
@@ -151,34 +182,41 @@ def _explain(path: Path, linker: RunLinker, answer: Link, asked: Asked, facts: d
     write_explanation(path, ExplanationPage(explanation, item.image, pictures, facts))
 
 
+def _link_on(
+    address: str,
+    base: Path,
+    files: tuple[Path, Path, Path],
+    k: int,
+    options: dict[str, Any],
+    workers: int | None,
+    threads: int,
+) -> None:
+    """Link a file of mentions on a cluster; `files` are the mentions, the directory of their pictures, the links."""
+    from melder.data.problems import Problems
+    from melder.linking.corpus import mentions_of
+    from melder.scale.link import ShardJob, link_on
+
+    source, folder, output = files
+    job, problems = ShardJob.of(base, folder, k, **options), Problems()
+    with counting() as start:
+        count = sum(1 for _ in mentions_of(source, Problems()))
+        mentions, progress = mentions_of(source, problems), start("linking mentions", count)
+        unreadable = link_on(address, job, mentions, output, progress, workers=workers, threads=threads)
+    finish(problems.records, list(unreadable.values()))
+
+
 def _read(source: Path) -> tuple[list[Mention], list[BadRecord]]:
     """The mentions of a file, and the lines that are none."""
     from melder.data.own import parse_lines
-    from melder.data.problems import Problems, read_bytes
+    from melder.data.problems import Problems
+    from melder.linking.corpus import mentions_of
 
-    piped = str(source) == "-"
-    content = sys.stdin.buffer.read() if piped else read_bytes(source)
-    problems, name = Problems(), "standard input" if piped else str(source)
-    mentions = [mention for _, mention in parse_lines(content.split(b"\n"), name, Mention, problems)]
-    return mentions, problems.records
-
-
-def _links(linker: RunLinker, mentions: list[Mention], folder: Path, k: int) -> Iterator[Link]:
-    """Links in the order of the mentions."""
-    for start in range(0, len(mentions), AT_ONCE):
-        group = mentions[start : start + AT_ONCE]
-        items = [linker.item(mention, folder / mention.image if mention.image else None) for mention in group]
-        for block in linker.answers(group, items, k):
-            yield from block
+    problems = Problems()
+    if str(source) != "-":
+        return list(mentions_of(source, problems)), problems.records
+    lines = sys.stdin.buffer.read().split(b"\n")
+    return [mention for _, mention in parse_lines(lines, "standard input", Mention, problems)], problems.records
 
 
-def _write(links: Iterable[Link], output: Path | None) -> None:
-    lines = (link.model_dump_json() for link in links)
-    if output is None:
-        for line in lines:
-            typer.echo(line)
-        return
-    part = output.with_name(output.name + ".part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(line + "\n" for line in lines)
-    part.replace(output)
+def _lines(links: Iterable[Link], threshold: float | None) -> list[str]:
+    return [_decided(link, threshold).model_dump_json() for link in links]

@@ -35,6 +35,11 @@ def serve(
     ),
     entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
     limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
+    candidates: str = typer.Option(
+        None,
+        "--candidates",
+        help="Do not score every entity: certified (exact), flat, hnsw, faiss:FACTORY; see `melder kb index`.",
+    ),
     settings: list[str] = typer.Option(
         [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
     ),
@@ -66,7 +71,7 @@ def serve(
     given = override({}, limits)
     _check_limits(given, options)
     allowed = checked(serving.Settings, {name: each for name, each in options.items() if each} | given, "melder serve")
-    source, finder = source_of(path, data, settings), finder_of(find)
+    source, finder = source_of(path, data, settings, candidates), finder_of(find)
     listener = serving.listen(host, port)
     with counting() as start:
         app = serving.create_application(source, source.open(start), allowed, finder=finder)

@@ -31,9 +31,12 @@ def read_csv(path: Path, problems: Problems) -> Iterator[tuple[int, Entity]]:
     csv.field_size_limit(LONGEST)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, delimiter=_delimiter(file), strict=True)
-        _check_header(path, rows.fieldnames or ())
-        number = 1
+        number = 0
         try:
+            if rows.fieldnames is None:
+                return  # there is nothing in it
+            _check_header(path, rows.fieldnames)
+            number = 1
             for number, row in enumerate(rows, 2):
                 entity = _entity(row)
                 if isinstance(entity, Entity):

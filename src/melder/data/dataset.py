@@ -104,12 +104,14 @@ def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", 
     return DataSet(Path(directory), kept, opened, skip_bad, list(problems.records))
 
 
-def entity_faults(entity: Entity, seen: Mapping[str, int], names: Mapping[str, str]) -> list[Fault]:
+def entity_faults(
+    entity: Entity, seen: Mapping[str, int], names: Mapping[str, str], what: str = "record"
+) -> list[Fault]:
     """What is wrong with an entity: `seen` are the ids before it and their numbers, `names` what the file calls
-    a field ("entity.images" → "image_list")."""
+    a field ("entity.images" → "image_list"), `what` what the numbers count."""
     faults: list[Fault] = []
     if entity.id in seen:
-        faults.append((names.get("entity.id", "id"), _repeated(entity.id, seen[entity.id])))
+        faults.append((names.get("entity.id", "id"), _repeated(entity.id, seen[entity.id], what)))
     if not entity.names and not entity.description.strip():
         faults.append((names.get("entity.name", "name"), "is empty and so is the description; fill in one of them"))
     where = names.get("entity.images", "images")
@@ -119,7 +121,7 @@ def entity_faults(entity: Entity, seen: Mapping[str, int], names: Mapping[str, s
 def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], layout: Layout) -> list[Fault]:
     faults: list[Fault] = []
     if mention.id in seen:
-        faults.append(("id", _repeated(mention.id, seen[mention.id])))
+        faults.append(("id", _repeated(mention.id, seen[mention.id], "record")))
     if mention.answer is not None and mention.answer not in known:
         remedy = "add that entity, correct the id, or mark the mention as NIL"
         where = layout.field_names.get("mention.answer", "answer")
@@ -129,8 +131,8 @@ def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], lay
     return faults
 
 
-def _repeated(identifier: str, number: int) -> str:
-    return f"{identifier!r} is also the id of record {number}; give each its own"
+def _repeated(identifier: str, number: int, what: str) -> str:
+    return f"{identifier!r} is also the id of {what} {number}; give each its own"
 
 
 def _leaves(name: str) -> str | None:

@@ -11,7 +11,7 @@ from melder.data.csv_entities import read_csv
 from melder.data.dataset import entity_faults, inside
 from melder.data.own import parse_lines
 from melder.data.problems import Fault, Problems
-from melder.records import Entity, MelderError
+from melder.records import Entity, MelderError, counted
 
 __all__ = ["EntityFile"]
 
@@ -39,7 +39,7 @@ class EntityFile:
         seen: dict[str, int] = {}
         try:
             for number, entity in self._records(problems):
-                if faults := entity_faults(entity, seen, {}):
+                if faults := entity_faults(entity, seen, {}, counted(str(self.path))):
                     problems.add(self.path, number, faults)
                 else:
                     yield number, entity

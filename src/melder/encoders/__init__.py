@@ -1,7 +1,7 @@
 """What turns texts and pictures into features: CLIP, a small CLIP, any pair of models, stored features."""
 
 from melder.encoders.resolver import build_encoder, load_encoder
-from melder.encoders.store import Precision, encode, fingerprint, load_features, save_features
+from melder.encoders.store import Precision, encode, fingerprint, load_features, longest_first, save_features
 from melder.encoders.towers import Towers
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "fingerprint",
     "load_encoder",
     "load_features",
+    "longest_first",
     "save_features",
 ]

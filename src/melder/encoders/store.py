@@ -18,15 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import melder
+from melder.data.versions import VERSIONS, check_version
 from melder.encoders.towers import Towers
 from melder.features import Features
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
 
-__all__ = ["Precision", "encode", "fingerprint", "load_features", "save_features"]
+__all__ = ["Precision", "encode", "fingerprint", "load_features", "longest_first", "save_features"]
 
 Precision = Literal["float32", "bf16"]
-FORMAT = 1  # of features.json
 _MANIFEST = "features.json"
 _HALF = ("text_tokens", "image_tokens")
 
@@ -45,7 +46,7 @@ def encode(
     Texts of like length share a batch, so that little is spent on padding. `progress` is told how many items
     each batch had. `precision` is what the encoder computes in.
     """
-    order = sorted(range(len(items)), key=lambda index: -len(items[index].text))  # longest first: no regrowing
+    order = longest_first(items)
     full: dict[str, Tensor] = {}
     training = encoder.training
     encoder.eval()
@@ -62,6 +63,11 @@ def encode(
     return Features(**full, surfaces=[item.surfaces for item in items])
 
 
+def longest_first(items: Sequence[Item]) -> list[int]:
+    """The order in which items are encoded: what comes later needs no more room than what came before."""
+    return sorted(range(len(items)), key=lambda index: -len(items[index].text))
+
+
 def save_features(features: Features, directory: Path, *, ids: Sequence[str], fingerprint: str) -> None:
     """Write features of the records `ids`; an older set in the directory stops being readable first.
 
@@ -73,7 +79,8 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     for name, tensor in tensors.items():
         with _replacing(directory / f"{name}.npy") as file:
             np.save(file, _on_disk(name, tensor), allow_pickle=False)
-    content = {"format": FORMAT, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
+    version = {"format": VERSIONS["features"].current, "melder": melder.__version__}
+    content = {**version, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
     with _replacing(directory / _MANIFEST) as file:
         file.write(json.dumps(content).encode())
 
@@ -165,8 +172,9 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
         content = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _again(directory, f"{_MANIFEST} is missing or cut short") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _again(directory, f"{_MANIFEST} is not of format {FORMAT}, which this version of Melder reads")
+    if not isinstance(content, dict):
+        raise _again(directory, f"{_MANIFEST} is no JSON object")
+    check_version("features", directory / _MANIFEST, content.get("format"), content.get("melder"))
     return content
 
 

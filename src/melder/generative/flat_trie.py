@@ -60,20 +60,24 @@ class FlatTrie:
         first = self.first_child[nodes].astype(np.int64)
         return spread(first, self.first_child[nodes + 1] - first)
 
-    def child(self, node: int, token: int) -> int:
-        """The child of a node by its token, or -1."""
-        first, last = int(self.first_child[node]), int(self.first_child[node + 1])
-        place = first + int(np.searchsorted(self.token[first:last], token))
-        return place if place < last and self.token[place] == token else -1
+    def step(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """[n] the child of each node by its token [n], or -1."""
+        parents, which = np.unique(nodes, return_inverse=True)
+        run, child = self.children(parents)
+        if not len(child):
+            return np.full(len(nodes), -1)
+        width = max(self.vocabulary, int(tokens.max(initial=0)) + 1)
+        known, wanted = run * width + self.token[child], which * width + tokens  # siblings stand by token: ascending
+        place = np.searchsorted(known, wanted).clip(max=len(known) - 1)
+        return np.where(known[place] == wanted, child[place], -1)
 
-    def find(self, sequence: list[int]) -> int:
-        """The node of a sequence of tokens, or -1."""
-        node = ROOT
-        for token in sequence:
-            node = self.child(node, token)
-            if node < 0:
-                return -1
-        return node
+    def find(self, sequences: Sequences) -> np.ndarray:
+        """[n] the node of each sequence of tokens, or -1."""
+        starts, nodes = sequences.ends - sequences.lengths, np.full(len(sequences.lengths), ROOT)
+        for depth in range(int(sequences.lengths.max(initial=0))):
+            rows = np.flatnonzero((nodes >= 0) & (sequences.lengths > depth))
+            nodes[rows] = self.step(nodes[rows], sequences.tokens[starts[rows] + depth])
+        return nodes
 
     def parents(self, nodes: np.ndarray) -> np.ndarray:
         """The parents of nodes other than the root."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from melder.generative.decoding import beam_search, best_names, score_names
+from melder.generative.kept_names import kept_names
 from melder.generative.language_model import LanguageModel
 from melder.generative.model import Embedded
 from melder.generative.prompted import Prompt
@@ -16,23 +18,38 @@ from melder.methods.gemel import GEMELConfiguration
 
 __all__ = ["NameSearch", "Scored"]
 
+KEPT_FROM = 10_000  # names whose trie is worth a file: fewer are tokenised in a fraction of a second
+
 
 class Scored(NamedTuple):
-    """Places of names in the list of all, and their scores, best first."""
+    """Places of names in the list of all, and their scores, best first; `exact` when no other name scores better."""
 
     names: np.ndarray
     scores: np.ndarray
+    exact: bool
 
 
 class NameSearch:
     """Called with n prompts, gives n `Scored`: all names where they are few, else the best ones.
 
+    directory: where the trie of many names is kept for the next time, None = nowhere
     longest: tokens of the longest name, its end included
     """
 
-    def __init__(self, language_model: LanguageModel, names: Sequence[str], options: GEMELConfiguration) -> None:
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        names: Sequence[str],
+        options: GEMELConfiguration,
+        directory: Path | None = None,
+    ) -> None:
         self.model, self.options = language_model, options
-        self.trie, self.numbers = NameTrie.build(names, language_model.name_tokens)
+        if directory is None or len(names) < KEPT_FROM:
+            self.trie, self.numbers = NameTrie.build(names, language_model.name_tokens)
+        else:
+            self.trie, self.numbers = kept_names(directory, names, language_model)
+        self.place = np.zeros(self.trie.given, np.int64)  # in the list of all, by number
+        self.place[self.numbers] = np.arange(len(names))
         self.all = options.decoding == "exact" and len(names) <= options.all_names
         self.longest = int(self.trie.longest(np.array([self.trie.root]))[0])
 
@@ -43,8 +60,9 @@ class NameSearch:
         if options.decoding == "beam":
             found = beam_search(model, prompt, self.trie, beams=options.beams, score=options.score)
         else:
-            found = best_names(model, prompt, self.trie, k=options.best_names, score=options.score)
-        return [Scored(each.numbers, each.scores) for each in found]
+            most = options.most_prefixes
+            found = best_names(model, prompt, self.trie, k=options.best_names, score=options.score, at_most=most)
+        return [Scored(self.place[each.numbers], each.scores, each.exact) for each in found]
 
     def every(self, prompts: Embedded) -> np.ndarray:
         """[n, names] the score of every name."""
@@ -59,4 +77,4 @@ class NameSearch:
 
 def _sorted(scores: np.ndarray) -> Scored:
     order = np.argsort(-scores, kind="stable")
-    return Scored(order, scores[order])
+    return Scored(order, scores[order], exact=True)

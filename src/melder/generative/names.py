@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ class Names:
     owners: list[list[int]]
 
     @staticmethod
-    def of(entities: Sequence[Entity], *, aliases: bool = False) -> Names:
+    def of(entities: Iterable[Entity], *, aliases: bool = False) -> Names:
         """The names of entities and, with `aliases`, their other names."""
         owners: dict[str, list[int]] = {}
         for column, entity in enumerate(entities):

@@ -76,8 +76,9 @@ def _check(sequences: Sequences, end: int) -> None:
     wrong = sequences.lengths < 2
     last = sequences.ends[~wrong] - 1
     wrong[~wrong] = sequences.tokens[last] != end
-    within = np.setdiff1d(np.flatnonzero(sequences.tokens == end), last)
-    wrong[np.searchsorted(sequences.ends, within, side="right")] = True
+    within = sequences.tokens == end
+    within[last] = False
+    wrong[np.searchsorted(sequences.ends, np.flatnonzero(within), side="right")] = True
     if wrong.any():
         raise MelderError(
             f"name {int(wrong.argmax()) + 1:,} has no tokens, or the token of end ({end}) elsewhere than at its end; "

@@ -13,10 +13,10 @@ second go on from there, and a walk starts at `root`: in the second tree if ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from melder.records import MelderError
 
 __all__ = ["Allowed", "NameTrie"]
 
+Arrays = Mapping[str, np.ndarray]
+Settings = Mapping[str, Any]
 _PARTS = ("token", "first_child", "longest", "leaves", "numbers")
 
 
@@ -45,7 +47,7 @@ class NameTrie:
         self.first, self.second, self.end, self.given = first, second, end, given
         self.removed = removed  # numbers of names of the first tree, ascending
         self._dead = _dead(first, first.leaf(removed)) if len(removed) else None
-        self._below = _below(first, second)  # [nodes of the second] the same prefix in the first, or -1
+        self._below = _below(first, second)
 
     @classmethod
     def build(cls, names: Iterable[str], tokens: Encode) -> tuple[NameTrie, np.ndarray]:
@@ -57,18 +59,23 @@ class NameTrie:
     @classmethod
     def open(cls, directory: Path) -> NameTrie:
         """A saved trie, memory-mapped. Raises `MelderError` when it is missing or damaged."""
-        arrays, settings = read_arrays(directory)
+        return cls.of(*read_arrays(directory), directory)
+
+    @classmethod
+    def of(cls, arrays: Arrays, settings: Settings, directory: Path) -> NameTrie:
+        """A trie of what was read from a directory, perhaps among other things."""
         try:
             first, second = (FlatTrie(*(arrays[f"{tree}.{part}"] for part in _PARTS)) for tree in ("first", "second"))
             return cls(first, second, arrays["removed"], end=settings["end"], given=settings["given"])
         except KeyError as error:
             raise MelderError(f"names in {directory} cannot be used: {error} is missing; write them again") from error
 
-    def save(self, directory: Path) -> None:
-        """Write the trie; of one that was opened there, only what has changed."""
+    def save(self, directory: Path, beside: Arrays | None = None, said: Settings | None = None) -> None:
+        """Write the trie; of one that was opened there, only what has changed. Arrays and settings may go with it."""
         trees = {"first": self.first, "second": self.second}
         arrays = {f"{name}.{part}": getattr(tree, part) for name, tree in trees.items() for part in _PARTS}
-        write_arrays(directory, {**arrays, "removed": self.removed}, {"end": self.end, "given": self.given})
+        settings = {"end": self.end, "given": self.given, **(said or {})}
+        write_arrays(directory, {**arrays, "removed": self.removed, **(beside or {})}, settings)
 
     def __len__(self) -> int:
         return len(self.first) - len(self.removed) + len(self.second)
@@ -128,7 +135,7 @@ class NameTrie:
     def add(self, names: Iterable[str], tokens: Encode) -> tuple[NameTrie, np.ndarray]:
         """The trie with more names, and the number [names] of each: a known name's own, a new one's place."""
         sequences, _ = encode(names, tokens, self.end)
-        leaves = np.array([self.first.find(row) for row in sequences.rows()], np.int64)
+        leaves = self.first.find(sequences)
         known, given = leaves >= 0, self.given + len(leaves)
         numbers = np.arange(self.given, given)
         numbers[known] = self.first.number(leaves[known])
@@ -191,11 +198,12 @@ def _empty() -> FlatTrie:
 
 
 def _below(first: FlatTrie, second: FlatTrie) -> np.ndarray:
+    """[nodes of the second] the same prefix in the first, or -1; from the root down."""
     below = np.zeros(second.nodes, np.int64)
-    parents = second.parents(np.arange(1, second.nodes))
-    for node, parent in enumerate(parents.tolist(), start=1):
-        above = int(below[parent])
-        below[node] = -1 if above < 0 else first.child(above, int(second.token[node]))
+    for start, end in pairwise(second.level_starts[1:].tolist()):
+        nodes = np.arange(start, end)
+        above = below[second.parents(nodes)]
+        below[nodes] = np.where(above < 0, -1, first.step(np.maximum(above, ROOT), second.token[nodes]))
     return below
 
 

@@ -6,7 +6,9 @@ bytes. Nothing is read before it is asked for, and it is checked against its dig
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import Tensor
 from melder.features import Rows
 from melder.kb.digests import BLOCK, BlockFile, Checked, damaged
 
-__all__ = ["MappedArrays", "Place", "write_arrays"]
+__all__ = ["KINDS", "MappedArrays", "Place", "write_arrays"]
 
 ALIGNMENT = 64  # bytes: a cache line, and more than any type needs
 KINDS: dict[str, torch.dtype] = {
@@ -41,7 +43,7 @@ class Place(BaseModel):
 
     @property
     def row_bytes(self) -> int:
-        return int(np.prod(self.shape[1:], dtype=np.int64)) * KINDS[self.kind].itemsize
+        return math.prod(self.shape[1:]) * KINDS[self.kind].itemsize
 
     @property
     def end(self) -> int:
@@ -76,6 +78,18 @@ class MappedArrays:
             return whole[rows]
         self.checked.check(_blocks(rows, place), content.numpy().data)
         return whole[rows]
+
+    def part(self, start: int, stop: int) -> memoryview:
+        """Some bytes of the file, checked."""
+        content, first, last = self._bytes, start // BLOCK, (stop - 1) // BLOCK
+        seen = self.checked.seen
+        if start < stop and not (seen[first] and seen[last] and last - first < 2):
+            self.checked.check(np.arange(first, last + 1), content)
+        return content[start:stop]
+
+    @cached_property
+    def _bytes(self) -> memoryview:
+        return self._content().numpy().data
 
     def _content(self) -> Tensor:
         if self._mapped is None:

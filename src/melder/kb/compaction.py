@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
 
 from melder.kb.knowledge_base import KnowledgeBase, Part
 from melder.kb.manifest import Generation
 from melder.kb.packing import merge_rows
 from melder.kb.segment import SEGMENT_ROWS, Contents
-from melder.kb.writer import Writer
+from melder.kb.writer import Writer, collect
+from melder.protocols import Progress
 
 __all__ = ["compact", "to_merge"]
 
@@ -25,16 +25,21 @@ def to_merge(base: KnowledgeBase) -> list[Part]:
     return parts if len(parts) > 1 or any(part.dead for part in parts) else []
 
 
-def compact(writer: Writer) -> Generation:
+def compact(writer: Writer, progress: Progress | None = None) -> Generation:
     """A generation in which at most one segment is not full and none has dead rows.
 
     Segments that are full and without dead rows stay as they are; the others are written anew, and their entities
-    come last then. Without anything to merge the current generation stays.
+    come last then. Without anything to merge the current generation stays. `progress` is told of entities.
     """
     parts = to_merge(writer.base)
     if not parts:
+        collect(writer.base.directory, writer.base.generation)  # a merge that was killed may have left what it merged
         return writer.base.generation
-    new = [writer.write(_contents(writer.base, group)) for group in _groups(parts)]
+    new = []
+    for group in _groups(parts):
+        new.append(writer.write(_contents(writer.base, group)))
+        if progress is not None:
+            progress(new[-1].rows)
     return writer.commit(new, merged=[part.listed.name for part in parts])
 
 
@@ -54,14 +59,11 @@ def _groups(parts: Sequence[Part]) -> Iterator[list[Rows]]:
 
 
 def _contents(base: KnowledgeBase, group: Sequence[Rows]) -> Contents:
-    vectors = [part.segment.vectors(torch.from_numpy(rows)) for part, rows in group]
-    given = [vector.numpy() for vector in vectors if vector is not None]
     return Contents(
         entities=[entity for part, rows in group for entity in base.records_of(part).entities(rows.tolist())],
         sides=merge_rows([(part.segment.sides, rows) for part, rows in group]),
-        vectors=np.concatenate(given) if len(given) == len(vectors) else None,
         pictures=_pictures(base, group),
-        unreadable=_unreadable(group),
+        unreadable=_unreadable(base, group),
     )
 
 
@@ -76,8 +78,8 @@ def _pictures(base: KnowledgeBase, group: Sequence[Rows]) -> Iterator[tuple[tupl
             place += 1
 
 
-def _unreadable(group: Sequence[Rows]) -> Mapping[str, str]:
+def _unreadable(base: KnowledgeBase, group: Sequence[Rows]) -> Mapping[str, str]:
     reasons: dict[str, str] = {}
-    for part, _ in group:
-        reasons |= part.segment.description.unreadable
+    for part, rows in group:
+        reasons |= base.unreadable(part, rows)
     return reasons

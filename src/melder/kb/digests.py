@@ -15,6 +15,7 @@ from melder.records import MelderError
 __all__ = ["BLOCK", "BlockFile", "Checked", "WholeFile", "damaged", "digest_blocks", "digest_of"]
 
 BLOCK = 1 << 16  # bytes: little enough that a few rows of each tensor are checked in a millisecond
+PIECE = 1 << 20  # bytes of a whole file read at once: a model may be larger than memory
 WIDTH = 32  # hexadecimal digits of a block's digest, the first half of SHA-256
 
 
@@ -46,8 +47,12 @@ class WholeFile(_Sized):
 
     @staticmethod
     def of(path: Path) -> WholeFile:
-        content = path.read_bytes()
-        return WholeFile(size=len(content), digest=digest_of(content))
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+                size += len(piece)
+        return WholeFile(size=size, digest=digest.hexdigest())
 
     def is_same(self, path: Path) -> bool:
         """Whether a file, perhaps another one, holds the same."""
@@ -81,11 +86,11 @@ class Checked:
     def __init__(self, path: Path, expected: BlockFile) -> None:
         self.path = path
         self.expected = expected
-        self._seen = np.zeros(-(-expected.size // BLOCK), dtype=bool)
+        self.seen = np.zeros(-(-expected.size // BLOCK), dtype=bool)
 
     def check(self, numbers: np.ndarray, content: memoryview) -> None:
         """Check the blocks of these numbers; `content` is the whole file. Raises MelderError."""
-        for number in np.unique(numbers[~self._seen[numbers]]).tolist():
+        for number in np.unique(numbers[~self.seen[numbers]]).tolist():
             self._check(number, content[number * BLOCK : (number + 1) * BLOCK])
 
     def read(self, start: int, size: int) -> bytes:
@@ -96,13 +101,13 @@ class Checked:
             file.seek(first)
             content = file.read(last - first)
         for number in range(first // BLOCK, -(-last // BLOCK)):
-            if not self._seen[number]:
+            if not self.seen[number]:
                 self._check(number, memoryview(content)[number * BLOCK - first :][:BLOCK])
         return content[start - first : start - first + size]
 
     def check_all(self) -> None:
         """Read the whole file and check it, as long as that was not done before."""
-        if not self._seen.all():
+        if not self.seen.all():
             for fault in self.faults():
                 raise fault
 
@@ -114,7 +119,7 @@ class Checked:
             yield error
             return
         with self.path.open("rb") as file:
-            for number in range(len(self._seen)):
+            for number in range(len(self.seen)):
                 try:
                     self._check(number, memoryview(file.read(BLOCK)))
                 except MelderError as error:
@@ -123,7 +128,7 @@ class Checked:
     def _check(self, number: int, block: memoryview) -> None:
         if _digest(block) != self.expected.blocks[number * WIDTH : (number + 1) * WIDTH]:
             raise damaged(self.path, f"block {number} (from byte {number * BLOCK:,}) is not what was written")
-        self._seen[number] = True
+        self.seen[number] = True
 
 
 def damaged(path: Path, reason: str) -> MelderError:

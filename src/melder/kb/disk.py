@@ -79,21 +79,28 @@ def locked(path: Path, busy: MelderError) -> Iterator[None]:
 
     Raises `busy` when another process still has it after `PATIENCE` seconds.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    until = time.monotonic() + PATIENCE
+    while (descriptor := _taken(path)) is None:
+        if time.monotonic() > until:
+            raise busy
+        time.sleep(0.05)
     try:
-        until = time.monotonic() + PATIENCE
-        while not _taken(descriptor):
-            if time.monotonic() > until:
-                raise busy
-            time.sleep(0.05)
         yield
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _taken(path: Path) -> int | None:
+    """The open file, locked, unless another process has it or has removed it meanwhile."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from pathlib import Path
 from typing import Any
 
 from melder.kb.compaction import to_merge
+from melder.kb.indexes import StoredIndex, index_faults, open_index
 from melder.kb.knowledge_base import KnowledgeBase
+from melder.kb.manifest import MODEL, SEGMENTS, Generation, open_current
+from melder.kb.segment import segment_faults
+from melder.protocols import Counting, Progress
 from melder.records import MelderError
 
-__all__ = ["faults", "information"]
+__all__ = ["faults", "information", "verify"]
 
 
-def faults(base: KnowledgeBase, progress: Callable[[int], None] | None = None) -> list[str]:
-    """Read every file through; one line for each fault. `progress` is told of each segment."""
-    found = []
-    for part in base.parts:
-        found += part.segment.faults()
-        if progress is not None:
-            progress(1)
+def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
+    """Read a knowledge base through: how many entities it has, and one line for each fault of any of its files.
+
+    It need not open. Raises MelderError when what says which files it has cannot be read.
+    """
+    generation, descriptor = open_current(directory)  # which no writer removes as long as this is open
     try:
-        base.check_model()
-    except MelderError as error:
-        found.append(str(error))
+        return generation.entities, _faults(
+            directory, generation, counting("reading segments", len(generation.segments))
+        )
+    finally:
+        os.close(descriptor)
+
+
+def faults(base: KnowledgeBase) -> list[str]:
+    """Read every file of an open knowledge base through; one line for each fault."""
+    return _faults(base.directory, base.generation, lambda done: None)
+
+
+def _faults(directory: Path, generation: Generation, progress: Progress) -> list[str]:
+    found = []
+    for listed in generation.segments:
+        found += segment_faults(directory / SEGMENTS / listed.name, listed.digest)
+        progress(1)
+    for index in generation.indexes:
+        found += index_faults(directory, index)
+    for name, file in generation.settings.identity.files.items():
+        try:
+            file.check(directory / MODEL / name)
+        except MelderError as error:
+            found.append(str(error))
     return found
 
 
 def information(base: KnowledgeBase) -> dict[str, Any]:
-    """Counts, and bytes an entity of each kind of file; removed rows count until they are compacted away."""
-    generation = base.generation
+    """Counts, and bytes: of each kind of file an entity, where removed rows count until they are compacted away; of
+    the model; of what is stored for searches, and how many of the entities that knows; and of all together."""
+    generation, sizes = base.generation, _sizes(base)
     rows = sum(listed.rows for listed in generation.segments)
+    model = sum(file.size for file in generation.settings.identity.files.values())
+    indexes = [(listed, open_index(base.directory, listed)) for listed in generation.indexes]
     return {
         "directory": str(base.directory),
         "entities": len(base),
@@ -43,10 +71,16 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "segments": len(base.parts),
         "segments_to_merge": len(to_merge(base)),
         "removed_rows": rows - len(base),
-        "bytes_per_entity": {name: size / max(1, rows) for name, size in _sizes(base).items()},
-        "bytes": sum(_sizes(base).values()),
+        "bytes_per_entity": {name: size / max(1, rows) for name, size in sizes.items()},
+        "bytes_model": model,
+        "indexes": {listed.search: _index(base, index) for listed, index in indexes},
+        "bytes": sum(sizes.values()) + model + sum(index.bytes for _, index in indexes),
         "unreadable_pictures": _unreadable(base),
     }
+
+
+def _index(base: KnowledgeBase, index: StoredIndex) -> dict[str, int]:
+    return {"entities": int((index.columns(base.parts) >= 0).sum()), "bytes": index.bytes}
 
 
 def _sizes(base: KnowledgeBase) -> dict[str, int]:
@@ -61,5 +95,5 @@ def _sizes(base: KnowledgeBase) -> dict[str, int]:
 def _unreadable(base: KnowledgeBase) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for part in base.parts:
-        reasons |= part.segment.description.unreadable
+        reasons |= base.unreadable(part)
     return reasons

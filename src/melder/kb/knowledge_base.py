@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import RLock
 from typing import overload
 
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, Listed, open_current
+from melder.kb.gather import gather
+from melder.kb.indexes import StoredIndex, open_index
+from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Generation, Listed, open_current
 from melder.kb.packing import bytes_restored
 from melder.kb.records import Records
 from melder.kb.segment import Segment
@@ -26,6 +28,7 @@ __all__ = ["Entities", "KnowledgeBase", "Part"]
 
 BLOCK_BYTES = 32 << 20  # of sides in float32 that are held at once: much beside a cache, little beside a model
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
+SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
 FILES = 64  # SQLite files open at once; systems allow a process some hundreds
 
 
@@ -77,7 +80,14 @@ class KnowledgeBase:
 
     @staticmethod
     def open(path: str | Path) -> KnowledgeBase:
-        """The current generation. Raises MelderError when there is none, or when a file is missing or cut short."""
+        """The current generation, or the shards that a directory names, as one.
+
+        Raises MelderError when there is none, or when a file is missing or cut short.
+        """
+        if (Path(path) / SHARDS).is_file():
+            from melder.kb.shards import ShardedKnowledgeBase  # which is one of these
+
+            return ShardedKnowledgeBase.open(path)
         generation, descriptor = open_current(Path(path))
         try:
             return KnowledgeBase(Path(path), generation, descriptor)
@@ -129,6 +139,13 @@ class KnowledgeBase:
             found |= {each: first + part.position(row) for each, row in rows.items() if row not in part.dead}
         return found
 
+    def index(self, search: str) -> StoredIndex | None:
+        """What is stored for a search. Raises MelderError when its description is damaged."""
+        for listed in self.generation.indexes:
+            if listed.search == search:
+                return open_index(self.directory, listed)
+        return None
+
     def blocks(self) -> Iterator[tuple[int, Side]]:
         """All sides in float32, a block at a time: the block's first column, and the sides of it and those after it.
 
@@ -146,8 +163,11 @@ class KnowledgeBase:
 
     def side(self, columns: Tensor) -> Side:
         """The sides of some columns, in float32 and in their order."""
-        order, sides = [], []
-        for number, places in self._by_part(columns.tolist()).items():
+        order, sides, parts = [], [], self._by_part(columns.tolist())
+        if len(columns) <= SCATTERED * len(parts):
+            found = [self._place(column) for column in columns.tolist()]
+            return gather([(part.segment.sides, row) for part, row in found])
+        for number, places in parts.items():
             part = self.parts[number]
             rows = [part.living[column - self._first[number]] for _, column in places]
             sides.append(part.segment.side(torch.tensor(np.array(rows))))
@@ -202,6 +222,20 @@ class KnowledgeBase:
             if len(self._open) > FILES:
                 self._open.popitem(last=False)[1].close()
         return part.segment.records
+
+    def unreadable(self, part: Part, rows: np.ndarray | None = None) -> dict[str, str]:
+        """Why pictures of some entities of a part (None = all that live) could not be read, by the pictures' paths."""
+        reasons = part.segment.description.unreadable
+        if not reasons:
+            return {}
+        entities = self.records_of(part).entities((part.living if rows is None else rows).tolist())
+        named = {PurePath(name).parts for entity in entities for name in entity.images}
+        parts = {path: PurePath(path).parts for path in reasons}  # of which a record names the last ones
+        return {
+            path: reason
+            for path, reason in reasons.items()
+            if any(parts[path][start:] in named for start in range(len(parts[path])))
+        }
 
     def _pieces(self) -> Iterator[tuple[Side, int]]:
         for part in self.parts:

@@ -3,6 +3,7 @@
     CURRENT                    "000007.json <SHA-256 of that file>"
     generations/000007.json    the manifest
     segments/NAME/             what it lists
+    indexes/NAME/              what searches were prepared with, if that was asked for
     model/                     the run that the sides were made with
 
 A reader holds a shared lock on the manifest that it has opened, so that nothing that it lists is removed meanwhile.
@@ -19,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import melder
+from melder.data.versions import VERSIONS, check_version
 from melder.kb.digests import WholeFile, damaged, digest_of
 from melder.kb.disk import replace_file
 from melder.kb.packing import Kind
@@ -28,21 +30,26 @@ from melder.records import MelderError
 __all__ = [
     "CURRENT",
     "GENERATIONS",
+    "INDEXES",
     "LOCK",
     "MODEL",
     "SCHEMA",
     "SEGMENTS",
+    "SHARDS",
     "Generation",
     "Identity",
     "Listed",
+    "ListedIndex",
     "Settings",
     "is_knowledge_base",
     "open_current",
     "publish",
 ]
 
-SCHEMA = 1  # of the files of a knowledge base; raised when one written before could no longer be read
+SCHEMA = VERSIONS["knowledge base"].current
 CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segments", "model", "lock"
+INDEXES = "indexes"
+SHARDS = "shards.json"  # in a directory that is no knowledge base itself, but names several
 
 
 class _Part(BaseModel):
@@ -78,6 +85,14 @@ class Listed(_Part):
         return self.rows - len(self.dead)
 
 
+class ListedIndex(_Part):
+    """An index of a generation; `search` is the name of the search that it is for, such as hnsw."""
+
+    name: str = Field(pattern=r"^[0-9a-z-]+$")
+    search: str
+    digest: str
+
+
 class Generation(_Part):
     """One version of a knowledge base."""
 
@@ -86,6 +101,7 @@ class Generation(_Part):
     melder: str
     settings: Settings
     segments: tuple[Listed, ...]
+    indexes: tuple[ListedIndex, ...] = ()
 
     @property
     def entities(self) -> int:
@@ -93,13 +109,21 @@ class Generation(_Part):
 
 
 def is_knowledge_base(path: Path) -> bool:
-    """Whether a directory is a knowledge base, perhaps one whose build is not finished."""
-    return (path / CURRENT).is_file() or (path / SEGMENTS).is_dir()
+    """Whether a directory is a knowledge base, perhaps one whose build is not finished, or a set of shards."""
+    return any((path / name).exists() for name in (CURRENT, SEGMENTS, SHARDS))
 
 
-def publish(directory: Path, number: int, settings: Settings, segments: tuple[Listed, ...]) -> Generation:
-    """Write a manifest and make it the current one. The caller holds the lock; segments are on the disk already."""
-    generation = Generation(number=number, melder=melder.__version__, settings=settings, segments=segments)
+def publish(
+    directory: Path,
+    number: int,
+    settings: Settings,
+    segments: tuple[Listed, ...],
+    indexes: tuple[ListedIndex, ...] = (),
+) -> Generation:
+    """Write a manifest and make it the current one. The caller holds the lock; what it lists is on the disk already."""
+    generation = Generation(
+        number=number, melder=melder.__version__, settings=settings, segments=segments, indexes=indexes
+    )
     content = generation.model_dump_json(exclude_defaults=True, exclude={"schema_version"})
     content = json.dumps({"schema_version": SCHEMA, **json.loads(content)}) + "\n"
     path = directory / GENERATIONS / f"{number:06d}.json"
@@ -161,6 +185,8 @@ def _current(directory: Path) -> tuple[str, str]:
 def _no_current(directory: Path) -> str:
     if not directory.is_dir():
         return f"{directory}: there is no such directory; make a knowledge base with `melder kb build`"
+    if (directory / SHARDS).is_file():
+        return f"{directory}: is a set of shards; name the one of them (see {SHARDS}) that is meant"
     if is_knowledge_base(directory):
         return f"{directory}: this knowledge base was not built to its end; run the same `melder kb build` again"
     return f"{directory}: is no knowledge base (CURRENT is missing); make one with `melder kb build`"
@@ -170,11 +196,7 @@ def _parse(path: Path, content: bytes, digest: str) -> Generation:
     if digest_of(content) != digest:
         raise damaged(path, "is not what was written")
     value = json.loads(content)
-    if value.get("schema_version") != SCHEMA:
-        raise MelderError(
-            f"{path}: this knowledge base has schema version {value.get('schema_version')!r}, Melder "
-            f"{melder.__version__} reads version {SCHEMA}; use the Melder that wrote it, or build it again"
-        )
+    check_version("knowledge base", path, value.get("schema_version"), value.get("melder"))
     try:
         return Generation.model_validate(value)
     except ValidationError:

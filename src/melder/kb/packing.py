@@ -20,7 +20,18 @@ from torch import Tensor
 from melder.features import Rows, Side, concatenate
 from melder.kb.arrays import MappedArrays
 
-__all__ = ["Kind", "bytes_restored", "merge_rows", "pack", "restore"]
+__all__ = [
+    "NAMES",
+    "SCALE",
+    "Kind",
+    "bytes_restored",
+    "flat_parts",
+    "merge_rows",
+    "pack",
+    "pad_names",
+    "restore",
+    "row_names",
+]
 
 Kind = Literal["float32", "float16", "int8"]
 SCALE = ".scale"  # what is added to a tensor's name for its scales
@@ -43,8 +54,8 @@ def pack(side: Side, kind: Kind) -> dict[str, np.ndarray]:
 
 def restore(arrays: MappedArrays, rows: Rows) -> Side:
     """A Side in float32 of some of the rows; token axes are those of the segment, names as long as these rows need."""
-    tensors = {name: _floats(arrays, name, rows) for name in _row_names(arrays.places)}
-    for part in _flat_parts(arrays.places):
+    tensors = {name: _floats(arrays, name, rows) for name in row_names(arrays.places)}
+    for part in flat_parts(arrays.places):
         tensors |= _padded_names(arrays, part, rows)
     return Side(tensors)
 
@@ -55,7 +66,7 @@ def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> dict[str, 
     names = [name for name in chosen[0][0].places if name not in _flat_names_of(chosen[0][0].places)]
     whole = concatenate([Side({name: arrays.rows(name, rows) for name in names}) for arrays, rows in chosen])
     merged = {name: tensor.numpy() for name, tensor in whole.items()}
-    for part in _flat_parts(chosen[0][0].places):
+    for part in flat_parts(chosen[0][0].places):
         located = [_located(arrays, part, rows) for arrays, rows in chosen]
         merged[f"{part}first_name"] = _starts(np.concatenate([names for names, _, _ in located]))
         merged[f"{part}first_gram"] = _starts(np.concatenate([grams for _, grams, _ in located]))
@@ -68,8 +79,8 @@ def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> dict[str, 
 def bytes_restored(arrays: MappedArrays, rows: slice) -> int:
     """Memory that `restore` of these rows takes."""
     count = rows.stop - rows.start
-    size = sum(4 * int(np.prod(arrays.places[name].shape[1:])) for name in _row_names(arrays.places))
-    for part in _flat_parts(arrays.places):
+    size = sum(4 * int(np.prod(arrays.places[name].shape[1:])) for name in row_names(arrays.places))
+    for part in flat_parts(arrays.places):
         names, grams, _ = _located(arrays, part, rows)
         size += 8 * int(names.max(initial=1)) * int(grams.max(initial=1))
     return int(count * size)
@@ -116,18 +127,19 @@ def _named_parts(side: Side) -> list[str]:
     return [name.removesuffix("bucket") for name in side if name.rpartition(".")[2] == "bucket"]
 
 
-def _flat_parts(arrays: Mapping[str, object]) -> list[str]:
+def flat_parts(arrays: Mapping[str, object]) -> list[str]:
+    """The prefixes, with their dots, of the parts whose names are stored one after the other."""
     return [name.removesuffix("first_name") for name in arrays if name.rpartition(".")[2] == "first_name"]
 
 
-def _row_names(arrays: Mapping[str, object]) -> list[str]:
+def row_names(arrays: Mapping[str, object]) -> list[str]:
     """The tensors that have one row an entity."""
     return [name for name in arrays if name not in _flat_names_of(arrays) and not name.endswith(SCALE)]
 
 
 def _flat_names_of(arrays: Mapping[str, object]) -> set[str]:
     """The arrays that hold names, and the places where these begin."""
-    return {f"{part}{name}" for part in _flat_parts(arrays) for name in (*NAMES, "first_name", "first_gram")}
+    return {f"{part}{name}" for part in flat_parts(arrays) for name in (*NAMES, "first_name", "first_gram")}
 
 
 def _flat_names(bucket: np.ndarray, gram: np.ndarray) -> dict[str, np.ndarray]:
@@ -144,15 +156,19 @@ def _flat_names(bucket: np.ndarray, gram: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _padded_names(arrays: MappedArrays, part: str, rows: Rows) -> dict[str, Tensor]:
-    """`bucket` and `gram` [rows, A, G] as the lexical unit reads them."""
     names, grams, flat = _located(arrays, part, rows)
+    return pad_names(part, names, grams, {each: _floats(arrays, part + each, flat) for each in NAMES})
+
+
+def pad_names(part: str, names: np.ndarray, grams: np.ndarray, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`bucket` and `gram` [rows, A, G] as the lexical unit reads them, of rows with so many names, and names with so
+    many n-grams; `flat` has both one after the other."""
     nth_name, owner = _places(names)
     column, name = _places(grams)
     where = (owner[name], nth_name[name], column)
     shape = (len(names), int(names.max(initial=1)), int(grams.max(initial=1)))
     padded = {}
-    for each in NAMES:
-        stored = _floats(arrays, part + each, flat)
+    for each, stored in flat.items():
         padded[part + each] = stored.new_zeros(shape)
         padded[part + each][where] = stored
     return padded

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import RLock
 
 from melder.kb.digests import Checked, damaged
-from melder.records import Entity
+from melder.records import Entity, MelderError
 
 __all__ = ["Records", "folded", "write_records"]
 
@@ -37,7 +37,10 @@ def folded(name: str) -> str:
 
 
 def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
-    """Write a new file; rows are counted from 0 in the order given. The same entities give the same bytes."""
+    """Write a new file; rows are counted from 0 in the order given. The same entities give the same bytes.
+
+    Raises MelderError when the disk does not take it.
+    """
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + _SCHEMA)
@@ -51,6 +54,8 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
             "INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items())
         )
         connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise MelderError(f"{path}: cannot be written ({error}); make room there") from None
     finally:
         connection.close()
 

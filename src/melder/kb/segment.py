@@ -1,8 +1,7 @@
-"""A segment: an immutable piece of a knowledge base, a directory of four files or five.
+"""A segment: an immutable piece of a knowledge base, a directory of four files.
 
 records.sqlite   entities, and full-text search over their names
 sides.bin        the matcher's sides of the entities, raw arrays
-vectors.bin      their vectors for the first stage, where the matcher hands any out
 pictures.bin     pictures, one after the other; empty when none are kept
 segment.json     where everything is, and digests; written last
 """
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor
 
 from melder.features import Rows, Side
 from melder.kb.arrays import MappedArrays, Place, write_arrays
@@ -31,35 +29,32 @@ __all__ = ["SEGMENT_ROWS", "Contents", "Segment", "SegmentDescription", "write_s
 
 SEGMENT_ROWS = 4096  # of a full segment; a build holds the sides of so many at once
 DESCRIPTION = "segment.json"
-RECORDS, SIDES, VECTORS, PICTURES = "records.sqlite", "sides.bin", "vectors.bin", "pictures.bin"
-VECTOR = "vector"  # the one array of vectors.bin
+RECORDS, SIDES, PICTURES = "records.sqlite", "sides.bin", "pictures.bin"
 
 
 @dataclass
 class Contents:
     """What a segment is made of: n entities, and arrays whose first axis they are.
 
-    sides: as `packing.pack` gives them; vectors [n, d] or None
+    sides: as `packing.pack` gives them
     pictures: ((row, number of the picture), bytes), read while they are written
     unreadable: why pictures could not be read, by their names
     """
 
     entities: Sequence[Entity]
     sides: Mapping[str, np.ndarray]
-    vectors: np.ndarray | None = None
     pictures: Iterable[tuple[tuple[int, int], bytes]] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 class SegmentDescription(BaseModel):
-    """What segment.json holds."""
+    """What segment.json holds; earlier versions of Melder wrote an empty `vectors` too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     rows: int
     kind: Kind
     sides: dict[str, Place]
-    vectors: dict[str, Place]
     pictures: int
     unreadable: dict[str, str]
     files: dict[str, BlockFile]
@@ -69,18 +64,15 @@ def write_segment(path: Path, contents: Contents, kind: Kind) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
     with writing(path) as part:
         sides = write_arrays(part / SIDES, contents.sides)
-        vectors = {} if contents.vectors is None else write_arrays(part / VECTORS, {VECTOR: contents.vectors})
         places = write_pictures(part / PICTURES, contents.pictures)
         write_records(part / RECORDS, contents.entities, places)
-        files = [RECORDS, SIDES, PICTURES, *([VECTORS] if vectors else [])]
         description = SegmentDescription(
             rows=len(contents.entities),
             kind=kind,
             sides=sides,
-            vectors=vectors,
             pictures=len(places),
             unreadable=dict(contents.unreadable),
-            files={name: digest_blocks(part / name) for name in files},
+            files={name: digest_blocks(part / name) for name in (RECORDS, SIDES, PICTURES)},
         )
         content = description.model_dump_json().encode()
         (part / DESCRIPTION).write_bytes(content)
@@ -90,6 +82,15 @@ def write_segment(path: Path, contents: Contents, kind: Kind) -> str:
 def segment_digest(path: Path) -> str:
     """The digest of a finished segment's description. Raises MelderError when it cannot be read."""
     return digest_of(_read(path / DESCRIPTION))
+
+
+def segment_faults(path: Path, digest: str) -> list[str]:
+    """Everything that is wrong with the files of a segment, each block read; one line a fault."""
+    try:
+        files = _describe(path / DESCRIPTION, digest).files.items()
+    except MelderError as error:
+        return [str(error)]
+    return [str(fault) for name, expected in files for fault in Checked(path / name, expected).faults()]
 
 
 class Segment:
@@ -103,9 +104,6 @@ class Segment:
         self.sides = MappedArrays(path / SIDES, self.description.sides, self._file(SIDES))
         self.records = Records(Checked(path / RECORDS, self._file(RECORDS)))
         self._pictures = Checked(path / PICTURES, self._file(PICTURES))
-        self._vectors: MappedArrays | None = None
-        if self.description.vectors:
-            self._vectors = MappedArrays(path / VECTORS, self.description.vectors, self._file(VECTORS))
 
     @property
     def rows(self) -> int:
@@ -115,19 +113,10 @@ class Segment:
         """In float32, of some of the rows."""
         return restore(self.sides, rows)
 
-    def vectors(self, rows: Rows) -> Tensor | None:
-        """[rows, d] as they were stored; None when there are none."""
-        return None if self._vectors is None else self._vectors.rows(VECTOR, rows)
-
     def picture(self, row: int, number: int) -> bytes | None:
         """The bytes of a stored picture."""
         place = self.records.picture(row, number)
         return None if place is None else self._pictures.read(*place)
-
-    def faults(self) -> list[str]:
-        """Everything that is wrong with the files, each block read again."""
-        files = self.description.files.items()
-        return [str(fault) for name, expected in files for fault in Checked(self.path / name, expected).faults()]
 
     def close(self) -> None:
         self.records.close()

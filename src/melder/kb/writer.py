@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from melder.kb.digests import digest_of
 from melder.kb.disk import PART, locked, remove
+from melder.kb.indexes import open_index, write_index
 from melder.kb.knowledge_base import KnowledgeBase
-from melder.kb.manifest import GENERATIONS, LOCK, SEGMENTS, Generation, Listed, Settings, open_current, publish
+from melder.kb.manifest import (
+    GENERATIONS,
+    INDEXES,
+    LOCK,
+    SEGMENTS,
+    Generation,
+    Listed,
+    ListedIndex,
+    Settings,
+    open_current,
+    publish,
+)
 from melder.kb.segment import Contents, write_segment
 from melder.records import MelderError
 
@@ -71,8 +83,41 @@ class Writer:
         """
         kept = [_buried(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
         segments = (*(listed for listed in kept if listed.living), *new)
-        generation = publish(self.base.directory, self.base.generation.number + 1, self.settings, segments)
-        directory = self.base.directory
+        return self._publish(segments, self._useful(segments))
+
+    def write_index(self, search: str, segments: Sequence[Listed], fill: Callable[[Path], None]) -> Generation:
+        """Make a generation with an index for a search, in the place of an earlier one; `fill` writes its files.
+
+        It is of the living rows of these segments, which may be those of an earlier generation.
+        """
+        current = self.base.generation
+        name = f"{current.number + 1:06d}-{digest_of(search.encode())[:12]}"
+        remove(self.base.directory / INDEXES / name)  # of an attempt that was not committed
+        written = write_index(self.base.directory, name, search, segments, fill)
+        others = (each for each in current.indexes if each.search != search)
+        return self._publish(current.segments, (*others, written))
+
+    def remove_index(self, search: str) -> Generation:
+        """Make a generation without the index of a search. Raises MelderError when there is none."""
+        current = self.base.generation
+        kept = tuple(each for each in current.indexes if each.search != search)
+        if len(kept) == len(current.indexes):
+            known = ", ".join(each.search for each in current.indexes) or "none"
+            raise MelderError(f"{self.base.directory}: has no index for {search!r}; there are: {known}")
+        return self._publish(current.segments, kept)
+
+    def _useful(self, segments: Sequence[Listed]) -> tuple[ListedIndex, ...]:
+        """The indexes that know any of the segments; one that cannot be read is given up."""
+        names, kept = {listed.name for listed in segments}, list[ListedIndex]()
+        for each in self.base.generation.indexes:
+            with suppress(MelderError):
+                if names & {listed.name for listed in open_index(self.base.directory, each).segments}:
+                    kept.append(each)
+        return tuple(kept)
+
+    def _publish(self, segments: tuple[Listed, ...], indexes: tuple[ListedIndex, ...]) -> Generation:
+        directory, number = self.base.directory, self.base.generation.number + 1
+        generation = publish(directory, number, self.settings, segments, indexes)
         self.base.close()
         collect(directory, generation)
         self.base = KnowledgeBase.open(directory)
@@ -87,25 +132,31 @@ class Writer:
 
 
 def collect(directory: Path, current: Generation) -> list[str]:
-    """Remove old generations that no process has open, and every segment that none of the rest lists.
+    """Remove old generations that no process has open, and every segment and index that none of the rest lists.
 
     A reader holds a shared lock on its manifest; a generation whose manifest can be locked alone has no reader, and
     gets none, since the manifest is removed before it is unlocked. The caller holds the writer's lock. Gives the
     names of what was removed.
     """
-    kept, removed = {listed.name for listed in current.segments}, []
+    kept, removed = _names(current), list[str]()
     for path in sorted((directory / GENERATIONS).iterdir()):
         if path.name == f"{current.number:06d}.json":
             continue
         if _removed(path):
             removed.append(path.name)
         else:
-            kept |= {listed.name for listed in Generation.model_validate_json(path.read_bytes()).segments}
-    for path in sorted((directory / SEGMENTS).iterdir()):
-        if path.name not in kept:
+            kept |= _names(Generation.model_validate_json(path.read_bytes()))
+    for path in sorted([*(directory / SEGMENTS).iterdir(), *(directory / INDEXES).glob("*")]):
+        if path.relative_to(directory).as_posix() not in kept:
             remove(path)
             removed.append(path.name)
     return removed
+
+
+def _names(generation: Generation) -> set[str]:
+    """Where everything is that a generation lists, within the knowledge base."""
+    segments = {f"{SEGMENTS}/{listed.name}" for listed in generation.segments}
+    return segments | {f"{INDEXES}/{listed.name}" for listed in generation.indexes}
 
 
 def _removed(path: Path) -> bool:

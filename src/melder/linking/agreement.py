@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from melder.linking.exact import ExactLinker
-from melder.linking.search import build_search
+from melder.linking.stored_search import find_search
 from melder.records import Link, MelderError, Mention
 
 __all__ = ["agreement", "agreement_of"]
@@ -22,7 +22,7 @@ def agreement_of(linker: object, candidates: str, mentions: Sequence[Mention], e
     """
     if not isinstance(linker, ExactLinker):
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
-    search = build_search(candidates, linker.model.matcher, linker.source)
+    search = find_search(candidates, linker.model.matcher, linker.source)
     rows = range(0, len(mentions), max(1, len(mentions) // SAMPLE))
     linker.search, before = search, linker.search
     try:

@@ -25,12 +25,13 @@ class Best:
     def update(self, first: int, total: Tensor, parts: Mapping[str, Tensor]) -> None:
         """Take in the scores [mentions, n] of the columns from `first` on."""
         totals, columns = total.topk(min(self.k, total.shape[1]), dim=1)
+        self.join(first + columns, totals, {name: part.gather(1, columns) for name, part in parts.items()})
+
+    def join(self, columns: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:
+        """Take in other columns, best first, with their totals and what each unit adds, all [mentions, n]."""
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
         kept = order[:, : self.k]
         before = self.parts or dict.fromkeys(parts, self.totals)
-        self.parts = {
-            name: torch.cat([before[name], part.gather(1, columns)], dim=1).gather(1, kept)
-            for name, part in parts.items()
-        }
-        self.columns = torch.cat([self.columns, first + columns], dim=1).gather(1, kept)
+        self.parts = {name: torch.cat([before[name], part], dim=1).gather(1, kept) for name, part in parts.items()}
+        self.columns = torch.cat([self.columns, columns], dim=1).gather(1, kept)
         self.totals = merged[:, : self.k]

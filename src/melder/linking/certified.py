@@ -13,21 +13,23 @@ below its own score.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from melder.evaluation.ranks import RankCounter, join
 from melder.features import Scores, Side
 from melder.linking.best import Best
+from melder.linking.indexed import Indexed, surface_of
 from melder.linking.indexes import FlatIndex
-from melder.linking.indexes.names import NameIndex
 from melder.linking.model import answering
 from melder.linking.sources import Sides
-from melder.linking.two_stage import best_of, names_of, rescored, surface_of
+from melder.linking.two_stage import best_of, rescored, searched
 from melder.methods.matcher import UnitMatcher
-from melder.protocols import Bounded
+from melder.protocols import Bounded, Counting
 from melder.records import MelderError, Ranks
 
 __all__ = ["CERTIFIED_FROM", "Certified", "bound_vectors", "certifiable"]
@@ -39,23 +41,27 @@ ROUNDED = 1e-5  # of a cosine that is summed up in float32
 
 
 class Certified:
-    """index: of the entities' `bound_vectors`; names: None without a lexical unit.
+    """parts: who together are all entities; indexes of their `bound_vectors` and names.
 
     scored: how many pairs were scored since it was made
     """
 
-    def __init__(self, matcher: UnitMatcher, source: Sides, index: FlatIndex, names: NameIndex | None) -> None:
+    def __init__(self, matcher: UnitMatcher, source: Sides, parts: Sequence[Indexed[FlatIndex]]) -> None:
         self.matcher = matcher
         self.source = source
-        self.index = index
-        self.names = names
+        self.parts = parts
         self.scored = 0
 
     @classmethod
-    def build(cls, matcher: UnitMatcher, source: Sides, kind: torch.dtype = torch.float16) -> Certified:
+    def build(cls, matcher: UnitMatcher, source: Sides, counting: Counting | None = None) -> Certified:
         """Raises MelderError when a unit of the matcher has no bound."""
-        vectors = torch.cat([bound_vectors(matcher, side, "entity").cpu() for _, side in source.blocks()])
-        return cls(matcher, source, FlatIndex.build(vectors, kind), names_of(matcher, source))
+        return cls(matcher, source, [cls.indexed(matcher, source, counting)])
+
+    @staticmethod
+    def indexed(matcher: UnitMatcher, source: Sides, counting: Counting | None = None) -> Indexed[FlatIndex]:
+        """All entities of the source, whose places are the columns there."""
+        vectors, names = searched(matcher, source, lambda side: bound_vectors(matcher, side, "entity"), counting)
+        return Indexed(FlatIndex.build(vectors), names)
 
     def best(self, mentions: Side, k: int) -> list[Best]:
         """One a mention, in order: what scoring all entities gives."""
@@ -71,11 +77,22 @@ class Certified:
 
     def ceilings(self, mention: Side, query: Tensor) -> Tensor:
         """[entities]: at least the scores of one mention."""
-        ceilings = self.index.ceilings(query)
-        if self.names is None or self.matcher.lexical is None:
+        if len(self.parts) == 1 and self.parts[0].columns is None:
+            return self._ceilings(self.parts[0], mention, query)
+        ceilings = torch.full((len(self.source),), float("-inf"))
+        for part in self.parts:
+            columns = np.arange(len(part.index)) if part.columns is None else part.columns
+            living = columns >= 0
+            ceilings[columns[living]] = self._ceilings(part, mention, query)[living]
+        return ceilings
+
+    def _ceilings(self, part: Indexed[FlatIndex], mention: Side, query: Tensor) -> Tensor:
+        """Those of a part, by place."""
+        ceilings = part.index.ceilings(query)
+        if part.names is None or self.matcher.lexical is None:
             return ceilings
         weight = float(self.matcher.lexical.weight.detach())
-        cosines = torch.from_numpy(self.names.cosines(*surface_of(mention, 0)))
+        cosines = torch.from_numpy(part.names.cosines(*surface_of(mention, 0)))
         return ceilings.add_(cosines, alpha=weight).add_(weight * ROUNDED)
 
     def _best(self, mention: Side, query: Tensor, k: int) -> Best:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -25,7 +26,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MelderError(f"{path}: cannot be read ({error.strerror}); name a configuration file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, the 99th of a month
         raise MelderError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(value, dict):
         raise MelderError(f"{path}: is no mapping of keys to values; see the files in experiments/")
@@ -53,7 +54,7 @@ def override(sections: Mapping[str, Any], assignments: Iterable[str]) -> dict[st
 def _parsed(value: str, assignment: str) -> Any:
     try:
         return yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise MelderError(f"{assignment!r}: what follows = is not valid YAML; put texts into quotes") from None
 
 
@@ -72,7 +73,7 @@ def _fault(kind: type[BaseModel], value: Mapping[str, Any], fault: Any, file: st
     if fault["type"] == "missing":
         return BadRecord(file, 0, key, "is missing; add it")
     if fault["type"] != "extra_forbidden":
-        return BadRecord(file, 0, key, f"{fault['msg']}, not {fault.get('input')!r}")
+        return BadRecord(file, 0, key, f"{fault['msg']}, not {reprlib.repr(fault.get('input'))}")
     known = _keys(kind, value, fault["loc"][:-1])
     near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
     return BadRecord(file, 0, key, f"there is no such key; {f'did you mean {near[0]!r}?' if near else _list(known)}")

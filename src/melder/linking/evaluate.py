@@ -11,6 +11,7 @@ from melder.data import DataSet
 from melder.data import load as load_data
 from melder.evaluation.metrics import metrics
 from melder.evaluation.predictions import CANDIDATES, read_predictions
+from melder.evaluation.report import read_curves
 from melder.evaluation.slices import slices
 from melder.evaluation.stored import links_of, mentions_of, ranks_of
 from melder.kb import KnowledgeBase, is_knowledge_base
@@ -67,6 +68,10 @@ def evaluate_run(
     linker = open_linker(
         run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable, features=stored
     )
+    if not isinstance(linker, ExactLinker) and nil_threshold is not None:
+        raise MelderError(
+            f"{run}: writes names, and has no NIL probabilities to compare with the threshold; leave it out"
+        )
     if isinstance(linker, ExactLinker) and kept < LOOKED_AT:
         linker.nil = None
     result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
@@ -185,6 +190,7 @@ def open_both(
 def _described(result: Evaluation, run: Path, configuration: ModelConfiguration, split: str) -> Evaluation:
     dataset, base = result.dataset, result.knowledge_base
     result.figures |= describe(run, configuration, dataset, base, split)
+    result.training = read_curves(run)
     result.skipped = [*dataset.skipped, *(base.skipped if base is not dataset else [])]
     return result
 

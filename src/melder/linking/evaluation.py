@@ -12,6 +12,7 @@ from melder.evaluation.metrics import Metrics, metrics
 from melder.evaluation.name_match import name_match
 from melder.evaluation.predictions import Prediction, predictions
 from melder.evaluation.report import Example, ReportPage, confident_errors, confused_pairs, examples
+from melder.evaluation.report.curves import Curves
 from melder.evaluation.slices import group_names, slices
 from melder.evaluation.unit_margins import unit_margins
 from melder.kb import KnowledgeBase
@@ -35,6 +36,7 @@ class Evaluation:
     knowledge_base: DataSet | KnowledgeBase
     seen: Collection[str] | None = None
     skipped: list[BadRecord] = field(default_factory=list)
+    training: Curves = field(default_factory=dict)
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -68,6 +70,7 @@ class Evaluation:
             examples=self._examples(some[:SHOWN]),
             errors=self._examples(wrong[:ERRORS]),
             wrong=len(wrong),
+            training=self.training,
         )
 
     def _bare_slices(self) -> dict[str, Metrics]:

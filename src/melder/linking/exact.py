@@ -15,15 +15,16 @@ from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.best import Best
 from melder.linking.certified import CERTIFIED_FROM, Certified, certifiable
+from melder.linking.gold import gold_columns
 from melder.linking.model import CHUNK, MENTIONS, Model, score_blocks
 from melder.linking.nil import LOOKED_AT, Nil, of_best
 from melder.linking.query import Answering
 from melder.linking.search import Search
 from melder.linking.sources import EncodedData, Source
 from melder.protocols import Progress
-from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
+from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
 
-__all__ = ["ExactLinker"]
+__all__ = ["ExactLinker", "Files"]
 
 PRUNED = 2  # wanted candidates: of so few, bounds rule out most entities
 HELD = 1 << 26  # scores that are held for ranks: 256 MB
@@ -117,6 +118,10 @@ class ExactLinker(Answering):
             yield self._links(block, items[done : done + len(block)], self._search(side, k), k)
             done += len(block)
 
+    def best(self, mentions: Side, k: int) -> list[Best]:
+        """At least the k best entities of mentions by their sides, for some of the mentions each."""
+        return self._search(mentions, k)
+
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
         return mention_items(mentions, self._pictures, self.model.encoder.separator, modalities=self.modalities)
@@ -130,14 +135,7 @@ class ExactLinker(Answering):
     def gold(self, mentions: Sequence[Mention]) -> Tensor:
         """[mentions] columns of the answers; an answer that is not among the entities is an error."""
         known = self.source.columns(list({str(mention.answer) for mention in mentions}))
-        unknown = [mention for mention in mentions if mention.answer not in known]
-        if unknown:
-            first = unknown[0]
-            raise MelderError(
-                f"mention {first.id!r}, field 'answer': {first.answer!r} is not in the knowledge base "
-                f"({len(unknown)} such mentions); evaluate against one that holds the answers"
-            )
-        return torch.tensor([known[str(mention.answer)] for mention in mentions], dtype=torch.long)
+        return torch.tensor(gold_columns(mentions, known), dtype=torch.long)
 
     def _encoded(
         self, mentions: Sequence[Mention], items: Sequence[Item], at_once: int

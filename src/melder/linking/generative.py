@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -12,60 +14,71 @@ import numpy as np
 import torch
 
 from melder.data import DataSet, mention_items
+from melder.data.items import MentionPictures
 from melder.evaluation.ranks import join
 from melder.generative.asking import Asker
-from melder.generative.name_search import NameSearch
+from melder.generative.name_search import NameSearch, Scored
 from melder.generative.names import Names
 from melder.generative.prompt import Blocks, Template
+from melder.kb import KnowledgeBase
+from melder.linking.exact import Files
 from melder.linking.gemel import Gemel, Pictures
+from melder.linking.gold import gold_columns
 from melder.linking.homonyms import Homonyms
 from melder.linking.query import Answering
 from melder.protocols import Progress
-from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
+from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
 
-__all__ = ["GenerativeLinker"]
+__all__ = ["NAMES", "GenerativeLinker"]
+
+NAMES = "names"  # in a run: the tries of what was linked to with it; they may be removed
 
 CHUNK = 256  # mentions whose pictures and surfaces are encoded together
+COUNTED = {"demonstrations": ("shown", "dropped"), "searches": ("exact", "inexact", "not_found")}
 APART = 1e-9  # between the scores of homonyms: less than between any two names, so that only their order is told
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Entities of one mention, best first; `complete` when all that have a name are there."""
+    """Entities of one mention, best first."""
 
     columns: np.ndarray
     scores: np.ndarray
-    complete: bool
 
 
 class GenerativeLinker(Answering):
-    """Links mentions to the entities of a data set by the log-probability of writing their names.
+    """Links mentions to the entities of a data set, or of a knowledge base, by the log-probability of their names.
 
-    Names that several entities share are told apart by `Homonyms`. Mentions given as records name their pictures
-    within `data`, by default the data set of the entities. `dropped` counts the demonstrations that no context had
-    room for, so far, and `shown` those that were shown.
+    Of a knowledge base only the records are read, so that any will do, whatever it was built with. Names that several
+    entities share are told apart by `Homonyms`. Mentions given as records name their pictures within `data`, by
+    default the data set of the entities; without any data set they name files. `kept` is a directory for the tries of
+    many names, which need not be made again there.
     """
 
     def __init__(
         self,
         model: Gemel,
-        knowledge_base: DataSet,
+        knowledge_base: DataSet | KnowledgeBase,
         *,
         data: DataSet | None = None,
         modalities: Sequence[str] = ("text", "image"),
         homonyms: Homonyms | None = None,
+        kept: Path | None = None,
     ) -> None:
         self.model, self.options = model, model.options
-        self.knowledge_base, self.data = knowledge_base, data or knowledge_base
+        self.knowledge_base = knowledge_base
+        self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
+        self._pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
-        self.entities: list[Entity] = knowledge_base.entities
-        self.column = {entity.id: column for column, entity in enumerate(self.entities)}
-        self.names = Names.of(self.entities, aliases=self.options.aliases)
-        self.names_of: list[list[int]] = [[] for _ in self.entities]
+        self.entities: Sequence[Entity] = knowledge_base.entities
+        self.column: dict[str, int] = {}
+        self.names = Names.of(self._noted(), aliases=self.options.aliases)
+        self.names_of: list[list[int]] = [[] for _ in range(len(self.entities))]
         for name, owners in enumerate(self.names.owners):
             for column in owners:
                 self.names_of[column].append(name)
-        self.search = NameSearch(model.model.language_model, self.names.texts, self.options)
+        where = None if kept is None else kept / _key(knowledge_base.directory, self.options.aliases)
+        self.search = NameSearch(model.model.language_model, self.names.texts, self.options, where)
         self.homonyms = homonyms or Homonyms(model.model, self.entities)
         self.asker = Asker(
             model.model.language_model,
@@ -75,7 +88,7 @@ class GenerativeLinker(Answering):
             limit=self.options.context_length,
             longest_answer=self.search.longest,
         )
-        self.dropped = self.shown = 0
+        self._counts: Counter[str] = Counter()
 
     def ranks(self, mentions: Sequence[Mention], pictures: Pictures | None = None) -> Ranks:
         """Ranks of the answers of mentions that all have one; bounds where not all names are scored.
@@ -92,7 +105,7 @@ class GenerativeLinker(Answering):
         pictures: Pictures | None = None,
     ) -> tuple[list[Link], Ranks]:
         """Links of all the mentions, and the ranks of the answers of those that have one, in one pass."""
-        self.check_answers(mentions)
+        gold_columns([mention for mention in mentions if mention.answer is not None], self.column)
         links, ranks = list[Link](), list[Ranks]()
         for block, found in self._found(mentions, self.items(mentions), progress, pictures):
             links += [self._link(mention, each, k) for mention, each in zip(block, found, strict=True)]
@@ -107,7 +120,7 @@ class GenerativeLinker(Answering):
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set."""
-        return mention_items(mentions, self.data, self.model.encoder.separator, modalities=self.modalities)
+        return mention_items(mentions, self._pictures, self.model.encoder.separator, modalities=self.modalities)
 
     def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
         """What the encoder reads of a mention with a picture from anywhere."""
@@ -115,22 +128,13 @@ class GenerativeLinker(Answering):
         shown = Path(image) if isinstance(image, str) else image
         return Item(item.text, shown if "image" in self.modalities else None, item.surfaces)
 
-    def check_answers(self, mentions: Sequence[Mention]) -> None:
-        """An answer that is not among the entities is an error."""
-        unknown = [each for each in mentions if each.answer is not None and each.answer not in self.column]
-        if unknown:
-            raise MelderError(
-                f"mention {unknown[0].id!r}, field 'answer': {unknown[0].answer!r} is not in the knowledge base "
-                f"({len(unknown)} such mentions); evaluate against one that holds the answers"
-            )
-
     def prompts(self, mentions: Sequence[Mention], pictures: Pictures) -> list[Blocks]:
         """The prompts of mentions; counts the demonstrations."""
         keys = self.model.keys(mentions, pictures)
         shown = self.model.demonstrations.nearest(keys, self.options.demonstrations.count)
         prompts = self.asker(mentions, pictures.rows(), shown)
-        self.dropped += sum(prompt.dropped for prompt in prompts)
-        self.shown += sum(len(prompt.blocks) - 1 for prompt in prompts)
+        self._counts["dropped"] += sum(prompt.dropped for prompt in prompts)
+        self._counts["shown"] += sum(len(prompt.blocks) - 1 for prompt in prompts)
         return prompts
 
     def log_probabilities(
@@ -158,13 +162,24 @@ class GenerativeLinker(Answering):
         bare.options = self.options.model_copy(
             update={"demonstrations": self.options.demonstrations.model_copy(update={"count": 0})}
         )
-        bare.dropped = bare.shown = 0
+        bare._counts = Counter()
         return bare
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What there is to say of the demonstrations so far."""
-        return {"demonstrations": {"shown": self.shown, "dropped": self.dropped}}
+        """What was counted so far.
+
+        demonstrations: those that were shown, and those that no context had room for
+        searches: mentions whose best names are certain, and those whose search was given up or was by beams; answers
+            that were not found, whose ranks are bounds
+        """
+        return {group: {name: self._counts[name] for name in names} for group, names in COUNTED.items()}
+
+    def _noted(self) -> Iterator[Entity]:
+        """Every entity, read once; its column is noted on the way."""
+        for column, entity in enumerate(self.entities):
+            self.column[entity.id] = column
+            yield entity
 
     def _found(
         self,
@@ -189,18 +204,15 @@ class GenerativeLinker(Answering):
         with torch.inference_mode():
             embedded = self.model.model.embed(prompts)
         found = self.search(embedded)
-        return [
-            self._of_entities(mentions[row], items[row], prompts[row], numbers, scores)
-            for row, (numbers, scores) in enumerate(found)
-        ]
+        self._counts["exact"] += sum(each.exact for each in found)
+        self._counts["inexact"] += sum(not each.exact for each in found)
+        return [self._of_entities(*four) for four in zip(mentions, items, prompts, found, strict=True)]
 
-    def _of_entities(
-        self, mention: Mention, item: Item, prompt: Blocks, numbers: np.ndarray, scores: np.ndarray
-    ) -> Answers:
-        """Entities from names [m], best first, with their scores; the first of an entity's names counts."""
+    def _of_entities(self, mention: Mention, item: Item, prompt: Blocks, found: Scored) -> Answers:
+        """Entities from names, best first, with their scores; the first of an entity's names counts."""
         best: dict[int, float] = {}
         gold = self.column.get(str(mention.answer), -1)
-        for place, (number, score) in enumerate(zip(numbers.tolist(), scores.tolist(), strict=True)):
+        for place, (number, score) in enumerate(zip(found.names.tolist(), found.scores.tolist(), strict=True)):
             owners = [column for column in self.names.owners[number] if column not in best]
             if len(owners) > 1 and (place < self.options.best_names or gold in owners):
                 owners = self.homonyms.ordered(mention, item, prompt, self.names.texts[number], owners)
@@ -209,7 +221,7 @@ class GenerativeLinker(Answering):
                 best |= dict.fromkeys(owners, score)
         columns, values = np.array(list(best), np.int64), np.array(list(best.values()))
         order = np.lexsort((columns, -values))
-        return Answers(columns[order], values[order], complete=len(numbers) == len(self.names.texts))
+        return Answers(columns[order], values[order])
 
     def _rank(self, mention: Mention, found: Answers) -> Ranks:
         """Exact where the answer is found; else between the last that was found and the last of all."""
@@ -218,12 +230,21 @@ class GenerativeLinker(Answering):
             score = found.scores[place[0]]
             bounds = 1 + int((found.scores > score).sum()), int((found.scores >= score).sum())
         else:
+            self._counts["not_found"] += 1
             bounds = len(found.columns) + 1, len(self.entities)
         return Ranks(np.array(bounds[:1]), np.array(bounds[1:]))
 
     def _link(self, mention: Mention, found: Answers, k: int) -> Link:
-        best = zip(found.columns[:k].tolist(), found.scores[:k].tolist(), strict=True)
-        candidates = [Candidate(id=self.entities[c].id, name=self.entities[c].name, score=score) for c, score in best]
+        entities = (self.entities[column] for column in found.columns[:k].tolist())
+        candidates = [
+            Candidate(id=entity.id, name=entity.name, score=score)
+            for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)
+        ]
         return Link(
             id=mention.id, start=mention.start, end=mention.end, surface=mention.surface, candidates=tuple(candidates)
         )
+
+
+def _key(directory: Path, aliases: bool) -> str:
+    """The name of the directory in which the trie of these names is kept."""
+    return hashlib.sha256(f"{directory.resolve()} {aliases}".encode()).hexdigest()[:16]

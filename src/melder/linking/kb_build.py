@@ -9,21 +9,30 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
+from melder.data import EntityFile
 from melder.data.items import EntityPictures
 from melder.data.problems import Problems
-from melder.data.writing import claim
-from melder.kb import KnowledgeBase, Writer, is_knowledge_base
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Identity, Listed, Settings, publish
-from melder.kb.packing import Kind, pack
-from melder.kb.pictures import Keep, kept_picture
-from melder.kb.segment import SEGMENT_ROWS, Contents, Segment, segment_digest, write_segment
-from melder.kb.writer import collect, writer_lock
+from melder.kb import KnowledgeBase, Writer
+from melder.kb.manifest import MODEL, SEGMENTS, Identity, Listed, Settings, publish
+from melder.kb.packing import Kind
+from melder.kb.pictures import Keep
+from melder.kb.segment import SEGMENT_ROWS, Segment, segment_digest
+from melder.kb.writer import collect
+from melder.linking.kb_claim import claimed
 from melder.linking.kb_model import copy_run, identity_of, write_zero_shot
+from melder.linking.kb_segments import (
+    Job,
+    Planned,
+    WriteSegments,
+    encode_segment,
+    open_model,
+    reads_files,
+    write_segments,
+)
 from melder.linking.model import Model
-from melder.linking.run import open_run, read_configuration
+from melder.linking.run import read_configuration
 from melder.protocols import Counting, Progress
-from melder.records import BadRecord, Entity, Item, MelderError
+from melder.records import BadRecord, Entity, MelderError
 
 __all__ = ["Built", "add_entities", "build", "change_from_file", "encode_segment", "open_model", "remove_entities"]
 
@@ -56,36 +65,29 @@ def build(
     pictures: Keep = "small",
     skip_bad: bool = False,
     counting: Counting,
+    write: WriteSegments = write_segments,
 ) -> Built:
     """Build a knowledge base with the model of a run, or with an encoder as it is; one that was killed goes on.
 
-    Finished segments stay when a build is stopped, and the same command takes them up. Raises MelderError when `out`
-    is something else, BadData for bad records and missing pictures unless these are to be skipped.
+    Finished segments stay when a build is stopped, and the same command takes them up. `write` is what encodes and
+    writes them. Raises MelderError when `out` is something else, BadData for bad records and missing pictures unless
+    these are to be skipped.
     """
-    count, problems = source.check(images=_reads_files(_encoder_of(run, encoder)))
+    count, problems = source.check(images=reads_files(_encoder_of(run, encoder)))
     if problems.records and not (skip_bad and count):
         raise problems.error()
-    _claim(out)
-    with writer_lock(out):
-        _check_unfinished(out)  # again: another build may have ended while this one waited
+    with claimed(out):
         _write_model(out, source, run, encoder)
-        identity = identity_of(out / MODEL)
-        settings = Settings(kind=kind, pictures=pictures, identity=identity)
-        model, modalities = open_model(out / MODEL)
-        progress, listed, built = counting("encoding entities", count), list[Listed](), Built(0, problems.records)
-        for number, entities in enumerate(_batches(source)):
-            name = f"{number:06d}-{_fingerprint(entities, source, settings)}"
-            one = _segment(out / SEGMENTS / name, entities, source, model, modalities, settings, skip_bad, progress)
-            listed.append(Listed(name=name, rows=one.rows, digest=segment_digest(one.path)))
-            built.note(one.rows, one.description.unreadable)
+        settings = Settings(kind=kind, pictures=pictures, identity=identity_of(out / MODEL))
+        job, paths = Job(out / MODEL, source, settings, skip_bad), list[Path]()
+        write(job, _planned(out, job, paths), counting("encoding entities", count))
+        listed, built = list[Listed](), Built(0, problems.records)
+        for path in paths:
+            segment = Segment(path, digest := segment_digest(path))
+            listed.append(Listed(name=path.name, rows=segment.rows, digest=digest))
+            built.note(segment.rows, segment.description.unreadable)
         collect(out, publish(out, 1, settings, tuple(listed)))
     return built
-
-
-def open_model(run: Path) -> tuple[Model, frozenset[str]]:
-    """The model of a run, and which modalities of an entity it reads."""
-    model, configuration = open_run(run)
-    return model, frozenset(configuration.data.modalities)
 
 
 def add_entities(
@@ -96,11 +98,13 @@ def add_entities(
     model: tuple[Model, frozenset[str]] | None = None,
     replace: bool = False,
     skip_bad: bool = False,
+    progress: Progress | None = None,
 ) -> Built:
     """Add entities in new segments, or with `replace` put them in the place of those with their ids.
 
-    `model` is the knowledge base's own (`open_model`), opened here when it is not given. All come in together or,
-    when anything fails, none. Raises MelderError when an id is there already, or with `replace` is not there.
+    `model` is the knowledge base's own (`open_model`), opened here when it is not given; `progress` is told of
+    entities. All come in together or, when anything fails, none. Raises MelderError when an id is there already, or
+    with `replace` is not there.
     """
     built = Built(0)
     with Writer.open(directory) as writer:
@@ -109,7 +113,7 @@ def add_entities(
         while some := list(islice(waiting, SEGMENT_ROWS)):
             _check_known(writer.base, [entity.id for entity in some], replace)
             seen = _check_once(directory, some, seen)
-            contents = encode_segment(some, source, *opened, writer.settings, skip_bad)
+            contents = encode_segment(some, source, *opened, writer.settings, skip_bad, progress)
             new.append(writer.write(contents))
             replaced += [entity.id for entity in some] if replace else []
             built.note(len(some), contents.unreadable)
@@ -118,15 +122,18 @@ def add_entities(
     return built
 
 
-def change_from_file(directory: Path, source: EntityFile, *, replace: bool, skip_bad: bool) -> Built:
+def change_from_file(
+    directory: Path, source: EntityFile, *, replace: bool, skip_bad: bool, counting: Counting | None = None
+) -> Built:
     """`add_entities` of a file. Raises BadData for bad records and missing pictures unless these are to be skipped."""
     with KnowledgeBase.open(directory) as base:
-        reads_files = _reads_files(base.generation.settings.identity.encoder)
-    count, problems = source.check(images=reads_files)
+        opens = reads_files(base.generation.settings.identity.encoder)
+    count, problems = source.check(images=opens)
     if problems.records and not (skip_bad and count):
         raise problems.error()
     entities = (entity for _, entity in source.entities(Problems()))
-    built = add_entities(directory, entities, source, replace=replace, skip_bad=skip_bad)
+    progress = counting("encoding entities", count) if counting else None
+    built = add_entities(directory, entities, source, replace=replace, skip_bad=skip_bad, progress=progress)
     built.skipped = problems.records
     return built
 
@@ -139,81 +146,6 @@ def remove_entities(directory: Path, identities: Collection[str]) -> None:
             writer.commit(dead=identities)
 
 
-def encode_segment(
-    entities: Sequence[Entity],
-    source: EntityPictures,
-    model: Model,
-    modalities: frozenset[str],
-    settings: Settings,
-    skip_bad: bool = False,
-    progress: Progress | None = None,
-) -> Contents:
-    """What a segment of these entities holds: a function of them, their pictures and the model, and of nothing else.
-
-    A picture that cannot be read raises, or with `skip_bad` counts as missing and is listed.
-    """
-    unreadable: dict[str, str] = {}
-
-    def note(item: Item, error: Exception) -> None:
-        unreadable[str(item.image)] = str(error)
-
-    model.encoder.on_unreadable = note if skip_bad else None
-    items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES)
-    side = model.entity_side(items, progress)
-    stored = list(_pictures(entities, source, settings, unreadable if skip_bad else None))
-    return Contents(entities, pack(side, settings.kind), pictures=stored, unreadable=unreadable)
-
-
-def _pictures(
-    entities: Sequence[Entity], source: EntityPictures, settings: Settings, unreadable: dict[str, str] | None
-) -> Iterator[tuple[tuple[int, int], bytes]]:
-    keep, needed = settings.pictures, _reads_files(settings.identity.encoder)
-    for row, entity in enumerate(entities if keep != "none" else ()):
-        for number, name in enumerate(entity.images):
-            path = source.entity_image(name)
-            if not needed and not path.is_file():
-                continue  # only its features are there
-            try:
-                yield (row, number), kept_picture(path, keep)  # type: ignore[arg-type]
-            except UnreadablePicture as error:
-                if unreadable is None:
-                    raise
-                unreadable[str(path)] = str(error)
-
-
-def _segment(
-    path: Path,
-    entities: Sequence[Entity],
-    source: EntityFile,
-    model: Model,
-    modalities: frozenset[str],
-    settings: Settings,
-    skip_bad: bool,
-    progress: Progress,
-) -> Segment:
-    """The segment that is there already, or a new one."""
-    if path.is_dir():
-        progress(len(entities))
-        return Segment(path, segment_digest(path))
-    contents = encode_segment(entities, source, model, modalities, settings, skip_bad, progress)
-    return Segment(path, write_segment(path, contents, settings.kind))
-
-
-def _claim(out: Path) -> None:
-    """A new or empty directory, or the unfinished knowledge base of an earlier build."""
-    _check_unfinished(out)
-    if not is_knowledge_base(out):
-        claim(out)
-    (out / SEGMENTS).mkdir(exist_ok=True)
-
-
-def _check_unfinished(out: Path) -> None:
-    if (out / CURRENT).is_file():
-        raise MelderError(
-            f"{out}: is a knowledge base already; add to it with `melder kb add`, or name another directory"
-        )
-
-
 def _encoder_of(run: Path | None, encoder: str | None) -> str:
     """The name of the encoder that is to be used. Raises MelderError unless there is just one of the two."""
     if run is not None and encoder is None:
@@ -221,11 +153,6 @@ def _encoder_of(run: Path | None, encoder: str | None) -> str:
     if encoder is not None and run is None:
         return encoder
     raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
-
-
-def _reads_files(encoder: str) -> bool:
-    """Whether an encoder of this name opens pictures; their features may be all that there is of them."""
-    return not encoder.startswith("precomputed:")
 
 
 def _write_model(out: Path, source: EntityFile, run: Path | None, encoder: str | None) -> None:
@@ -240,6 +167,14 @@ def _write_model(out: Path, source: EntityFile, run: Path | None, encoder: str |
 
 def _same(identity: Identity, run: Path | None, encoder: str | None) -> bool:
     return identity == identity_of(run) if run is not None else identity.encoder == encoder
+
+
+def _planned(out: Path, job: Job, paths: list[Path]) -> Iterator[Planned]:
+    """Every segment of a build, in order; its path goes to `paths` when it is asked for."""
+    for number, entities in enumerate(_batches(job.source)):
+        name = f"{number:06d}-{_fingerprint(entities, job.source, job.settings)}"
+        paths.append(out / SEGMENTS / name)
+        yield paths[-1], entities
 
 
 def _batches(source: EntityFile) -> Iterator[list[Entity]]:

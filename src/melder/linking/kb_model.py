@@ -38,7 +38,10 @@ def copy_run(run: Path, directory: Path) -> None:
     """Copy what linking needs of a run into the knowledge base `directory`."""
     configuration = read_configuration(run)
     if isinstance(configuration.method, GEMELConfiguration):
-        raise MelderError(f"{run}: GEMEL writes names and has no sides to store; build with a method that compares")
+        raise MelderError(
+            f"{run}: GEMEL writes names and has no sides to store; build the knowledge base with --encoder or with a "
+            f"method that compares, and link to it with `melder link {run} --data KB`"
+        )
     with writing(directory / MODEL) as part:
         for name in _files(run):
             (part / name).parent.mkdir(parents=True, exist_ok=True)

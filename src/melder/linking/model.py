@@ -61,12 +61,14 @@ class Model(nn.Module):
 def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
     """The matcher in evaluation mode and without gradients, put back afterwards."""
     training = matcher.training
-    matcher.eval()
+    if training:
+        matcher.eval()
     try:
         with torch.inference_mode():
             yield matcher
     finally:
-        matcher.train(training)
+        if training:
+            matcher.train()
 
 
 def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Side:

@@ -13,13 +13,13 @@ from melder.linking.configuration import ModelConfiguration
 from melder.linking.exact import ExactLinker
 from melder.linking.frozen import StoredFeatures, stored_features
 from melder.linking.gemel import open_gemel
-from melder.linking.generative import GenerativeLinker
+from melder.linking.generative import NAMES, GenerativeLinker
 from melder.linking.homonyms import Homonyms
 from melder.linking.model import Model
 from melder.linking.nil import Nil, read_nil
 from melder.linking.rerank import RerankingLinker
 from melder.linking.run import open_run, read_configuration, run_device, seed_of
-from melder.linking.search import build_search
+from melder.linking.stored_search import find_search
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
 from melder.records import Item, MelderError
@@ -41,6 +41,8 @@ def load(
 ) -> RunLinker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
+    `data` may be a knowledge base too: one that was built with the run or, for a run of a method that writes names,
+    any.
     `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
     `candidates` names a search that finds links without scoring every entity (`melder.linking.search`; None = score
     all). `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
@@ -51,29 +53,41 @@ def load(
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
         base = KnowledgeBase.open(run)
-        try:
-            return searching(open_linker(base.model, base, changes=changes, counting=counting), candidates)
-        except BaseException:
-            base.close()
-            raise
+        return _over(base, base.model, changes, candidates, counting)
     if not run.is_dir():
         raise MelderError(f"{run}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
         raise MelderError(
             f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY), or --data"
         )
+    if is_knowledge_base(Path(data)):
+        return _over(KnowledgeBase.open(Path(data)), run, changes, candidates, counting)
     settings = read_configuration(run, changes).data
     dataset = load_data(Path(data), text_field=settings.text_field)
-    return searching(open_linker(run, dataset, changes=changes, counting=counting), candidates)
+    return searching(open_linker(run, dataset, changes=changes, counting=counting), candidates, counting)
 
 
-def searching(linker: RunLinker, candidates: str | None) -> RunLinker:
-    """The linker, whose links come from the search of this name; None = from scores of all entities."""
+def _over(
+    base: KnowledgeBase, run: Path, changes: Sequence[str], candidates: str | None, counting: Counting | None
+) -> RunLinker:
+    """The linker of a run over a knowledge base, which is given up when that fails."""
+    try:
+        return searching(open_linker(run, base, changes=changes, counting=counting), candidates, counting)
+    except BaseException:
+        base.close()
+        raise
+
+
+def searching(linker: RunLinker, candidates: str | None, counting: Counting | None = None) -> RunLinker:
+    """The linker, whose links come from the search of this name; None = from scores of all entities.
+
+    A search that the knowledge base keeps prepared is opened; any other is made now.
+    """
     if candidates is None:
         return linker
     if not isinstance(linker, ExactLinker):
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
-    linker.search = build_search(candidates, linker.model.matcher, linker.source)
+    linker.search = find_search(candidates, linker.model.matcher, linker.source, counting)
     return linker
 
 
@@ -89,14 +103,15 @@ def open_linker(
 ) -> RunLinker:
     """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
 
-    A knowledge base must have been built with this run. Unreadable pictures raise unless `on_unreadable` is to be
-    told of them. What `features` hold is not encoded; a method that writes names reads none.
+    A knowledge base must have been built with this run, unless the method writes names. Unreadable pictures raise
+    unless `on_unreadable` is to be told of them. What `features` hold is not encoded; a method that writes names reads
+    none.
     """
     configuration = read_configuration(run, changes)
+    if isinstance(configuration.method, GEMELConfiguration):
+        return _generative(run, configuration, knowledge_base, data, counting, on_unreadable)
     if isinstance(knowledge_base, KnowledgeBase):
         knowledge_base.check_model(run)
-    elif isinstance(configuration.method, GEMELConfiguration):
-        return _generative(run, configuration, knowledge_base, data, counting, on_unreadable)
     model, _ = open_run(run, changes)
     model.encoder.on_unreadable = on_unreadable
     if features:
@@ -126,7 +141,7 @@ def nil_of(run: Path, knowledge_base: DataSet | KnowledgeBase) -> Nil | None:
 def _generative(
     run: Path,
     configuration: ModelConfiguration,
-    knowledge_base: DataSet,
+    knowledge_base: DataSet | KnowledgeBase,
     data: DataSet | None,
     counting: Counting | None,
     on_unreadable: OnUnreadable,
@@ -144,7 +159,9 @@ def _generative(
             )
         matching = named
     homonyms = Homonyms(gemel.model, knowledge_base.entities, matching)
-    linker = GenerativeLinker(gemel, knowledge_base, data=data, modalities=modalities, homonyms=homonyms)
+    linker = GenerativeLinker(
+        gemel, knowledge_base, data=data, modalities=modalities, homonyms=homonyms, kept=run / NAMES
+    )
     if matching is None or not options.top:
         return linker
     return RerankingLinker(matching, linker, top=options.top, weight=options.weight)

@@ -19,6 +19,7 @@ import torch
 
 from melder.data import DataSet
 from melder.evaluation.ranks import join
+from melder.kb import KnowledgeBase
 from melder.linking.exact import ExactLinker
 from melder.linking.gemel import Gemel
 from melder.linking.generative import GenerativeLinker
@@ -46,11 +47,11 @@ class RerankingLinker(Answering):
         return self.generative.model
 
     @property
-    def knowledge_base(self) -> DataSet:
+    def knowledge_base(self) -> DataSet | KnowledgeBase:
         return self.generative.knowledge_base
 
     @property
-    def data(self) -> DataSet:
+    def data(self) -> DataSet | None:
         return self.generative.data
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:

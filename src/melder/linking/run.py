@@ -25,12 +25,13 @@ from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import checked, override, read_yaml
 from melder.linking.gemel import Gemel
 from melder.linking.model import Model
-from melder.methods import build_matcher
+from melder.methods import METHODS, build_matcher, method
 from melder.records import MelderError
 
 __all__ = ["SCHEMA", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
 
 SCHEMA = VERSIONS["run"].current
+EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
@@ -39,7 +40,10 @@ def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, An
     model.encoder.save(directory / "encoder")
     state = model.weights() if isinstance(model, Gemel) else model.state_dict()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(tensors, directory / "model.safetensors")
+    try:
+        save_file(tensors, directory / "model.safetensors")
+    except SafetensorError as error:
+        raise MelderError(f"{directory / 'model.safetensors'}: cannot be written ({error}); make room there") from None
     if isinstance(model, Gemel):
         model.save(directory)
     (directory / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
@@ -84,9 +88,18 @@ def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelCon
     fixed = [each for each in changes if not each.startswith("method.") or each.startswith("method.name=")]
     if fixed:
         raise MelderError(f"{fixed[0]!r}: only settings of a run's method can be changed; write method.KEY=VALUE")
-    sections = override(read_yaml(directory / "config.yaml"), changes)
+    sections = override(_as_written(read_yaml(directory / "config.yaml")), changes)
     known = {name: value for name, value in sections.items() if name in ModelConfiguration.model_fields}
     return checked(ModelConfiguration, known, str(directory / "config.yaml"))
+
+
+def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run with what an earlier Melder did where there was nothing to set yet."""
+    section = sections.get("method")
+    if not isinstance(section, dict) or str(section.get("name")) not in METHODS:
+        return sections
+    fields = method(section["name"]).configuration.model_fields
+    return sections | {"method": {key: value for key, value in EARLIER.items() if key in fields} | section}
 
 
 def _check_schema(directory: Path) -> None:

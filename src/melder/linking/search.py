@@ -1,6 +1,7 @@
 """Searches: ways to the best entities of a mention that do not score every entity, chosen by name.
 
-flat, hnsw, faiss:FACTORY   two stages: candidates by vectors and by names, then the full matcher on these
+flat, hnsw, faiss:FACTORY,  two stages: candidates by vectors and by names, then the full matcher on these
+milvus:URI
 certified                   the full matcher on all entities that could be among the best, and on no others
 """
 
@@ -15,9 +16,10 @@ from melder.linking.indexes import BACKENDS
 from melder.linking.sources import Sides
 from melder.linking.two_stage import TwoStage
 from melder.methods.matcher import UnitMatcher
+from melder.protocols import Counting
 from melder.records import MelderError
 
-__all__ = ["CERTIFIED", "Search", "build_search"]
+__all__ = ["CERTIFIED", "Search", "build_search", "check_name"]
 
 CERTIFIED = "certified"
 
@@ -32,13 +34,19 @@ class Search(Protocol):
         ...
 
 
-def build_search(name: str, matcher: UnitMatcher, source: Sides) -> Search:
+def build_search(name: str, matcher: UnitMatcher, source: Sides, counting: Counting | None = None) -> Search:
     """The search of this name over the entities of `source`, whose sides are read once for it.
 
     Raises MelderError for an unknown name, and when the matcher or what is installed does not allow it.
     """
+    check_name(name)
     if name == CERTIFIED:
-        return Certified.build(matcher, source)
-    if name.partition(":")[0] not in BACKENDS:
-        raise MelderError(f"{name!r}: is no search; there are {', '.join([CERTIFIED, *BACKENDS])} and faiss:FACTORY")
-    return TwoStage.build(matcher, source, name)
+        return Certified.build(matcher, source, counting)
+    return TwoStage.build(matcher, source, name, counting)
+
+
+def check_name(name: str) -> None:
+    """Raises MelderError for the name of no search."""
+    if name != CERTIFIED and name.partition(":")[0] not in BACKENDS:
+        known = ", ".join([CERTIFIED, *BACKENDS])
+        raise MelderError(f"{name!r}: is no search; there are {known}, faiss:FACTORY and milvus:URI")

@@ -6,6 +6,8 @@ measured (`melder.linking.agreement`), never assumed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,39 +15,50 @@ from torch import Tensor
 from melder.features import Scores, Side
 from melder.linking.best import Best
 from melder.linking.candidates import dense_vectors
+from melder.linking.indexed import Indexed
 from melder.linking.indexes import Index, build_index
 from melder.linking.indexes.names import NameIndex
 from melder.linking.model import answering
 from melder.linking.sources import Sides
 from melder.methods.matcher import UnitMatcher
+from melder.protocols import Counting
 from melder.records import MelderError
 
-__all__ = ["TwoStage", "best_of", "names_of", "rescored", "surface_of"]
+__all__ = ["TwoStage", "best_of", "rescored", "searched"]
 
 EACH = 64  # candidates from each index, or as many as answers are wanted
 
 
 class TwoStage:
-    """index: of the entities' `dense_vectors`, None where the matcher has none; names: None without a lexical unit"""
+    """parts: who together are all entities; indexes of their `dense_vectors` and names.
+
+    scored: how many pairs were scored since it was made
+    """
 
     def __init__(
-        self, matcher: UnitMatcher, source: Sides, index: Index | None, names: NameIndex | None, each: int = EACH
+        self, matcher: UnitMatcher, source: Sides, parts: Sequence[Indexed[Index | None]], each: int = EACH
     ) -> None:
         self.matcher = matcher
         self.source = source
-        self.index = index
-        self.names = names
+        self.parts = parts
         self.each = each
         self.scored = 0
 
     @classmethod
-    def build(cls, matcher: UnitMatcher, source: Sides, backend: str) -> TwoStage:
+    def build(cls, matcher: UnitMatcher, source: Sides, backend: str, counting: Counting | None = None) -> TwoStage:
         """Raises MelderError when the matcher has neither vectors nor names to search by."""
-        vectors = torch.cat([dense_vectors(matcher, side, "entity").cpu() for _, side in source.blocks()])
-        names, index = names_of(matcher, source), build_index(backend, vectors) if vectors.shape[1] else None
+        return cls(matcher, source, [cls.indexed(matcher, source, backend, counting)])
+
+    @staticmethod
+    def indexed(
+        matcher: UnitMatcher, source: Sides, backend: str, counting: Counting | None = None
+    ) -> Indexed[Index | None]:
+        """All entities of the source, whose places are the columns there."""
+        vectors, names = searched(matcher, source, lambda side: dense_vectors(matcher, side, "entity"), counting)
+        index = build_index(backend, vectors, counting) if vectors.shape[1] else None
         if names is None and index is None:
             raise MelderError("this method has no vectors and no names to find candidates by: score all entities")
-        return cls(matcher, source, index, names)
+        return Indexed(index, names)
 
     def best(self, mentions: Side, k: int) -> list[Best]:
         """One a mention, in order."""
@@ -53,31 +66,48 @@ class TwoStage:
         return [self._best(mentions.take(slice(row, row + 1)), c, k) for row, c in enumerate(candidates)]
 
     def candidates(self, mentions: Side, each: int) -> list[Tensor]:
-        """Ascending columns for each mention: the `each` best by vectors, and by names."""
-        found = [[np.zeros(0, np.int64)] for _ in range(mentions.rows)]
-        if self.index is not None:
-            for row, near in enumerate(self.index.search(dense_vectors(self.matcher, mentions, "mention"), each)):
-                found[row].append(near[near >= 0])
-        if self.names is not None:
-            for row in range(mentions.rows):
-                found[row].append(self.names.search(*surface_of(mentions, row), each)[0])
-        return [torch.from_numpy(np.unique(np.concatenate(some))) for some in found]
+        """Ascending columns for each mention: of each part the `each` best by vectors, and by names."""
+        queries = dense_vectors(self.matcher, mentions, "mention")
+        found = [part.nearest(queries, each) for part in self.parts]
+        return [
+            torch.from_numpy(
+                np.unique(
+                    np.concatenate(
+                        [*(near[row] for near in found), *(part.named(mentions, row, each) for part in self.parts)]
+                    )
+                )
+            )
+            for row in range(mentions.rows)
+        ]
 
     def _best(self, mention: Side, columns: Tensor, k: int) -> Best:
         self.scored += len(columns)
         return best_of(self.matcher, columns, rescored(self.matcher, self.source, mention, columns), k)
 
 
-def names_of(matcher: UnitMatcher, source: Sides) -> NameIndex | None:
-    """The index of the entities' names; None where the matcher does not compare names."""
-    if matcher.lexical is None:
-        return None
-    return NameIndex.build((side.part("lexical") for _, side in source.blocks()), matcher.lexical.buckets)
+def searched(
+    matcher: UnitMatcher, source: Sides, vectors_of: Callable[[Side], Tensor], counting: Counting | None = None
+) -> tuple[Tensor, NameIndex | None]:
+    """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).
 
+    Each side is read once.
+    """
+    progress = counting("reading entities", len(source)) if counting is not None else None
+    vectors = list[Tensor]()
 
-def surface_of(mentions: Side, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """The n-grams [G] of a mention's surface and their weights."""
-    return mentions["lexical.bucket"][row, 0].cpu().numpy(), mentions["lexical.gram"][row, 0].float().cpu().numpy()
+    def lexical() -> Iterator[Side]:
+        for _, side in source.blocks():
+            vectors.append(vectors_of(side).cpu())
+            if progress is not None:
+                progress(side.rows)
+            yield side.part("lexical")
+
+    if matcher.lexical is not None:
+        names = NameIndex.build(lexical(), matcher.lexical.buckets)
+        return torch.cat(vectors), names
+    for _ in lexical():
+        pass
+    return torch.cat(vectors), None
 
 
 def rescored(matcher: UnitMatcher, source: Sides, mention: Side, columns: Tensor) -> Scores:

@@ -107,6 +107,7 @@ class GEMELConfiguration(_Section):
     beams: PositiveInt = 5
     all_names: NonNegativeInt = Field(2_000, description="up to so many names all are scored, and ranks are exact")
     best_names: PositiveInt = Field(50, description="beyond that: names found a mention; ranks after them are bounds")
+    most_prefixes: PositiveInt = Field(20_000, description="read a mention to find them; a search beyond is given up")
     matching: MatchingConfiguration = MatchingConfiguration()
     published: bool = False
 

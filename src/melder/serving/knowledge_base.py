@@ -13,7 +13,7 @@ from melder.kb.manifest import CURRENT, MODEL, Identity
 from melder.linking import ExactLinker
 from melder.linking.kb_build import add_entities, open_model, remove_entities
 from melder.linking.model import Model
-from melder.linking.open import nil_of, open_linker
+from melder.linking.open import nil_of, open_linker, searching
 from melder.protocols import Counting
 from melder.records import Entity, MelderError
 from melder.serving.kinds import Kinds
@@ -69,12 +69,13 @@ class _Opened:
 class KnowledgeBaseSource:
     """A knowledge base; other processes may change it too.
 
-    `changes` are settings of the method in the place of the run's, such as "method.assignment=attention". The model is
+    `changes` are settings of the method in the place of the run's, such as "method.assignment=attention"; `candidates`
+    names a search, which should be one that the knowledge base keeps: each change makes any other anew. The model is
     read again only when its files are others; a second copy is read with the first change that is made here.
     """
 
-    def __init__(self, directory: Path, changes: Sequence[str] = ()) -> None:
-        self.directory, self.changes = directory, tuple(changes)
+    def __init__(self, directory: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
+        self.directory, self.changes, self.candidates = directory, tuple(changes), candidates
         self._opened: _Opened | None = None
         self._kinds = Kinds()
 
@@ -100,6 +101,7 @@ class KnowledgeBaseSource:
 
     def _served(self, base: KnowledgeBase, counting: Counting | None) -> Served:
         linker, model = self._linker(base, counting)
+        searching(linker, self.candidates, counting)
         generation, name = f"{base.generation.number:06d}", self.directory.resolve().name
         return Served(linker, KnowledgeBaseCatalogue(base, self._kinds.of), generation, model, name, close=base.close)
 

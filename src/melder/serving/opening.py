@@ -13,8 +13,8 @@ from melder.serving.source import DataSetSource, Source
 __all__ = ["source_of"]
 
 
-def source_of(path: Path, data: Path | None, changes: Sequence[str] = ()) -> Source:
-    """`changes` are settings of the method in the place of the run's.
+def source_of(path: Path, data: Path | None, changes: Sequence[str] = (), candidates: str | None = None) -> Source:
+    """`changes` are settings of the method in the place of the run's; `candidates` names a search.
 
     Raises MelderError when there is nothing, when the data set of a run is not named, or when one is named for a
     knowledge base.
@@ -22,9 +22,9 @@ def source_of(path: Path, data: Path | None, changes: Sequence[str] = ()) -> Sou
     if is_knowledge_base(path):
         if data is not None:
             raise MelderError(f"{path}: is a knowledge base, which holds what is searched; leave out --data")
-        return KnowledgeBaseSource(path, changes)
+        return KnowledgeBaseSource(path, changes, candidates)
     if not path.is_dir():
         raise MelderError(f"{path}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
         raise MelderError(f"{path}: name the data set to search as well: melder serve {path} --data DIRECTORY")
-    return DataSetSource(path, data, changes)
+    return DataSetSource(path, data, changes, candidates)

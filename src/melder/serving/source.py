@@ -83,8 +83,8 @@ class DataSetSource:
     A generation is named after the size and the time of the file of entities: writing it anew makes another.
     """
 
-    def __init__(self, run: Path, data: Path, changes: Sequence[str] = ()) -> None:
-        self.run, self.data, self.changes = run, data, tuple(changes)
+    def __init__(self, run: Path, data: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
+        self.run, self.data, self.changes, self.candidates = run, data, tuple(changes), candidates
 
     def generation(self) -> str:
         stat = open_layout(self.data, "auto", "desc").entity_file.stat()
@@ -92,7 +92,7 @@ class DataSetSource:
 
     def open(self, counting: Counting | None = None) -> Served:
         generation = self.generation()  # before reading: a change meanwhile is then seen
-        linker = melder.load(self.run, self.data, changes=self.changes, counting=counting)
+        linker = melder.load(self.run, self.data, changes=self.changes, candidates=self.candidates, counting=counting)
         dataset = linker.knowledge_base
         assert isinstance(dataset, DataSet)
         name = dataset.directory.resolve().name

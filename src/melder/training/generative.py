@@ -23,7 +23,7 @@ from melder.generative.names import name_of
 from melder.generative.prompt import Blocks, Template
 from melder.linking.frozen import stored_features
 from melder.linking.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
-from melder.linking.generative import GenerativeLinker
+from melder.linking.generative import NAMES, GenerativeLinker
 from melder.linking.run import run_device
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
@@ -112,7 +112,7 @@ def prepare_generative(
         retriever,
         configuration.encoder.precision,
     ).to(run_device())
-    linker = GenerativeLinker(gemel, dataset, modalities=configuration.data.modalities)
+    linker = GenerativeLinker(gemel, dataset, modalities=configuration.data.modalities, kept=cache.parent / NAMES)
     selection = _pictures(configuration, dataset, encoder, split.source, split.selection, cache, counting)
     row = {mention.id: number for number, mention in enumerate(split.selection)}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from melder.training.checkpoints import SafetensorsIO
@@ -35,7 +36,7 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         plugins=[SafetensorsIO()],
         callbacks=[*callbacks, last],
         enable_checkpointing=False,  # Lightning's own, a pickle each epoch
-        logger=CSVLogger(out, name="logs", version="", flush_logs_every_n_steps=1),
+        logger=_loggers(out),
         gradient_clip_val=training.gradient_clip,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -43,6 +44,14 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         enable_progress_bar=False,
         log_every_n_steps=10,
     )
+
+
+def _loggers(out: Path) -> list[Logger]:
+    """A table in `out`/logs, and where TensorBoard is installed its own log beside it."""
+    loggers: list[Logger] = [CSVLogger(out, name="logs", version="", flush_logs_every_n_steps=1)]
+    if find_spec("tensorboard") is not None:
+        loggers.append(TensorBoardLogger(out, name="logs", version="", default_hp_metric=False))
+    return loggers
 
 
 def _keep_log(log: Path) -> None:

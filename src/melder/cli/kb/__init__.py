@@ -7,8 +7,10 @@ import typer
 from melder.cli.kb.add import add
 from melder.cli.kb.build import build
 from melder.cli.kb.compact import compact
+from melder.cli.kb.index import index
 from melder.cli.kb.info import info
 from melder.cli.kb.remove import remove
+from melder.cli.kb.shard import shard
 from melder.cli.kb.update import update
 from melder.cli.kb.verify import verify
 
@@ -20,5 +22,7 @@ kb.command("add")(add)
 kb.command("update")(update)
 kb.command("remove")(remove)
 kb.command("compact")(compact)
+kb.command("index")(index)
 kb.command("verify")(verify)
 kb.command("info")(info)
+kb.command("shard")(shard)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import typer
-
-from melder.cli.console import say
+from melder.cli.console import counting, say
+from melder.cli.kb.changing import Directory
 
 __all__ = ["compact"]
 
 
-def compact(kb: Path = typer.Argument(metavar="KB", help="The directory of a knowledge base.")) -> None:
+def compact(kb: Directory) -> None:
     """Merge small segments, and give back the space of what was removed; nothing is encoded again.
 
     Who has the knowledge base open keeps the version that it opened; that is removed by the next change after.
@@ -21,8 +18,9 @@ def compact(kb: Path = typer.Argument(metavar="KB", help="The directory of a kno
     """
     from melder.kb import Writer
     from melder.kb import compact as merge
+    from melder.kb.compaction import to_merge
 
-    with Writer.open(kb) as writer:
+    with Writer.open(kb) as writer, counting() as start:
         before = len(writer.base.parts)
-        merge(writer)
+        merge(writer, start("merging entities", sum(map(len, to_merge(writer.base)))))
         say(f"{kb}: {before:,} segments are {len(writer.base.parts):,} now")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,15 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import console
+from melder.cli.kb.changing import Directory
 
 __all__ = ["info"]
 
 
 def info(
-    kb: Path = typer.Argument(metavar="KB", help="The directory of a knowledge base."),
+    kb: Directory,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
-    """Say what a knowledge base holds, with which model it was built, and what its current entities take on the disk.
+    """Say what a knowledge base holds, with which model it was built, and what both take on the disk.
 
     \b
     melder kb info flags-kb
@@ -38,11 +38,14 @@ def info(
 def _table(told: dict[str, Any]) -> Table:
     table = Table("knowledge base", "", title=Text(told["directory"]), title_justify="left")
     for name, value in told.items():
-        if name in ("directory", "bytes", "bytes_per_entity", "unreadable_pictures"):
+        if name in ("directory", "bytes", "bytes_model", "bytes_per_entity", "indexes", "unreadable_pictures"):
             continue
         table.add_row(name.replace("_", " "), Text(f"{value:,}" if isinstance(value, int) else str(value)))
     for name, size in told["bytes_per_entity"].items():
         table.add_row(f"bytes an entity: {name}", f"{size:,.0f}")
+    for search, index in told["indexes"].items():
+        table.add_row(Text(f"index {search}"), f"{index['entities']:,} entities, {index['bytes']:,} bytes")
+    table.add_row("bytes of the model", f"{told['bytes_model']:,}")
     table.add_row("bytes in all", f"{told['bytes']:,}")
     table.add_row("pictures that could not be read", f"{len(told['unreadable_pictures']):,}")
     return table

@@ -7,13 +7,14 @@ from pathlib import Path
 import typer
 
 from melder.cli.console import say
+from melder.cli.kb.changing import Directory
 from melder.records import MelderError
 
 __all__ = ["remove"]
 
 
 def remove(
-    kb: Path = typer.Argument(metavar="KB", help="The directory of a knowledge base."),
+    kb: Directory,
     ids: list[str] = typer.Argument(None, metavar="[ID]...", help="The ids of the entities."),
     id_file: Path = typer.Option(None, "--ids", help="A file of ids, one a line, instead."),
 ) -> None:

@@ -2,6 +2,7 @@
 
 from melder.evaluation.report.comparison import p_text
 from melder.evaluation.report.contrasts import comparison_page
+from melder.evaluation.report.curves import read_curves
 from melder.evaluation.report.examples import confident_errors, confused_pairs, examples
 from melder.evaluation.report.explanation import ExplanationPage, write_explanation
 from melder.evaluation.report.page import ComparisonPage, ConfusedPair, Contrast, Example, ReportPage, Shown
@@ -20,6 +21,7 @@ __all__ = [
     "confused_pairs",
     "examples",
     "p_text",
+    "read_curves",
     "write_comparison",
     "write_explanation",
     "write_report",

@@ -9,6 +9,7 @@ from typing import Any
 
 from melder.evaluation.comparison import Comparison
 from melder.evaluation.metrics import Metrics
+from melder.evaluation.report.curves import Curves
 from melder.evaluation.unit_margins import UnitMargin
 from melder.records import Ranks
 
@@ -80,6 +81,7 @@ class ReportPage:
     confused: pairs of entities that are taken for one another, the most frequent first
     examples: some mentions, right or wrong
     errors: the surest of the `wrong` mentions, which the reader may filter
+    training: what was logged while the method was trained, (step, value) by figure
     """
 
     title: str
@@ -96,6 +98,7 @@ class ReportPage:
     examples: Sequence[Example] = ()
     errors: Sequence[Example] = ()
     wrong: int = 0
+    training: Curves = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

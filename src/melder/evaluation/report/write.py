@@ -7,6 +7,7 @@ from pathlib import Path
 
 from melder.evaluation.report.browser import confusions, errors
 from melder.evaluation.report.comparison import comparison_sections
+from melder.evaluation.report.curves import curves
 from melder.evaluation.report.document import write_document
 from melder.evaluation.report.figures import (
     Section,
@@ -65,4 +66,6 @@ def _sections(page: ReportPage) -> list[Section]:
         shown.append(section("Examples", explanation, gallery(page.examples, album)))
     if page.errors:
         shown.append(errors(page, album))
+    if page.training:
+        shown.append(curves(page.training))
     return shown

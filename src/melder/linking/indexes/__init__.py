@@ -10,20 +10,27 @@ from melder.linking.indexes.faiss import FaissIndex
 from melder.linking.indexes.flat import FlatIndex
 from melder.linking.indexes.hnsw import HNSWIndex
 from melder.linking.indexes.index import Index
+from melder.linking.indexes.milvus import MilvusIndex
+from melder.protocols import Counting
 from melder.records import MelderError
 
-__all__ = ["BACKENDS", "FaissIndex", "FlatIndex", "HNSWIndex", "Index", "build_index", "open_index"]
+__all__ = ["BACKENDS", "FaissIndex", "FlatIndex", "HNSWIndex", "Index", "MilvusIndex", "build_index", "open_index"]
 
-BACKENDS: dict[str, type[Index]] = {"flat": FlatIndex, "hnsw": HNSWIndex, "faiss": FaissIndex}
+BACKENDS: dict[str, type[Index]] = {"flat": FlatIndex, "hnsw": HNSWIndex, "faiss": FaissIndex, "milvus": MilvusIndex}
 
 
-def build_index(name: str, vectors: Tensor) -> Index:
-    """An index of vectors [n, d]. `name` is flat, hnsw, faiss, or faiss: and one of its factory strings.
+def build_index(name: str, vectors: Tensor, counting: Counting | None = None) -> Index:
+    """An index of vectors [n, d]. `name` is flat, hnsw, faiss, faiss: and one of its factory strings, or milvus: and
+    the URI of a database. `counting` starts a progress bar where building takes long.
 
     Raises MelderError for an unknown name, or when the package that it needs is not there.
     """
-    backend, _, factory = name.partition(":")
-    return FaissIndex.build(vectors, factory) if factory and backend == "faiss" else _backend(name).build(vectors)
+    backend, _, rest = name.partition(":")
+    if rest and backend == "faiss":
+        return FaissIndex.build(vectors, rest)
+    if backend == "hnsw" and counting is not None:
+        return HNSWIndex.build(vectors, counting("building the graph", len(vectors)))
+    return MilvusIndex.build(vectors, rest) if backend == "milvus" else _backend(name).build(vectors)
 
 
 def open_index(name: str, path: Path) -> Index:
@@ -33,5 +40,5 @@ def open_index(name: str, path: Path) -> Index:
 
 def _backend(name: str) -> type[Index]:
     if name not in BACKENDS:
-        raise MelderError(f"{name!r}: is no index; there are {', '.join(BACKENDS)} and faiss:FACTORY")
+        raise MelderError(f"{name!r}: is no index; there are {', '.join(BACKENDS)}, faiss:FACTORY and milvus:URI")
     return BACKENDS[name]

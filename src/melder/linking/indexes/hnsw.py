@@ -15,6 +15,7 @@ from torch import Tensor
 from melder.linking.indexes.files import new_directory
 from melder.linking.indexes.index import NOTHING
 from melder.linking.indexes.lifted import Lift
+from melder.protocols import Progress
 from melder.records import MelderError
 
 __all__ = ["HNSWIndex"]
@@ -22,6 +23,7 @@ __all__ = ["HNSWIndex"]
 CONNECTIVITY = 32  # edges of a vector; 16 misses several times as many
 ADDING = 64  # vectors kept in view while one is added; twice as many take nearly twice as long
 SEARCHING = 128  # … while one is searched for, unless more are asked for
+AT_ONCE = 1 << 14  # vectors that are added together
 GRAPH, LIFT = "graph.usearch", "lift.json"
 
 
@@ -34,7 +36,8 @@ class HNSWIndex:
         self.columns = columns
 
     @classmethod
-    def build(cls, vectors: Tensor) -> HNSWIndex:
+    def build(cls, vectors: Tensor, progress: Progress = lambda done: None) -> HNSWIndex:
+        """`progress` is told of vectors: a million of them take minutes."""
         lift = Lift.of(vectors)
         graph = _usearch().Index(
             ndim=lift.width + 1,
@@ -45,7 +48,10 @@ class HNSWIndex:
             expansion_search=SEARCHING,
         )
         index = cls(graph, lift, 0)
-        index.add(vectors)
+        for start in range(0, len(vectors), AT_ONCE):
+            some = vectors[start : start + AT_ONCE]
+            index.add(some)
+            progress(len(some))
         return index
 
     @classmethod

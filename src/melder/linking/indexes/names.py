@@ -1,17 +1,18 @@
 """An inverted index of names: from an n-gram to the names that have it, with the lexical unit's own weights.
 
 The cosine of a surface and a name is the sum of the products of their weights over the n-grams that both have, so that
-only the postings of the surface's own n-grams are read.
+only the postings of the surface's own n-grams are read. Of a million names a tenth have a common pair of letters: a
+search reads the rarest n-grams' postings whole, and what the others add is looked up for the best of these names only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from melder.features import Side
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
@@ -19,6 +20,9 @@ from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
 __all__ = ["NameIndex"]
 
 ARRAYS = ("first", "name", "weight", "owner", "entities")
+POSTINGS = 200_000  # of one surface that a search reads whole: some milliseconds, and all there are of 50,000 entities
+UNREAD = 0.5  # how long the vector of the n-grams that are not read whole may be, of a surface's of length one
+LOOKED_UP = 2000  # names, at least, for which the postings of further n-grams are searched
 
 
 class NameIndex:
@@ -26,6 +30,7 @@ class NameIndex:
     owner [names]: the entity whose name it is, ascending; entities []: how many there are.
 
     A surface is `bucket` and `gram` [G], as the lexical unit's mention side has them; zeros in `gram` are padding.
+    Threads may share it.
     """
 
     def __init__(
@@ -36,7 +41,7 @@ class NameIndex:
         self.weight = weight
         self.owner = owner
         self.entities = entities
-        self._named, self._begins = np.unique(owner, return_index=True)
+        self._sums = list[np.ndarray]()  # of zeros, one a name, between searches
 
     @classmethod
     def build(cls, sides: Iterable[Side], buckets: int) -> NameIndex:
@@ -60,24 +65,110 @@ class NameIndex:
 
     def cosines(self, bucket: np.ndarray, gram: np.ndarray) -> np.ndarray:
         """[entities] float32: the cosine of each one's best name."""
-        pairs = [(slice(*self.first[b : b + 2]), g) for b, g in zip(bucket, gram, strict=True) if g > 0]
-        found = [self.name[postings] for postings, _ in pairs]
-        weights = [self.weight[postings] * g for postings, g in pairs]
-        none = np.zeros(0, np.int32)
-        sums = np.bincount(np.concatenate([none, *found]), np.concatenate([none, *weights]), minlength=len(self.owner))
-        best = np.zeros(int(self.entities), dtype=np.float32)
+        sums, best = np.zeros(len(self.owner), np.float32), np.zeros(int(self.entities), np.float32)
+        for gram_of in self._grams(bucket, gram):
+            sums[self.name[gram_of.where]] += gram_of.weight * self.weight[gram_of.where]
         if len(sums):
-            best[self._named] = np.maximum.reduceat(sums, self._begins)
+            named, begins = self._named
+            best[named] = np.maximum.reduceat(sums, begins)
         return best
 
     def search(self, bucket: np.ndarray, gram: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
-        the knowledge base), and these cosines."""
-        cosines = self.cosines(bucket, gram)
-        least = float(torch.from_numpy(cosines).topk(k).values[-1]) if 0 < k <= len(cosines) else 0.0
-        reached = np.flatnonzero((cosines >= least) & (cosines > 0))
-        best = reached[np.lexsort((reached, -cosines[reached]))][:k]
-        return best, cosines[best]
+        the knowledge base), and these cosines.
+
+        They are exact; but where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below
+        `UNREAD` may be missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams.
+        """
+        grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
+        read = _read_whole(grams)
+        names, cosines = self._summed(grams[:read])
+        if grams[read:]:
+            chosen = _top(cosines, max(LOOKED_UP, 8 * k))
+            order = chosen[np.argsort(names[chosen])]
+            names, cosines = names[order], cosines[order]
+            for each in grams[read:]:
+                cosines += each.weight * self._looked_up(each, names)
+        return self._best(names, cosines, k)
+
+    def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
+        """The n-grams of a surface that some name has."""
+        had = gram > 0
+        firsts = self.first[np.stack([bucket[had], bucket[had] + 1])].T.tolist()
+        weights = gram[had].tolist()
+        return [_Gram(slice(*pair), w) for pair, w in zip(firsts, weights, strict=True) if pair[0] < pair[1]]
+
+    def _summed(self, grams: Sequence[_Gram]) -> tuple[np.ndarray, np.ndarray]:
+        """The names that have any of the n-grams, and the sums of the products of weights over these."""
+        sums, found = self._sums.pop() if self._sums else np.zeros(len(self.owner), np.float32), [np.zeros(0, np.int32)]
+        for gram in grams:
+            names = self.name[gram.where]
+            before = sums[names]
+            found.append(names[before == 0])
+            sums[names] = before + gram.weight * self.weight[gram.where]
+        names = np.concatenate(found)
+        cosines = sums[names]
+        sums[names] = 0
+        self._sums.append(sums)
+        return names, cosines
+
+    def _looked_up(self, gram: _Gram, names: np.ndarray) -> np.ndarray:
+        """[names] weights of an n-gram in some names, which ascend; 0 where it is in none."""
+        having = self.name[gram.where]
+        place = np.minimum(np.searchsorted(having, names), gram.size - 1)
+        found: np.ndarray = self.weight[gram.where.start + place] * (having[place] == names)
+        return found
+
+    def _best(self, names: np.ndarray, cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of entities, from their names'; the k best of n names may be of fewer entities."""
+        wanted = k
+        while True:
+            chosen = _top(cosines, wanted)
+            owner, cosine = self.owner[names[chosen]], cosines[chosen]
+            order = np.lexsort((owner, -cosine))
+            columns, begins = np.unique(owner[order], return_index=True)
+            if len(columns) >= k or len(chosen) == len(names):
+                break
+            wanted *= 4
+        begins = np.sort(begins)[:k]
+        return owner[order][begins].astype(np.int64), cosine[order][begins]
+
+    @cached_property
+    def _named(self) -> tuple[np.ndarray, np.ndarray]:
+        """The entities with names, and where the names of each begin."""
+        begins = np.flatnonzero(np.diff(self.owner, prepend=-1))
+        return self.owner[begins], begins
+
+
+class _Gram(NamedTuple):
+    """An n-gram of a surface: where its postings are, and its weight in the surface."""
+
+    where: slice
+    weight: float
+
+    @property
+    def size(self) -> int:
+        return int(self.where.stop - self.where.start)
+
+
+def _read_whole(grams: Sequence[_Gram]) -> int:
+    """How many of the n-grams, which come with the fewest postings first, a search reads whole.
+
+    A name that has none of them has a cosine of at most the length of the rest.
+    """
+    if not grams:
+        return 0
+    squares = np.cumsum([each.weight**2 for each in grams])
+    few = int(np.searchsorted(np.cumsum([each.size for each in grams]), POSTINGS, side="right"))
+    return max(few, 1 + int(np.argmax(squares[-1] - squares <= UNREAD**2)))
+
+
+def _top(values: np.ndarray, count: int) -> np.ndarray:
+    """Places of the `count` largest values, and of all that equal the last of them."""
+    if count >= len(values):
+        return np.arange(len(values))
+    least = np.partition(values, len(values) - count)[len(values) - count]
+    return np.flatnonzero(values >= least)
 
 
 class _Postings(NamedTuple):

@@ -1,0 +1,31 @@
+"""What `melder kb add` and `update` share with each other, and in part with `build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from melder.cli.console import counting, finish, say
+
+__all__ = ["Directory", "Entities", "Images", "SkipBad", "change"]
+
+Directory = Annotated[Path, typer.Argument(metavar="KB", help="The directory of a knowledge base.")]
+Entities = Annotated[Path, typer.Option("--entities", help="A file of entities: .jsonl, or .csv with a header row.")]
+Images = Annotated[
+    Path | None, typer.Option("--images", help="The directory of their pictures; default: that of the file.")
+]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed records and pictures out, and list them.")]
+
+
+def change(kb: Path, entities: Path, images: Path | None, *, replace: bool, skip_bad: bool) -> None:
+    """Add the entities of a file, or put them in the place of those with their ids."""
+    from melder.data import EntityFile
+    from melder.linking.kb_build import change_from_file
+
+    with counting() as start:
+        source = EntityFile(entities, images)
+        built = change_from_file(kb, source, replace=replace, skip_bad=skip_bad, counting=start)
+    say(f"{kb}: {built.entities:,} entities {'replaced' if replace else 'added'}")
+    finish(built.skipped, list(built.unreadable.values()))

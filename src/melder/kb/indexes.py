@@ -1,0 +1,112 @@
+"""What a search was prepared with, stored beside the segments that it was made of: `indexes/NAME/`.
+
+index.json    the search, the segments, and the files' digests; written last
+…             files, which the one who wrote them reads
+
+An index stays true when entities are added or removed: it says which rows of which segments it knows, in its order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from melder.kb.digests import WholeFile, digest_of
+from melder.kb.disk import writing
+from melder.kb.manifest import INDEXES, Listed, ListedIndex
+from melder.records import MelderError
+
+if TYPE_CHECKING:
+    from melder.kb.knowledge_base import Part
+
+__all__ = ["StoredIndex", "index_faults", "open_index", "write_index"]
+
+DESCRIPTION = "index.json"
+
+
+class _Description(BaseModel):
+    """What index.json holds; `segments` with the rows that were dead then, of which the index knows nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    segments: tuple[Listed, ...]
+    files: dict[str, WholeFile]
+
+
+class StoredIndex:
+    """An index of a knowledge base: its directory, and the segments whose living rows it holds, in that order."""
+
+    def __init__(self, path: Path, description: _Description) -> None:
+        self.path = path
+        self.segments: Sequence[Listed] = description.segments
+        self._files = description.files
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self._files.values())
+
+    def columns(self, parts: Sequence[Part]) -> np.ndarray:
+        """[entities of the index] int64: their columns in a knowledge base of these parts; -1 for those gone since."""
+        known, found, first = dict[tuple[str, str], np.ndarray](), [np.zeros(0, dtype=np.int64)], 0
+        for part in parts:
+            column = np.full(part.listed.rows, -1, dtype=np.int64)
+            column[part.living] = first + np.arange(len(part))
+            known[part.listed.name, part.listed.digest], first = column, first + len(part)
+        for listed in self.segments:
+            gone = np.full(listed.rows, -1, dtype=np.int64)
+            dead = np.array(listed.dead, dtype=np.int64)
+            found.append(np.delete(known.get((listed.name, listed.digest), gone), dead))
+        return np.concatenate(found)
+
+    def check(self) -> None:
+        """Read all files through: a graph that is damaged would end the process. Raises MelderError."""
+        for fault in self.faults():
+            raise MelderError(fault)
+
+    def faults(self) -> Iterator[str]:
+        """One line for each file that is not as it was written."""
+        for name, file in self._files.items():
+            if not file.is_same(self.path / name):
+                yield str(_damaged(self.path / name))
+
+
+def write_index(
+    directory: Path, name: str, search: str, segments: Sequence[Listed], fill: Callable[[Path], None]
+) -> ListedIndex:
+    """Write an index of these segments' living rows; `fill` writes its files. It is there as a whole or not at all."""
+    with writing(directory / INDEXES / name) as part:
+        fill(part)
+        paths = sorted(path for path in part.rglob("*") if path.is_file())
+        files = {path.relative_to(part).as_posix(): WholeFile.of(path) for path in paths}
+        content = _Description(segments=tuple(segments), files=files).model_dump_json().encode()
+        (part / DESCRIPTION).write_bytes(content)
+    return ListedIndex(name=name, search=search, digest=digest_of(content))
+
+
+def open_index(directory: Path, listed: ListedIndex) -> StoredIndex:
+    """Raises MelderError when its description is missing or damaged; its files are not looked at yet."""
+    path = directory / INDEXES / listed.name / DESCRIPTION
+    try:
+        content = path.read_bytes()
+        if digest_of(content) == listed.digest:
+            return StoredIndex(path.parent, _Description.model_validate(json.loads(content)))
+    except (OSError, ValueError, ValidationError):
+        pass
+    raise _damaged(path)
+
+
+def index_faults(directory: Path, listed: ListedIndex) -> list[str]:
+    """Everything that is wrong with an index, each file read; one line a fault."""
+    try:
+        return list(open_index(directory, listed).faults())
+    except MelderError as error:
+        return [str(error)]
+
+
+def _damaged(path: Path) -> MelderError:
+    return MelderError(f"{path}: is missing or not what was written; make the index again with `melder kb index`")

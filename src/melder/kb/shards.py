@@ -1,0 +1,178 @@
+"""Several knowledge bases as one: what one disk, or one process, is too small for.
+
+A directory with shards.json names them, and each stays a knowledge base of its own, which can be changed, verified and
+moved by itself. Together they are searched exactly as one that holds all their segments: its columns are those of the
+first shard, then those of the second, and so on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from threading import RLock
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from melder.kb.disk import place_directory, replace_file, writing
+from melder.kb.knowledge_base import TOLD, Entities, KnowledgeBase, Part
+from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Listed, publish
+from melder.kb.records import Records
+from melder.records import BadRecord, MelderError
+
+__all__ = ["ShardedKnowledgeBase", "join", "shard_paths", "split"]
+
+SCHEMA = 1  # of shards.json
+AT_ONCE = 10_000  # ids that are looked up together
+
+
+class Shards(BaseModel):
+    """What shards.json holds: directories of knowledge bases, relative to it or absolute."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = SCHEMA
+    shards: tuple[str, ...] = Field(min_length=1)
+
+
+class ShardedKnowledgeBase(KnowledgeBase):
+    """Knowledge bases of one model as one; `shards` are they. It is read; changes are made to a shard."""
+
+    def __init__(self, directory: Path, shards: Sequence[KnowledgeBase]) -> None:
+        self.directory = directory
+        self.shards = shards
+        segments = tuple(listed for shard in shards for listed in shard.generation.segments)
+        number = sum(shard.generation.number for shard in shards)
+        self.generation = shards[0].generation.model_copy(
+            update={"number": number, "segments": segments, "indexes": ()}
+        )
+        self.skipped: list[BadRecord] = []
+        self._descriptor = None
+        self._open: OrderedDict[str, Records] = OrderedDict()
+        self._lock = RLock()
+        self.parts: list[Part] = [part for shard in shards for part in shard.parts]
+        self._first = [0, *accumulate(len(part) for part in self.parts)]
+        self.entities = Entities(self)
+
+    @staticmethod
+    def open(path: str | Path) -> ShardedKnowledgeBase:
+        """Raises MelderError when a shard cannot be opened, or has another model than the first."""
+        shards = list[KnowledgeBase]()
+        try:
+            for each in shard_paths(Path(path)):
+                shards.append(KnowledgeBase.open(each))
+                _check_model(shards[0], shards[-1])
+            return ShardedKnowledgeBase(Path(path), shards)
+        except BaseException:
+            for shard in shards:
+                shard.close()
+            raise
+
+    def close(self) -> None:
+        for shard in self.shards:
+            shard.close()
+
+    @property
+    def model(self) -> Path:
+        """The run of the first shard, which is that of the others too."""
+        return self.shards[0].model
+
+    def check_model(self, run: Path | None = None) -> None:
+        for shard in self.shards:
+            shard.check_model(self.model if run is None else run)
+
+    @property
+    def is_current(self) -> bool:
+        return all(shard.is_current for shard in self.shards)
+
+
+def shard_paths(path: Path) -> list[Path]:
+    """The directories of the shards. Raises MelderError when shards.json cannot be read."""
+    file = path / SHARDS
+    try:
+        named = Shards.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise MelderError(f"{file}: cannot be read ({error.strerror}); make it with `melder kb shard`") from None
+    except (ValueError, ValidationError):
+        named = None
+    if named is None or named.schema_version != SCHEMA:
+        raise MelderError(f"{file}: is no list of shards that this Melder reads; make it with `melder kb shard`")
+    return [path / each for each in named.shards]
+
+
+def join(out: Path, shards: Sequence[Path]) -> int:
+    """Make `out` name these knowledge bases; gives the number of entities.
+
+    Raises MelderError when one has another model than the first, or an entity that is in another one.
+    """
+    opened = [KnowledgeBase.open(path) for path in shards]
+    try:
+        for number, shard in enumerate(opened):
+            _check_model(opened[0], shard)
+            for other in opened[:number]:
+                _check_apart(shard, other)
+        out.mkdir(parents=True, exist_ok=True)
+        _write(out, [os.path.relpath(path, out) for path in shards])
+        return sum(map(len, opened))
+    finally:
+        for shard in opened:
+            shard.close()
+
+
+def split(out: Path, whole: Path, count: int) -> int:
+    """Make `out` a set of `count` shards in it, each with some of the segments of `whole`; gives how many came out.
+
+    Segments are whole, so that there are no more shards than segments. Nothing is encoded; `whole` stays as it is.
+    """
+    with KnowledgeBase.open(whole) as base:
+        names = list[str]()
+        for number, part in enumerate(_even(base.generation.segments, count)):
+            names.append(f"shard-{number:03d}")
+            if not (out / names[-1]).is_dir():
+                _copy(base, part, out / names[-1])
+        _write(out, names)
+        return len(names)
+
+
+def _copy(base: KnowledgeBase, segments: Sequence[Listed], out: Path) -> None:
+    with writing(out.with_name(out.name + "-copy")) as part:
+        shutil.copytree(base.model, part / MODEL)
+        for listed in segments:
+            shutil.copytree(base.directory / SEGMENTS / listed.name, part / SEGMENTS / listed.name)
+        publish(part, 1, base.generation.settings, tuple(segments))
+    place_directory(out.with_name(out.name + "-copy"), out)
+
+
+def _even(segments: Sequence[Listed], count: int) -> Iterable[Sequence[Listed]]:
+    """Runs of segments whose numbers differ by one at most, none empty."""
+    count = min(count, len(segments))
+    bounds = [len(segments) * number // count for number in range(count + 1)]
+    return [segments[start:stop] for start, stop in pairwise(bounds)]
+
+
+def _write(out: Path, names: Sequence[str]) -> None:
+    replace_file(out / SHARDS, (Shards(shards=tuple(names)).model_dump_json(indent=1) + "\n").encode())
+
+
+def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:
+    """By the digests in the manifests; files are read through when a linker is opened."""
+    ours, theirs = first.generation.settings.identity, other.generation.settings.identity
+    kept = [{name: file for name, file in each.files.items() if name not in TOLD} for each in (ours, theirs)]
+    if (ours.method, ours.encoder, kept[0]) != (theirs.method, theirs.encoder, kept[1]):
+        raise MelderError(
+            f"{other.directory}: has another model than {first.directory}; build each shard with the same run, "
+            f"such as `melder kb build {first.model} …`"
+        )
+
+
+def _check_apart(shard: KnowledgeBase, other: KnowledgeBase) -> None:
+    for start in range(0, len(shard), AT_ONCE):
+        both = other.columns([entity.id for entity in shard.entities[start : start + AT_ONCE]])
+        if both:
+            raise MelderError(
+                f"{shard.directory}: holds {next(iter(both))!r}, as {other.directory} does; remove it from one of them"
+            )

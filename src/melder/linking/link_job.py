@@ -1,0 +1,108 @@
+"""Links of a file of mentions, written as they are found: a job that was stopped goes on where it stopped.
+
+They go to OUTPUT.KEY.part, a group at a time, and that file gets the name OUTPUT at the end. KEY stands for all that
+the links depend on (mentions, knowledge base or run and data, settings), so that what another job has left is never
+taken up. Groups begin at the same mentions whether a job was stopped or not: what is written is byte by byte the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import melder
+from melder.kb import is_knowledge_base
+from melder.kb.manifest import CURRENT
+from melder.linking.nil import FILE as NIL
+from melder.records import MelderError, Mention
+
+__all__ = ["LinkJob", "job_key"]
+
+
+class _Written(BaseModel):
+    """What is looked at of a link that an earlier process has written."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+
+
+class LinkJob:
+    """The file that links of `mentions` are written to, inside `with LinkJob.open(…) as job`."""
+
+    def __init__(self, file: BinaryIO, kept: int) -> None:
+        self._file = file
+        self.kept = kept  # links of the first mentions, which are there already
+
+    @staticmethod
+    @contextmanager
+    def open(output: Path, key: str, mentions: Sequence[Mention]) -> Iterator[LinkJob]:
+        """Take up or begin the job; at the end, unless something is raised, `output` is there.
+
+        Raises MelderError when another process is at this job.
+        """
+        part = output.with_name(f"{output.name}.{key}.part")
+        with part.open("a+b") as file:
+            _lock(file, output)
+            for other in _parts(output):
+                if other != part:
+                    other.unlink()
+            yield LinkJob(file, _keep(file, mentions))
+            file.flush()
+            os.fsync(file.fileno())
+            part.replace(output)
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Add links to those that are there, and have the system know of them."""
+        self._file.write("".join(line + "\n" for line in lines).encode())
+        self._file.flush()
+
+
+def job_key(run: Path, data: Path | None, *settings: object) -> str:
+    """Twelve hexadecimal digits that change with what links depend on: a knowledge base, or a run and its data set."""
+    files = [run / CURRENT, run / NIL] if is_knowledge_base(run) else sorted(run.rglob("*"))
+    files += sorted(data.iterdir()) if data is not None else []
+    stamps = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files if each.is_file()]
+    content = json.dumps([melder.__version__, stamps, *map(str, settings)])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _lock(file: BinaryIO, output: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise MelderError(f"{output}: another process is writing these links; wait for it, or stop it") from None
+
+
+def _parts(output: Path) -> list[Path]:
+    """What jobs that were stopped have left of this output."""
+    pattern = re.compile(re.escape(output.name) + r"\.[0-9a-f]{12}\.part")
+    return [path for path in output.parent.iterdir() if pattern.fullmatch(path.name)]
+
+
+def _keep(file: BinaryIO, mentions: Sequence[Mention]) -> int:
+    """Cut off what is behind the last whole line that is the next mention's link; gives how many are kept."""
+    kept = size = 0
+    file.seek(0)
+    for line, mention in zip(file, mentions, strict=False):
+        if not line.endswith(b"\n") or _identity(line) != mention.id:
+            break
+        kept, size = kept + 1, size + len(line)
+    file.truncate(size)
+    return kept
+
+
+def _identity(line: bytes) -> str | None:
+    try:
+        return _Written.model_validate_json(line).id
+    except ValidationError:
+        return None

@@ -1,0 +1,138 @@
+"""Searches that a knowledge base keeps prepared: made once by `melder kb index`, memory-mapped when they are opened.
+
+What was added to the knowledge base since is searched beside them, flat; what was removed is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melder.features import Side
+from melder.kb import KnowledgeBase, Writer
+from melder.kb.indexes import StoredIndex
+from melder.linking.candidates import dense_vectors
+from melder.linking.certified import Certified, bound_vectors
+from melder.linking.indexed import Indexed
+from melder.linking.indexes import BACKENDS, FlatIndex
+from melder.linking.indexes.names import NameIndex
+from melder.linking.kb_segments import open_model
+from melder.linking.search import CERTIFIED, Search, build_search, check_name
+from melder.linking.sources import Sides
+from melder.linking.two_stage import TwoStage
+from melder.methods.matcher import UnitMatcher
+from melder.protocols import Counting
+from melder.records import MelderError
+
+__all__ = ["find_search", "store_search"]
+
+VECTORS, NAMES, PROBE = "vectors", "names", "probe.npy"
+PROBED = 16  # entities whose vectors say whether an index is of a matcher with these settings
+BLOCK = 1024  # entities whose sides are read together
+
+
+class _Some:
+    """Some columns of a source, by place; fulfils `Sides`."""
+
+    def __init__(self, source: Sides, columns: Tensor) -> None:
+        self._source, self._columns = source, columns
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        for first in range(0, len(self), BLOCK):
+            yield first, self._source.side(self._columns[first : first + BLOCK])
+
+    def side(self, columns: Tensor) -> Side:
+        return self._source.side(self._columns[columns])
+
+
+def store_search(directory: Path, name: str, counting: Counting) -> int:
+    """Prepare the search of this name for a knowledge base and keep it there; the number of entities.
+
+    The knowledge base may be changed meanwhile. Raises MelderError for searches that cannot be kept.
+    """
+    check_name(name)
+    if name.partition(":")[0] == "milvus":
+        raise MelderError(f"{name}: the database keeps the vectors itself; just link with --candidates {name}")
+    with KnowledgeBase.open(directory) as base:
+        if not len(base):
+            raise MelderError(f"{directory}: is empty; add entities first, with `melder kb add`")
+        matcher = open_model(base.model)[0].matcher.eval()
+        search = build_search(name, matcher, base, counting)
+        assert isinstance(search, Certified | TwoStage)
+        part, probe = search.parts[0], _probe(name, matcher, base, torch.arange(min(PROBED, len(base))))
+
+        def fill(path: Path) -> None:
+            np.save(path / PROBE, probe.numpy(), allow_pickle=False)
+            if part.index is not None:
+                part.index.save(path / VECTORS)
+            if part.names is not None:
+                part.names.save(path / NAMES)
+
+        with Writer.open(directory) as writer:
+            writer.write_index(name, base.generation.segments, fill)
+        return len(base)
+
+
+def find_search(name: str, matcher: UnitMatcher, source: Sides, counting: Counting | None = None) -> Search:
+    """The search of this name that the knowledge base `source` keeps; else, and of other sources, one that is made now.
+
+    Raises MelderError for an unknown name, and when what is kept is damaged.
+    """
+    kept = _open_search(name, matcher, source) if isinstance(source, KnowledgeBase) else None
+    return build_search(name, matcher, source, counting) if kept is None else kept
+
+
+def _open_search(name: str, matcher: UnitMatcher, base: KnowledgeBase) -> Search | None:
+    """None when none is kept, or it is of a matcher with other settings."""
+    stored = base.index(name)
+    if stored is None:
+        return None
+    columns = stored.columns(base.parts)
+    if not _fits(stored.path / PROBE, name, matcher, base, columns):
+        return None
+    stored.check()
+    parts, rest = [_opened(name, stored, columns)], np.setdiff1d(np.arange(len(base)), columns)
+    if name == CERTIFIED:
+        if len(rest):
+            parts.append(_at(rest, Certified.indexed(matcher, _Some(base, torch.from_numpy(rest)))))
+        return Certified(matcher, base, parts)
+    if len(rest):
+        parts.append(_at(rest, TwoStage.indexed(matcher, _Some(base, torch.from_numpy(rest)), "flat")))
+    return TwoStage(matcher, base, parts)
+
+
+def _opened(name: str, stored: StoredIndex, columns: np.ndarray) -> Indexed[Any]:
+    backend = FlatIndex if name == CERTIFIED else BACKENDS[name.partition(":")[0]]
+    index = backend.open(stored.path / VECTORS) if (stored.path / VECTORS).is_dir() else None
+    names = NameIndex.open(stored.path / NAMES) if (stored.path / NAMES).is_dir() else None
+    return _at(columns, Indexed(index, names))
+
+
+def _at(columns: np.ndarray, part: Indexed[Any]) -> Indexed[Any]:
+    """The part with its columns, unless every place is its column."""
+    same = np.array_equal(columns, np.arange(len(columns)))
+    return Indexed(part.index, part.names, None if same else columns)
+
+
+def _probe(name: str, matcher: UnitMatcher, base: Sides, columns: Tensor) -> Tensor:
+    vectors = bound_vectors if name == CERTIFIED else dense_vectors
+    return vectors(matcher, base.side(columns), "entity").cpu()
+
+
+def _fits(path: Path, name: str, matcher: UnitMatcher, base: Sides, columns: np.ndarray) -> bool:
+    """Whether the first entities that the index knows, and that are still there, have the vectors they had."""
+    try:
+        before = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise MelderError(f"{path}: is damaged ({error}); make the index again with `melder kb index`") from None
+    places = np.flatnonzero(columns[: len(before)] >= 0)
+    now = _probe(name, matcher, base, torch.from_numpy(columns[places])).numpy()
+    return now.shape[1] == before.shape[1] and np.allclose(now, before[places], rtol=1e-3, atol=1e-3)

@@ -1,0 +1,259 @@
+"""Shards together are one knowledge base, and no cut of one into shards changes an answer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+import melder
+from melder.data import DataSet, EntityFile, load
+from melder.kb import KnowledgeBase, Writer
+from melder.kb.compaction import _contents
+from melder.kb.manifest import CURRENT, MODEL, Listed, publish
+from melder.kb.segment import write_segment
+from melder.kb.shards import ShardedKnowledgeBase, join, shard_paths, split
+from melder.linking import ExactLinker, open_run
+from melder.linking.kb_build import add_entities, build, remove_entities
+from melder.linking.model import Model
+from melder.linking.nil import Nil
+from melder.linking.shard_search import Packed, Processes, Server, served
+from melder.records import Link, MelderError, Mention
+
+NIL = Nil(
+    means={"score": 1.0, "margin": 1.0, "lexical": 0.0, "picture": 0.5},
+    scales={"score": 1.0, "margin": 1.0, "lexical": 1.0, "picture": 1.0},
+    weights={"score": -1.0, "margin": -1.0, "lexical": -1.0, "picture": 0.1},
+    intercept=0.1,
+    share=0.5,
+    mentions=1,
+    candidates=12,
+    data="made",
+    split="dev",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("melder.linking.kb_build.SEGMENT_ROWS", 5)
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(small_run: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve creatures in three segments, one of which is dead, and two namesakes of others."""
+    out, source = tmp_path_factory.mktemp("whole") / "kb", EntityFile(small_data / "entities.jsonl")
+    build(out, source, run=small_run, kind="float32", counting=lambda *_: lambda done: None)
+    NIL.write(out)
+    with KnowledgeBase.open(out) as base:
+        twins = [entity.model_copy(update={"id": f"{entity.id}-twin"}) for entity in base.records([2, 7])]
+    add_entities(out, twins, source)
+    remove_entities(out, ["Q5"])
+    return out
+
+
+@pytest.fixture(scope="module")
+def model(small_run: Path) -> Model:
+    return open_run(small_run)[0]
+
+
+@pytest.fixture(scope="module")
+def dataset(small_data: Path) -> DataSet:
+    return load(small_data)
+
+
+@pytest.fixture(scope="module")
+def mentions(dataset: DataSet) -> list[Mention]:
+    return [each for each in (*dataset.split("train"), *dataset.split("dev")) if each.answer != "Q5"]
+
+
+class Answers:
+    """Links, ranks and namesakes, by ids."""
+
+    def __init__(self, linker: Any, base: KnowledgeBase, mentions: Sequence[Mention]) -> None:
+        self.links, ranks = linker.links_and_ranks(mentions, 13)
+        self.ranks = np.stack([ranks.optimistic, ranks.pessimistic])
+        found: list[Link] = linker.link(mentions, k=4)
+        self.nil = [link.nil_probability for link in found]
+        self.named = {name: {base.entities[column].id for column in base.named(name)} for name in NAMES}
+        self.found = {name: {base.entities[column].id for column in base.search(name, 13)} for name in NAMES}
+
+
+NAMES = ("red panda", "grey kite", "panda")
+
+
+@pytest.fixture(scope="module")
+def expected(whole: Path, model: Model, dataset: DataSet, mentions: list[Mention]) -> Answers:
+    return answers(whole, model, dataset, mentions)
+
+
+def answers(path: Path, model: Model, data: DataSet, mentions: Sequence[Mention]) -> Answers:
+    with KnowledgeBase.open(path) as base:
+        base.check_model()
+        return Answers(ExactLinker(model, base, data=data, nil=NIL), base, mentions)
+
+
+def same(one: Sequence[Link], other: Sequence[Link]) -> None:
+    """The same entities with the same scores; of entities whose scores are as good as equal either may come first."""
+    for ours, theirs in zip(one, other, strict=True):
+        mine, yours = ({each.id: each for each in link.candidates} for link in (ours, theirs))
+        assert [each.score for each in ours.candidates] == pytest.approx(
+            [each.score for each in theirs.candidates], abs=1e-5
+        )
+        last = theirs.candidates[-1].score
+        for name in mine.keys() ^ yours.keys():
+            assert (mine.get(name) or yours[name]).score == pytest.approx(last, abs=1e-5)
+        for name in mine.keys() & yours.keys():
+            assert mine[name].score == pytest.approx(yours[name].score, abs=1e-5)
+            assert mine[name].units == pytest.approx(yours[name].units, abs=1e-5)
+
+
+def cut(whole: Path, groups: Sequence[Sequence[int]], out: Path) -> Path:
+    """Shards with these columns of a knowledge base, nothing of which is encoded again."""
+    paths = [out / f"{number}" for number in range(len(groups))]
+    with KnowledgeBase.open(whole) as base:
+        for path, columns in zip(paths, groups, strict=True):
+            rows = [base._place(column) for column in columns]
+            contents = _contents(base, [(part, np.array([row])) for part, row in rows])
+            digest = write_segment(path / "segments" / "000001-000000000000", contents, "float32")
+            shutil.copytree(base.model, path / MODEL)
+            listed = Listed(name="000001-000000000000", rows=len(columns), digest=digest)
+            publish(path, 1, base.generation.settings, (listed,))
+    join(out / "all", paths)
+    return out / "all"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    numbers, root = count(), tmp_path_factory.mktemp("cuts")
+    return lambda: root / f"{next(numbers)}"
+
+
+@given(order=some.permutations(range(13)), bounds=some.sets(some.integers(1, 12), max_size=5))
+def test_any_cut_into_shards_gives_the_same_answers(
+    order: list[int],
+    bounds: set[int],
+    whole: Path,
+    expected: Answers,
+    model: Model,
+    dataset: DataSet,
+    mentions: list[Mention],
+    fresh: Callable[[], Path],
+) -> None:
+    edges = [0, *sorted(bounds), 13]
+    groups = [order[start:stop] for start, stop in pairwise(edges)]
+    out = fresh()
+    path = cut(whole, groups, out)
+    found = answers(path, model, dataset, mentions[::4])
+    shutil.rmtree(out)
+    same(found.links, expected.links[::4])
+    assert found.nil == pytest.approx(expected.nil[::4], abs=1e-5)
+    assert found.named == expected.named
+    assert found.found == expected.found
+
+
+@given(order=some.permutations(range(13)), bounds=some.sets(some.integers(1, 12), max_size=5), k=some.integers(1, 13))
+def test_shards_that_are_searched_apart_merge_to_the_same(
+    order: list[int],
+    bounds: set[int],
+    k: int,
+    whole: Path,
+    model: Model,
+    dataset: DataSet,
+    mentions: list[Mention],
+    fresh: Callable[[], Path],
+) -> None:
+    edges = [0, *sorted(bounds), 13]
+    groups = [order[start:stop] for start, stop in pairwise(edges)]
+    out = fresh()
+    path = cut(whole, groups, out)
+    one, all_, *shards = (
+        ExactLinker(model, KnowledgeBase.open(each), data=dataset)
+        for each in (whole, path, *(out / f"{number}" for number in range(len(groups))))
+    )
+    served(all_, Here([Server(shard) for shard in shards]))
+    same(all_.link(mentions[:9], k), one.link(mentions[:9], k))  # type: ignore[arg-type]
+    for linker in (one, all_, *shards):
+        assert isinstance(linker.knowledge_base, KnowledgeBase)
+        linker.knowledge_base.close()
+    shutil.rmtree(out)
+
+
+class Here:
+    """Shards in this process."""
+
+    def __init__(self, servers: list[Server]) -> None:
+        self.servers, self.sizes = servers, [len(server) for server in servers]
+
+    def best(self, mentions: dict[str, np.ndarray], k: int) -> list[Packed]:
+        return [server.best(mentions, k) for server in self.servers]
+
+
+def test_processes_serve_shards(whole: Path, tmp_path: Path, mentions: list[Mention]) -> None:
+    assert split(tmp_path / "parts", whole, 2) == 2
+    linker = melder.load(tmp_path / "parts")
+    asked = [each.model_copy(update={"image": None}) for each in mentions[:8]]
+    processes = Processes(shard_paths(tmp_path / "parts"))
+    try:
+        same(served(linker, processes).link(asked, k=6), melder.load(whole).link(asked, k=6))  # type: ignore[arg-type]
+    finally:
+        processes.close()
+    with pytest.raises(MelderError, match="there is no such directory"):
+        Processes([tmp_path / "nowhere"])
+
+
+def test_ranks_are_those_of_the_whole(
+    whole: Path, expected: Answers, model: Model, dataset: DataSet, tmp_path: Path, mentions: list[Mention]
+) -> None:
+    split(tmp_path / "parts", whole, 9)
+    found = answers(tmp_path / "parts", model, dataset, mentions)
+    same(found.links, expected.links)
+    assert np.array_equal(found.ranks, expected.ranks)
+
+
+def test_a_cut_has_all_segments_and_leaves_the_whole_alone(whole: Path, tmp_path: Path) -> None:
+    before = (whole / CURRENT).read_text()
+    assert split(tmp_path / "parts", whole, 100) == 4
+    with KnowledgeBase.open(tmp_path / "parts") as base, KnowledgeBase.open(whole) as one:
+        assert isinstance(base, ShardedKnowledgeBase)
+        assert list(base.entities) == list(one.entities)
+        assert base.columns(["Q5"]) == {}
+    assert (whole / CURRENT).read_text() == before
+
+
+def test_a_shard_can_be_changed_and_the_set_is_told(whole: Path, tmp_path: Path, small_data: Path) -> None:
+    split(tmp_path / "parts", whole, 2)
+    with KnowledgeBase.open(tmp_path / "parts") as base:
+        assert base.is_current
+        remove_entities(tmp_path / "parts/shard-001", ["Q11"])
+        assert not base.is_current
+    with KnowledgeBase.open(tmp_path / "parts") as base:
+        assert (len(base), base.columns(["Q11"])) == (12, {})
+    with pytest.raises(MelderError, match=r"is a set of shards; name the one of them"), Writer.open(tmp_path / "parts"):
+        pass
+
+
+def test_what_does_not_fit_together_is_refused(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy")
+    with pytest.raises(MelderError, match=r"copy: holds 'Q0', as .* does; remove it from one of them"):
+        join(tmp_path / "all", [whole, tmp_path / "copy"])
+    with KnowledgeBase.open(whole) as base:
+        identity = base.generation.settings.identity.model_copy(update={"encoder": "clip:other"})
+        settings = base.generation.settings.model_copy(update={"identity": identity})
+        publish(tmp_path / "copy", 9, settings, base.generation.segments)
+    with pytest.raises(MelderError, match=r"copy: has another model than .*; build each shard with the same run"):
+        join(tmp_path / "all", [whole, tmp_path / "copy"])
+    assert not (tmp_path / "all").exists()
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all/shards.json").write_text('{"shards": []}')
+    with pytest.raises(MelderError, match=r"shards\.json: is no list of shards"):
+        melder.load(tmp_path / "all")

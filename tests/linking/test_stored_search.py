@@ -1,0 +1,162 @@
+"""Searches that a knowledge base keeps prepared, through additions, removals and compactions."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import melder
+from melder.data import EntityFile
+from melder.kb import KnowledgeBase, Writer, compact
+from melder.kb.inspection import information, verify
+from melder.linking import ExactLinker
+from melder.linking.kb_build import add_entities, build, remove_entities
+from melder.linking.stored_search import find_search, store_search
+from melder.linking.two_stage import TwoStage
+from melder.records import Entity, Link, MelderError
+from training.small import read_lines, write_lines
+
+TEXTS = ("a red kite at dusk", "the grey fox", "Blue panda", "kite of the green kind")
+
+
+def silent(title: str, total: int) -> Any:
+    return lambda done: None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_segments() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
+            patch.setattr(f"{module}.SEGMENT_ROWS", 5)
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def half(small_run: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A knowledge base of eight of the twelve entities."""
+    folder = tmp_path_factory.mktemp("half")
+    write_lines(folder / "entities.jsonl", read_lines(small_data / "entities.jsonl")[:8])
+    build(folder / "kb", EntityFile(folder / "entities.jsonl", small_data), run=small_run, counting=silent)
+    return folder / "kb"
+
+
+@pytest.fixture
+def base(half: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(half, tmp_path / "kb"))
+
+
+def others(data: Path) -> list[Entity]:
+    return [Entity(**record) for record in read_lines(data / "entities.jsonl")[8:]]
+
+
+def links(base: Path, candidates: str | None) -> list[Link]:
+    linker = melder.load(base, candidates=candidates)
+    assert isinstance(linker, ExactLinker)
+    answers = [linker.link(text, 3) for text in TEXTS]
+    assert isinstance(linker.source, KnowledgeBase)
+    linker.source.close()
+    return answers  # type: ignore[return-value]
+
+
+def same(found: list[Link], expected: list[Link]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        scores = [[candidate.score for candidate in link.candidates] for link in (one, other)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["flat", "certified", "hnsw", "faiss:Flat"])
+def test_it_is_exact_through_every_change(name: str, base: Path, small_data: Path) -> None:
+    """Of so few entities every one is a candidate of any index."""
+    if name not in ("flat", "certified"):
+        pytest.importorskip("usearch" if name == "hnsw" else "faiss")
+    assert store_search(base, name, silent) == 8
+    same(links(base, name), links(base, None))
+    remove_entities(base, ["Q1", "Q6"])
+    same(links(base, name), links(base, None))
+    add_entities(base, others(small_data), EntityFile(small_data / "entities.jsonl"))
+    same(links(base, name), links(base, None))
+    with Writer.open(base) as writer:
+        compact(writer)
+        assert len(writer.base) == 10
+    same(links(base, name), links(base, None))
+
+
+def test_what_is_kept_is_opened_and_not_made_again(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_search(base, "flat", silent)
+    monkeypatch.setattr(TwoStage, "build", None)
+    with pytest.raises(TypeError):
+        links(base, "faiss:Flat")
+    same(links(base, "flat"), links(base, None))
+
+
+def test_an_index_of_another_matcher_is_not_used(base: Path) -> None:
+    store_search(base, "flat", silent)
+    with KnowledgeBase.open(base) as opened:
+        linker = melder.load(base)
+        assert isinstance(linker, ExactLinker)
+        matcher = linker.model.matcher
+        found = find_search("flat", matcher, opened)
+        assert isinstance(found, TwoStage)
+        assert found.parts[0].index is not None
+        with torch.no_grad():
+            for parameter in matcher.units["text"].parameters():
+                parameter.mul_(2)
+        kept = opened.index("flat")
+        assert kept is not None
+        shutil.rmtree(kept.path / "vectors")  # which would be missed if it were opened
+        find_search("flat", matcher, opened)
+
+
+def test_information_and_verification_know_it(base: Path) -> None:
+    store_search(base, "certified", silent)
+    with KnowledgeBase.open(base) as opened:
+        told = information(opened)
+        assert told["indexes"]["certified"]["entities"] == 8
+        stored = opened.index("certified")
+        assert stored is not None
+        files = [path for path in stored.path.rglob("*") if path.is_file() and path.name != "index.json"]
+        assert told["indexes"]["certified"]["bytes"] == sum(path.stat().st_size for path in files) > 0
+    assert verify(base, silent) == (8, [])
+    spoilt = stored.path / "names" / "weight.npy"
+    content = bytearray(spoilt.read_bytes())
+    content[-1] ^= 1
+    spoilt.write_bytes(content)
+    assert [fault.split(": ")[0] for fault in verify(base, silent)[1]] == [str(spoilt)]
+    with pytest.raises(MelderError, match="make the index again with `melder kb index`"):
+        links(base, "certified")
+    same(links(base, "flat"), links(base, None))
+    store_search(base, "certified", silent)
+    assert verify(base, silent) == (8, [])
+
+
+def test_only_the_last_index_of_a_search_stays_on_the_disk(base: Path) -> None:
+    for _ in range(3):
+        store_search(base, "flat", silent)
+    store_search(base, "certified", silent)
+    assert len(list((base / "indexes").iterdir())) == 2
+    with Writer.open(base) as writer:
+        writer.remove_index("flat")
+    assert len(list((base / "indexes").iterdir())) == 1
+    with Writer.open(base) as writer, pytest.raises(MelderError, match="no index for 'flat'; there are: certified"):
+        writer.remove_index("flat")
+
+
+def test_an_index_that_knows_no_segment_any_more_goes(base: Path) -> None:
+    store_search(base, "flat", silent)
+    remove_entities(base, ["Q0", "Q7"])
+    with Writer.open(base) as writer:
+        compact(writer)
+        assert writer.base.generation.indexes == ()
+    assert not list((base / "indexes").iterdir())
+
+
+def test_what_cannot_be_kept_is_said(base: Path) -> None:
+    with pytest.raises(MelderError, match="'nearly': is no search"):
+        store_search(base, "nearly", silent)
+    with pytest.raises(MelderError, match="the database keeps the vectors itself"):
+        store_search(base, "milvus:x.db", silent)

@@ -1,0 +1,262 @@
+"""A build and a linking job on a cluster: what they write is what one machine writes, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from melder.data import EntityFile
+from melder.data.problems import Problems
+from melder.kb.shards import shard_paths, split
+from melder.linking import load
+from melder.linking.corpus import links_of, mentions_of, written
+from melder.linking.kb_build import Built, build
+from melder.linking.shard_search import served
+from melder.records import BadRecord, MelderError, Mention
+from melder.scale import link as scale_link
+from melder.scale.build import segments_on
+from melder.scale.cluster import connected
+from melder.scale.link import ShardJob, link_on
+from melder.scale.shards import Actors
+from training.small import read_lines, write_lines
+
+pytest.importorskip("ray.data", reason="needs melder[scale]")
+pyarrow = pytest.importorskip("pyarrow", reason="needs melder[scale]")
+pytest.importorskip("pyarrow.parquet")
+
+ROWS, CHUNK = 16, 8
+
+
+def silent(title: str, total: int) -> Callable[[int], None]:
+    return lambda done: None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_shards() -> Iterator[None]:
+    """Segments of two chunks; one thread, as each worker has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("melder.linking.kb_build.SEGMENT_ROWS", ROWS)
+        for module in ("melder.linking.model", "melder.scale.build"):
+            patch.setattr(f"{module}.CHUNK", CHUNK)
+        patch.setattr("melder.scale.link.SHARD_ROWS", ROWS)
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def entities(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> EntityFile:
+    """76 entities, four segments and a part of one, with texts of unequal lengths; one has a picture that is none."""
+    records = read_lines(small_data / "entities.jsonl")
+    many = [
+        record | {"id": f"{number}-{record['id']}", "description": " ".join([record["description"]] * (1 + number % 4))}
+        for number in range(7)
+        for record in records
+    ][:76]
+    many[20] |= {"images": ["train.jsonl"]}
+    path = tmp_path_factory.mktemp("entities") / "entities.jsonl"
+    write_lines(path, many)
+    return EntityFile(path, small_data)
+
+
+@pytest.fixture(scope="module")
+def alone(entities: EntityFile, small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Built]:
+    """What one machine makes of them."""
+    out = tmp_path_factory.mktemp("alone") / "kb"
+    return out, build(out, entities, run=small_run, skip_bad=True, counting=silent)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    paths = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+
+
+def segments(directory: Path) -> set[str]:
+    return {path.name for path in (directory / "segments").glob("*") if len(path.name) == 19}
+
+
+def kill_a_worker(name: str) -> list[int]:
+    """From a thread: kill the first worker of the cluster that has `name` in its title, as soon as it can work."""
+    killed: list[int] = []
+
+    def watch() -> None:
+        until = time.monotonic() + 600
+        while not killed and time.monotonic() < until:
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    title = (process / "cmdline").read_bytes().decode()
+                    ready = title.startswith("ray::") and name in title and "__init__" not in title
+                    if ready and _is_ours(int(process.name)):
+                        os.kill(int(process.name), signal.SIGKILL)
+                        killed.append(int(process.name))
+                        return
+                except (OSError, UnicodeDecodeError):
+                    continue
+            time.sleep(0.01)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return killed
+
+
+def _is_ours(process: int) -> bool:
+    """Whether it descends from this process: there may be other clusters."""
+    while process > 1:
+        if process == os.getpid():
+            return True
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return False
+
+
+def test_whatever_the_number_of_workers_the_bytes_are_those_of_one_machine(
+    cluster: str, alone: tuple[Path, Built], entities: EntityFile, small_run: Path, tmp_path: Path
+) -> None:
+    write = segments_on(cluster, workers=3, threads=1)  # the next tests have two, and one
+    built = build(tmp_path / "kb", entities, run=small_run, skip_bad=True, counting=silent, write=write)
+    assert built == alone[1]
+    assert len(built.unreadable) == 1
+    assert contents(tmp_path / "kb") == contents(alone[0])
+
+
+def test_a_killed_worker_loses_and_repeats_nothing(
+    cluster: str, alone: tuple[Path, Built], entities: EntityFile, small_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "kb"
+    killed = kill_a_worker("EncodeChunk")
+    done: list[int] = []
+    write = segments_on(cluster, workers=2, threads=1)
+    build(out, entities, run=small_run, skip_bad=True, counting=lambda *_: done.append, write=write)
+    assert killed
+    assert sum(done) == 76
+    assert contents(out) == contents(alone[0])
+
+
+def test_a_job_that_was_stopped_goes_on(
+    cluster: str, alone: tuple[Path, Built], entities: EntityFile, small_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "kb"
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    write = segments_on(cluster, workers=1, threads=1)
+    with pytest.raises(KeyboardInterrupt):
+        build(out, entities, run=small_run, skip_bad=True, counting=lambda *_: stop, write=write)
+    before = {name: (out / "segments" / name).stat().st_mtime_ns for name in segments(out)}
+    assert 0 < len(before) <= 5
+    build(out, entities, run=small_run, skip_bad=True, counting=silent, write=write)
+    assert contents(out) == contents(alone[0])
+    for name, time_written in before.items():
+        assert (out / "segments" / name).stat().st_mtime_ns == time_written
+
+
+def test_a_bad_picture_is_named_as_on_one_machine(
+    cluster: str, entities: EntityFile, small_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MelderError) as here:
+        build(tmp_path / "one", entities, run=small_run, counting=silent)
+    with pytest.raises(MelderError) as there:
+        build(tmp_path / "many", entities, run=small_run, counting=silent, write=segments_on(cluster, workers=1))
+    assert str(there.value) == str(here.value)
+    assert "train.jsonl" in str(there.value)
+
+
+def test_more_workers_than_fit_are_refused(cluster: str) -> None:
+    with (
+        pytest.raises(MelderError, match="has 4 CPUs and 0 GPUs, too few for 4 workers of 1 threads and 1 CPUs"),
+        connected(cluster, 4, 1, spare=1),
+    ):
+        pass
+
+
+@pytest.fixture(scope="module")
+def mentions(small_data: Path) -> list[Mention]:
+    records = [Mention(**record) for split in ("train", "dev") for record in read_lines(small_data / f"{split}.jsonl")]
+    return [*records, records[0].model_copy(update={"id": "broken", "image": "train.jsonl"})]
+
+
+@pytest.fixture
+def job(alone: tuple[Path, Built], small_data: Path) -> ShardJob:
+    return ShardJob.of(alone[0], small_data, 5, candidates=None, settings=(), threshold=None)
+
+
+def links_alone(job: ShardJob, mentions: list[Mention], path: Path) -> bytes:
+    linker = load(job.knowledge_base)
+    linker.model.encoder.on_unreadable = lambda item, error: None
+    with written(path, decided=False) as file:
+        for start in range(0, len(mentions), ROWS):
+            for block in links_of(linker, mentions[start : start + ROWS], job.folder, job.k):
+                file.write(block)
+    return path.read_bytes()
+
+
+def test_links_are_those_of_one_machine_although_a_worker_dies(
+    cluster: str, job: ShardJob, mentions: list[Mention], tmp_path: Path
+) -> None:
+    expected, output, done = links_alone(job, mentions, tmp_path / "one.jsonl"), tmp_path / "many.jsonl", list[int]()
+    killed = kill_a_worker("LinkShard")
+    unreadable = link_on(cluster, job, iter(mentions), output, done.append, workers=2)
+    assert killed
+    assert sum(done) == len(mentions)
+    assert output.read_bytes() == expected
+    assert list(unreadable) == [str(job.folder / "train.jsonl")]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["many.jsonl", "one.jsonl"]
+
+
+def test_a_linking_job_that_was_stopped_goes_on_and_parquet_goes_in_and_out(
+    cluster: str, job: ShardJob, mentions: list[Mention], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[dict[str, Any]] = [mention.model_dump() for mention in mentions[:40]]
+    rows[3] |= {"start": 3, "end": None}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "mentions.parquet")
+    problems, good = Problems(), [*mentions[:3], *mentions[4:40]]
+    assert list(mentions_of(tmp_path / "mentions.parquet", problems)) == good
+    assert [(type(each), each.number) for each in problems.records] == [(BadRecord, 4)]
+    output, again = tmp_path / "links.parquet", dict[Path, int]()
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        link_on(cluster, job, iter(good), output, stop, workers=1)
+    assert not output.exists()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "links.parquet.shards").glob("*[0-9a-f].jsonl")}
+    assert kept
+    monkeypatch.setattr(
+        scale_link, "remove", lambda shards: again.update({path: path.stat().st_mtime_ns for path in shards.iterdir()})
+    )
+    link_on(cluster, job, mentions_of(tmp_path / "mentions.parquet", Problems()), output, lambda done: None, workers=1)
+    assert kept.items() <= again.items()
+    links_alone(job, good, tmp_path / "one.parquet")
+    found, expected = (pyarrow.parquet.read_table(path).to_pylist() for path in (output, tmp_path / "one.parquet"))
+    assert found == expected
+    assert [row["id"] for row in found] == [mention.id for mention in good]
+
+
+def test_actors_serve_shards(cluster: str, alone: tuple[Path, Built], mentions: list[Mention], tmp_path: Path) -> None:
+    split(tmp_path / "parts", alone[0], 2)
+    linkers = [load(path) for path in (alone[0], tmp_path / "parts")]
+    with connected(cluster, 2, 1, spare=0) as size:
+        served(linkers[1], Actors(size, shard_paths(tmp_path / "parts")))  # type: ignore[arg-type]
+        answers = [
+            linker.link([each.model_copy(update={"image": None}) for each in mentions[:9]]) for linker in linkers
+        ]
+    for ours, theirs in zip(*answers, strict=True):  # of copies with the same score any may come first
+        assert [each.score for each in ours.candidates] == pytest.approx([each.score for each in theirs.candidates])
+        known = {each.id: each.score for each in theirs.candidates}
+        for each in ours.candidates:
+            assert each.score == pytest.approx(known.get(each.id, theirs.candidates[-1].score))
+
+
+def test_a_cluster_that_is_not_there_is_named() -> None:
+    refused = pytest.raises(MelderError, match=r"--ray 127\.0\.0\.2:1: no cluster answers")
+    with refused, connected("127.0.0.2:1", 1, 1, spare=0):
+        pass

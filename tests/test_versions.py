@@ -1,0 +1,114 @@
+"""What an earlier Melder has stored is read for as long as Melder says so; anything else is refused with what to do.
+
+The samples in tests/data/versions are what the Melder of each version wrote (make.py there says how).
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import melder
+from melder.cli import app
+from melder.data.versions import VERSIONS
+from melder.encoders.store import load_features
+from melder.evaluation.predictions import read_predictions
+from melder.kb import KnowledgeBase
+from melder.kb.digests import digest_of
+from melder.linking import open_run
+from melder.records import Link, MelderError
+
+SAMPLES = Path(__file__).parent / "data/versions"
+READ = sorted({version for stored in VERSIONS.values() for version in stored.read})
+
+
+@pytest.fixture(scope="module", params=READ)
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked(request.param, tmp_path_factory.mktemp("version"))
+
+
+def unpacked(version: int, directory: Path) -> Path:
+    with tarfile.open(SAMPLES / f"{version}.tar.xz") as archive:
+        archive.extractall(directory, filter="data")
+    return directory
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_there_is_a_sample_of_each_version_that_is_read_and_a_remedy_for_each_other(kind: str) -> None:
+    stored = VERSIONS[kind]
+    assert stored.current in stored.read
+    assert all((SAMPLES / f"{version}.tar.xz").is_file() for version in stored.read)
+    assert "`melder " in stored.anew
+    assert not stored.read & set(stored.remedies)
+
+
+def test_a_knowledge_base_links_as_it_did(sample: Path, tmp_path: Path) -> None:
+    arguments = ["--input", str(sample / "data/test.jsonl"), "--output", str(tmp_path / "links.jsonl")]
+    app(["link", str(sample / "kb"), *arguments], standalone_mode=False)
+    stored, found = (links(path / "links.jsonl") for path in (sample, tmp_path))
+    for old, new in zip(stored, found, strict=True):
+        assert (old.id, old.surface, old.start, old.end) == (new.id, new.surface, new.start, new.end)
+        assert scores(old) == pytest.approx(scores(new), abs=1e-3)
+        assert old.nil_probability == pytest.approx(new.nil_probability, abs=1e-3)
+
+
+def links(path: Path) -> list[Link]:
+    return [Link.model_validate_json(line) for line in path.read_text().splitlines()]
+
+
+def scores(link: Link) -> dict[str, float]:
+    return {each.id: each.score for each in link.candidates}
+
+
+def test_a_run_and_stored_features_predict_as_they_did(sample: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(sample / "data"), "--features", str(sample / "features")]
+    app(["evaluate", str(sample / "run"), *arguments, "--predictions", str(tmp_path / "p")], standalone_mode=False)
+    for old, new in zip(read_predictions(sample / "predictions.jsonl"), read_predictions(tmp_path / "p"), strict=True):
+        assert (old.id, old.gold, old.rank_optimistic) == (new.id, new.gold, new.rank_optimistic)
+        assert {each.id: each.score for each in old.candidates} == pytest.approx(
+            {each.id: each.score for each in new.candidates}, abs=2e-2
+        )  # tokens are stored in float16
+
+
+def rewrite_kb(sample: Path, version: object) -> Callable[[], object]:
+    (path,) = (sample / "kb/generations").iterdir()
+    content = json.dumps(json.loads(path.read_text()) | {"schema_version": version, "melder": "9.8.7"}).encode()
+    path.write_bytes(content)
+    (sample / "kb/CURRENT").write_text(f"{path.name} {digest_of(content)}\n")
+    return lambda: KnowledgeBase.open(sample / "kb")
+
+
+def rewrite_run(sample: Path, version: object) -> Callable[[], object]:
+    path = sample / "run/environment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": version, "melder": "9.8.7"}))
+    return lambda: open_run(sample / "run")
+
+
+def rewrite_features(sample: Path, version: object) -> Callable[[], object]:
+    path = sample / "features/entities/features.json"
+    content = json.loads(path.read_text()) | {"format": version, "melder": "9.8.7"}
+    path.write_text(json.dumps(content))
+    return lambda: load_features(path.parent, ids=content["ids"], fingerprint=content["fingerprint"])
+
+
+REWRITE = {"knowledge base": rewrite_kb, "run": rewrite_run, "features": rewrite_features}
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_versions_that_are_not_read_are_refused_in_one_line_with_what_to_do(kind: str, tmp_path: Path) -> None:
+    stored = VERSIONS[kind]
+    sample = unpacked(stored.current, tmp_path)
+    newer = stored.current + 1
+    for version, remedy in {newer: "upgrade Melder", 0: stored.anew, None: stored.anew, "1": stored.anew}.items():
+        opened = REWRITE[kind](sample, version)
+        with pytest.raises(MelderError) as error:
+            opened()
+        said = str(error.value)
+        assert "\n" not in said
+        assert f"this {kind} has version {version!r} (written by Melder 9.8.7)" in said
+        assert f"Melder {melder.__version__} reads version {stored.current}; {remedy}" in said
+    REWRITE[kind](sample, stored.current)()
