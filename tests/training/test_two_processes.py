@@ -133,12 +133,13 @@ def test_losses_and_gradients_are_those_of_one_process(name: str, tmp_path: Path
     assert sum(name.startswith("gradient") for name in whole) > 20
     learns = CASES[name].sampler == "policy_gradient"
     assert ("loss generator" in whole) == learns == any(each.startswith("gradient generator.") for each in whole)
+    tolerance = 3e-5 if CASES[name].sampler == "hard" else 1e-5  # hard negatives are scored high, and sums are large
     for part in parts:
         assert part.keys() == whole.keys()
     for each, expected in whole.items():
         got = torch.stack([part[each] for part in parts]).mean(dim=0)
         size = max(1.0, float(expected.norm()))  # sums of large numbers are rounded at their last digits
-        assert float((got - expected).abs().max()) < 3e-5 * size, each
+        assert float((got - expected).abs().max()) < tolerance * size, each
         if each.startswith("gradient"):
             assert torch.equal(parts[0][each], parts[1][each])
 
