@@ -47,12 +47,15 @@ def demo(
 
 
 def _train(data: Path, run: Path) -> None:
+    from melder.encoders import has_bf16
+    from melder.linking.run import run_device
     from melder.training.configuration import read_configuration
     from melder.training.progress import StepProgress
     from melder.training.train import train
 
+    fastest = "bf16" if has_bf16(run_device()) else "float32"
     with as_file(files("melder.training").joinpath("demo.yaml")) as recipe:
-        configuration = read_configuration(recipe, [f"data.directory={data}"])
+        configuration = read_configuration(recipe, [f"data.directory={data}", f"encoder.precision={fastest}"])
     with counting() as start:
         train(configuration, run, counting=start, told=tell_look, callbacks=[StepProgress(start)])
 

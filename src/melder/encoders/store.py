@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -20,14 +20,14 @@ from torch import Tensor
 
 import melder
 from melder.data.versions import VERSIONS, check_version
+from melder.encoders.precision import Precision, computing
 from melder.encoders.towers import Towers
 from melder.features import Features
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
 
-__all__ = ["Precision", "encode", "fingerprint", "load_features", "longest_first", "save_features"]
+__all__ = ["encode", "fingerprint", "load_features", "longest_first", "save_features"]
 
-Precision = Literal["float32", "bf16"]
 _MANIFEST = "features.json"
 _HALF = ("text_tokens", "image_tokens")
 
@@ -124,12 +124,8 @@ def _name(image: Path | None) -> str | None:
 
 def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, precision: Precision) -> Features:
     inputs: Inputs = {name: tensor.to(device) for name, tensor in encoder.prepare(items).items()}
-    with torch.inference_mode(), _computing(device, precision):
+    with torch.inference_mode(), computing(device, precision):
         return encoder(inputs).to(torch.float32)  # type: ignore[no-any-return]
-
-
-def _computing(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def _place(full: Tensor | None, batch: Tensor, rows: Sequence[int], count: int) -> Tensor:

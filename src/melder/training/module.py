@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 
+from melder.encoders import computing
 from melder.features import Features, Scores
 from melder.linking.model import Model
 from melder.methods.losses import Batch
@@ -54,7 +55,7 @@ def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tu
 def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]]) -> Features:
     if isinstance(given, Features):
         return given
-    with torch.autocast(model.device.type, torch.bfloat16, model.precision == "bf16"):
+    with computing(model.device, model.precision):
         features = model.encoder(given)
     return replace(cast(Features, features).to(torch.float32), surfaces=surfaces)
 

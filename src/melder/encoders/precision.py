@@ -1,0 +1,28 @@
+"""What an encoder computes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import torch
+
+__all__ = ["Precision", "computing", "has_bf16"]
+
+Precision = Literal["float32", "bf16"]
+_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # of Intel's and AMD's processors, and of Arm's
+
+
+def computing(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """A context in which layers compute in `precision`; their weights stay as they are."""
+    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 by instructions of its own: elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    tell = getattr(torch.cpu, "get_capabilities", None)  # newer PyTorch has it
+    capabilities: Mapping[str, Any] = tell() if tell is not None else {}
+    return any(capabilities.get(name, False) for name in _INSTRUCTIONS)
