@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from melder.ops import pooled_attention
-from melder.ops.global_local import Keys, Norm, Queries, attention, plain_scores, pooled_scores, tiled_scores
+from melder.ops import tiled_scores as tiling
+from melder.ops.global_local import Keys, Norm, Queries, attention, plain_scores, pooled_scores
+from melder.ops.tiled_scores import tiled_scores
 
 Way = Callable[[Queries, Keys, Norm], Tensor]
 WAYS: list[Way] = [plain_scores, pooled_scores, tiled_scores]
@@ -39,7 +41,7 @@ def test_all_ways_agree(
     queries.mask = queries.mask if mask_entities else None
     keys.mask = keys.mask if mask_mentions else None
     plain = plain_scores(queries, keys, norm)
-    with mock.patch.object(pooled_attention, "TILE_FLOATS", tile_floats):
+    with mock.patch.object(pooled_attention, "TILE_FLOATS", tile_floats), mock.patch.object(tiling, "RUN", 2):
         assert torch.allclose(pooled_scores(queries, keys, norm), plain, atol=1e-10)
         assert torch.allclose(tiled_scores(queries, keys, norm), plain, atol=1e-10)
 
@@ -108,6 +110,13 @@ def test_sides_stored_in_half_precision_are_scored_in_that_of_the_norm(way: Way)
     expected = way(*_as(torch.float32, half, half_keys, norm))
     assert torch.allclose(way(half, half_keys, norm), expected, atol=1e-5)
     assert torch.allclose(way(half, keys, norm), way(queries, keys, norm), atol=2e-2)
+
+
+def test_products_in_bf16_change_scores_by_its_rounding_alone() -> None:
+    queries, keys, norm = _inputs(5, 40, 9, 11, 16, seed=8, kind=torch.float32)
+    exact, rounded = (tiled_scores(queries, keys, norm, kind) for kind in (None, torch.bfloat16))
+    assert not torch.equal(exact, rounded)
+    assert torch.allclose(exact, rounded, atol=0.05 * float(exact.std()))
 
 
 def _inputs(

@@ -31,7 +31,7 @@ from melder.methods.matcher import Loss, UnitMatcher
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
 from melder.units.cross import BiMatchFusion, MatchFusion
-from melder.units.global_local import GlobalLocal
+from melder.units.global_local import GlobalLocal, Products
 from melder.units.inner_product import InnerProduct
 
 __all__ = ["ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
@@ -58,6 +58,7 @@ class M3ELConfiguration(MethodOptions):
     hidden: PositiveInt = Field(96, description="width of every unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads")
     assignment: Kind = Field("attention", description="of tokens in the text and image units; transport is OT-MEL's")
+    products: Products = Field("float32", description="bf16: scoring is faster where the processor has it")
     units: tuple[UnitName, ...] = Field(("text", "image", "cross"), description="leave some out for an ablation")
     cross: Cross = Field("bi", description="cross-modal matching: uni = CMM, bi = CMMB")
     evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")
@@ -86,8 +87,8 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
     fusions = _fusions(c, sizes)
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
     local = {
-        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment),
-        "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden, c.assignment),
+        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment, c.products),
+        "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden, c.assignment, c.products),
     }
     units: dict[str, nn.Module] = {name: unit for name, unit in local.items() if name in c.units}
     within, trained, evaluated = tuple(units), c.vectors["trained"], c.vectors["evaluated"]

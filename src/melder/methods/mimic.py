@@ -25,7 +25,7 @@ from melder.methods.matcher import UnitMatcher
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
 from melder.units.gated_fusion import GatedFusion
-from melder.units.global_local import GlobalLocal
+from melder.units.global_local import GlobalLocal, Products
 from melder.units.inner_product import InnerProduct
 from melder.units.vision_dual import Variant, VisionDual
 
@@ -39,6 +39,7 @@ class MIMICConfiguration(MethodOptions):
     hidden: PositiveInt = Field(96, description="width of the text and the cross-modal unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads, and of their unit")
     assignment: Kind = Field("attention", description="of tokens in the text unit; transport is OT-MEL's")
+    products: Products = Field("float32", description="bf16: scoring is faster where the processor has it")
     variant: Variant = Field("code", description="the image unit as in the published code, or as in the paper's figure")
 
 
@@ -49,7 +50,7 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
     if sizes.image_global is not None:
         fusions["cross"] = GatedFusion(sizes.text_global, c.image_width, c.hidden)
     units: dict[str, nn.Module] = {
-        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment),
+        "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment, c.products),
         "image": VisionDual(c.image_width, c.variant),
         "cross": InnerProduct("cross"),
     }

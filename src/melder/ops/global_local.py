@@ -10,8 +10,10 @@ with t [h] a projection of the entity's global vector (MIMIC's TGLU, section 3.3
 * `plain_scores` does what the formula says and holds a [mentions, entities, L_e, h] tensor: the oracle.
 * `pooled_scores` uses mean_i (A V)_i = (mean_i A_i) V, and `melder.ops.pooled_attention` for mean_i A_i;
   differentiable, for training.
-* `tiled_scores` goes from a few entities and mentions to their scores while everything is in the cache; for
-  evaluation, without gradients. Both leave padded mention tokens out altogether.
+* `melder.ops.tiled_scores` goes from a few entities and mentions to their scores while everything is in the cache; for
+  evaluation, without gradients.
+
+Both of these leave padded mention tokens out altogether.
 
 The last two compute in the type of the LayerNorm, whatever smaller one the sides were stored in.
 """
@@ -19,7 +21,6 @@ The last two compute in the type of the LayerNorm, whatever smaller one the side
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,9 +29,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from melder.ops.masks import masked_mean, masked_softmax, never_empty, uniform_weights
-from melder.ops.pooled_attention import PooledAttention, attend, tiles
+from melder.ops.pooled_attention import PooledAttention
 
-__all__ = ["Keys", "Norm", "Queries", "attention", "plain_scores", "pooled_scores", "tiled_scores"]
+__all__ = ["Keys", "Norm", "Queries", "attention", "average_of", "normalise", "plain_scores", "pooled_scores"]
 
 
 @dataclass
@@ -86,66 +87,29 @@ def plain_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     many, entities, length, hidden = context.shape
     mask = None if queries.mask is None else queries.mask.repeat(many, 1)
     mean = masked_mean(context.reshape(-1, length, hidden), mask).view(many, entities, hidden)
-    return torch.einsum("meh,eh->me", _normalise(mean, norm), queries.target)
+    return torch.einsum("meh,eh->me", normalise(mean, norm), queries.target)
 
 
 def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], differentiable; attention is computed again in the backward pass instead of being held."""
     kind = norm.weight.dtype
     queries, keys = queries.to(kind), keys.to(kind)
-    average = _average(queries, kind)
+    average = average_of(queries, kind)
     scaled = keys.key / math.sqrt(keys.key.shape[-1])
     pooled = cast(Tensor, PooledAttention.apply(queries.query, scaled, average, never_empty(keys.mask)))  # type: ignore[no-untyped-call]
-    return torch.einsum("meh,eh->me", _normalise(pooled @ keys.value, norm), queries.target)
+    return torch.einsum("meh,eh->me", normalise(pooled @ keys.value, norm), queries.target)
 
 
-@torch.no_grad()
-def tiled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
-    """[M, E], without gradients; equal to `plain_scores` to rounding, many times faster on a CPU."""
-    kind = norm.weight.dtype
-    scores = norm.weight.new_empty(len(keys.key), len(queries.query))
-    average = _average(queries, kind)
-    for rows, key, value in _groups(keys.to(kind)):
-        for tile in tiles(len(queries.query), queries.query.shape[1] * key.shape[1]):
-            longest = _longest(queries.mask, tile)
-            weights = attend(queries.query[tile, :longest].to(kind), key, len(rows))
-            pooled = torch.bmm(average[tile, None, :longest], weights).view(-1, *value.shape[:2])
-            context = torch.bmm(pooled.transpose(0, 1), value)
-            scores[rows, tile] = (_normalise(context, norm) * queries.target[tile].to(kind)).sum(dim=-1)
-    return scores
-
-
-def _average(queries: Queries, kind: torch.dtype) -> Tensor:
+def average_of(queries: Queries, kind: torch.dtype) -> Tensor:
     """[E, L_e]: what each token of an entity weighs in the mean."""
     if queries.mask is not None:
         return uniform_weights(queries.mask, kind)
     return queries.target.new_full(queries.query.shape[:2], 1 / queries.query.shape[1], dtype=kind)
 
 
-def _groups(keys: Keys) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Mentions with equally many valid tokens L together, for larger matrix products: their rows [G], scaled keys
-    [h, G * L] and values [G, L, h], valid tokens only."""
-    mask = never_empty(keys.mask)
-    scaled = keys.key / math.sqrt(keys.key.shape[-1])
-    if mask is None:
-        mask = torch.ones(keys.key.shape[:2], dtype=torch.bool, device=keys.key.device)
-    lengths = mask.sum(dim=1)
-    for length in sorted(set(lengths.tolist())):
-        rows = (lengths == length).nonzero().flatten()
-        key = scaled[rows][mask[rows]]
-        yield rows, key.t().contiguous(), keys.value[rows][mask[rows]].view(len(rows), length, -1)
-
-
-def _longest(mask: Tensor | None, tile: slice) -> int | None:
-    """How many leading tokens the longest entity of a tile needs; None = all (also for empty entities)."""
-    if mask is None:
-        return None
-    return int(mask[tile].any(dim=0).nonzero().max()) + 1 if bool(mask[tile].any(dim=1).all()) else None
-
-
 def _to(mass: Tensor | None, kind: torch.dtype) -> Tensor | None:
     return None if mass is None else mass.to(kind)
 
 
-def _normalise(context: Tensor, norm: Norm) -> Tensor:
+def normalise(context: Tensor, norm: Norm) -> Tensor:
     return functional.layer_norm(context, context.shape[-1:], norm.weight, norm.bias, norm.epsilon)

@@ -17,11 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from melder.ops.softmax import softmax
+
 __all__ = ["TILE_FLOATS", "PooledAttention", "attend", "tiles"]
 
-# Logits of one tile, in floats: with the weights beside them they fit in the last-level cache, and are enough to
-# keep the cores busy between two calls.
-TILE_FLOATS = 1_500_000
+# Logits of one tile, in floats: with the weights beside them they fit in the cache, and are enough to keep the cores
+# busy between two calls.
+TILE_FLOATS = 500_000
 
 
 def tiles(entities: int, pair: int) -> Iterator[slice]:
@@ -30,12 +32,10 @@ def tiles(entities: int, pair: int) -> Iterator[slice]:
     return (slice(start, min(start + step, entities)) for start in range(0, entities, step))
 
 
-def attend(query: Tensor, key: Tensor, mentions: int = 1) -> Tensor:
-    """[T, L_e, G * L_m]: softmax of the entities' queries [T, L_e, h] against the scaled keys [h, G * L_m] of G
-    mentions, over each mention's tokens."""
+def attend(query: Tensor, key: Tensor) -> Tensor:
+    """[T, L_e, L_m]: softmax of the entities' queries [T, L_e, h] against a mention's scaled keys [h, L_m]."""
     tile, length, hidden = query.shape
-    logits = (query.reshape(tile * length, hidden) @ key).view(tile * length, mentions, -1)
-    return logits.softmax(dim=-1).view(tile, length, -1)
+    return softmax(query.reshape(tile * length, hidden) @ key).view(tile, length, -1)
 
 
 class PooledAttention(torch.autograd.Function):

@@ -9,22 +9,29 @@ divided by their sums, in the place of attention (`melder.ops.global_transport`)
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from melder.features import Alignment, Heads, Side
 from melder.ops.assignment import Assignment, Kind, aligned
-from melder.ops.global_local import Norm, pooled_scores, tiled_scores
+from melder.ops.global_local import Norm, pooled_scores
 from melder.ops.global_transport import transported_scores
+from melder.ops.tiled_scores import tiled_scores
 from melder.units.local import Local
 from melder.units.local_side import Modality, local_side, to_keys, to_queries
 
-__all__ = ["GlobalLocal"]
+__all__ = ["GlobalLocal", "Products"]
+
+Products = Literal["float32", "bf16"]
 
 
 class GlobalLocal(Local):
     """Sides: `query` [n, L, h], `target` [n, h] of an entity; `key`, `value` [n, L, h] of a mention; `global`
     [n, g] of both; `mask` [n, L] for text; `present` [n]. An encoder without vision leaves `present` alone.
+
+    products: what queries and keys are multiplied in outside training; the rest is computed in the weights' type.
     """
 
     def __init__(
@@ -34,8 +41,10 @@ class GlobalLocal(Local):
         token_width: int,
         hidden: int,
         assignment: Kind = "attention",
+        products: Products = "float32",
     ) -> None:
         super().__init__()
+        self.products = torch.bfloat16 if products == "bf16" else None
         self.modality = modality
         self.assignment = Assignment(assignment)
         self.query = nn.Linear(token_width, hidden)
@@ -61,4 +70,6 @@ class GlobalLocal(Local):
         queries, keys = to_queries(entities), to_keys(mentions)
         if self.assignment.kind == "transport":
             return transported_scores(self.assignment, queries, keys, norm)
-        return (pooled_scores if torch.is_grad_enabled() else tiled_scores)(queries, keys, norm)
+        if torch.is_grad_enabled():
+            return pooled_scores(queries, keys, norm)
+        return tiled_scores(queries, keys, norm, self.products)

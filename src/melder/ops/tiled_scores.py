@@ -1,0 +1,135 @@
+"""Global-to-local attention scores for evaluation: from a few entities and mentions to their scores while everything is
+in the cache, and nothing computed for padding.
+
+Mentions of equal length share one matrix product; entities go shortest first, so that those of a tile are about
+equally long. With `products` in bfloat16 that product, two thirds of the work, is as fast as the processor's
+instructions for it allow; softmax, means and LayerNorm stay in the LayerNorm's type.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from melder.ops.global_local import Keys, Norm, Queries, average_of, normalise
+from melder.ops.masks import never_empty
+from melder.ops.pooled_attention import tiles
+from melder.ops.softmax import softmax
+
+__all__ = ["tiled_scores"]
+
+RUN = 64  # entities that are padded to the longest of them
+
+
+@torch.no_grad()
+def tiled_scores(queries: Queries, keys: Keys, norm: Norm, products: torch.dtype | None = None) -> Tensor:
+    """[M, E], without gradients; equal to `plain_scores` to rounding, many times faster on a CPU.
+
+    products: the type of the products of queries and keys; None = the LayerNorm's.
+    """
+    kind = norm.weight.dtype
+    groups = list(_groups(keys.to(kind), products or kind))
+    average, order = average_of(queries, kind), _shortest_first(queries.mask)
+    scores = norm.weight.new_empty(len(keys.key), len(queries.query))
+    room = _Room(norm.weight)
+    for start in range(0, len(queries.query), RUN):
+        run = slice(start, start + RUN)
+        some = _run(queries, average, order, run)
+        query, target = some.query.to(products or kind), some.target.to(kind)
+        for group in groups:
+            scores[group.rows, run] = _scored(room, query, target, some.average, group, norm)
+    return scores if order is None else scores[:, order.rows.argsort()]
+
+
+class _Room:
+    """Memory that tile after tile is computed in. Were it allocated for each, mapping its pages would take as long as
+    what is computed there."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._like = like
+        self._kept: dict[str, Tensor] = {}
+
+    def empty(self, name: str, kind: torch.dtype, *shape: int) -> Tensor:
+        """What was returned for this name before is overwritten."""
+        size = math.prod(shape)
+        if name not in self._kept or len(self._kept[name]) < size:
+            self._kept[name] = self._like.new_empty(size, dtype=kind)
+        return self._kept[name][:size].view(shape)
+
+    def attend(self, query: Tensor, group: _Group) -> Tensor:
+        """[T, L_e, G * L]: the attention of a tile, in the LayerNorm's type."""
+        tile, length, hidden = query.shape
+        shape = (tile * length, len(group.rows), group.value.shape[1])
+        logits = self.empty("products", query.dtype, tile * length, group.key.shape[1])
+        torch.mm(query.reshape(tile * length, hidden), group.key, out=logits)
+        if query.dtype != self._like.dtype:
+            logits = self.empty("logits", self._like.dtype, *logits.shape).copy_(logits)
+        weights = softmax(logits.view(shape), self.empty("weights", self._like.dtype, *shape))
+        return weights.view(tile, length, -1)
+
+
+class _Order(NamedTuple):
+    """Entities, shortest first, and how many leading tokens each of them needs."""
+
+    rows: Tensor
+    lengths: Tensor
+
+
+class _Run(NamedTuple):
+    """Some entities: query [R, L_e, h], target [R, h], average [R, L_e]."""
+
+    query: Tensor
+    target: Tensor
+    average: Tensor
+
+
+class _Group(NamedTuple):
+    """G mentions with equally many valid tokens L: their rows, scaled keys [h, G * L], values [G, L, h]."""
+
+    rows: Tensor
+    key: Tensor
+    value: Tensor
+
+
+def _shortest_first(mask: Tensor | None) -> _Order | None:
+    """None where all are equally long."""
+    valid = never_empty(mask)
+    if valid is None:
+        return None
+    places = torch.arange(1, valid.shape[1] + 1, device=valid.device)
+    lengths, rows = (valid * places).amax(dim=1).sort(stable=True)
+    return None if int(lengths[0]) == valid.shape[1] else _Order(rows, lengths)
+
+
+def _run(queries: Queries, average: Tensor, order: _Order | None, run: slice) -> _Run:
+    if order is None:
+        return _Run(queries.query[run], queries.target[run], average[run])
+    rows, longest = order.rows[run], int(order.lengths[run][-1])
+    cut = (queries.query[:, :longest], queries.target, average[:, :longest])
+    return _Run(*(each.index_select(0, rows) for each in cut))
+
+
+def _groups(keys: Keys, products: torch.dtype) -> Iterator[_Group]:
+    mask = never_empty(keys.mask)
+    scaled = (keys.key / math.sqrt(keys.key.shape[-1])).to(products)
+    if mask is None:
+        mask = torch.ones(keys.key.shape[:2], dtype=torch.bool, device=keys.key.device)
+    lengths = mask.sum(dim=1)
+    for length in sorted(set(lengths.tolist())):
+        rows = (lengths == length).nonzero().flatten()
+        key = scaled[rows][mask[rows]]
+        yield _Group(rows, key.t().contiguous(), keys.value[rows][mask[rows]].view(len(rows), length, -1))
+
+
+def _scored(room: _Room, query: Tensor, target: Tensor, average: Tensor, group: _Group, norm: Norm) -> Tensor:
+    """[G, R] of a group's mentions and a run of entities: query [R, L_e, h], target [R, h], average [R, L_e]."""
+    scores = target.new_empty(len(group.rows), len(query))
+    for tile in tiles(len(query), query.shape[1] * group.key.shape[1]):
+        pooled = torch.bmm(average[tile, None], room.attend(query[tile], group)).view(-1, *group.value.shape[:2])
+        context = torch.bmm(pooled.transpose(0, 1), group.value)
+        scores[:, tile] = (normalise(context, norm) * target[tile]).sum(dim=-1)
+    return scores
