@@ -9,12 +9,13 @@ instructions for it allow; softmax, means and LayerNorm stay in the LayerNorm's 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from melder.ops import pooled_attention
 from melder.ops.global_local import Keys, Norm, Queries, average_of, normalise
 from melder.ops.masks import never_empty
 from melder.ops.pooled_attention import tiles
@@ -22,7 +23,7 @@ from melder.ops.softmax import softmax
 
 __all__ = ["tiled_scores"]
 
-RUN = 64  # entities that are padded to the longest of them
+RUN = 32  # entities, at least, that are padded to the longest of them
 
 
 @torch.no_grad()
@@ -36,8 +37,7 @@ def tiled_scores(queries: Queries, keys: Keys, norm: Norm, products: torch.dtype
     average, order = average_of(queries, kind), _shortest_first(queries.mask)
     scores = norm.weight.new_empty(len(keys.key), len(queries.query))
     room = _Room(norm.weight)
-    for start in range(0, len(queries.query), RUN):
-        run = slice(start, start + RUN)
+    for run in _runs(*queries.query.shape[:2], groups):
         some = _run(queries, average, order, run)
         query, target = some.query.to(products or kind), some.target.to(kind)
         for group in groups:
@@ -103,6 +103,13 @@ def _shortest_first(mask: Tensor | None) -> _Order | None:
     places = torch.arange(1, valid.shape[1] + 1, device=valid.device)
     lengths, rows = (valid * places).amax(dim=1).sort(stable=True)
     return None if int(lengths[0]) == valid.shape[1] else _Order(rows, lengths)
+
+
+def _runs(entities: int, length: int, groups: Sequence[_Group]) -> Iterator[slice]:
+    """Slices of the entities: about a tile of a group's each, but several where there are few."""
+    width = max(1, sum(group.key.shape[1] for group in groups) // max(1, len(groups)))
+    step = max(RUN, min(pooled_attention.TILE_FLOATS // max(1, length * width), entities // 4))
+    return (slice(start, start + step) for start in range(0, entities, step))
 
 
 def _run(queries: Queries, average: Tensor, order: _Order | None, run: slice) -> _Run:
