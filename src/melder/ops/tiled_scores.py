@@ -37,7 +37,7 @@ def tiled_scores(queries: Queries, keys: Keys, norm: Norm, products: torch.dtype
     average, order = average_of(queries, kind), _shortest_first(queries.mask)
     scores = norm.weight.new_empty(len(keys.key), len(queries.query))
     room = _Room(norm.weight)
-    for run in _runs(*queries.query.shape[:2], groups):
+    for run in _runs(len(queries.query), queries.query.shape[1], groups):
         some = _run(queries, average, order, run)
         query, target = some.query.to(products or kind), some.target.to(kind)
         for group in groups:
