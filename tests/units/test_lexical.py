@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from melder.features import Features, Heads, Side
-from melder.units.lexical import Lexical, pack
+from melder.units.lexical import HASHES, Lexical, pack
 
 NAMES = ["Guinea", "Guinea-Bissau", "Equatorial Guinea", "Mali", "Mali Mali mali", "Congo", "北京", "a", "São Tomé"]
 # So many buckets that the few n-grams of a test do not collide.
@@ -132,8 +133,12 @@ PART = 0.8
 def _with_parts(mentions: Sequence[str], entities: Sequence[tuple[str, ...]], part: float = PART) -> Tensor:
     unit = Lexical(BUCKETS, part=part)
     unit.fit(NAMES)
-    heads = Heads(torch.zeros(len(mentions), 1), torch.zeros(len(mentions), 1, 1), surfaces=[(m,) for m in mentions])
-    return unit.score(unit.mention_side(heads), _side(unit, entities))
+    return unit.score(_mention_side(unit, mentions), _side(unit, entities))
+
+
+def _mention_side(unit: Lexical, surfaces: Sequence[str]) -> Side:
+    rows = len(surfaces)
+    return unit.mention_side(Heads(torch.zeros(rows, 1), torch.zeros(rows, 1, 1), surfaces=[(s,) for s in surfaces]))
 
 
 @pytest.mark.parametrize("surface", ["Jordan", "jordan,", "Michael", "(Jeffrey)", "Jeffrey Jordan"])
@@ -167,4 +172,14 @@ def test_parts_never_take_anything_away(names: list[str]) -> None:
 def test_names_of_many_words_have_a_limited_number_of_parts() -> None:
     long = " ".join(f"w{number}" for number in range(100))
     side = _side(Lexical(BUCKETS, part=PART), [(long, "other")])
-    assert (side["gram"][0, -1] > 0).sum() == 64
+    assert (side["gram"][0, -1] > 0).sum() == 64 * HASHES
+
+
+def test_strangers_in_the_same_bucket_are_no_part() -> None:
+    draw = random.Random(0)
+    names = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=10)) for _ in range(4000)]
+    unit = Lexical(2**14, part=PART)
+    unit.fit(names)
+    entities = [(f"{one} {other}",) for one, other in zip(names[::2], names[1::2], strict=True)]
+    scores = unit.score(_mention_side(unit, names[:100]), _side(unit, entities))
+    assert (scores >= PART - 1e-6).nonzero()[:, 1].tolist() == [number // 2 for number in range(100)]
