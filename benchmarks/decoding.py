@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from plausible_names import plausible_names, trained_tokenizer
-from timing import machine, times_of
+from timing import machine, parser_of, times_of
 from transformers import OPTConfig, OPTForCausalLM
 
 from melder.generative.decoding import beam_search
@@ -31,11 +31,9 @@ Answers = list[tuple[list[int], float]]  # for each mention the first name's tok
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, rounds=3)
     parser.add_argument("--mentions", type=int, default=16)
     parser.add_argument("--names", type=int, default=50_000)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

@@ -16,14 +16,15 @@ import argparse
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from resampling import resampled
+from timing import resident
 
-from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.kb.manifest import MODEL, SEGMENTS, Listed, publish
 from melder.kb.packing import pack
@@ -32,11 +33,8 @@ from melder.linking.exact import ExactLinker
 from melder.linking.kb_model import copy_run
 from melder.linking.open import searching
 from melder.linking.run import open_run
-from melder.methods.matcher import UnitMatcher
-from melder.records import Entity, Mention
-from melder.units.lexical import pack as pack_names
+from melder.records import Mention
 
-NOISE = 0.1  # of a tensor's own deviation
 WARM, TIMED = 5, 32  # mentions
 FIGURES = {
     "written": "s to write",
@@ -87,7 +85,8 @@ def make(source: Path, path: Path, size: int) -> float:
         matcher, settings = open_run(base.model)[0].matcher, base.generation.settings
         path.mkdir(parents=True)
         copy_run(base.model, path)
-        for number, (entities, side) in enumerate(resampled(base, matcher, size)):
+        for number, first in enumerate(range(0, size, SEGMENT_ROWS)):
+            entities, side = resampled(base, matcher.lexical, first, min(SEGMENT_ROWS, size - first))
             start, name = time.perf_counter(), f"{number:06d}-{0:012x}"
             contents = Contents(entities, pack(side, settings.kind))
             digest = write_segment(path / SEGMENTS / name, contents, settings.kind)
@@ -96,31 +95,6 @@ def make(source: Path, path: Path, size: int) -> float:
         start = time.perf_counter()
         publish(path, 1, settings.model_copy(update={"pictures": "none"}), tuple(listed))
         return seconds + time.perf_counter() - start
-
-
-def resampled(base: KnowledgeBase, matcher: UnitMatcher, size: int) -> Iterator[tuple[list[Entity], Side]]:
-    """Entities and their sides, a segment at a time."""
-    draw, noise = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    for start in range(0, size, SEGMENT_ROWS):
-        columns = draw.integers(len(base), size=(2, min(SEGMENT_ROWS, size - start)))
-        ones, others = (base.records(each.tolist()) for each in columns)
-        names = [new_name(one.name or one.id, other.name or other.id) for one, other in zip(ones, others, strict=True)]
-        entities = [Entity(id=f"M{start + row}", name=name) for row, name in enumerate(names)]
-        side = dict(base.side(torch.from_numpy(columns[0])))
-        for name, tensor in side.items():
-            if tensor.is_floating_point() and tensor.dim() > 1 and not name.startswith("lexical."):
-                side[name] = tensor + NOISE * tensor.std() * torch.randn(tensor.shape, generator=noise)
-        if matcher.lexical is not None:
-            inverse = matcher.lexical.inverse_frequency.cpu().numpy()
-            bucket, gram = pack_names([(name,) for name in names], matcher.lexical.buckets, inverse)
-            side["lexical.bucket"], side["lexical.gram"] = torch.from_numpy(bucket), torch.from_numpy(gram)
-        yield entities, Side(side)
-
-
-def new_name(one: str, other: str) -> str:
-    """The first half of the words of one name, and the last half of another's."""
-    first, last = one.split(), other.split()
-    return " ".join(first[: (len(first) + 1) // 2] + last[len(last) // 2 :])
 
 
 def linked(path: Path, source: Path, candidates: str | None, threads: int) -> dict[str, float]:
@@ -143,15 +117,7 @@ def linked(path: Path, source: Path, candidates: str | None, threads: int) -> di
     seconds = (time.perf_counter() - start) / TIMED
     if candidates is not None:
         return {candidates: seconds, "index": index}
-    return {"opened": opened, "exact": seconds, "private": private()}
-
-
-def private() -> float:
-    """Megabytes of this process that no file backs."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) / 1e3
-    return float("nan")
+    return {"opened": opened, "exact": seconds, "private": resident()["RssAnon"]}
 
 
 def fitted(rows: Mapping[int, Mapping[str, float]], figure: str) -> tuple[float, float]:

@@ -29,11 +29,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from growth import new_name
+from resampling import resampled
+from timing import machine, resident
 
 from melder.data import DataSet, entity_items, load
 from melder.encoders import encode
-from melder.features import Heads, Side
 from melder.kb import KnowledgeBase
 from melder.kb.inspection import information
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Listed, Settings, publish
@@ -45,12 +45,10 @@ from melder.linking.frozen import ENTITIES, StoredFeatures, stored_features
 from melder.linking.kb_model import copy_run, identity_of
 from melder.linking.model import Model
 from melder.linking.open import Stored, open_linker
-from melder.linking.run import open_run, read_configuration, seed_of
+from melder.linking.run import open_run, read_configuration, seed_of, versions
 from melder.linking.stored_search import find_search, store_search
 from melder.records import Entity, Item, Link, Mention
-from melder.units.lexical import Lexical
 
-NOISE = 0.1  # of a tensor's own deviation
 ALONE = 3  # mentions that exact scoring is timed on one at a time
 
 
@@ -119,7 +117,8 @@ def more_segments(base: Path, path: Path, size: int) -> Iterator[Listed]:
             number, count = len(own) + (start - len(known)) // SEGMENT_ROWS, min(SEGMENT_ROWS, size - start)
 
             def contents(start: int = start, count: int = count) -> Contents:
-                return resampled(known, lexical, start, count)
+                entities, side = resampled(known, lexical, start, count)
+                return Contents(entities, pack(side, "int8"))
 
             yield segment(path, number, count, contents)
             print(f"\r{start + count:,} of {size:,} entities", end="", flush=True)
@@ -130,28 +129,6 @@ def segment(path: Path, number: int, rows: int, contents: Callable[[], Contents]
     if not (path / SEGMENTS / name).is_dir():
         write_segment(path / SEGMENTS / name, contents(), "int8")
     return Listed(name=name, rows=rows, digest=segment_digest(path / SEGMENTS / name))
-
-
-def resampled(base: KnowledgeBase, lexical: Lexical | None, start: int, count: int) -> Contents:
-    """Entities from number `start` on; they depend on nothing but that number."""
-    draw, noise = np.random.default_rng(start), torch.Generator().manual_seed(start)
-    columns = draw.integers(len(base), size=(2, count))
-    names = [[entity.name or entity.id for entity in base.records(each.tolist())] for each in columns]
-    made = [new_name(one, other) for one, other in zip(*names, strict=True)]
-    entities = [Entity(id=f"M{start + row}", name=name) for row, name in enumerate(made)]
-    side = dict(base.side(torch.from_numpy(columns[0])))
-    for name, tensor in side.items():
-        if tensor.is_floating_point() and tensor.dim() > 1 and not name.startswith("lexical."):
-            side[name] = tensor + NOISE * tensor.std() * torch.randn(tensor.shape, generator=noise)
-    if lexical is not None:
-        side |= Side.join({"lexical": lexical.entity_side(named(entities))})
-    return Contents(entities, pack(Side(side), "int8"))
-
-
-def named(entities: Sequence[Entity]) -> Heads:
-    """Heads of which the lexical unit reads the names, and nothing else is there."""
-    none = torch.zeros(len(entities), 1)
-    return Heads(none, none[:, None], surfaces=[entity.names for entity in entities])
 
 
 def stored(options: argparse.Namespace, model: Model, parts: Sequence[Stored]) -> StoredFeatures:
@@ -193,7 +170,7 @@ def only_model(options: argparse.Namespace, path: Path, name: str) -> dict[str, 
     torch.set_num_threads(options.threads)
     model, _ = open_run(path / MODEL)
     model.mention_side([Item("warm", None, ("warm",))])
-    return {"memory": memory()}
+    return {"memory": resident()}
 
 
 def exact(options: argparse.Namespace, path: Path, name: str) -> dict[str, Any]:
@@ -201,7 +178,7 @@ def exact(options: argparse.Namespace, path: Path, name: str) -> dict[str, Any]:
     times = timed(linker, mentions[:ALONE])
     some = mentions[: options.exact]
     links = linker.link(some, 10)
-    return {"again": times, "links": [link.model_dump(mode="json") for link in links], "memory": memory()}
+    return {"again": times, "links": [link.model_dump(mode="json") for link in links], "memory": resident()}
 
 
 def searched(options: argparse.Namespace, path: Path, name: str) -> dict[str, Any]:
@@ -210,7 +187,7 @@ def searched(options: argparse.Namespace, path: Path, name: str) -> dict[str, An
     linker.search = find_search(name, linker.model.matcher, linker.source)
     result: dict[str, Any] = {"opened": time.perf_counter() - start}
     first, again = timed(linker, mentions), timed(linker, mentions)
-    result |= {"first": first, "again": again, "memory": memory()}
+    result |= {"first": first, "again": again, "memory": resident()}
     result["scored"] = linker.search.scored / len(mentions) / 2 / len(linker.source)
     if name == "certified":  # the best one alone needs far fewer scores than the best ten
         result["best"] = timed(linker, mentions[: options.exact], 1)
@@ -247,15 +224,10 @@ def opened(options: argparse.Namespace, path: Path) -> tuple[ExactLinker, Sequen
     return linker, chosen
 
 
-def memory() -> dict[str, float]:
-    """RssAnon and RssFile of this process, MB."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {name: int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile")}
-
-
 def show(found: Mapping[str, Any], options: argparse.Namespace) -> None:
     real = [Link.model_validate(link) for link in found["exact"]["links"]]
-    print(f"\n{found['entities']:,} entities, {options.threads} thread(s), {processor()}; ten candidates a mention,")
+    print(f"\n{machine(versions())}\n")
+    print(f"{found['entities']:,} entities, {options.threads} thread(s); ten candidates a mention,")
     print(f"medians of {options.links:,} mentions; agreement on {len(real):,}; {found['bytes']:,.0f} bytes an entity\n")
     print(
         "| | p50, ms | p95, ms | p50 at first, ms | best as exact | best ten as exact | pairs scored | RssAnon, MB | "
@@ -289,13 +261,6 @@ def row(name: str, found: Mapping[str, Any], real: Sequence[Link]) -> str:
         f"{found['indexes'][name]:,.0f}",
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def processor() -> str:
-    """The name of the machine's processor, and how many it has."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} x {names[0]}" if names else "unknown processor"
 
 
 if __name__ == "__main__":

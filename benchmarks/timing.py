@@ -1,4 +1,5 @@
-"""What the benchmarks share: several ways of doing one thing, timed in turn, so that a busy moment falls on all."""
+"""What the benchmarks share: several ways of doing one thing, timed in turn, so that a busy moment falls on all; what
+a process takes."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["machine", "parser_of", "times_of"]
+__all__ = ["machine", "parser_of", "resident", "times_of"]
 
 
 def machine(versions: Mapping[str, str]) -> str:
@@ -25,6 +26,12 @@ def parser_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=rounds)
     return parser
+
+
+def resident() -> dict[str, float]:
+    """RssAnon (no file backs it) and RssFile of this process, MB."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return {name: int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile")}
 
 
 def times_of(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

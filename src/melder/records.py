@@ -52,12 +52,13 @@ def _printable(text: str) -> str:
 
 @dataclass(frozen=True)
 class BadRecord:
-    """Where a record is wrong, why, and what to do about it."""
+    """Where a record is wrong, why, and what to do about it.
+
+    number: counted from 1, a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file
+    """
 
     file: str
-    number: (
-        int  # counted from 1: a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file
-    )
+    number: int
     field: str
     message: str
 

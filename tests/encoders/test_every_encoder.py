@@ -9,12 +9,13 @@ import pytest
 import tiny_models
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from melder.encoders import build_encoder, load_encoder
 from melder.encoders.resolver import BUILDERS
 from melder.encoders.towers import Towers
 from melder.features import Features
-from melder.protocols import Encoder
+from melder.protocols import Encoder, Inputs
 from melder.records import Item
 
 Make = Callable[[Path], Towers]
@@ -113,6 +114,46 @@ def test_masks_say_what_is_missing(encoder: Towers, items: list[Item]) -> None:
     assert torch.all(features.text_global[~features.has_text] == 0)
     has_vision = encoder.sizes.image_global is not None
     assert features.has_image.tolist() == [has_vision and item.image is not None for item in items]
+
+
+def _asked(encoder: Towers, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of each time that the picture tower is asked from now on, the rows."""
+    asked, forward = list[int](), encoder.image.forward
+
+    def counting(inputs: Inputs) -> tuple[Tensor, Tensor]:
+        asked.append(len(inputs["image_mask"]))
+        return forward(inputs)
+
+    monkeypatch.setattr(encoder.image, "forward", counting)
+    return asked
+
+
+def test_the_picture_tower_is_asked_only_where_something_reads_it(
+    encoder: Towers, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if encoder.image is None:
+        return
+    texts, asked = [items[1], items[3]], _asked(encoder, monkeypatch)
+    features = _features(encoder, texts)
+    published = encoder.text.tokens.fixed
+    assert asked == ([2] if published else [])
+    assert features.image_tokens.shape[1] == _features(encoder, items).image_tokens.shape[1]
+    encoder(encoder.prepare(texts))
+    assert asked[-2:] == [5, 2]  # with gradients, which every process needs of every parameter
+
+
+def test_pictures_are_the_same_to_the_bit_with_missing_ones_among_them(encoder: Towers, items: list[Item]) -> None:
+    if encoder.image is None:
+        return
+    features, inputs = _features(encoder, items), encoder.prepare(items)
+    with torch.no_grad():
+        vectors, tokens = encoder.image(inputs)
+    seen = features.has_image
+    assert torch.equal(features.image_global[seen], vectors[seen])
+    assert torch.equal(features.image_tokens[seen], tokens[seen])
+    if not encoder.text.tokens.fixed:
+        assert not features.image_global[~seen].any()
+        assert not features.image_tokens[~seen].any()
 
 
 def test_text_vectors_have_length_one(encoder: Towers, items: list[Item]) -> None:

@@ -35,6 +35,22 @@ def test_a_wrong_specification_says_what_is_right(spec: str, message: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("path", ["./modls/clip", "../modls", "~/modls/clip", "modls/clip/deep"])
+def test_what_looks_like_a_path_is_never_downloaded(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MelderError, match=f"^no model directory '{path}': .*; only a hub name is downloaded$"):
+        build_encoder(f"clip:{path}")
+
+
+def test_a_hub_name_that_is_not_to_be_had_may_be_a_slip_in_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        MelderError, match=r"cannot read model 'modls/clip' \(there is no such directory, and"
+    ) as caught:
+        build_encoder("clip:modls/clip")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(MelderError, match=r"holds no config.json"):
         build_encoder(f"clip:{tmp_path}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +128,15 @@ def test_a_damaged_directory_is_refused(features: Features, tmp_path: Path, name
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).unlink() if left is None else (tmp_path / name).write_bytes(content[:left])
     with pytest.raises(MelderError, match="missing or cut short"):
+        load_features(tmp_path, ids=IDS, fingerprint="f")
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "arrays", "ids"])
+def test_a_manifest_that_lacks_something_is_refused(features: Features, tmp_path: Path, name: str) -> None:
+    save_features(features, tmp_path, ids=IDS, fingerprint="f")
+    file = tmp_path / "features.json"
+    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != name}))
+    with pytest.raises(MelderError, match=f"lacks '{name}'; run `melder features` again"):
         load_features(tmp_path, ids=IDS, fingerprint="f")
 
 

@@ -66,6 +66,12 @@ def test_a_bad_row_is_named_as_a_spreadsheet_counts(tmp_path: Path, row: str, wo
     assert words in faults[0]
 
 
+def test_blank_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:
+    good, faults = read(table(tmp_path, "id,name", "A,a", "", "B,b", "", "B,again"))
+    assert [each.id for each in good] == ["A", "B"]
+    assert "row 6, field 'id': 'B' is also the id of row 4" in faults[0]
+
+
 @pytest.mark.parametrize(
     ("header", "words"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -23,26 +23,23 @@ SEVERAL = ("aliases", "types", "images")
 DELIMITERS = ",;\t"
 LONGEST = 1 << 24  # characters of a cell; the default of the csv module, 131,072, is less than a long article
 
-Row = dict[str | None, str | list[str] | None]  # None: the cells beyond the header's; a value of None: a cell too few
-
 
 def read_csv(path: Path, problems: Problems) -> Iterator[tuple[int, Entity]]:
     """Entities with their rows as a spreadsheet counts them (the header is row 1); the others go to `problems`."""
     csv.field_size_limit(LONGEST)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter=_delimiter(file), strict=True)
-        number = 0
+        rows = csv.reader(file, delimiter=_delimiter(file), strict=True)
+        number, header = 0, list[str]()
         try:
-            if rows.fieldnames is None:
-                return  # there is nothing in it
-            _check_header(path, rows.fieldnames)
-            number = 1
-            for number, row in enumerate(rows, 2):
-                entity = _entity(row)
-                if isinstance(entity, Entity):
-                    yield number, entity
-                else:
-                    problems.add(path, number, entity)
+            for number, cells in enumerate(rows, 1):
+                if number == 1:
+                    header = _header(path, cells)
+                elif cells:  # a row without any is none, but a spreadsheet counts it
+                    entity = _entity(header, cells)
+                    if isinstance(entity, Entity):
+                        yield number, entity
+                    else:
+                        problems.add(path, number, entity)
         except UnicodeDecodeError:
             problems.add(path, number + 1, [("", f"is not UTF-8 (it, or the row after it); {_encoding(path)}")])
         except csv.Error as error:
@@ -58,23 +55,24 @@ def _delimiter(file: TextIO) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def _check_header(path: Path, names: object) -> None:
-    known, given = list(Entity.model_fields), [str(name).strip() for name in names]  # type: ignore[attr-defined]
+def _header(path: Path, cells: Sequence[str]) -> list[str]:
+    known, given = list(Entity.model_fields), [name.strip() for name in cells]
     if "id" not in given:
         raise MelderError(f"{path}, row 1: has no column 'id'; name the columns {', '.join(known)} in the first row")
     if unknown := [name for name in given if name not in known]:
         raise MelderError(f"{path}, row 1: there is no column {unknown[0]!r} in this format; use {', '.join(known)}")
     if len(set(given)) < len(given):
         raise MelderError(f"{path}, row 1: names a column twice; give each its own name")
+    return given
 
 
-def _entity(row: Row) -> Entity | list[Fault]:
-    if None in row:
+def _entity(header: Sequence[str], cells: Sequence[str]) -> Entity | list[Fault]:
+    if len(cells) > len(header):
         return [("", "has more cells than the header; put texts with the delimiter in them into quotes")]
-    cells = {str(name).strip(): value for name, value in row.items() if isinstance(value, str)}
-    if len(cells) < len(row):
+    if len(cells) < len(header):
         return [("", "has fewer cells than the header; add the empty ones")]
-    values = {name: _several(cell) if name in SEVERAL else cell.strip() for name, cell in cells.items()}
+    named = zip(header, cells, strict=True)
+    values = {name: _several(cell) if name in SEVERAL else cell.strip() for name, cell in named}
     try:
         return Entity.model_validate(values)
     except ValidationError as error:

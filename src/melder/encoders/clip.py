@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,8 @@ class ClipPictures(nn.Module):
         self.model, self.projection, self.pixels, self.raw = model, projection, pixels, raw
         self.blank = pixels.blank
         self.widths = (projection.in_features if raw else projection.out_features, projection.in_features)
+        config: Any = model.config
+        self.positions = 1 + (config.image_size // config.patch_size) ** 2
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)

@@ -7,6 +7,7 @@ picture by itself (GroupNorm with one group), so that a picture's features do no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -60,6 +61,7 @@ class CompactPictures(nn.Module):
         width = stages[-1][0]
         self.pixels, self.blank, self.raw = pixels, pixels.blank, raw
         self.widths = (width if raw else projection, width)
+        self.positions = 1 + math.ceil(pixels.form.size / 2 ** len(stages)) ** 2
         self._stages = stages
         self.stages = nn.Sequential(*_layers(stages))
         self.tokens = nn.Linear(width + 3, width)

@@ -68,7 +68,7 @@ class PretrainedPictures(nn.Module):
         size = pixels.form.size
         with torch.no_grad():
             pooled, tokens = self._features(torch.zeros(1, 3, size, size))
-        self.widths = (pooled.shape[-1], tokens.shape[-1])
+        self.widths, self.positions = (pooled.shape[-1], tokens.shape[-1]), tokens.shape[1]
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)

@@ -40,7 +40,7 @@ class StoredPictures(nn.Module):
         self._parts = [_read(file) for file in self.files]
         self._rows = _index(self.files, self._parts)
         vectors, tokens = _common_shape(self.files, self._parts)
-        self.widths = (vectors[-1], tokens[-1])
+        self.widths, self.positions = (vectors[-1], tokens[-1]), tokens[0]
         self.blank: Inputs = {"image_global": torch.zeros(vectors), "image_tokens": torch.zeros(tokens)}
 
     def read(self, item: Item) -> Inputs:

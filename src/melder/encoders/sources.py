@@ -43,7 +43,7 @@ def find_source(spec: str) -> Source:
             raise MelderError(f"model directory '{spec}' holds no config.json: a model is {FORMS}")
         return Source(str(path), local=True)
     if not _HUB_NAME.fullmatch(spec):
-        raise MelderError(f"no model directory '{spec}': a model is {FORMS}")
+        raise MelderError(f"no model directory '{spec}': a model is {FORMS}; only a hub name is downloaded")
     return Source(spec, local=False)
 
 
@@ -60,7 +60,8 @@ def reading(source: Source) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise MelderError(f"cannot read model '{source.name}' ({reason}): a model is {FORMS}") from error
+        looked = "" if source.local else "there is no such directory, and of the hub: "
+        raise MelderError(f"cannot read model '{source.name}' ({looked}{reason}): a model is {FORMS}") from error
     finally:
         if shown:
             logging.enable_progress_bar()

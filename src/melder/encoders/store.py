@@ -171,6 +171,8 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _again(directory, f"{_MANIFEST} is no JSON object")
     check_version("features", directory / _MANIFEST, content.get("format"), content.get("melder"))
+    if missing := [name for name in ("fingerprint", "arrays", "ids") if name not in content]:
+        raise _again(directory, f"{_MANIFEST} lacks {missing[0]!r}")
     return content
 
 

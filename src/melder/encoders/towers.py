@@ -52,9 +52,11 @@ class TextTower(Protocol):
 
 
 class ImageTower(Protocol):
-    """An `nn.Module`; `widths` as above; `blank` is what `read` gives for a picture that is not there."""
+    """An `nn.Module`; `widths` as above; `positions` is how many tokens a picture has; `blank` is what `read` gives for
+    a picture that is not there."""
 
     widths: tuple[int, int]
+    positions: int
     blank: Inputs
 
     def read(self, item: Item) -> Inputs:
@@ -91,7 +93,7 @@ class Towers(nn.Module):
     def forward(self, inputs: Inputs) -> Features:
         has_text = inputs["has_text"]
         text_global, text_tokens = self.text(inputs)
-        image_global, image_tokens = self.image(inputs) if self.image is not None else (None, None)
+        image_global, image_tokens = self._seen(self.image, inputs) if self.image is not None else (None, None)
         return Features(
             text_global=text_global * has_text[:, None],
             text_tokens=text_tokens,
@@ -108,6 +110,21 @@ class Towers(nn.Module):
         content["text"] = self.text.save(directory / "text")
         content["image"] = None if self.image is None else self.image.save(directory / "image")
         (directory / "encoder.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def _seen(self, tower: ImageTower, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """What the tower makes of pictures; zeros where there is none, without asking it when there is none at all.
+
+        In training it is always asked, since every process must have a gradient of every parameter; and in published
+        mode, whose units read what it makes of a missing picture.
+        """
+        there = inputs["image_mask"]
+        if torch.is_grad_enabled() or self.text.tokens.fixed:
+            return tower(inputs)
+        if not there.any():
+            (vector, token), count, device = tower.widths, len(there), there.device
+            return torch.zeros(count, vector, device=device), torch.zeros(count, tower.positions, token, device=device)
+        vectors, tokens = tower(inputs)
+        return vectors * there[:, None], tokens * there[:, None, None]
 
     def _pictures(self, tower: ImageTower, items: Sequence[Item]) -> Inputs:
         rows = [self._picture(tower, item) for item in items]

@@ -10,7 +10,6 @@ made in memory: the directory saves time, and nothing is lost with it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from melder.data.locks import locked_alone
 from melder.generative.language_model import LanguageModel
 from melder.generative.trie import NameTrie
 from melder.generative.trie_store import read_arrays
@@ -129,14 +129,6 @@ def _alone(directory: Path) -> Iterator[bool]:
     """Whether no other process is writing there."""
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield _locked(descriptor)
+        yield locked_alone(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

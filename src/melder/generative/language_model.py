@@ -84,7 +84,9 @@ class LanguageModel(nn.Module):
                 f"language model '{self.name}': its tokenizer cannot write {len(lost):,} names ({shown}): read "
                 "back from their tokens they are others; use a model whose tokenizer keeps case, blanks and characters"
             )
-        return [[*row, self.end] for row in rows]
+        for row in rows:
+            row.append(self.end)
+        return rows
 
     @property
     def tokenizer_digest(self) -> str | None:

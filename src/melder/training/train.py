@@ -143,10 +143,8 @@ def _calibrate(
     """Fit NIL probabilities of a matching method on the selection set, from the scores that its ranks are of."""
     if not found:
         return
-    mentions, column = (
-        prepared.split.selection[sample(len(prepared.split.selection))],
-        {entity.id: n for n, entity in enumerate(dataset.entities)},
-    )
+    mentions = prepared.split.selection[sample(len(prepared.split.selection))]
+    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
     nil = fit_nil(
         [of_best(best, row) for best in found for row in range(len(best.columns))],
         [column[str(mention.answer)] for mention in mentions],
