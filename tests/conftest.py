@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from melder.data import DataSet, load
+from melder.linking import open_run
+from melder.linking.model import Model
 from training import small
 
 # The same examples every time: a failure elsewhere is a failure here.
@@ -23,3 +27,23 @@ def small_data() -> Path:
 @pytest.fixture(scope="session")
 def small_run() -> Path:
     return small.small_run()
+
+
+@pytest.fixture(scope="module")
+def model(small_run: Path) -> Model:
+    return open_run(small_run)[0]
+
+
+@pytest.fixture(scope="module")
+def dataset(small_data: Path) -> DataSet:
+    return load(small_data)
+
+
+@pytest.fixture(scope="module")
+def small_segments() -> Iterator[None]:
+    """A dozen entities make several segments, and nobody waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
+            patch.setattr(f"{module}.SEGMENT_ROWS", 5)
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield

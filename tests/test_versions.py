@@ -20,6 +20,10 @@ from melder.evaluation.predictions import read_predictions
 from melder.kb import KnowledgeBase
 from melder.kb.digests import digest_of
 from melder.linking import open_run
+from melder.linking.indexes import FlatIndex
+from melder.linking.kb_build import remove_entities
+from melder.linking.stored_search import find_search
+from melder.linking.two_stage import TwoStage
 from melder.records import Link, MelderError
 
 SAMPLES = Path(__file__).parent / "data/versions"
@@ -56,6 +60,29 @@ def test_a_knowledge_base_links_as_it_did(sample: Path, tmp_path: Path) -> None:
         assert old.nil_probability == pytest.approx(new.nil_probability, abs=1e-3)
 
 
+def test_a_stored_index_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = unpacked(2, tmp_path)
+    with KnowledgeBase.open(sample / "kb") as base:
+        monkeypatch.setattr("melder.linking.stored_search.build_search", lambda *_: pytest.fail("is made anew"))
+        search = find_search("flat", open_run(sample / "run")[0].matcher, base)
+        assert isinstance(search, TwoStage)
+        assert [len(part.index) for part in search.parts if isinstance(part.index, FlatIndex)] == [len(base)]
+
+
+@pytest.mark.parametrize("version", sorted(VERSIONS["knowledge base"].read))
+def test_a_change_makes_a_knowledge_base_one_of_the_newest_version(version: int, tmp_path: Path) -> None:
+    sample = unpacked(version, tmp_path)
+    assert json.loads(manifest(sample).read_text())["schema_version"] == version
+    remove_entities(sample / "kb", ["Q1"])
+    assert json.loads(manifest(sample).read_text())["schema_version"] == VERSIONS["knowledge base"].current
+    with KnowledgeBase.open(sample / "kb") as base:
+        assert base.columns(["Q1", "Q2"]).keys() == {"Q2"}
+
+
+def manifest(sample: Path) -> Path:
+    return sample / "kb/generations" / (sample / "kb/CURRENT").read_text().split()[0]
+
+
 def links(path: Path) -> list[Link]:
     return [Link.model_validate_json(line) for line in path.read_text().splitlines()]
 
@@ -75,7 +102,7 @@ def test_a_run_and_stored_features_predict_as_they_did(sample: Path, tmp_path: P
 
 
 def rewrite_kb(sample: Path, version: object) -> Callable[[], object]:
-    (path,) = (sample / "kb/generations").iterdir()
+    path = manifest(sample)
     content = json.dumps(json.loads(path.read_text()) | {"schema_version": version, "melder": "9.8.7"}).encode()
     path.write_bytes(content)
     (sample / "kb/CURRENT").write_text(f"{path.name} {digest_of(content)}\n")
@@ -110,5 +137,6 @@ def test_versions_that_are_not_read_are_refused_in_one_line_with_what_to_do(kind
         said = str(error.value)
         assert "\n" not in said
         assert f"this {kind} has version {version!r} (written by Melder 9.8.7)" in said
-        assert f"Melder {melder.__version__} reads version {stored.current}; {remedy}" in said
+        read = " and ".join(map(str, sorted(stored.read)))
+        assert f"Melder {melder.__version__} reads version {read}; {remedy}" in said
     REWRITE[kind](sample, stored.current)()

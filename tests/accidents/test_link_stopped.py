@@ -120,6 +120,11 @@ def test_two_processes_do_not_write_the_same_links(sample: Path, tmp_path: Path)
         with LinkJob.open(output, "0" * 12, []):
             pass
     assert output.read_bytes() == b""
+    with LinkJob.open(output, "0" * 12, []) as job:
+        with pytest.raises(MelderError, match="another process is writing"), LinkJob.open(output, "1" * 12, []):
+            pass  # with other settings
+        job.write(["{}"])
+    assert output.read_bytes() == b"{}\n"
 
 
 def test_a_full_disk_keeps_what_was_linked(sample: Path, whole: bytes, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ pytest.importorskip("spacy", reason="the extra `spacy` is not installed")
 pytest.importorskip("fastapi", reason="the toys need the extra `serve`")
 
 import spacy
+from spacy.tokens import Doc
 
 from melder.integrations import spacy as component
+from melder.linking.types import Types
 from melder.records import Item, Link, MelderError, Mention
 from serving.toy import ENTITIES, ToyLinker, picture
 
@@ -20,8 +22,10 @@ from serving.toy import ENTITIES, ToyLinker, picture
 class NilLinker(ToyLinker):
     """As if calibrated: what is written in capitals is no entity."""
 
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
-        for block in super().answers(mentions, items, k):
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
+        for block in super().answers(mentions, items, k, types):
             yield [link.model_copy(update={"nil_probability": 0.9 * link.surface.isupper()}) for link in block]
 
 
@@ -40,6 +44,13 @@ def pipeline(**config: Any) -> Any:
     nlp.add_pipe("entity_ruler").add_patterns(names)
     nlp.add_pipe("melder", config={"kb": "toys"} | config)
     return nlp
+
+
+def test_an_entity_may_lie_in_two_sentences(linker: ToyLinker) -> None:
+    nlp = pipeline()
+    words = ["It", "rained", ".", "Papua", "New", "Guinea", "won", "."]
+    doc = Doc(nlp.vocab, words, sent_starts=[True, False, False, True, False, True, False, False])
+    assert [ent.kb_id_ for ent in nlp(doc).ents] == ["PG"]
 
 
 def test_entities_get_ids_and_candidates(linker: ToyLinker) -> None:

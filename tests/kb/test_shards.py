@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import melder
-from melder.data import DataSet, EntityFile, load
+from melder.cli import app
+from melder.data import DataSet, EntityFile
 from melder.kb import KnowledgeBase, Writer
 from melder.kb.compaction import _contents
 from melder.kb.manifest import CURRENT, MODEL, Listed, publish
 from melder.kb.segment import write_segment
 from melder.kb.shards import ShardedKnowledgeBase, join, shard_paths, split
-from melder.linking import ExactLinker, open_run
+from melder.linking import ExactLinker
 from melder.linking.kb_build import add_entities, build, remove_entities
+from melder.linking.link_job import job_key
 from melder.linking.model import Model
 from melder.linking.nil import Nil
 from melder.linking.shard_search import Packed, Processes, Server, served
+from melder.linking.types import Types
 from melder.records import Link, MelderError, Mention
 
+pytestmark = pytest.mark.usefixtures("small_segments")
 NIL = Nil(
     means={"score": 1.0, "margin": 1.0, "lexical": 0.0, "picture": 0.5},
     scales={"score": 1.0, "margin": 1.0, "lexical": 1.0, "picture": 1.0},
@@ -40,14 +45,6 @@ NIL = Nil(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _fast() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("melder.linking.kb_build.SEGMENT_ROWS", 5)
-        patch.setattr("os.fsync", lambda descriptor: None)
-        yield
-
-
 @pytest.fixture(scope="module")
 def whole(small_run: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve creatures in three segments, one of which is dead, and two namesakes of others."""
@@ -59,16 +56,6 @@ def whole(small_run: Path, small_data: Path, tmp_path_factory: pytest.TempPathFa
     add_entities(out, twins, source)
     remove_entities(out, ["Q5"])
     return out
-
-
-@pytest.fixture(scope="module")
-def model(small_run: Path) -> Model:
-    return open_run(small_run)[0]
-
-
-@pytest.fixture(scope="module")
-def dataset(small_data: Path) -> DataSet:
-    return load(small_data)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +125,17 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     return lambda: root / f"{next(numbers)}"
 
 
-@given(order=some.permutations(range(13)), bounds=some.sets(some.integers(1, 12), max_size=5))
+@some.composite
+def cuts(draw: some.DrawFn) -> list[list[int]]:
+    """The thirteen columns in any order, cut anywhere into one to six groups."""
+    order = draw(some.permutations(range(13)))
+    edges = [0, *sorted(draw(some.sets(some.integers(1, 12), max_size=5))), 13]
+    return [list(order[start:stop]) for start, stop in pairwise(edges)]
+
+
+@given(groups=cuts())
 def test_any_cut_into_shards_gives_the_same_answers(
-    order: list[int],
-    bounds: set[int],
+    groups: list[list[int]],
     whole: Path,
     expected: Answers,
     model: Model,
@@ -149,8 +143,6 @@ def test_any_cut_into_shards_gives_the_same_answers(
     mentions: list[Mention],
     fresh: Callable[[], Path],
 ) -> None:
-    edges = [0, *sorted(bounds), 13]
-    groups = [order[start:stop] for start, stop in pairwise(edges)]
     out = fresh()
     path = cut(whole, groups, out)
     found = answers(path, model, dataset, mentions[::4])
@@ -161,10 +153,9 @@ def test_any_cut_into_shards_gives_the_same_answers(
     assert found.found == expected.found
 
 
-@given(order=some.permutations(range(13)), bounds=some.sets(some.integers(1, 12), max_size=5), k=some.integers(1, 13))
+@given(groups=cuts(), k=some.integers(1, 13))
 def test_shards_that_are_searched_apart_merge_to_the_same(
-    order: list[int],
-    bounds: set[int],
+    groups: list[list[int]],
     k: int,
     whole: Path,
     model: Model,
@@ -172,8 +163,6 @@ def test_shards_that_are_searched_apart_merge_to_the_same(
     mentions: list[Mention],
     fresh: Callable[[], Path],
 ) -> None:
-    edges = [0, *sorted(bounds), 13]
-    groups = [order[start:stop] for start, stop in pairwise(edges)]
     out = fresh()
     path = cut(whole, groups, out)
     one, all_, *shards = (
@@ -194,8 +183,8 @@ class Here:
     def __init__(self, servers: list[Server]) -> None:
         self.servers, self.sizes = servers, [len(server) for server in servers]
 
-    def best(self, mentions: dict[str, np.ndarray], k: int) -> list[Packed]:
-        return [server.best(mentions, k) for server in self.servers]
+    def best(self, mentions: dict[str, np.ndarray], k: int, types: Types | None) -> list[Packed]:
+        return [server.best(mentions, k, types) for server in self.servers]
 
 
 def test_processes_serve_shards(whole: Path, tmp_path: Path, mentions: list[Mention]) -> None:
@@ -208,7 +197,56 @@ def test_processes_serve_shards(whole: Path, tmp_path: Path, mentions: list[Ment
     finally:
         processes.close()
     with pytest.raises(MelderError, match="there is no such directory"):
-        Processes([tmp_path / "nowhere"])
+        Processes([tmp_path / "parts/shard-000", tmp_path / "nowhere"])
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_has_ended_is_told_of(whole: Path, tmp_path: Path) -> None:
+    split(tmp_path / "parts", whole, 2)
+    processes = Processes(shard_paths(tmp_path / "parts"))
+    linker = served(melder.load(tmp_path / "parts"), processes)  # type: ignore[arg-type]
+    multiprocessing.active_children()[0].kill()
+    for _ in range(2):
+        with pytest.raises(MelderError, match="the process of a shard has ended"):
+            linker.link("a red kite")
+    processes.close()
+
+
+def test_a_shard_without_entities_changes_nothing(whole: Path, tmp_path: Path, model: Model) -> None:
+    split(tmp_path / "parts", whole, 2)
+    shutil.copytree(tmp_path / "parts/shard-000", tmp_path / "empty")
+    with KnowledgeBase.open(tmp_path / "empty") as base:
+        remove_entities(tmp_path / "empty", [entity.id for entity in base.entities])
+    paths = [tmp_path / "parts/shard-000", tmp_path / "empty", tmp_path / "parts/shard-001"]
+    assert join(tmp_path / "all", paths) == 13
+    expected, linker = melder.load(whole).link("a red kite", 13), melder.load(tmp_path / "all")
+    same([linker.link("a red kite", 13)], [expected])  # type: ignore[list-item]
+    served(linker, Here([Server.open(path) for path in paths]))  # type: ignore[arg-type]
+    same([linker.link("a red kite", 13)], [expected])  # type: ignore[list-item]
+
+
+def test_the_command_line_links_to_a_set_and_goes_on_only_with_the_same_one(
+    whole: Path, tmp_path: Path, small_data: Path
+) -> None:
+    app(["kb", "shard", str(tmp_path / "parts"), str(whole), "--split", "2"], standalone_mode=False)
+    arguments = ["--input", str(small_data / "dev.jsonl"), "--output"]
+    for name, base in (("ours", tmp_path / "parts"), ("theirs", whole)):
+        app(["link", str(base), *arguments, str(tmp_path / name)], standalone_mode=False)
+    ours, theirs = (links_in(tmp_path / name) for name in ("ours", "theirs"))
+    same(ours, theirs)
+    before = job_key(tmp_path / "parts", None)
+    assert job_key(tmp_path / "parts", None) == before
+    remove_entities(tmp_path / "parts/shard-001", ["Q11"])
+    assert job_key(tmp_path / "parts", None) != before
+    app(["kb", "verify", str(tmp_path / "parts")], standalone_mode=False)
+    (segment,) = (tmp_path / "parts/shard-000/segments").glob("000000-*")
+    (segment / "sides.bin").write_bytes(b"x")
+    with pytest.raises(MelderError, match=r"sides\.bin: has 1 bytes"):
+        app(["kb", "verify", str(tmp_path / "parts")], standalone_mode=False)
+
+
+def links_in(path: Path) -> list[Link]:
+    return [Link.model_validate_json(line) for line in path.read_text().splitlines()]
 
 
 def test_ranks_are_those_of_the_whole(
@@ -240,6 +278,48 @@ def test_a_shard_can_be_changed_and_the_set_is_told(whole: Path, tmp_path: Path,
         assert (len(base), base.columns(["Q11"])) == (12, {})
     with pytest.raises(MelderError, match=r"is a set of shards; name the one of them"), Writer.open(tmp_path / "parts"):
         pass
+    with KnowledgeBase.open(tmp_path / "parts") as base:
+        join(tmp_path / "parts", [tmp_path / "parts/shard-000"])
+        assert not base.is_current
+
+
+def test_a_cut_goes_on_where_it_was_stopped_unless_it_is_another(whole: Path, tmp_path: Path) -> None:
+    split(tmp_path / "parts", whole, 3)
+    shutil.rmtree(tmp_path / "parts/shard-001")
+    (tmp_path / "parts/shards.json").unlink()
+    (tmp_path / "parts/shard-001.part").mkdir()
+    assert split(tmp_path / "parts", whole, 3) == 3
+    with KnowledgeBase.open(tmp_path / "parts") as base, KnowledgeBase.open(whole) as one:
+        assert list(base.entities) == list(one.entities)
+    with pytest.raises(MelderError, match=r"shard-000: is there already, and is of another cut"):
+        split(tmp_path / "parts", whole, 2)
+
+
+def test_a_set_takes_the_place_of_no_knowledge_base_and_holds_no_set(
+    whole: Path, tmp_path: Path, small_run: Path, small_data: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "kb")
+    split(tmp_path / "parts", whole, 2)
+    for refused in (
+        lambda: join(tmp_path / "kb", [whole]),
+        lambda: split(tmp_path / "kb", whole, 2),
+    ):
+        with pytest.raises(MelderError, match="kb: is a knowledge base itself; name another directory"):
+            refused()
+    for refused in (
+        lambda: join(tmp_path / "all", [tmp_path / "parts"]),
+        lambda: split(tmp_path / "all", tmp_path / "parts", 2),
+    ):
+        with pytest.raises(MelderError, match="parts: is a set of shards itself; name the knowledge bases"):
+            refused()
+    with pytest.raises(MelderError, match="parts: is a set of shards; name another directory"):
+        build(
+            tmp_path / "parts",
+            EntityFile(small_data / "entities.jsonl"),
+            run=small_run,
+            counting=lambda *_: lambda _: None,
+        )
+    assert len(melder.load(tmp_path / "kb").entities) == len(melder.load(tmp_path / "parts").entities) == 13
 
 
 def test_what_does_not_fit_together_is_refused(whole: Path, tmp_path: Path) -> None:

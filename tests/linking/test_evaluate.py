@@ -74,6 +74,13 @@ def test_mentions_without_an_answer_are_predicted_but_not_counted(result: Evalua
         assert row.rank_optimistic <= place <= row.rank_pessimistic
 
 
+def test_too_few_candidates_for_what_is_asked_are_refused(small_run: Path, small_data: Path) -> None:
+    with pytest.raises(MelderError, match="a threshold needs NIL probabilities, and these 5 candidates"):
+        evaluate_run(small_run, small_data, "dev", kept=4, nil_threshold=0.5, counting=silent)
+    with pytest.raises(MelderError, match="flat is measured by the best 10 candidates; keep more than 9"):
+        evaluate_run(small_run, small_data, "dev", kept=9, candidates="flat", counting=silent)
+
+
 @pytest.mark.parametrize("kept", [1, 2])
 def test_few_candidates_are_found_without_scoring_all_and_ranks_stay_exact(
     kept: int, result: Evaluation, small_run: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,20 +11,10 @@ import torch
 from melder.data import DataSet, load
 from melder.evaluation.ranks import rank_of
 from melder.features import Side
-from melder.linking import ExactLinker, open_run
+from melder.linking import ExactLinker
 from melder.linking.model import Model, answering
 from melder.records import Link, MelderError, Mention
 from training.small import read_lines, write_lines
-
-
-@pytest.fixture(scope="module")
-def model(small_run: Path) -> Model:
-    return open_run(small_run)[0]
-
-
-@pytest.fixture(scope="module")
-def dataset(small_data: Path) -> DataSet:
-    return load(small_data)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +26,21 @@ def linker(model: Model, dataset: DataSet) -> ExactLinker:
 def mentions(dataset: DataSet) -> list[Mention]:
     """More than are scored at once; the NIL ones too."""
     return [*dataset.split("train"), *dataset.split("dev"), *dataset.split("test")]
+
+
+@pytest.mark.parametrize("certified_from", [1, 2000])
+def test_mentions_without_answers_are_linked_and_have_no_ranks(
+    linker: ExactLinker, mentions: list[Mention], certified_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("melder.linking.exact.CERTIFIED_FROM", certified_from)
+    monkeypatch.setattr("melder.linking.exact.CHUNK", 3)
+    nil = [each.model_copy(update={"answer": None}) for each in mentions[:4]]
+    for some in (nil, [*nil, *mentions[4:9]], []):
+        links, ranks = linker.links_and_ranks(some, 1)
+        assert [link.id for link in links] == [each.id for each in some]
+        alone = linker.ranks([each for each in some if each.answer is not None])
+        assert ranks.optimistic.tolist() == alone.optimistic.tolist()
+        assert len(ranks.optimistic) == len([each for each in some if each.answer is not None])
 
 
 def side_of(linker: ExactLinker) -> Side:

@@ -42,6 +42,11 @@ def mentions(small_data: Path) -> list[Mention]:
     return load(small_data).split("dev")
 
 
+def test_it_cannot_be_kept_to_types(linker: GenerativeLinker) -> None:
+    with pytest.raises(MelderError, match="type 'kite': a method that writes names cannot be kept to types"):
+        linker.link("a kite", types="kite")
+
+
 def test_it_is_what_load_gives(run: Path, small_data: Path) -> None:
     linker = melder.load(run, data=small_data)
     assert isinstance(linker, GenerativeLinker)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from melder.linking.indexed import Indexed
 from melder.linking.indexes import BACKENDS, FlatIndex, MilvusIndex, build_index, open_index
 from melder.linking.indexes.index import NOTHING, Index
 from melder.linking.indexes.lifted import Lift
+from melder.linking.types import Among, Types
 from melder.records import MelderError
 
 WIDTH, COUNT = 24, 3000
@@ -144,19 +146,55 @@ def test_fewer_vectors_than_asked_for(case: Case) -> None:
     assert (np.sort(found, axis=1) == [NOTHING, NOTHING, 0, 1, 2]).all()
 
 
-def test_a_database_finds_among_some_types_what_flat_finds_among_those(tmp_path: Path) -> None:
+LONG = "ü" * 300  # more bytes than Milvus keeps of a type
+KINDS = [("town", "port") if row % 7 == 0 else ("river",) if row % 3 else () for row in range(COUNT)]
+KINDS[5] = (LONG,)
+
+
+class Kinds:
+    """A source of which nothing but the types is known."""
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        fits = [set(types) <= set(own) if every else bool(set(types) & set(own)) for own in KINDS]
+        return np.flatnonzero(fits)
+
+
+WANTED = [
+    Types(("port",)),
+    Types(("river", "port")),
+    Types(("town", "port"), every=True),
+    Types(("river", "port"), every=True),
+    Types(('"quoted" \\',)),
+    Types((LONG,)),
+]
+
+
+def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
+    every, some = Indexed(build_index(case.name, VECTORS, types=KINDS), None), slice(0, 3)
+    for among in (Among(types, Kinds()) for types in WANTED):  # type: ignore[arg-type]
+        found = every.only(among, COUNT).nearest(QUERIES[some], 64)
+        assert all(set(row) <= set(among.columns) for row in found)
+        if len(among.columns):
+            real = among.columns[best(VECTORS[among.columns], min(10, len(among.columns)))[some]]
+            shares = [len(set(f) & set(r)) / len(r) for f, r in zip(found, real, strict=True)]
+            assert np.mean(shares) >= case.found - 0.05
+
+
+def test_a_database_filters_by_types_itself(tmp_path: Path) -> None:
     pytest.importorskip("milvus_lite")
-    kinds = [("town", "port") if row % 7 == 0 else ("river",) if row % 3 else () for row in range(COUNT)]
     with database(tmp_path) as uri:
-        index = MilvusIndex.build(VECTORS, uri, kinds)
-        for wanted in (["port"], ["river", "port"], ['"quoted" \\'], ["river"]):
-            chosen = np.flatnonzero([bool(set(wanted) & set(each)) for each in kinds])
-            found = index.search(QUERIES, 10, wanted)
-            if not len(chosen):
-                assert (found == NOTHING).all()
-                continue
-            expected = chosen[FlatIndex.build(VECTORS[chosen], torch.float32).search(QUERIES, 10)]
-            assert share(found, expected) >= 0.999
+        index = MilvusIndex.build(VECTORS, uri, KINDS)
+        assert set(index.only(Types(("port",))).search(QUERIES, 10).ravel()) <= set(range(0, COUNT, 7))
+        assert share(index.search(QUERIES, 10), best(VECTORS, 10)) >= 0.999
+
+
+def test_a_database_that_fails_on_the_way_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    with database(tmp_path) as uri:
+        index = MilvusIndex.build(VECTORS[:50], uri)
+        index.client.drop_collection(index.collection)
+        with pytest.raises(MelderError, match=r"vectors\.db: failed \(.*\); see to the database"):
+            index.search(QUERIES, 3)
 
 
 def test_a_database_that_has_the_vectors_is_sent_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 import melder
-from melder.data import DataSet, EntityFile, load
+from melder.data import DataSet, EntityFile
 from melder.encoders import build_encoder
 from melder.features import Side
 from melder.kb import KnowledgeBase, Writer, compact, knowledge_base
 from melder.kb.packing import Kind
 from melder.kb.writer import writer_lock
-from melder.linking import ExactLinker, open_run
+from melder.linking import ExactLinker
 from melder.linking.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.linking.evaluate import evaluate_run
 from melder.linking.kb_build import Built, add_entities, build, change_from_file, open_model, remove_entities
@@ -32,30 +32,12 @@ from melder.methods import build_matcher
 from melder.records import BadData, Entity, Link, MelderError, Mention
 from training.small import read_lines, write_lines
 
+pytestmark = pytest.mark.usefixtures("small_segments")
 Bases = Callable[[Kind], Path]
 
 
 def silent(title: str, total: int) -> Callable[[int], None]:
     return lambda done: None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _small_segments() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
-            patch.setattr(f"{module}.SEGMENT_ROWS", 5)
-        patch.setattr("os.fsync", lambda descriptor: None)
-        yield
-
-
-@pytest.fixture(scope="module")
-def model(small_run: Path) -> Model:
-    return open_run(small_run)[0]
-
-
-@pytest.fixture(scope="module")
-def dataset(small_data: Path) -> DataSet:
-    return load(small_data)
 
 
 @pytest.fixture(scope="module")

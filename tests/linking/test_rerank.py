@@ -61,6 +61,16 @@ def test_fused_scores(small_run: Path, small_data: Path, matching: ExactLinker, 
         assert scores == sorted(scores, reverse=True)
 
 
+def test_of_some_types_the_matching_linker_s_best_are_ordered_anew(
+    small_run: Path, small_data: Path, mentions: list[Mention], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("melder.linking.sources.EncodedData.typed", lambda *_, **__: np.array([1, 4, 6]))
+    linker = _linker(small_run, small_data)
+    for link in linker.link(mentions[:3], 9, types="kite"):
+        assert {each.id for each in link.candidates} == {"Q1", "Q4", "Q6"}
+        assert all(each.units.keys() == {"matching", "generative"} for each in link.candidates)
+
+
 def test_ranks_are_places(small_run: Path, small_data: Path, mentions: list[Mention]) -> None:
     linker = _linker(small_run, small_data)
     links, ranks = linker.links_and_ranks(mentions, 99)

@@ -20,20 +20,12 @@ from melder.linking.two_stage import TwoStage
 from melder.records import Entity, Link, MelderError
 from training.small import read_lines, write_lines
 
+pytestmark = pytest.mark.usefixtures("small_segments")
 TEXTS = ("a red kite at dusk", "the grey fox", "Blue panda", "kite of the green kind")
 
 
 def silent(title: str, total: int) -> Any:
     return lambda done: None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _small_segments() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
-            patch.setattr(f"{module}.SEGMENT_ROWS", 5)
-        patch.setattr("os.fsync", lambda descriptor: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +152,19 @@ def test_what_cannot_be_kept_is_said(base: Path) -> None:
         store_search(base, "nearly", silent)
     with pytest.raises(MelderError, match="the database keeps the vectors itself"):
         store_search(base, "milvus:x.db", silent)
+
+
+@pytest.mark.parametrize("name", ["flat", "certified"])
+def test_an_index_of_which_no_entity_is_left_is_made_anew(base: Path, small_data: Path, name: str) -> None:
+    store_search(base, name, silent)
+    add_entities(base, others(small_data), EntityFile(small_data / "entities.jsonl"))
+    remove_entities(base, [f"Q{number}" for number in range(8)])
+    same(links(base, name), links(base, None))
+
+
+@pytest.mark.parametrize("name", ["flat", "certified"])
+def test_a_knowledge_base_without_entities_has_no_candidates(base: Path, name: str) -> None:
+    remove_entities(base, [f"Q{number}" for number in range(8)])
+    assert [link.candidates for link in links(base, name)] == [()] * len(TEXTS)
+    with pytest.raises(MelderError, match="is no search"):
+        links(base, "tree")

@@ -185,7 +185,7 @@ def mentions(small_data: Path) -> list[Mention]:
 
 @pytest.fixture
 def job(alone: tuple[Path, Built], small_data: Path) -> ShardJob:
-    return ShardJob.of(alone[0], small_data, 5, candidates=None, settings=(), threshold=None)
+    return ShardJob.of(alone[0], small_data, 5, candidates=None, settings=(), types=(), threshold=None)
 
 
 def links_alone(job: ShardJob, mentions: list[Mention], path: Path) -> bytes:

@@ -119,7 +119,10 @@ def test_a_data_set_cannot_be_changed_and_says_what_can(small_run: Path, small_d
     source = DataSetSource(small_run, small_data)
     with TestClient(create_application(source, source.open(), Settings(token=TOKEN))) as client:
         answer = client.post("/entities", json=NEW, headers=BEARER)
-        assert (answer.status_code, answer.json()["error"].split(";")[0]) == (501, "a data set cannot be changed here")
+        assert (answer.status_code, answer.json()["error"].split(",")[0]) == (
+            501,
+            "only a knowledge base can be changed here",
+        )
         record = client.get("/entities/Q0").json()
         assert (record["name"], record["images"]) == ("Red kite", [])
         shown = client.get("/entities/Q0/picture")

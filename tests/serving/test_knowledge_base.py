@@ -19,13 +19,16 @@ from kb.made import entity
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase
 from melder.kb.records import Records
+from melder.kb.shards import join
 from melder.linking.kb_build import build, remove_entities
 from melder.linking.model import Model
 from melder.records import Entity, Link, Mention
 from melder.serving import NewEntity, Settings, create_application
 from melder.serving.kinds import Kinds
 from melder.serving.knowledge_base import KnowledgeBaseCatalogue, KnowledgeBaseSource
+from melder.serving.opening import source_of
 from serving.test_entities import BEARER, TOKEN
+from training.small import write_lines
 
 TEXT = "A red kite was seen"
 ASKED = {"text": TEXT, "mentions": [{"start": 2, "end": 10}], "k": 3}
@@ -61,6 +64,47 @@ def test_a_knowledge_base_is_served(client: TestClient, directory: Path, small_d
     assert {each["id"] for each in suggested} == {"Q0", "Q3", "Q6", "Q9"}
     named = client.get("/reconcile", params={"queries": '{"q": {"query": "RED  kite"}}'}).json()["q"]["result"][0]
     assert (named["id"], named["match"]) == ("Q0", True)
+
+
+def test_a_set_of_shards_is_served_and_so_are_changes_of_a_shard(directory: Path, tmp_path: Path) -> None:
+    whole = melder.load(directory).link(TEXT, 3, mention="red kite")
+    remove_entities(directory, ["Q11"])
+    write_lines(tmp_path / "other.jsonl", [{"id": "Q11", "name": "Grey fox"}])
+    build(tmp_path / "other", EntityFile(tmp_path / "other.jsonl"), run=directory / "model", counting=uncounted)
+    join(tmp_path / "all", [directory, tmp_path / "other"])
+    shards = source_of(tmp_path / "all", None)
+    with TestClient(
+        create_application(shards, shards.open(), Settings(poll=0.02, token=TOKEN)), headers=BEARER
+    ) as client:
+        body = client.post("/link", json=ASKED).json()
+        assert isinstance(whole, Link)
+        assert (body["generation"], shards.generation()) == ("000002+000001", "000002+000001")
+        assert [each["id"] for each in body["links"][0]["candidates"]] == [each.id for each in whole.candidates]
+        assert client.get("/entities/Q11").json()["name"] == "Grey fox"
+        refused = client.delete("/entities/Q11")
+        assert (refused.status_code, "no set of shards" in refused.json()["error"]) == (501, True)
+        remove_entities(tmp_path / "other", ["Q11"])
+        served_now(client, "000002+000002")
+        assert client.get("/entities/Q11").status_code == 404
+
+
+def served_now(client: TestClient, generation: str) -> None:
+    until = time.monotonic() + 10
+    while client.get("/readyz").json()["generation"] != generation:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_types_reach_the_linker(directory: Path, client: TestClient) -> None:
+    new = {"id": "N", "name": "Blue fox", "types": ["fox", "animal"]}
+    assert client.post("/entities", json=new).status_code == 201
+    for kinds, wanted in ((["fox"], ["N"]), (["fox", "tree"], ["N"]), (["tree"], [])):
+        (link,) = client.post("/link", json=ASKED | {"types": kinds}).json()["links"]
+        assert [each["id"] for each in link["candidates"]] == wanted
+    queries = '{"q": {"query": "red kite", "type": ["fox", "%s"], "type_strict": "all", "limit": 1}}'
+    for other, wanted in (("animal", ["N"]), ("tree", [])):
+        answer = client.get("/reconcile", params={"queries": queries % other}).json()["q"]["result"]
+        assert [each["id"] for each in answer] == wanted  # though many entities would be better without their types
 
 
 def test_a_change_over_http_is_served_at_once(client: TestClient, small_data: Path) -> None:

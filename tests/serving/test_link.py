@@ -113,7 +113,9 @@ def test_what_is_no_json_object_is_refused(client: TestClient, body: bytes) -> N
     assert "error" in answer.json()
 
 
-@pytest.mark.parametrize(("name", "value"), [("mentions", "["), ("k", "many"), ("mentions", "[" * 100_000)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("mentions", "["), ("types", "country"), ("k", "many"), ("mentions", "[" * 100_000)]
+)
 def test_a_form_whose_json_is_none_is_refused(client: TestClient, name: str, value: str) -> None:
     fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"]), name: value}
     answer = client.post("/link", data=fields, files={"image": picture()})
@@ -127,10 +129,10 @@ def test_a_mention_that_the_linker_refuses_does_not_spoil_its_neighbours(start: 
     service = client.app.state.service  # type: ignore[attr-defined]
     toy, answer = service.current.served.linker, service.current.served.linker.answers
 
-    def answers(mentions: Any, items: Any, k: int) -> Any:
+    def answers(mentions: Any, items: Any, k: int, types: Any) -> Any:
         if any(each.surface == "won" for each in mentions):
             raise melder.MelderError("/secret/features.hdf5: holds no such picture")
-        return answer(mentions, items, k)
+        return answer(mentions, items, k, types)
 
     toy.answers = answers
     both = {"text": TEXT, "mentions": [{"start": 2, "end": 8}, {"start": 9, "end": 12}]}

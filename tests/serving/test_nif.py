@@ -78,6 +78,7 @@ def test_ids_become_parts_of_addresses(client: TestClient) -> None:
         ("", 422, "the document has no text: give a resource with nif:isString"),
         (CONTEXT + MARKED.replace('"8"', '"1"'), 422, "http://example.org/d1#char=2,8: nif:beginIndex"),
         (CONTEXT + MARKED.replace('"8"', '"eight"'), 422, "http://example.org/d1#char=2,8: nif:beginIndex"),
+        (CONTEXT + MARKED.replace('"8"', f'"{"9" * 5000}"'), 422, "http://example.org/d1#char=2,8: nif:beginIndex"),
         (CONTEXT + MARKED.replace('"8"', '"800"'), 422, "field 'mentions.0': [2, 800) covers no words"),
     ],
 )

@@ -170,7 +170,7 @@ def test_context_and_picture_reach_the_linker(client: TestClient, linker: ToyLin
     ]
     seen = []
     answers = linker.answers
-    linker.answers = lambda mentions, items, k: (seen.extend(mentions), answers(mentions, items, k))[1]  # type: ignore[method-assign]
+    linker.answers = lambda mentions, items, k, types: (seen.extend(mentions), answers(mentions, items, k))[1]  # type: ignore[method-assign]
     ask(client, {"q": {"query": "Guinea", "properties": properties}})
     (mention,) = seen
     assert mention.text == "The pig of Guinea red 3 true large"
@@ -191,7 +191,7 @@ def test_an_exact_name_as_the_query_returns_that_entity_first(client: TestClient
 
 
 def test_a_name_that_the_linker_passes_over_is_returned_all_the_same(client: TestClient, linker: ToyLinker) -> None:
-    linker.answers = lambda mentions, items, k: iter([[_only("GW", each) for each in mentions]])  # type: ignore[method-assign]
+    linker.answers = lambda mentions, items, k, types: iter([[_only("GW", each) for each in mentions]])  # type: ignore[method-assign]
     bare = ask(client, {"q": {"query": "Guinea"}})["q"]
     assert ids(bare) == ["GN", "GW"]
     told = ask(client, {"q": {"query": "Guinea", "properties": [{"pid": "context", "v": "Bissau"}]}})["q"]
@@ -207,7 +207,7 @@ def _only(identity: str, mention: Any) -> Link:
 
 
 def test_a_nil_probability_is_a_feature(client: TestClient, linker: ToyLinker) -> None:
-    linker.answers = lambda mentions, items, k: iter([[_only("GW", each) for each in mentions]])  # type: ignore[method-assign]
+    linker.answers = lambda mentions, items, k, types: iter([[_only("GW", each) for each in mentions]])  # type: ignore[method-assign]
     first = ask(client, {"q": {"query": "Bissau"}})["q"]["result"][0]
     assert {"id": "nil_probability", "value": 0.25} in first["features"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from melder.data import DataSet
+from melder.linking.types import Types
 from melder.records import Candidate, Entity, Item, Link, Mention
 from melder.serving import DataSetCatalogue, NewEntity, Served
 
@@ -48,17 +49,20 @@ class ToyLinker:
         self.pictures.append(image)
         return Item(mention.text, image, (mention.surface,))
 
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
         self.started.set()
         assert self.open.wait(10)
         if self.error is not None:
             raise self.error
         self.batches.append(len(mentions))
         self.seen += [mention.surface for mention in mentions]
-        yield [self._link(mention, k) for mention in mentions]
+        yield [self._link(mention, k, types) for mention in mentions]
 
-    def _link(self, mention: Mention, k: int) -> Link:
-        scored = sorted(((_score(mention, entity), entity) for entity in self.entities), key=lambda pair: -pair[0])
+    def _link(self, mention: Mention, k: int, types: Types | None) -> Link:
+        known = [entity for entity in self.entities if types is None or types.admit(entity.types)]
+        scored = sorted(((_score(mention, entity), entity) for entity in known), key=lambda pair: -pair[0])
         candidates = [
             Candidate(id=each.id, name=each.name, score=score, units={"words": score}) for score, each in scored[:k]
         ]

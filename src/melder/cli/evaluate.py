@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from melder.cli.console import Unreadable, console, counting, finish, metrics_table, nil_table, say, writable
+from melder.cli.options import Changes
 
 __all__ = ["evaluate"]
 
@@ -22,9 +23,7 @@ def evaluate(
     json_file: Path = typer.Option(None, "--json", help="Write all figures to this file."),
     predictions: Path = typer.Option(None, "--predictions", help="Write ranks and candidates, JSON Lines."),
     report: Path = typer.Option(None, "--report", help="Write an HTML page with figures, examples and errors."),
-    settings: list[str] = typer.Option(
-        [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
-    ),
+    settings: Changes = [],  # noqa: B006
     nil_threshold: float = typer.Option(
         None, "--nil-threshold", min=0, max=1, help="Say how good the answer none of these is from this probability on."
     ),

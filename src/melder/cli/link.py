@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import Unreadable, console, counting, finish, say, writable
+from melder.cli.options import Candidates, Changes
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
@@ -37,13 +38,10 @@ def link(
         None, "--output", help="Where links go, JSON Lines or .parquet; default: standard output."
     ),
     k: int = typer.Option(10, "-k", min=1, help="Candidates a mention."),
-    candidates: str = typer.Option(
-        None,
-        "--candidates",
-        help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY, milvus:URI.",
-    ),
-    settings: list[str] = typer.Option(
-        [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
+    candidates: Candidates = None,
+    settings: Changes = [],  # noqa: B006
+    kinds: list[str] = typer.Option(
+        [], "--type", metavar="TYPE", help="Only entities of this type; several: of any of them."
     ),
     nil_threshold: float = typer.Option(
         None, "--nil-threshold", min=0, max=1, help="Answer none of these (null) from this NIL probability on."
@@ -63,7 +61,7 @@ def link(
     melder link flags-kb --text "Guinea won the toss" --mention Guinea --explain why.html
 
     A line of --input is {"id": "1", "text": "Guinea won", "start": 0, "end": 6, "surface": "Guinea", "image": "a.jpg"}.
-    A job with --output that was stopped goes on when the same command is given again.
+    A job whose --output is JSON Lines goes on where it was stopped when the same command is given again.
     Lines that are malformed are listed and left out; mentions whose picture cannot be read are linked without it
     and listed. With --ray a file is linked in shards on a cluster, with the same links: see docs/scale.md.
 
@@ -71,9 +69,6 @@ def link(
     nil_probability is at least the threshold. Probabilities need `melder calibrate`, which training does at its end.
     """
     from melder.linking import load
-    from melder.linking.corpus import is_parquet, links_of, written
-    from melder.linking.explanation import explainable
-    from melder.linking.link_job import LinkJob, job_key
 
     if (text is None) == (source is None):
         raise MelderError("give either --text, for one mention, or --input, for a file of mentions")
@@ -89,40 +84,71 @@ def link(
     if ray is not None:
         if source is None or output is None or str(source) == "-" or data is not None:
             raise MelderError("--ray links a file to a knowledge base: give --input FILE and --output FILE, not --data")
-        options = {"candidates": candidates, "settings": tuple(settings), "threshold": nil_threshold}
+        options = {"candidates": candidates, "settings": tuple(settings), "types": tuple(kinds)}
+        options["threshold"] = nil_threshold
         _link_on(ray, run, (source, images or source.parent, output), k, options, workers, threads or 1)
         return
     mentions, bad = ([], []) if source is None else _read(source)
     with counting() as start:
         linker = load(run, data, changes=settings, candidates=candidates, counting=start)
     if source is None:
-        _look_at(image, linker)
-        if explain is not None:
-            explainable(linker)
-        answer = linker.link(text, k, mention=mention, image=image)
-        assert isinstance(answer, Link)
-        if explain is not None:
-            _explain(explain, linker, answer, (text, mention, image), {"Run": str(run), "Text": text})
+        facts = {"Run": str(run), "Text": text}
+        answer = _link_one(linker, (text, mention, image), k, kinds, explain, facts)
         _show(_decided(answer, nil_threshold), text, as_json)
+        return
+    folder = images or (Path() if str(source) == "-" else source.parent)
+    unreadable = Unreadable()
+    unreadable.watch(linker.model.encoder)
+    about = (run, data, folder, k, candidates, settings, kinds, nil_threshold, mentions)
+    _link_all(linker, mentions, folder, k, kinds, nil_threshold, output, about)
+    finish(bad, list(unreadable.reasons.values()))
+
+
+def _link_one(
+    linker: RunLinker, asked: Asked, k: int, kinds: list[str], explain: Path | None, facts: dict[str, str]
+) -> Link:
+    """The link of one mention; the page that explains it goes to `explain`."""
+    from melder.linking.explanation import explainable
+
+    text, mention, image = asked
+    _look_at(image, linker)
+    if explain is not None:
+        explainable(linker)
+    answer = linker.link(text, k, mention=mention, image=image, types=kinds)
+    assert isinstance(answer, Link)
+    if explain is not None:
+        _explain(explain, linker, answer, asked, facts)
+    return answer
+
+
+def _link_all(
+    linker: RunLinker,
+    mentions: list[Mention],
+    folder: Path,
+    k: int,
+    kinds: list[str],
+    threshold: float | None,
+    output: Path | None,
+    about: tuple[Any, ...],
+) -> None:
+    """Write the links of a file's mentions as they are found; `about` is all that they depend on."""
+    from melder.linking.corpus import is_parquet, links_of, written
+    from melder.linking.link_job import LinkJob, job_key
+
+    types = linker.known_types(kinds)
+    if output is None:
+        for each in links_of(linker, mentions, folder, k, types):
+            typer.echo("\n".join(_lines(each, threshold)))
+    elif is_parquet(output):
+        with written(output, decided=threshold is not None) as file:
+            for each in links_of(linker, mentions, folder, k, types):
+                file.write(_decided(link, threshold) for link in each)
     else:
-        folder = images or (Path() if str(source) == "-" else source.parent)
-        unreadable = Unreadable()
-        unreadable.watch(linker.model.encoder)
-        if output is None:
-            for each in links_of(linker, mentions, folder, k):
-                typer.echo("\n".join(_lines(each, nil_threshold)))
-        elif is_parquet(output):
-            with written(output, decided=nil_threshold is not None) as file:
-                for each in links_of(linker, mentions, folder, k):
-                    file.write(_decided(link, nil_threshold) for link in each)
-        else:
-            key = job_key(run, data, folder, k, candidates, settings, nil_threshold, mentions)
-            with LinkJob.open(output, key, mentions) as job:
-                if job.kept:
-                    say(f"{output}: goes on after {job.kept:,} links of a job that was stopped")
-                for each in links_of(linker, mentions, folder, k, job.kept):
-                    job.write(_lines(each, nil_threshold))
-        finish(bad, list(unreadable.reasons.values()))
+        with LinkJob.open(output, job_key(*about), mentions) as job:
+            if job.kept:
+                say(f"{output}: goes on after {job.kept:,} links of a job that was stopped")
+            for each in links_of(linker, mentions, folder, k, types, job.kept):
+                job.write(_lines(each, threshold))
 
 
 def _look_at(image: Path | None, linker: RunLinker) -> None:

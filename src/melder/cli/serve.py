@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from melder.cli.console import counting, say
+from melder.cli.options import Candidates, Changes
 from melder.records import MelderError
 
 __all__ = ["serve"]
@@ -18,7 +19,7 @@ SHORTEST = 16  # characters of a token: too many to try
 
 
 def serve(
-    path: Path = typer.Argument(help="A knowledge base, or the directory of a run."),
+    path: Path = typer.Argument(metavar="KB|RUN", help="A knowledge base or a set of shards, or a run's directory."),
     data: Path = typer.Option(None, "--data", help="With a run: the data set whose entities are searched."),
     host: str = typer.Option("127.0.0.1", "--host", help="The address to listen at; 0.0.0.0 = for other machines too."),
     port: int = typer.Option(8000, "--port", min=0, max=65535, help="The port to listen at; 0 = any that is free."),
@@ -35,14 +36,8 @@ def serve(
     ),
     entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
     limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
-    candidates: str = typer.Option(
-        None,
-        "--candidates",
-        help="Do not score every entity: certified (exact), flat, hnsw, faiss:FACTORY; see `melder kb index`.",
-    ),
-    settings: list[str] = typer.Option(
-        [], "--set", help="A setting of the method instead of the run's, such as method.assignment=attention."
-    ),
+    candidates: Candidates = None,
+    settings: Changes = [],  # noqa: B006
 ) -> None:
     """Serve links over HTTP: POST /link, and /reconcile for OpenRefine.
 

@@ -29,7 +29,8 @@ class Stored:
 
 
 VERSIONS: Mapping[str, Stored] = {
-    "knowledge base": Stored(1, "build it again with `melder kb build`"),
+    # 2: manifests list indexes, segments no vectors
+    "knowledge base": Stored(2, "build it again with `melder kb build`", read=frozenset({1, 2})),
     "run": Stored(1, "train again with `melder train`, or convert the checkpoint again with `melder convert`"),
     "features": Stored(1, "encode again with `melder features`"),
 }

@@ -63,8 +63,9 @@ class SpacyLinker:
 
 
 def _mention(identity: str, doc: Doc, ent: Span) -> Mention:
-    """An entity in its sentence, where a pipeline knows sentences, since encoders read some dozen words only."""
-    context = ent.sent if doc.has_annotation("SENT_START") else doc[:]
+    """An entity in its sentence, or the sentences that it lies in, where a pipeline knows sentences, since encoders
+    read some dozen words only."""
+    context = doc[ent[0].sent.start : ent[-1].sent.end] if doc.has_annotation("SENT_START") else doc[:]
     start, end = ent.start_char - context.start_char, ent.end_char - context.start_char
     return Mention(id=identity, text=context.text, start=start, end=end, surface=ent.text)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from melder.records import MelderError
 
-__all__ = ["locked", "place_directory", "remove", "replace_file", "sync", "writing"]
+__all__ = ["locked", "remove", "replace_file", "sync", "writing"]
 
 PART = ".part"  # the end of names of what is not finished
 PATIENCE = 10.0  # seconds that a writer waits for another: an addition is over by then, a build is not
@@ -56,11 +56,6 @@ def writing(path: Path) -> Iterator[Path]:
         for name in files:
             sync(Path(folder, name))
         sync(Path(folder))
-    place_directory(part, path)
-
-
-def place_directory(part: Path, path: Path) -> None:
-    """Give a finished directory its name."""
     os.rename(part, path)
     sync(path.parent)
 

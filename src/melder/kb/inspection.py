@@ -9,8 +9,9 @@ from typing import Any
 from melder.kb.compaction import to_merge
 from melder.kb.indexes import StoredIndex, index_faults, open_index
 from melder.kb.knowledge_base import KnowledgeBase
-from melder.kb.manifest import MODEL, SEGMENTS, Generation, open_current
+from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Generation, open_current
 from melder.kb.segment import segment_faults
+from melder.kb.shards import shard_paths
 from melder.protocols import Counting, Progress
 from melder.records import MelderError
 
@@ -18,10 +19,14 @@ __all__ = ["faults", "information", "verify"]
 
 
 def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
-    """Read a knowledge base through: how many entities it has, and one line for each fault of any of its files.
+    """Read a knowledge base through, or every shard of a set: how many entities there are, and one line for each fault
+    of any of the files.
 
     It need not open. Raises MelderError when what says which files it has cannot be read.
     """
+    if (directory / SHARDS).is_file():
+        told = [verify(each, counting) for each in shard_paths(directory)]
+        return sum(entities for entities, _ in told), [fault for _, found in told for fault in found]
     generation, descriptor = open_current(directory)  # which no writer removes as long as this is open
     try:
         return generation.entities, _faults(

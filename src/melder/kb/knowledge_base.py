@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path, PurePath
 from threading import RLock
-from typing import overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
+from melder.kb.entities import Entities
 from melder.kb.gather import gather
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Generation, Listed, open_current
@@ -24,7 +24,7 @@ from melder.kb.records import Records
 from melder.kb.segment import Segment
 from melder.records import BadRecord, Entity, MelderError
 
-__all__ = ["Entities", "KnowledgeBase", "Part"]
+__all__ = ["KnowledgeBase", "Part"]
 
 BLOCK_BYTES = 32 << 20  # of sides in float32 that are held at once: much beside a cache, little beside a model
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
@@ -128,8 +128,12 @@ class KnowledgeBase:
     @property
     def is_current(self) -> bool:
         """Whether no newer generation has taken its place."""
-        name = f"{self.generation.number:06d}.json"
-        return (self.directory / CURRENT).read_text(encoding="ascii").startswith(name)
+        return (self.directory / CURRENT).read_text(encoding="ascii").startswith(f"{self.version}.json")
+
+    @property
+    def version(self) -> str:
+        """What is another one after each change: the number of the generation, of shards those of all."""
+        return f"{self.generation.number:06d}"
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
@@ -138,6 +142,14 @@ class KnowledgeBase:
             rows = self.records_of(part).rows(identities)
             found |= {each: first + part.position(row) for each, row in rows.items() if row not in part.dead}
         return found
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        """Ascending columns of the entities that have any of some types, or with `every` all of them."""
+        found = [np.zeros(0, dtype=np.int64)]
+        for part, first in zip(self.parts, self._first, strict=False):
+            rows = np.array(self.records_of(part).typed(types, every=every), dtype=np.int64)
+            found.append(first + np.flatnonzero(np.isin(part.living, rows)))
+        return np.concatenate(found)
 
     def index(self, search: str) -> StoredIndex | None:
         """What is stored for a search. Raises MelderError when its description is damaged."""
@@ -261,30 +273,6 @@ class KnowledgeBase:
         for place, column in enumerate(columns):
             found.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
         return found
-
-
-class Entities(Sequence[Entity]):
-    """The entities of a knowledge base by column, read from the disk each time."""
-
-    def __init__(self, base: KnowledgeBase) -> None:
-        self._base = base
-
-    def __len__(self) -> int:
-        return len(self._base)
-
-    @overload
-    def __getitem__(self, column: int) -> Entity: ...
-
-    @overload
-    def __getitem__(self, column: slice) -> Sequence[Entity]: ...
-
-    def __getitem__(self, column: int | slice) -> Entity | Sequence[Entity]:
-        chosen = range(len(self))[column]
-        return self._base.records([chosen])[0] if isinstance(chosen, int) else self._base.records(chosen)
-
-    def __iter__(self) -> Iterator[Entity]:
-        for start in range(0, len(self), 1000):
-            yield from self[start : start + 1000]
 
 
 def _together(sides: Iterable[Side]) -> Side:

@@ -6,14 +6,12 @@ original. `original`: the files as they are. `none`: nothing is kept.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from PIL.Image import Resampling
-
 from melder.data.pictures import read_picture
+from melder.data.thumbnails import shrunk
 
 __all__ = ["Keep", "kept_picture", "write_pictures"]
 
@@ -24,13 +22,10 @@ QUALITY = 85  # of the JPEG: no visible loss at this size
 
 def kept_picture(source: Path | bytes, keep: Literal["small", "original"]) -> bytes:
     """The bytes that are stored of a picture. Raises UnreadablePicture."""
-    picture = read_picture(source)
-    if keep == "original":
-        return source if isinstance(source, bytes) else source.read_bytes()
-    picture.thumbnail((SIDE, SIDE), Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
+    if keep == "small":
+        return shrunk(source, SIDE, QUALITY).content
+    read_picture(source)
+    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def write_pictures(

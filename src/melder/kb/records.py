@@ -8,6 +8,7 @@ locks, on read-only media too.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,15 @@ class Records:
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
         return dict(self._among("SELECT id, row FROM records WHERE id IN", identities))
+
+    def typed(self, types: Sequence[str], *, every: bool) -> list[int]:
+        """Rows that have any of the types, or with `every` all of them."""
+        sql = """
+            SELECT row FROM records, json_each(record, '$.types') AS type
+            WHERE type.value IN (SELECT value FROM json_each(?)) GROUP BY row HAVING count(DISTINCT type.value) >= ?
+        """
+        least = len(set(types)) if every else 1
+        return [row for (row,) in self._all(sql, (json.dumps(list(types)), least))]  # type: ignore[misc]
 
     def picture(self, row: int, number: int) -> tuple[int, int] | None:
         """Where a picture is: its first byte and its size; None when it was not stored."""

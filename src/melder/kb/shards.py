@@ -18,13 +18,14 @@ from threading import RLock
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from melder.kb.disk import place_directory, replace_file, writing
-from melder.kb.knowledge_base import TOLD, Entities, KnowledgeBase, Part
-from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Listed, publish
+from melder.kb.disk import replace_file, writing
+from melder.kb.entities import Entities
+from melder.kb.knowledge_base import TOLD, KnowledgeBase, Part
+from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Listed, open_current, publish
 from melder.kb.records import Records
 from melder.records import BadRecord, MelderError
 
-__all__ = ["ShardedKnowledgeBase", "join", "shard_paths", "split"]
+__all__ = ["ShardedKnowledgeBase", "current_files", "join", "shard_paths", "split", "version_of"]
 
 SCHEMA = 1  # of shards.json
 AT_ONCE = 10_000  # ids that are looked up together
@@ -87,7 +88,12 @@ class ShardedKnowledgeBase(KnowledgeBase):
 
     @property
     def is_current(self) -> bool:
-        return all(shard.is_current for shard in self.shards)
+        named = [shard.directory for shard in self.shards]
+        return named == shard_paths(self.directory) and all(shard.is_current for shard in self.shards)
+
+    @property
+    def version(self) -> str:
+        return "+".join(shard.version for shard in self.shards)
 
 
 def shard_paths(path: Path) -> list[Path]:
@@ -101,14 +107,33 @@ def shard_paths(path: Path) -> list[Path]:
         named = None
     if named is None or named.schema_version != SCHEMA:
         raise MelderError(f"{file}: is no list of shards that this Melder reads; make it with `melder kb shard`")
-    return [path / each for each in named.shards]
+    paths = [path / each for each in named.shards]
+    for each in paths:
+        _check_no_set(each)
+    return paths
+
+
+def current_files(path: Path) -> list[Path]:
+    """The files that change with every change of a knowledge base, or of a set of shards."""
+    if not (path / SHARDS).is_file():
+        return [path / CURRENT]
+    return [path / SHARDS, *(each / CURRENT for each in shard_paths(path))]
+
+
+def version_of(path: Path) -> str:
+    """The `version` that a knowledge base, or a set of shards, has if it is opened now."""
+    named = [each for each in current_files(path) if each.name == CURRENT]
+    return "+".join(each.read_text(encoding="ascii").partition(".")[0] for each in named)
 
 
 def join(out: Path, shards: Sequence[Path]) -> int:
     """Make `out` name these knowledge bases; gives the number of entities.
 
-    Raises MelderError when one has another model than the first, or an entity that is in another one.
+    Raises MelderError when one is such a set, has another model than the first, or an entity that is in another one.
     """
+    _check_free(out)
+    for path in shards:
+        _check_no_set(path)
     opened = [KnowledgeBase.open(path) for path in shards]
     try:
         for number, shard in enumerate(opened):
@@ -126,25 +151,36 @@ def join(out: Path, shards: Sequence[Path]) -> int:
 def split(out: Path, whole: Path, count: int) -> int:
     """Make `out` a set of `count` shards in it, each with some of the segments of `whole`; gives how many came out.
 
-    Segments are whole, so that there are no more shards than segments. Nothing is encoded; `whole` stays as it is.
+    Segments are whole, so that there are no more shards than segments. Nothing is encoded; `whole` stays as it is. A
+    cut that was stopped goes on. Raises MelderError when something else is in the place of a shard.
     """
+    _check_free(out)
+    _check_no_set(whole)
     with KnowledgeBase.open(whole) as base:
         names = list[str]()
         for number, part in enumerate(_even(base.generation.segments, count)):
             names.append(f"shard-{number:03d}")
-            if not (out / names[-1]).is_dir():
+            if (out / names[-1]).is_dir():
+                _check_copy(base, part, out / names[-1])
+            else:
                 _copy(base, part, out / names[-1])
         _write(out, names)
         return len(names)
 
 
 def _copy(base: KnowledgeBase, segments: Sequence[Listed], out: Path) -> None:
-    with writing(out.with_name(out.name + "-copy")) as part:
+    with writing(out) as part:
         shutil.copytree(base.model, part / MODEL)
         for listed in segments:
             shutil.copytree(base.directory / SEGMENTS / listed.name, part / SEGMENTS / listed.name)
         publish(part, 1, base.generation.settings, tuple(segments))
-    place_directory(out.with_name(out.name + "-copy"), out)
+
+
+def _check_copy(base: KnowledgeBase, segments: Sequence[Listed], out: Path) -> None:
+    found, descriptor = open_current(out)
+    os.close(descriptor)
+    if (found.settings, found.segments) != (base.generation.settings, tuple(segments)):
+        raise MelderError(f"{out}: is there already, and is of another cut; name another directory, or remove it first")
 
 
 def _even(segments: Sequence[Listed], count: int) -> Iterable[Sequence[Listed]]:
@@ -156,6 +192,17 @@ def _even(segments: Sequence[Listed], count: int) -> Iterable[Sequence[Listed]]:
 
 def _write(out: Path, names: Sequence[str]) -> None:
     replace_file(out / SHARDS, (Shards(shards=tuple(names)).model_dump_json(indent=1) + "\n").encode())
+
+
+def _check_free(out: Path) -> None:
+    """A set in the directory of a knowledge base would hide that."""
+    if (out / CURRENT).exists() or (out / SEGMENTS).exists():
+        raise MelderError(f"{out}: is a knowledge base itself; name another directory for the set of shards")
+
+
+def _check_no_set(path: Path) -> None:
+    if (path / SHARDS).is_file():
+        raise MelderError(f"{path}: is a set of shards itself; name the knowledge bases that are in it")
 
 
 def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:

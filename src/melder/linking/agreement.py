@@ -9,7 +9,7 @@ from melder.linking.exact import ExactLinker
 from melder.linking.stored_search import find_search
 from melder.records import Link, MelderError, Mention
 
-__all__ = ["agreement", "agreement_of"]
+__all__ = ["TOP", "agreement", "agreement_of"]
 
 SAMPLE = 200  # mentions: enough to tell 99 % from 97 %
 TOP = 10

@@ -28,7 +28,12 @@ class Best:
         self.join(first + columns, totals, {name: part.gather(1, columns) for name, part in parts.items()})
 
     def join(self, columns: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:
-        """Take in other columns, best first, with their totals and what each unit adds, all [mentions, n]."""
+        """Take in other columns, best first, with their totals and what each unit adds, all [mentions, n].
+
+        Where there are none, what each unit adds need not be said.
+        """
+        if not columns.shape[1]:
+            return
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
         kept = order[:, : self.k]
         before = self.parts or dict.fromkeys(parts, self.totals)

@@ -28,6 +28,7 @@ from melder.linking.indexes import FlatIndex
 from melder.linking.model import answering
 from melder.linking.sources import Sides
 from melder.linking.two_stage import best_of, rescored, searched
+from melder.linking.types import Among
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Bounded, Counting
 from melder.records import MelderError, Ranks
@@ -63,10 +64,10 @@ class Certified:
         vectors, names = searched(matcher, source, lambda side: bound_vectors(matcher, side, "entity"), counting)
         return Indexed(FlatIndex.build(vectors), names)
 
-    def best(self, mentions: Side, k: int) -> list[Best]:
-        """One a mention, in order: what scoring all entities gives."""
+    def best(self, mentions: Side, k: int, among: Among | None = None) -> list[Best]:
+        """One a mention, in order: what scoring all entities, or those `among` which it is to be, gives."""
         queries = bound_vectors(self.matcher, mentions, "mention")
-        return [self._best(mentions.take(slice(row, row + 1)), query, k) for row, query in enumerate(queries)]
+        return [self._best(mentions.take(slice(row, row + 1)), query, k, among) for row, query in enumerate(queries)]
 
     def ranks(self, mentions: Side, gold: Tensor) -> Ranks:
         """The exact ranks of the columns `gold` [mentions]."""
@@ -95,8 +96,10 @@ class Certified:
         cosines = torch.from_numpy(part.names.cosines(*surface_of(mention, 0)))
         return ceilings.add_(cosines, alpha=weight).add_(weight * ROUNDED)
 
-    def _best(self, mention: Side, query: Tensor, k: int) -> Best:
+    def _best(self, mention: Side, query: Tensor, k: int, among: Among | None) -> Best:
         ceilings, columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        if among is not None:
+            ceilings[np.setdiff1d(np.arange(len(ceilings)), among.columns, assume_unique=True)] = float("-inf")
         floor, step = float("-inf"), max(FIRST, 2 * k)
         while True:
             top = ceilings.topk(min(step, len(ceilings)))
@@ -109,7 +112,7 @@ class Certified:
             totals = torch.cat([scores.total for scores in found], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
             step *= 4
-        return best_of(self.matcher, torch.cat(columns), _joined(found), k)
+        return best_of(self.matcher, torch.cat(columns), _joined(found), k) if columns else Best(1, k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
         own = self._scored(mention, gold).total

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from melder.data.own import parse_lines
 from melder.data.problems import Problems, describe
+from melder.linking.types import Types
 from melder.records import Decided, Link, MelderError, Mention
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def mentions_of(path: Path, problems: Problems) -> Iterator[Mention]:
 
 
 def links_of(
-    linker: RunLinker, mentions: Sequence[Mention], folder: Path, k: int, kept: int = 0
+    linker: RunLinker, mentions: Sequence[Mention], folder: Path, k: int, types: Types | None = None, kept: int = 0
 ) -> Iterator[list[Link]]:
     """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read."""
     for start in range(0, len(mentions), AT_ONCE):
@@ -60,7 +61,7 @@ def links_of(
         if kept >= start + len(group):
             continue
         place = start
-        for block in linker.answers(group, items, k):
+        for block in linker.answers(group, items, k, types):
             yield block[max(0, kept - place) :]
             place += len(block)
 

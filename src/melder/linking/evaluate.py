@@ -16,7 +16,7 @@ from melder.evaluation.slices import slices
 from melder.evaluation.stored import links_of, mentions_of, ranks_of
 from melder.kb import KnowledgeBase, is_knowledge_base
 from melder.kb.manifest import MODEL
-from melder.linking.agreement import agreement_of
+from melder.linking.agreement import TOP, agreement_of
 from melder.linking.configuration import ModelConfiguration
 from melder.linking.configuration_file import read_yaml
 from melder.linking.evaluation import Evaluation, assess
@@ -60,6 +60,7 @@ def evaluate_run(
     `features`, of the mentions and the data set's entities, and `kb_features`, of those of `knowledge_base`, are
     directories that `melder features` wrote.
     """
+    _check_kept(kept, nil_threshold, candidates)
     run, knowledge_base = with_its_own(run, knowledge_base)
     configuration = read_configuration(run, changes)
     dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
@@ -79,6 +80,16 @@ def evaluate_run(
         result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)
     _add_nil(result, getattr(linker, "nil", None), nil_threshold, run)
     return _described(result, run, configuration, split)
+
+
+def _check_kept(kept: int, nil_threshold: float | None, candidates: str | None) -> None:
+    """Raises MelderError for fewer candidates than what is asked for is measured by."""
+    if nil_threshold is not None and kept < LOOKED_AT:
+        raise MelderError(
+            f"a threshold needs NIL probabilities, and these {LOOKED_AT} candidates; keep more than {kept}"
+        )
+    if candidates is not None and kept < TOP:
+        raise MelderError(f"{candidates} is measured by the best {TOP} candidates; keep more than {kept}")
 
 
 def evaluate(

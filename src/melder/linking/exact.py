@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -20,14 +20,19 @@ from melder.linking.model import CHUNK, MENTIONS, Model, score_blocks
 from melder.linking.nil import LOOKED_AT, Nil, of_best
 from melder.linking.query import Answering
 from melder.linking.search import Search
-from melder.linking.sources import EncodedData, Source
+from melder.linking.sources import EncodedData, Sides, SomeSides, Source
+from melder.linking.types import Among, Types, known_types
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
 
 __all__ = ["ExactLinker", "Files"]
 
 PRUNED = 2  # wanted candidates: of so few, bounds rule out most entities
+TYPES = 32  # of which the entities are remembered: 8 bytes each of them
 HELD = 1 << 26  # scores that are held for ranks: 256 MB
+
+# Of the sides of a block of mentions the best k entities, and of its rows [r] the ranks of the columns gold [r].
+BestAndRanks = Callable[[Side, int, Tensor, Tensor], tuple[list[Best], Ranks]]
 
 
 class Files:
@@ -63,6 +68,7 @@ class ExactLinker(Answering):
         self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
         self._pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
+        self._asked: dict[Types, Among] = {}
         self.entities: Sequence[Entity] = knowledge_base.entities
         self.source: Source
         if isinstance(knowledge_base, DataSet):
@@ -79,48 +85,61 @@ class ExactLinker(Answering):
     ) -> tuple[list[Link], Ranks]:
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
+        at_once, best_and_ranks = self._exactly()
         if self._wanted(k) <= PRUNED and len(self.source) >= CERTIFIED_FROM and certifiable(self.model.matcher):
-            return self._certified(mentions, gold, k, progress)
-        links, ranks, done = list[Link](), list[Ranks](), 0
-        at_once = max(1, min(self._at_once, HELD // max(1, len(self.source))))
-        items = self.items(mentions)
+            at_once, best_and_ranks = self._certified()
+        links, ranks, items = list[Link](), list[Ranks](), self.items(mentions)
         for block, side in self._encoded(mentions, items, at_once):
-            totals = torch.empty(len(block), len(self.source))
             these = items[len(links) : len(links) + len(block)]
-            links += self._links(block, these, self._search(side, k, totals), k)
-            rows = [row for row, mention in enumerate(block) if mention.answer is not None]
-            ranks.append(rank_of(totals[rows], gold[done : done + len(rows)]))
-            done += len(rows)
+            rows = torch.tensor([row for row, each in enumerate(block) if each.answer is not None], dtype=torch.long)
+            best, found = best_and_ranks(side, k, rows, gold[: len(rows)])
+            links += self._links(block, these, best, k)
+            ranks.append(found)
+            gold = gold[len(rows) :]
             if progress is not None:
                 progress(len(block))
         return links, join(ranks)
 
-    def _certified(
-        self, mentions: Sequence[Mention], gold: Tensor, k: int, progress: Progress | None
-    ) -> tuple[list[Link], Ranks]:
+    def _exactly(self) -> tuple[int, BestAndRanks]:
+        def best_and_ranks(side: Side, k: int, rows: Tensor, gold: Tensor) -> tuple[list[Best], Ranks]:
+            totals = torch.empty(side.rows, len(self.source))
+            return self._search(side, k, totals), rank_of(totals[rows], gold)
+
+        return max(1, min(self._at_once, HELD // max(1, len(self.source)))), best_and_ranks
+
+    def _certified(self) -> tuple[int, BestAndRanks]:
         """The same, scoring only the entities that could be among the best or ahead of the answer."""
         search = Certified.build(self.model.matcher, self.source)
-        links, ranks, done = list[Link](), list[Ranks](), 0
-        items = self.items(mentions)
-        for block, side in self._encoded(mentions, items, CHUNK):
-            links += self._links(block, items[len(links) : len(links) + len(block)], search.best(side, k), k)
-            rows = [row for row, mention in enumerate(block) if mention.answer is not None]
-            ranks.append(search.ranks(side.take(torch.tensor(rows)), gold[done : done + len(rows)]))
-            done += len(rows)
-            if progress is not None:
-                progress(len(block))
-        return links, join(ranks)
 
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+        def best_and_ranks(side: Side, k: int, rows: Tensor, gold: Tensor) -> tuple[list[Best], Ranks]:
+            return search.best(side, k), search.ranks(side.take(rows), gold)
+
+        return CHUNK, best_and_ranks
+
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
         """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
         done = 0
         for block, side in self._encoded(mentions, items, self._at_once):
-            yield self._links(block, items[done : done + len(block)], self._search(side, k), k)
+            yield self._links(block, items[done : done + len(block)], self.best(side, k, types), k)
             done += len(block)
 
-    def best(self, mentions: Side, k: int) -> list[Best]:
-        """At least the k best entities of mentions by their sides, for some of the mentions each."""
-        return self._search(mentions, k)
+    def best(self, mentions: Side, k: int, types: Types | None = None) -> list[Best]:
+        """At least the k best entities (of some types) of mentions by their sides, for some of the mentions each."""
+        among, wanted = self._among(types), self._wanted(k)
+        if self.search is not None:
+            return self.search.best(mentions, min(wanted, len(self.source)), among)
+        if among is None:
+            return self._search(mentions, k)
+        columns = torch.from_numpy(among.columns)
+        found = self._search(mentions, k, sides=SomeSides(self.source, columns))
+        for each in found:
+            each.columns = columns[each.columns]
+        return found
+
+    def known_types(self, types: Sequence[str]) -> Types | None:
+        return known_types(types, self.source)
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
@@ -146,18 +165,29 @@ class ExactLinker(Answering):
             for first in range(0, len(chunk), at_once):
                 yield chunk[first : first + at_once], side.take(slice(first, first + at_once))
 
-    def _search(self, mentions: Side, k: int, totals: Tensor | None = None) -> list[Best]:
-        """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled."""
+    def _search(self, mentions: Side, k: int, totals: Tensor | None = None, sides: Sides | None = None) -> list[Best]:
+        """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled.
+
+        All of `sides` are scored, by default those of all entities.
+        """
         wanted = self._wanted(k)
-        if self.search is not None and totals is None:
-            return self.search.best(mentions, min(wanted, len(self.source)))
         best = [Best(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
-        for first, side in self.source.blocks():
+        for first, side in (self.source if sides is None else sides).blocks():
             for rows, scores in score_blocks(self.model.matcher, mentions, side.to(self.model.device)):
                 best[rows.start // MENTIONS].update(first, scores.total, self.model.matcher.contributions(scores))
                 if totals is not None:
                     totals[rows, first : first + side.rows] = scores.total
         return best
+
+    def _among(self, types: Types | None) -> Among | None:
+        """The entities of these types, which are looked up once for many mentions."""
+        if types is None:
+            return None
+        if types not in self._asked:
+            if len(self._asked) >= TYPES:
+                self._asked.clear()
+            self._asked[types] = Among(types, self.source)
+        return self._asked[types]
 
     def _wanted(self, k: int) -> int:
         return k if self.nil is None else max(k, LOOKED_AT)

@@ -26,8 +26,9 @@ from melder.linking.gemel import Gemel, Pictures
 from melder.linking.gold import gold_columns
 from melder.linking.homonyms import Homonyms
 from melder.linking.query import Answering
+from melder.linking.types import Types
 from melder.protocols import Progress
-from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
+from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 
 __all__ = ["NAMES", "GenerativeLinker"]
 
@@ -113,8 +114,15 @@ class GenerativeLinker(Answering):
             ranks += [self._rank(mention, each) for mention, each in answered]
         return links, join(ranks)
 
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+    def known_types(self, types: Sequence[str]) -> None:
+        if types:
+            raise MelderError(f"type {types[0]!r}: a method that writes names cannot be kept to types; leave them out")
+
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
         """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
+        assert types is None  # `known_types` knows none
         for block, found in self._found(mentions, items):
             yield [self._link(mention, each, k) for mention, each in zip(block, found, strict=True)]
 

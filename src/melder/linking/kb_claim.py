@@ -9,7 +9,7 @@ from pathlib import Path
 from melder.data.writing import claim
 from melder.kb import is_knowledge_base
 from melder.kb.disk import PART, remove
-from melder.kb.manifest import CURRENT, SEGMENTS
+from melder.kb.manifest import CURRENT, SEGMENTS, SHARDS
 from melder.kb.writer import writer_lock
 from melder.records import MelderError
 
@@ -45,6 +45,8 @@ def _empty(out: Path, *, keep: bool) -> None:
 
 
 def _check_unfinished(out: Path) -> None:
+    if (out / SHARDS).is_file():
+        raise MelderError(f"{out}: is a set of shards; name another directory, and add it with `melder kb shard`")
     if (out / CURRENT).is_file():
         raise MelderError(
             f"{out}: is a knowledge base already; add to it with `melder kb add`, or name another directory"

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melder
 from melder.kb import is_knowledge_base
-from melder.kb.manifest import CURRENT
+from melder.kb.shards import current_files
 from melder.linking.nil import FILE as NIL
 from melder.records import MelderError, Mention
 
@@ -48,14 +48,14 @@ class LinkJob:
     def open(output: Path, key: str, mentions: Sequence[Mention]) -> Iterator[LinkJob]:
         """Take up or begin the job; at the end, unless something is raised, `output` is there.
 
-        Raises MelderError when another process is at this job.
+        Raises MelderError when another process is writing there, at this job or another one.
         """
         part = output.with_name(f"{output.name}.{key}.part")
         with part.open("a+b") as file:
-            _lock(file, output)
+            _lock(file, part, output)
             for other in _parts(output):
                 if other != part:
-                    other.unlink()
+                    _remove(other, output)
             yield LinkJob(file, _keep(file, mentions))
             file.flush()
             os.fsync(file.fileno())
@@ -69,18 +69,29 @@ class LinkJob:
 
 def job_key(run: Path, data: Path | None, *settings: object) -> str:
     """Twelve hexadecimal digits that change with what links depend on: a knowledge base, or a run and its data set."""
-    files = [run / CURRENT, run / NIL] if is_knowledge_base(run) else sorted(run.rglob("*"))
-    files += sorted(data.iterdir()) if data is not None else []
+    files = [*current_files(run), run / NIL] if is_knowledge_base(run) else sorted(run.rglob("*"))
+    if data is not None:
+        files += [*current_files(data), data / NIL] if is_knowledge_base(data) else sorted(data.iterdir())
     stamps = [(str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in files if each.is_file()]
     content = json.dumps([melder.__version__, stamps, *map(str, settings)])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def _lock(file: BinaryIO, output: Path) -> None:
+def _lock(file: BinaryIO, part: Path, output: Path) -> None:
+    busy = MelderError(f"{output}: another process is writing these links; wait for it, or stop it")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise MelderError(f"{output}: another process is writing these links; wait for it, or stop it") from None
+        if not os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
+            raise busy
+    except (BlockingIOError, FileNotFoundError):  # not found: it was finished, and renamed, before it was locked
+        raise busy from None
+
+
+def _remove(part: Path, output: Path) -> None:
+    """What a job with other settings has left."""
+    with part.open("rb") as file:
+        _lock(file, part, output)  # type: ignore[arg-type]
+        part.unlink()
 
 
 def _parts(output: Path) -> list[Path]:

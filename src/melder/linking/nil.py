@@ -43,9 +43,7 @@ __all__ = [
 
 FILE = "nil.json"  # in a run
 LOOKED_AT = 5  # candidates that the evidence is taken from; one more is needed where one may be taken out
-SAMPLE = (
-    500  # mentions that a training fits on: plenty for five numbers, and their rankings take longer than their ranks
-)
+SAMPLE = 500  # mentions that a training fits on: plenty for five numbers; rankings take longer than ranks
 FEATURES = ("score", "margin", "lexical", "picture")
 
 Ranking = Sequence[tuple[object, float, float | None]]  # candidates, best first: what they are, score, lexical part

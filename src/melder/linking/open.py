@@ -19,6 +19,7 @@ from melder.linking.model import Model
 from melder.linking.nil import Nil, read_nil
 from melder.linking.rerank import RerankingLinker
 from melder.linking.run import open_run, read_configuration, run_device, seed_of
+from melder.linking.search import check_name
 from melder.linking.stored_search import find_search
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
@@ -87,7 +88,9 @@ def searching(linker: RunLinker, candidates: str | None, counting: Counting | No
         return linker
     if not isinstance(linker, ExactLinker):
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
-    linker.search = find_search(candidates, linker.model.matcher, linker.source, counting)
+    check_name(candidates)
+    if len(linker.source):  # of no entities nothing can be made, and none need be scored
+        linker.search = find_search(candidates, linker.model.matcher, linker.source, counting)
     return linker
 
 

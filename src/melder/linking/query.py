@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from melder.linking.types import Types
 from melder.records import Item, Link, MelderError, Mention
 
 __all__ = ["Answering", "to_mention"]
 
 
 class Answering(ABC):
-    """`link`, in terms of the three verbs in which linkers differ."""
+    """`link`, in terms of the four verbs in which linkers differ."""
 
     @abstractmethod
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
@@ -23,8 +24,17 @@ class Answering(ABC):
         """What the encoder reads of a mention with a picture from anywhere."""
 
     @abstractmethod
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
-        """Links of a few mentions at a time, in order."""
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
+        """Links of a few mentions at a time, in order, to entities of some types or (None) of any."""
+
+    @abstractmethod
+    def known_types(self, types: Sequence[str]) -> Types | None:
+        """What `answers` is to be given for entities of any of these types; None where none are named.
+
+        Raises MelderError for a type that no entity has, and by a linker that cannot do this.
+        """
 
     def link(
         self,
@@ -33,16 +43,18 @@ class Answering(ABC):
         *,
         mention: str | None = None,
         image: str | Path | bytes | None = None,
+        types: str | Sequence[str] = (),
     ) -> Link | list[Link]:
         """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
 
         A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
-        image file, gives one `Link`.
+        image file, gives one `Link`. With `types` only entities that have one of them are candidates.
         """
+        known = self.known_types([types] if isinstance(types, str) else types)
         if not isinstance(mentions, str):
-            return [link for block in self.answers(mentions, self.items(mentions), k) for link in block]
+            return [link for block in self.answers(mentions, self.items(mentions), k, known) for link in block]
         record = to_mention(mentions, mention)
-        return next(self.answers([record], [self.item(record, image)], k))[0]
+        return next(self.answers([record], [self.item(record, image)], k, known))[0]
 
 
 def to_mention(text: str, surface: str | None = None, identity: str = "query") -> Mention:

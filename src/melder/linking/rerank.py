@@ -24,14 +24,13 @@ from melder.linking.exact import ExactLinker
 from melder.linking.gemel import Gemel
 from melder.linking.generative import GenerativeLinker
 from melder.linking.query import Answering
+from melder.linking.types import Types
 from melder.protocols import Progress
 from melder.records import Candidate, Item, Link, Mention, Ranks
 
 __all__ = ["RerankingLinker"]
 
 CHUNK = 64  # mentions that go from one stage to the next together
-
-
 NAMELESS = 10.0  # how much less likely, as a logarithm, an entity without a name is than the least likely name
 
 
@@ -73,12 +72,17 @@ class RerankingLinker(Answering):
                 progress(len(block))
         return links, join(ranks)
 
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]:
+    def known_types(self, types: Sequence[str]) -> Types | None:
+        return self.matching.known_types(types)
+
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
         """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
         for start in range(0, len(mentions), CHUNK):
             block, these = mentions[start : start + CHUNK], items[start : start + CHUNK]
             own = [self.matching.item(mention, item.image) for mention, item in zip(block, these, strict=True)]
-            first = [link for part in self.matching.answers(block, own, max(k, self.top)) for link in part]
+            first = [link for part in self.matching.answers(block, own, max(k, self.top), types) for link in part]
             yield [_cut(link, k) for link in self._fused(block, these, first)]
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:

@@ -15,6 +15,7 @@ from melder.linking.certified import Certified
 from melder.linking.indexes import BACKENDS
 from melder.linking.sources import Sides
 from melder.linking.two_stage import TwoStage
+from melder.linking.types import Among
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Counting
 from melder.records import MelderError
@@ -29,8 +30,11 @@ class Search(Protocol):
 
     scored: int
 
-    def best(self, mentions: Side, k: int) -> list[Best]:
-        """One a mention, in order; fewer than k columns where there are no more candidates."""
+    def best(self, mentions: Side, k: int, among: Among | None = None) -> list[Best]:
+        """One a mention, in order; fewer than k columns where there are no more candidates.
+
+        among: only of these entities; None = of all
+        """
         ...
 
 

@@ -21,10 +21,12 @@ from melder.features import Side
 from melder.linking.best import Best
 from melder.linking.exact import ExactLinker
 from melder.linking.open import load
+from melder.linking.types import Among, Types
 from melder.records import MelderError
 
 __all__ = ["Packed", "Processes", "Server", "ShardSearch", "Shards", "served"]
 
+ENDED = "the process of a shard has ended; open the shards again, with room in memory for all of them"
 Arrays = dict[str, np.ndarray]
 Packed = list[tuple[np.ndarray, np.ndarray, Arrays]]  # columns, totals and parts of some mentions each
 
@@ -44,10 +46,10 @@ class Server:
     def __len__(self) -> int:
         return len(self.linker.source)
 
-    def best(self, mentions: Arrays, k: int) -> Packed:
+    def best(self, mentions: Arrays, k: int, types: Types | None) -> Packed:
         # Copies, here and below: what comes from another process may be read only.
         side = Side({name: torch.tensor(array) for name, array in mentions.items()})
-        found = self.linker.best(side.to(self.linker.model.device), k)
+        found = self.linker.best(side.to(self.linker.model.device), k, types)
         parts = [{name: part.numpy() for name, part in each.parts.items()} for each in found]
         return [(each.columns.numpy(), each.totals.numpy(), part) for each, part in zip(found, parts, strict=True)]
 
@@ -57,7 +59,7 @@ class Shards(Protocol):
 
     sizes: Sequence[int]
 
-    def best(self, mentions: Arrays, k: int) -> list[Packed]:
+    def best(self, mentions: Arrays, k: int, types: Types | None) -> list[Packed]:
         """What each of them finds, in their order; all search at the same time."""
         ...
 
@@ -70,8 +72,9 @@ class ShardSearch:
         self.scored = 0
         self._first = [0, *accumulate(shards.sizes)]
 
-    def best(self, mentions: Side, k: int) -> list[Best]:
-        found = self.shards.best({name: tensor.cpu().numpy() for name, tensor in mentions.items()}, k)
+    def best(self, mentions: Side, k: int, among: Among | None = None) -> list[Best]:
+        arrays = {name: tensor.cpu().numpy() for name, tensor in mentions.items()}
+        found = self.shards.best(arrays, k, None if among is None else among.types)
         return [self._merged(blocks, k) for blocks in zip(*found, strict=True)]
 
     def _merged(self, blocks: Sequence[tuple[np.ndarray, np.ndarray, Arrays]], k: int) -> Best:
@@ -100,11 +103,15 @@ class Processes:
             self._stack.callback(process.join)
             self._stack.callback(ours.close)
             self._pipes.append(ours)
-        self.sizes: Sequence[int] = [_answer(pipe) for pipe in self._pipes]
+        try:
+            self.sizes: Sequence[int] = [_answer(pipe) for pipe in self._pipes]
+        except BaseException:
+            self.close()
+            raise
 
-    def best(self, mentions: Arrays, k: int) -> list[Packed]:
+    def best(self, mentions: Arrays, k: int, types: Types | None) -> list[Packed]:
         for pipe in self._pipes:
-            pipe.send((mentions, k))
+            _ask(pipe, mentions, k, types)
         return [_answer(pipe) for pipe in self._pipes]
 
     def close(self) -> None:
@@ -132,11 +139,18 @@ def _serve(pipe: Connection, path: Path, changes: Sequence[str], candidates: str
         pipe.send(error)
 
 
+def _ask(pipe: Connection, *question: Any) -> None:
+    try:
+        pipe.send(question)
+    except OSError:
+        raise MelderError(ENDED) from None
+
+
 def _answer(pipe: Connection) -> Any:
     try:
         answer = pipe.recv()
-    except EOFError:
-        raise MelderError("the process of a shard has ended; there may be too little memory for all of them") from None
+    except (EOFError, OSError):
+        raise MelderError(ENDED) from None
     if isinstance(answer, MelderError):
         raise answer
     return answer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 from melder.data import DataSet, entity_items
@@ -13,7 +14,9 @@ from melder.linking.model import Model
 from melder.protocols import Progress
 from melder.records import Entity
 
-__all__ = ["EncodedData", "HeldSides", "Sides", "Source"]
+__all__ = ["EncodedData", "HeldSides", "Sides", "SomeSides", "Source"]
+
+BLOCK = 1024  # entities whose sides are read together, when they are some of many
 
 
 class Sides(Protocol):
@@ -30,6 +33,7 @@ class Sides(Protocol):
         ...
 
 
+@runtime_checkable
 class Source(Sides, Protocol):
     """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
 
@@ -40,6 +44,27 @@ class Source(Sides, Protocol):
     def records(self, columns: Sequence[int]) -> list[Entity]:
         """The entities of some columns, in their order."""
         ...
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        """Ascending columns of the entities that have any of some types, or with `every` all of them."""
+        ...
+
+
+class SomeSides:
+    """Some columns of a source, by place; fulfils `Sides`."""
+
+    def __init__(self, source: Sides, columns: Tensor) -> None:
+        self._source, self._columns = source, columns
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        for first in range(0, len(self), BLOCK):
+            yield first, self._source.side(self._columns[first : first + BLOCK])
+
+    def side(self, columns: Tensor) -> Side:
+        return self._source.side(self._columns[columns])
 
 
 class HeldSides:
@@ -74,3 +99,8 @@ class EncodedData(HeldSides):
 
     def records(self, columns: Sequence[int]) -> list[Entity]:
         return [self._entities[column] for column in columns]
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        fits = set(types).issubset if every else lambda own: not set(types).isdisjoint(own)
+        found = [column for column, entity in enumerate(self._entities) if fits(entity.types)]
+        return np.array(found, dtype=np.int64)

@@ -5,7 +5,6 @@ What was added to the knowledge base since is searched beside them, flat; what w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melder.features import Side
 from melder.kb import KnowledgeBase, Writer
 from melder.kb.indexes import StoredIndex
 from melder.linking.candidates import dense_vectors
@@ -23,7 +21,7 @@ from melder.linking.indexes import BACKENDS, FlatIndex
 from melder.linking.indexes.names import NameIndex
 from melder.linking.kb_segments import open_model
 from melder.linking.search import CERTIFIED, Search, build_search, check_name
-from melder.linking.sources import Sides
+from melder.linking.sources import Sides, SomeSides
 from melder.linking.two_stage import TwoStage
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Counting
@@ -33,24 +31,6 @@ __all__ = ["find_search", "store_search"]
 
 VECTORS, NAMES, PROBE = "vectors", "names", "probe.npy"
 PROBED = 16  # entities whose vectors say whether an index is of a matcher with these settings
-BLOCK = 1024  # entities whose sides are read together
-
-
-class _Some:
-    """Some columns of a source, by place; fulfils `Sides`."""
-
-    def __init__(self, source: Sides, columns: Tensor) -> None:
-        self._source, self._columns = source, columns
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
-    def blocks(self) -> Iterator[tuple[int, Side]]:
-        for first in range(0, len(self), BLOCK):
-            yield first, self._source.side(self._columns[first : first + BLOCK])
-
-    def side(self, columns: Tensor) -> Side:
-        return self._source.side(self._columns[columns])
 
 
 def store_search(directory: Path, name: str, counting: Counting) -> int:
@@ -102,10 +82,10 @@ def _open_search(name: str, matcher: UnitMatcher, base: KnowledgeBase) -> Search
     parts, rest = [_opened(name, stored, columns)], np.setdiff1d(np.arange(len(base)), columns)
     if name == CERTIFIED:
         if len(rest):
-            parts.append(_at(rest, Certified.indexed(matcher, _Some(base, torch.from_numpy(rest)))))
+            parts.append(_at(rest, Certified.indexed(matcher, SomeSides(base, torch.from_numpy(rest)))))
         return Certified(matcher, base, parts)
     if len(rest):
-        parts.append(_at(rest, TwoStage.indexed(matcher, _Some(base, torch.from_numpy(rest)), "flat")))
+        parts.append(_at(rest, TwoStage.indexed(matcher, SomeSides(base, torch.from_numpy(rest)), "flat")))
     return TwoStage(matcher, base, parts)
 
 
@@ -128,11 +108,13 @@ def _probe(name: str, matcher: UnitMatcher, base: Sides, columns: Tensor) -> Ten
 
 
 def _fits(path: Path, name: str, matcher: UnitMatcher, base: Sides, columns: np.ndarray) -> bool:
-    """Whether the first entities that the index knows, and that are still there, have the vectors they had."""
+    """Whether the first entities that the index knows have the vectors they had, as far as they are still there."""
     try:
         before = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise MelderError(f"{path}: is damaged ({error}); make the index again with `melder kb index`") from None
     places = np.flatnonzero(columns[: len(before)] >= 0)
+    if not len(places):
+        return False
     now = _probe(name, matcher, base, torch.from_numpy(columns[places])).numpy()
     return now.shape[1] == before.shape[1] and np.allclose(now, before[places], rtol=1e-3, atol=1e-3)

@@ -19,7 +19,8 @@ from melder.linking.indexed import Indexed
 from melder.linking.indexes import Index, build_index
 from melder.linking.indexes.names import NameIndex
 from melder.linking.model import answering
-from melder.linking.sources import Sides
+from melder.linking.sources import Sides, Source
+from melder.linking.types import Among
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Counting
 from melder.records import MelderError
@@ -27,6 +28,8 @@ from melder.records import MelderError
 __all__ = ["TwoStage", "best_of", "rescored", "searched"]
 
 EACH = 64  # candidates from each index, or as many as answers are wanted
+RECORDS = 1000  # read together
+FEW = 1024  # entities of the types wanted that are all scored: some milliseconds a mention
 
 
 class TwoStage:
@@ -55,34 +58,46 @@ class TwoStage:
     ) -> Indexed[Index | None]:
         """All entities of the source, whose places are the columns there."""
         vectors, names = searched(matcher, source, lambda side: dense_vectors(matcher, side, "entity"), counting)
-        index = build_index(backend, vectors, counting) if vectors.shape[1] else None
+        types = _types(source) if backend.partition(":")[0] == "milvus" else None
+        index = build_index(backend, vectors, counting, types) if vectors.shape[1] else None
         if names is None and index is None:
             raise MelderError("this method has no vectors and no names to find candidates by: score all entities")
         return Indexed(index, names)
 
-    def best(self, mentions: Side, k: int) -> list[Best]:
-        """One a mention, in order."""
-        candidates = self.candidates(mentions, max(k, self.each))
+    def best(self, mentions: Side, k: int, among: Among | None = None) -> list[Best]:
+        """One a mention, in order; only of the entities `among` which it is to be."""
+        candidates = self.candidates(mentions, max(k, self.each), among)
         return [self._best(mentions.take(slice(row, row + 1)), c, k) for row, c in enumerate(candidates)]
 
-    def candidates(self, mentions: Side, each: int) -> list[Tensor]:
-        """Ascending columns for each mention: of each part the `each` best by vectors, and by names."""
+    def candidates(self, mentions: Side, each: int, among: Among | None = None) -> list[Tensor]:
+        """Ascending columns for each mention: of each part the `each` best by vectors, and by names.
+
+        `among` few entities all are candidates: an index would have to be searched for many more to find them.
+        """
+        if among is not None and len(among.columns) <= FEW:
+            return [torch.from_numpy(among.columns)] * mentions.rows
+        parts = self.parts if among is None else [part.only(among, len(self.source)) for part in self.parts]
         queries = dense_vectors(self.matcher, mentions, "mention")
-        found = [part.nearest(queries, each) for part in self.parts]
-        return [
-            torch.from_numpy(
-                np.unique(
-                    np.concatenate(
-                        [*(near[row] for near in found), *(part.named(mentions, row, each) for part in self.parts)]
-                    )
-                )
-            )
+        found = [part.nearest(queries, each) for part in parts]
+        columns = [
+            [*(near[row] for near in found), *(part.named(mentions, row, each) for part in parts)]
             for row in range(mentions.rows)
         ]
+        return [torch.from_numpy(np.unique(np.concatenate(some))) for some in columns]
 
     def _best(self, mention: Side, columns: Tensor, k: int) -> Best:
+        if not len(columns):
+            return Best(1, k)
         self.scored += len(columns)
         return best_of(self.matcher, columns, rescored(self.matcher, self.source, mention, columns), k)
+
+
+def _types(source: Sides) -> list[tuple[str, ...]] | None:
+    """Those of all entities, where they are known."""
+    if not isinstance(source, Source):
+        return None
+    blocks = (range(start, min(start + RECORDS, len(source))) for start in range(0, len(source), RECORDS))
+    return [entity.types for block in blocks for entity in source.records(block)]
 
 
 def searched(

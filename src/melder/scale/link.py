@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from melder.kb.disk import PART, remove
-from melder.kb.manifest import CURRENT, SHARDS
-from melder.kb.shards import shard_paths
+from melder.kb.shards import current_files
 from melder.linking.corpus import links_of, written
+from melder.linking.nil import FILE as NIL
 from melder.linking.nil import decide
 from melder.linking.open import RunLinker, load
 from melder.protocols import Progress
@@ -43,6 +43,7 @@ class ShardJob:
     k: int
     candidates: str | None
     settings: tuple[str, ...]
+    types: tuple[str, ...]
     threshold: float | None
 
     @staticmethod
@@ -51,10 +52,10 @@ class ShardJob:
 
 
 def state_of(knowledge_base: Path) -> str:
-    """What changes when the knowledge base does. Raises MelderError when there is none."""
+    """What changes when the knowledge base or its calibration does. Raises MelderError when there is none."""
     try:
-        paths = shard_paths(knowledge_base) if (knowledge_base / SHARDS).is_file() else [knowledge_base]
-        return "".join((path / CURRENT).read_text(encoding="ascii") for path in paths)
+        nil = knowledge_base / NIL
+        return "".join(path.read_text() for path in [*current_files(knowledge_base), *([nil] if nil.is_file() else [])])
     except OSError:
         raise MelderError(
             f"{knowledge_base}: is no knowledge base; workers need one (each would encode a data set again): make it "
@@ -148,7 +149,7 @@ class LinkShard:
             unreadable[str(item.image)] = str(error)
 
         self.linker.model.encoder.on_unreadable = note
-        links = links_of(self.linker, mentions, self.job.folder, self.job.k)
+        links = links_of(self.linker, mentions, self.job.folder, self.job.k, self.linker.known_types(self.job.types))
         decided = (self._decided(link) for block in links for link in block)
         _write(Path(row["path"]), [link.model_dump_json() + "\n" for link in decided], unreadable)
         return len(mentions)

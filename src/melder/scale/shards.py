@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from melder.linking.shard_search import Arrays, Packed, Server
+from melder.linking.types import Types
 from melder.scale.cluster import Cluster
 
 __all__ = ["Actors"]
@@ -29,8 +30,8 @@ class Actors:
         self._actors: list[Any] = [served.remote(cluster, path, tuple(changes), candidates) for path in paths]
         self.sizes: Sequence[int] = self._get([actor.size.remote() for actor in self._actors])
 
-    def best(self, mentions: Arrays, k: int) -> list[Packed]:
-        found: list[Packed] = self._get([actor.best.remote(mentions, k) for actor in self._actors])
+    def best(self, mentions: Arrays, k: int, types: Types | None) -> list[Packed]:
+        found: list[Packed] = self._get([actor.best.remote(mentions, k, types) for actor in self._actors])
         return found
 
 
@@ -42,5 +43,5 @@ class _Served:
     def size(self) -> int:
         return len(self.server)
 
-    def best(self, mentions: Arrays, k: int) -> Packed:
-        return self.server.best(mentions, k)
+    def best(self, mentions: Arrays, k: int, types: Types | None) -> Packed:
+        return self.server.best(mentions, k, types)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from melder.linking.types import Types
 from melder.records import Link, MelderError, Mention
 from melder.serving.measures import Measures
 from melder.serving.refusals import Refusal, busy
@@ -31,8 +32,13 @@ class Job:
     mention: Mention
     image: bytes | None
     k: int
+    types: Types | None = None
     answer: asyncio.Future[Link] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     arrived: float = field(default_factory=time.monotonic)
+
+    def goes_with(self, other: Job) -> bool:
+        """Whether both can be linked together."""
+        return self.served is other.served and self.types == other.types
 
 
 class Batcher:
@@ -106,10 +112,10 @@ class Batcher:
             return
 
     def _take(self) -> list[Job]:
-        """The longest waiting jobs of one generation, without those that nobody waits for any more."""
+        """The longest waiting jobs of one generation and the same types, without those that nobody waits for."""
         batch: list[Job] = []
         while self._waiting and len(batch) < self._settings.batch:
-            if batch and self._waiting[0].served is not batch[0].served:
+            if batch and not batch[0].goes_with(self._waiting[0]):
                 break
             job = self._waiting.popleft()
             if job.answer.done():
@@ -140,7 +146,8 @@ def _answered(jobs: Sequence[Job]) -> Sequence[Link | Exception]:
 def _linked(jobs: Sequence[Job]) -> list[Link]:
     linker, k = jobs[0].served.linker, max(job.k for job in jobs)
     items = [linker.item(job.mention, job.image) for job in jobs]
-    links = [link for block in linker.answers([job.mention for job in jobs], items, k) for link in block]
+    mentions, types = [job.mention for job in jobs], jobs[0].types
+    links = [link for block in linker.answers(mentions, items, k, types) for link in block]
     return [_shortened(link, job.k) for link, job in zip(links, jobs, strict=True)]
 
 

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from melder.kb import KnowledgeBase
-from melder.kb.manifest import CURRENT, MODEL, Identity
+from melder.kb.manifest import MODEL, Identity
+from melder.kb.shards import version_of
 from melder.linking import ExactLinker
 from melder.linking.kb_build import add_entities, open_model, remove_entities
 from melder.linking.model import Model
@@ -19,7 +20,7 @@ from melder.records import Entity, MelderError
 from melder.serving.kinds import Kinds
 from melder.serving.source import NewEntity, Served, model_name
 
-__all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource"]
+__all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource", "ReadOnlySource"]
 
 
 class KnowledgeBaseCatalogue:
@@ -66,12 +67,12 @@ class _Opened:
     writing: tuple[Model, frozenset[str]] | None = None
 
 
-class KnowledgeBaseSource:
-    """A knowledge base; other processes may change it too.
+class ReadOnlySource:
+    """A knowledge base, or a set of shards, that other processes may change.
 
     `changes` are settings of the method in the place of the run's, such as "method.assignment=attention"; `candidates`
     names a search, which should be one that the knowledge base keeps: each change makes any other anew. The model is
-    read again only when its files are others; a second copy is read with the first change that is made here.
+    read again only when its files are others.
     """
 
     def __init__(self, directory: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
@@ -80,7 +81,7 @@ class KnowledgeBaseSource:
         self._kinds = Kinds()
 
     def generation(self) -> str:
-        return (self.directory / CURRENT).read_text(encoding="ascii").partition(".")[0]
+        return version_of(self.directory)
 
     def open(self, counting: Counting | None = None) -> Served:
         base = KnowledgeBase.open(self.directory)
@@ -90,20 +91,11 @@ class KnowledgeBaseSource:
             base.close()
             raise
 
-    def add(self, entities: Sequence[NewEntity]) -> None:
-        self._write(entities, replace=False)
-
-    def replace(self, entities: Sequence[NewEntity]) -> None:
-        self._write(entities, replace=True)
-
-    def remove(self, identities: Sequence[str]) -> None:
-        remove_entities(self.directory, identities)
-
     def _served(self, base: KnowledgeBase, counting: Counting | None) -> Served:
         linker, model = self._linker(base, counting)
         searching(linker, self.candidates, counting)
-        generation, name = f"{base.generation.number:06d}", self.directory.resolve().name
-        return Served(linker, KnowledgeBaseCatalogue(base, self._kinds.of), generation, model, name, close=base.close)
+        catalogue, name = KnowledgeBaseCatalogue(base, self._kinds.of), self.directory.resolve().name
+        return Served(linker, catalogue, base.version, model, name, close=base.close)
 
     def _linker(self, base: KnowledgeBase, counting: Counting | None) -> tuple[ExactLinker, str]:
         """A linker to this generation, and its model's name."""
@@ -116,6 +108,19 @@ class KnowledgeBaseSource:
             raise MelderError(f"{self.directory}: its method writes names; serve a method that compares")
         self._opened = _Opened(identity, linker.model, tuple(linker.modalities), model_name(base.model))
         return linker, self._opened.name
+
+
+class KnowledgeBaseSource(ReadOnlySource):
+    """A knowledge base that is changed here too; a second copy of the model is read with the first change."""
+
+    def add(self, entities: Sequence[NewEntity]) -> None:
+        self._write(entities, replace=False)
+
+    def replace(self, entities: Sequence[NewEntity]) -> None:
+        self._write(entities, replace=True)
+
+    def remove(self, identities: Sequence[str]) -> None:
+        remove_entities(self.directory, identities)
 
     def _write(self, entities: Sequence[NewEntity], *, replace: bool) -> None:
         opened = self._opened

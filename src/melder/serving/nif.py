@@ -8,6 +8,7 @@ https://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core/nif-core.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -24,6 +25,7 @@ __all__ = ["Annotated", "read_nif", "write_nif"]
 
 NIF = Namespace("http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#")
 ITS = Namespace("http://www.w3.org/2005/11/its/rdf#")
+NUMBER = re.compile(r"\d{1,9}")  # of a place in a text; Python refuses thousands of digits
 NIL = 0.5  # from this NIL probability on a mention is none of the entities
 
 
@@ -77,7 +79,7 @@ def _annotated(graph: Graph, context: Node) -> Annotated:
 def _places(graph: Graph, resources: set[Node]) -> Iterator[tuple[tuple[int, int], Node]]:
     for each in resources:
         place = [graph.value(each, name) for name in (NIF.beginIndex, NIF.endIndex)]
-        start, end = (int(str(value)) if str(value).isdecimal() else -1 for value in place)
+        start, end = (int(str(value)) if NUMBER.fullmatch(str(value)) else -1 for value in place)
         if not 0 <= start < end:
             raise Refusal(422, f"{each}: nif:beginIndex and nif:endIndex must be numbers, the end behind the start")
         yield (start, end), each

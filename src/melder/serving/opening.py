@@ -1,4 +1,4 @@
-"""What `melder serve` is given: a knowledge base, or a run and a data set."""
+"""What `melder serve` is given: a knowledge base, a set of shards, or a run and a data set."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from melder.kb import is_knowledge_base
+from melder.kb.manifest import SHARDS
 from melder.records import MelderError
-from melder.serving.knowledge_base import KnowledgeBaseSource
+from melder.serving.knowledge_base import KnowledgeBaseSource, ReadOnlySource
 from melder.serving.source import DataSetSource, Source
 
 __all__ = ["source_of"]
@@ -22,7 +23,8 @@ def source_of(path: Path, data: Path | None, changes: Sequence[str] = (), candid
     if is_knowledge_base(path):
         if data is not None:
             raise MelderError(f"{path}: is a knowledge base, which holds what is searched; leave out --data")
-        return KnowledgeBaseSource(path, changes, candidates)
+        kind = ReadOnlySource if (path / SHARDS).is_file() else KnowledgeBaseSource
+        return kind(path, changes, candidates)
     if not path.is_dir():
         raise MelderError(f"{path}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:

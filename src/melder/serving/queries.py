@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
+from melder.linking.types import Types
 from melder.records import Candidate, Entity, Link, Mention
 from melder.serving.catalogue import Catalogue
 from melder.serving.properties import CONTEXT, IMAGE
@@ -69,15 +70,20 @@ class Query(_Part):
     def types(self) -> tuple[str, ...]:
         return (self.type,) if isinstance(self.type, str) else self.type
 
+    @property
+    def wanted_types(self) -> Types | None:
+        """Those of which a candidate must be; "should" leaves that to the client."""
+        if not self.types or self.type_strict == "should":
+            return None
+        return Types(self.types, every=self.type_strict == "all")
+
     def wanted(self, most: int) -> int:
         """How many candidates are asked for, within what the service gives."""
         return int(min(max(self.limit, 1), most))
 
     def admits(self, entity: Entity) -> bool:
-        """Whether an entity is of a type that is asked for; "should" leaves that to the client."""
-        if not self.types or self.type_strict == "should":
-            return True
-        return (all if self.type_strict == "all" else any)(kind in entity.types for kind in self.types)
+        """Whether an entity is of a type that is asked for."""
+        return self.wanted_types is None or self.wanted_types.admit(entity.types)
 
 
 class Queries(RootModel[dict[str, Query]]):
@@ -108,7 +114,7 @@ def results(query: Query, link: Link, catalogue: Catalogue, most: int) -> list[d
     """
     named = [each for each in catalogue.named(query.surface) if query.admits(each)] if query.surface else []
     found = [(each, catalogue.entity(each.id)) for each in link.candidates]
-    ranked = [(entity, each) for each, entity in found if entity is not None and query.admits(entity)]
+    ranked = [(entity, each) for each, entity in found if entity is not None]
     ranked = _with_named(ranked, named, first=not query.properties)[: query.wanted(most)]
     sure = {named[0].id} if len(named) == 1 else set()
     return [

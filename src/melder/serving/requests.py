@@ -49,6 +49,7 @@ class LinkRequest(_Part):
     mentions: tuple[Span, ...] = Field((), description="none: find names of entities in the text")
     image: str | None = Field(None, description="base64 or a data URI; an http address where the service allows it")
     k: int = Field(10, ge=1, description="candidates a mention")
+    types: tuple[str, ...] = Field((), max_length=100, description="none: entities of every type; else of any of these")
 
 
 class BatchRequest(_Part):

@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 
 from melder.evaluation.explanation import Explanation
 from melder.linking.explanation import explain, explainable
+from melder.linking.types import Types
 from melder.records import Link, MelderError, Mention
 from melder.serving.batching import Batcher, Job
 from melder.serving.current import Current
@@ -34,11 +35,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Question:
-    """A mention, the bytes of its picture, and how many candidates are wanted."""
+    """A mention, the bytes of its picture, how many candidates are wanted, and (unless of any) of which types."""
 
     mention: Mention
     image: bytes | None
     k: int
+    types: Types | None = None
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Service:
 
         Whoever gives up (a deadline, a client that left) cancels the call, and what waits is linked no more.
         """
-        jobs = [Job(served, each.mention, each.image, each.k) for each in questions]
+        jobs = [Job(served, each.mention, each.image, each.k, each.types) for each in questions]
         self.batcher.submit(jobs)
         try:
             return list(await asyncio.gather(*(job.answer for job in jobs)))

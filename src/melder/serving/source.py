@@ -12,6 +12,7 @@ import melder
 from melder.data import DataSet
 from melder.data.layouts import open_layout
 from melder.linking.run import read_configuration
+from melder.linking.types import Types
 from melder.protocols import Counting
 from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
@@ -24,7 +25,9 @@ class ServingLinker(Protocol):
 
     def item(self, mention: Mention, image: str | Path | bytes | None) -> Item: ...
 
-    def answers(self, mentions: Sequence[Mention], items: Sequence[Item], k: int) -> Iterator[list[Link]]: ...
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]: ...
 
 
 @dataclass(frozen=True, eq=False)

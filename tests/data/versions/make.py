@@ -2,9 +2,9 @@
 
     python tests/data/versions/make.py
 
-In it: `data` (a data set of a dozen creatures), `run` (a training on it), `kb` (a knowledge base built with the run),
-`features` (what `melder features` wrote), `predictions.jsonl` and `links.jsonl` (what was answered then). A sample
-is never made again once its version is released: it stays what the Melder of that time wrote.
+In it: `data` (a data set of a dozen creatures), `run` (a training on it), `kb` (a knowledge base built with the run,
+and an index), `features` (what `melder features` wrote), `predictions.jsonl` and `links.jsonl` (what was answered
+then). A sample is never made again once its version is released: it stays what the Melder of that time wrote.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def make(out: Path) -> None:
         shutil.rmtree("run/checkpoints")
         shutil.rmtree("run/logs")
         melder("kb", "build", "run", "--entities", "data/entities.jsonl", "--out", "kb")
+        melder("kb", "index", "kb", "--kind", "flat")
         melder("features", "recipe.yaml", "--out", "features")
         melder("evaluate", "run", "--data", "data", "--predictions", "predictions.jsonl")
         melder("link", "kb", "--input", "data/test.jsonl", "--output", "links.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -9,19 +10,32 @@ from torch import Tensor
 from melder.linking.indexes.faiss import FaissIndex
 from melder.linking.indexes.flat import FlatIndex
 from melder.linking.indexes.hnsw import HNSWIndex
-from melder.linking.indexes.index import Index
+from melder.linking.indexes.index import FiltersTypes, Index
 from melder.linking.indexes.milvus import MilvusIndex
 from melder.protocols import Counting
 from melder.records import MelderError
 
-__all__ = ["BACKENDS", "FaissIndex", "FlatIndex", "HNSWIndex", "Index", "MilvusIndex", "build_index", "open_index"]
+__all__ = [
+    "BACKENDS",
+    "FaissIndex",
+    "FiltersTypes",
+    "FlatIndex",
+    "HNSWIndex",
+    "Index",
+    "MilvusIndex",
+    "build_index",
+    "open_index",
+]
 
 BACKENDS: dict[str, type[Index]] = {"flat": FlatIndex, "hnsw": HNSWIndex, "faiss": FaissIndex, "milvus": MilvusIndex}
 
 
-def build_index(name: str, vectors: Tensor, counting: Counting | None = None) -> Index:
+def build_index(
+    name: str, vectors: Tensor, counting: Counting | None = None, types: Sequence[tuple[str, ...]] | None = None
+) -> Index:
     """An index of vectors [n, d]. `name` is flat, hnsw, faiss, faiss: and one of its factory strings, or milvus: and
-    the URI of a database. `counting` starts a progress bar where building takes long.
+    the URI of a database, which is told the types of each entity. `counting` starts a progress bar where building
+    takes long.
 
     Raises MelderError for an unknown name, or when the package that it needs is not there.
     """
@@ -30,7 +44,7 @@ def build_index(name: str, vectors: Tensor, counting: Counting | None = None) ->
         return FaissIndex.build(vectors, rest)
     if backend == "hnsw" and counting is not None:
         return HNSWIndex.build(vectors, counting("building the graph", len(vectors)))
-    return MilvusIndex.build(vectors, rest) if backend == "milvus" else _backend(name).build(vectors)
+    return MilvusIndex.build(vectors, rest, types) if backend == "milvus" else _backend(name).build(vectors)
 
 
 def open_index(name: str, path: Path) -> Index:

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-__all__ = ["NOTHING", "Index"]
+from melder.linking.types import Types
+
+__all__ = ["NOTHING", "FiltersTypes", "Index"]
 
 NOTHING = -1  # stands where an index found fewer than were asked for
 
@@ -40,3 +42,10 @@ class Index(Protocol):
     def search(self, queries: Tensor, k: int) -> np.ndarray:
         """[queries, k] int64: columns with the largest inner products, best first; `NOTHING` fills rows up."""
         ...
+
+
+@runtime_checkable
+class FiltersTypes(Protocol):
+    """An index that itself can search among entities of some types."""
+
+    def only(self, types: Types) -> Index: ...

@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from torch import Tensor
 from melder.linking.indexes.files import new_directory
 from melder.linking.indexes.index import NOTHING
 from melder.linking.indexes.lifted import Lift
+from melder.linking.types import Types
 from melder.records import MelderError
 
 __all__ = ["MilvusIndex"]
@@ -32,7 +35,7 @@ TOKEN = "MELDER_MILVUS_TOKEN"
 AT_ONCE = 1000  # vectors a request: a few megabytes, where a cluster refuses more than 64
 MOST = 16_384  # answers of one request that Milvus allows
 KEY, VECTOR, TYPES, COUNT = "column", "vector", "types", "count(*)"
-TYPES_EACH, TYPE_LENGTH = 256, 512  # types of an entity, and bytes of a type, that are kept for filtering
+TYPES_EACH, TYPE_LENGTH = 4096, 512  # types of an entity, and bytes of a type, that are kept; Milvus's own limit
 DESCRIPTION = "milvus.json"
 QUIET = {"grpc.keepalive_permit_without_calls": 0}  # a client that rests sends nothing; an embedded server minds that
 
@@ -46,6 +49,7 @@ class MilvusIndex:
         self.collection = collection
         self.lift = lift
         self.columns = columns
+        self.filter = ""  # of what is found, in Milvus's own language
 
     @classmethod
     def build(cls, vectors: Tensor, uri: str = "", types: Sequence[tuple[str, ...]] | None = None) -> MilvusIndex:
@@ -55,13 +59,13 @@ class MilvusIndex:
         """
         if not uri:
             raise MelderError("milvus: needs to know where: milvus:FILE.db, or milvus:http://HOST:19530 for a cluster")
-        lift = Lift.of(vectors)
-        index = cls(_connect(uri), uri, f"melder_{_fingerprint(vectors, types)}", lift, 0)
-        if index._is_whole(len(vectors)):
-            index.columns = len(vectors)
-        else:
-            index._create()
-            index.add(vectors, types)
+        index = cls(_connect(uri), uri, f"melder_{_fingerprint(vectors, types)}", Lift.of(vectors), 0)
+        with _told(uri):
+            if index._is_whole(len(vectors)):
+                index.columns = len(vectors)
+            else:
+                index._create()
+                index.add(vectors, types)
         return index
 
     @classmethod
@@ -88,7 +92,7 @@ class MilvusIndex:
         lifted = self.lift.vectors(vectors)
         for start in range(0, len(lifted), AT_ONCE):
             rows = range(start, min(start + AT_ONCE, len(lifted)))
-            kept = [[] if types is None else list(types[row][:TYPES_EACH]) for row in rows]
+            kept = [[] if types is None else _kept(types[row]) for row in rows]
             some = zip(rows, lifted[rows.start : rows.stop], kept, strict=True)
             self.client.insert(
                 self.collection, [{KEY: self.columns + row, VECTOR: vector, TYPES: each} for row, vector, each in some]
@@ -99,17 +103,23 @@ class MilvusIndex:
         for some in np.array_split(np.unique(columns), max(1, len(columns) // AT_ONCE)):
             self.client.delete(self.collection, ids=some.tolist())
 
-    def search(self, queries: Tensor, k: int, types: Sequence[str] = ()) -> np.ndarray:
-        """`types`: only entities that have one of them; none = all entities."""
+    def only(self, types: Types) -> MilvusIndex:
+        """The same collection, in which just the entities of these types are found, as far as Milvus can tell them."""
+        if not all(map(_is_kept, types.names)):
+            return self
+        chosen, names = copy(self), json.dumps(types.names, ensure_ascii=False)
+        chosen.filter = f"array_contains_{'all' if types.every else 'any'}({TYPES}, {names})"
+        return chosen
+
+    def search(self, queries: Tensor, k: int) -> np.ndarray:
         found = np.full((len(queries), k), NOTHING, dtype=np.int64)
         wanted = min(k, self.columns, MOST)
         if not wanted or not len(queries):
             return found
-        chosen = {"filter": f"array_contains_any({TYPES}, {json.dumps(list(types))})"} if types else {}
-        lifted = list(self.lift.queries(queries))
-        for row, hits in enumerate(
-            self.client.search(self.collection, data=lifted, limit=wanted, output_fields=[KEY], **chosen)
-        ):
+        lifted, options = list(self.lift.queries(queries)), {"filter": self.filter, "output_fields": [KEY]}
+        with _told(self.uri):
+            answers = self.client.search(self.collection, data=lifted, limit=wanted, **options)
+        for row, hits in enumerate(answers):
             found[row, : len(hits)] = [hit[KEY] for hit in hits]
         return found
 
@@ -146,8 +156,31 @@ def _connect(uri: str) -> Any:
     try:
         return MilvusClient(uri, token=os.environ.get(TOKEN, ""), grpc_options=QUIET)
     except (MilvusException, OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise MelderError(f"milvus:{uri}: cannot be opened ({reason}); check the URI, and {TOKEN}") from None
+        raise MelderError(f"milvus:{uri}: cannot be opened ({_reason(error)}); check the URI, and {TOKEN}") from None
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """What goes wrong with the database on the way is a mistake of where it runs, not a defect."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        raise MelderError(f"milvus:{uri}: failed ({_reason(error)}); see to the database and try again") from None
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+def _kept(types: Sequence[str]) -> list[str]:
+    return [each for each in types if _is_kept(each)][:TYPES_EACH]
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a type fits, and can be written in Milvus's own language, which has no escapes for control characters."""
+    return len(name.encode()) <= TYPE_LENGTH and name.isprintable()
 
 
 def _fingerprint(vectors: Tensor, types: Sequence[tuple[str, ...]] | None) -> str:

@@ -100,17 +100,24 @@ class NameIndex:
 
     def _summed(self, grams: Sequence[_Gram]) -> tuple[np.ndarray, np.ndarray]:
         """The names that have any of the n-grams, and the sums of the products of weights over these."""
-        sums, found = self._sums.pop() if self._sums else np.zeros(len(self.owner), np.float32), [np.zeros(0, np.int32)]
+        sums, new = self._zeros(), [np.zeros(0, np.int32)]
         for gram in grams:
-            names = self.name[gram.where]
-            before = sums[names]
-            found.append(names[before == 0])
-            sums[names] = before + gram.weight * self.weight[gram.where]
-        names = np.concatenate(found)
+            having = self.name[gram.where]
+            before = sums[having]
+            new.append(having[before == 0])
+            sums[having] = before + gram.weight * self.weight[gram.where]
+        names = np.concatenate(new)
         cosines = sums[names]
-        sums[names] = 0
+        sums[names] = 0  # only where something was added: a million zeros take longer than a search
         self._sums.append(sums)
         return names, cosines
+
+    def _zeros(self) -> np.ndarray:
+        """[names], used before if no other thread has them."""
+        try:
+            return self._sums.pop()
+        except IndexError:
+            return np.zeros(len(self.owner), np.float32)
 
     def _looked_up(self, gram: _Gram, names: np.ndarray) -> np.ndarray:
         """[names] weights of an n-gram in some names, which ascend; 0 where it is in none."""

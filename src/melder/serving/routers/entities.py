@@ -37,7 +37,7 @@ async def _editor(request: Request, service: Serving) -> Editable:
     if not hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode()):
         raise Refusal(401, "send the service's token: Authorization: Bearer TOKEN", www_authenticate="Bearer")
     if not isinstance(source, Editable):
-        raise Refusal(501, "a data set cannot be changed here; build a knowledge base of it and serve that")
+        raise Refusal(501, "only a knowledge base can be changed here, no data set and no set of shards; serve that")
     return source
 
 

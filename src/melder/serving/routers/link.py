@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from melder.linking.types import Types
 from melder.records import Mention
 from melder.serving.forms import read_form
 from melder.serving.refusals import BUSY, Refusal, Refused, parsed
@@ -21,6 +22,8 @@ __all__ = ["BODY", "check_number", "questions_of", "read_request", "router"]
 router = APIRouter(tags=["link"], responses={status: {"model": Refused} for status in (400, 413, 422, 503, 504)})
 
 MENTIONS = '[{"start": 0, "end": 6}]'
+TYPES = '["country"]'
+INSIDE = {"mentions": MENTIONS, "types": TYPES, "k": "a number"}  # fields of a form that are JSON
 FORM = {
     "type": "object",
     "required": ["text"],
@@ -29,6 +32,7 @@ FORM = {
         "mentions": {"type": "string", "description": f"JSON, such as {MENTIONS}; left out: find them"},
         "image": {"type": "string", "format": "binary"},
         "k": {"type": "integer", "minimum": 1, "default": 10},
+        "types": {"type": "string", "description": f"JSON, such as {TYPES}; left out: of every type"},
     },
 }
 BODY = {
@@ -89,12 +93,12 @@ def _as_json(fields: Mapping[str, str | bytes]) -> str:
 def _value(name: str, value: str | bytes) -> Any:
     if isinstance(value, bytes):
         raise Refusal(422, f"field '{name}': is a file; only the picture may be one")
-    if name not in ("mentions", "k"):
+    if name not in INSIDE:
         return value
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise Refusal(422, f"field '{name}': is not JSON; write {'a number' if name == 'k' else MENTIONS}") from None
+        raise Refusal(422, f"field '{name}': is not JSON; write {INSIDE[name]}") from None
 
 
 def _check_size(service: Service, batch: BatchRequest) -> None:
@@ -130,7 +134,8 @@ async def questions_of(service: Service, served: Served, asked: LinkRequest, upl
     check_number(service, len(spans))
     mentions = [_mention(number, span, asked.text) for number, span in enumerate(spans)]
     image = await service.picture(upload or asked.image)
-    return [Question(mention, image, asked.k) for mention in mentions]
+    types = Types(asked.types) if asked.types else None
+    return [Question(mention, image, asked.k, types) for mention in mentions]
 
 
 def _mention(number: int, span: Span, text: str) -> Mention:

@@ -94,12 +94,11 @@ def _results(queries: Sequence[Query], links: Sequence[Link], served: Served, mo
 
 
 async def _question(service: Service, query: Query) -> Question:
-    """A query that asks for types gets as many candidates as there are, since some will be of others."""
     mention, most = mention_of(query), service.settings.candidates
     if len(mention.text) > service.settings.characters:
         raise Refusal(413, f"the query has more than {service.settings.characters:,} characters; send a part of it")
     image = await service.picture(picture_of(query))
-    return Question(mention, image, most if query.types else query.wanted(most))
+    return Question(mention, image, query.wanted(most), query.wanted_types)
 
 
 def _base(request: Request, service: Service) -> str:

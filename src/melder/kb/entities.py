@@ -1,0 +1,39 @@
+"""The entities of a knowledge base as a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, overload
+
+from melder.records import Entity
+
+if TYPE_CHECKING:
+    from melder.kb.knowledge_base import KnowledgeBase
+
+__all__ = ["Entities"]
+
+AT_ONCE = 1000  # records read together
+
+
+class Entities(Sequence[Entity]):
+    """The entities of a knowledge base by column, read from the disk each time."""
+
+    def __init__(self, base: KnowledgeBase) -> None:
+        self._base = base
+
+    def __len__(self) -> int:
+        return len(self._base)
+
+    @overload
+    def __getitem__(self, column: int) -> Entity: ...
+
+    @overload
+    def __getitem__(self, column: slice) -> Sequence[Entity]: ...
+
+    def __getitem__(self, column: int | slice) -> Entity | Sequence[Entity]:
+        chosen = range(len(self))[column]
+        return self._base.records([chosen])[0] if isinstance(chosen, int) else self._base.records(chosen)
+
+    def __iter__(self) -> Iterator[Entity]:
+        for start in range(0, len(self), AT_ONCE):
+            yield from self[start : start + AT_ONCE]

@@ -1,0 +1,46 @@
+"""Entities of some types only, as those who ask name them and as searches see them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from melder.linking.sources import Source
+from melder.records import MelderError
+
+__all__ = ["Among", "Types", "known_types"]
+
+
+@dataclass(frozen=True)
+class Types:
+    """Entities that have any of the types `names` or, with `every`, all of them."""
+
+    names: tuple[str, ...]
+    every: bool = False
+
+    def admit(self, types: Collection[str]) -> bool:
+        """Whether an entity of these types is one of them."""
+        return (all if self.every else any)(name in types for name in self.names)
+
+
+class Among:
+    """The entities of a source that types admit; they are looked up when they are first needed."""
+
+    def __init__(self, types: Types, source: Source) -> None:
+        self.types, self._source = types, source
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Ascending, int64."""
+        return self._source.typed(self.types.names, every=self.types.every)
+
+
+def known_types(types: Sequence[str], source: Source) -> Types | None:
+    """Those of any of these types; None where none are named. Raises MelderError for a type that no entity has."""
+    for each in types:
+        if not len(source.typed([each])):
+            raise MelderError(f"no entity has the type {each!r}; write it as the entities' records do")
+    return Types(tuple(types)) if types else None
