@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from melder.records import MelderError
+from melder.training.checkpoints import SafetensorsIO
 from training.interrupted import Moment, Stopped, differing, result, run, run_in_a_process
 from training.small import once, settings, small_data
 
@@ -76,6 +78,21 @@ def test_a_training_that_stopped_early_stops_early_again(out: Path, what: str) -
     run(chosen, out, better_looks=False)
     assert differing(result(out), result(expected)) == []
     assert len(looks(out)) == 1  # the one after the resumption, which ended it
+
+
+def test_a_checkpoint_with_parameters_in_another_order_is_refused(out: Path) -> None:
+    chosen = content(trained=False, checkpoint_every=1)
+    with pytest.raises(Stopped):
+        run(chosen, out, Moment("end", 2))
+    checkpoints, path = SafetensorsIO(), out / "checkpoints" / "last.ckpt"
+    checkpoint = checkpoints.load_checkpoint(path)
+    checkpoint["parameters"].reverse()  # as after a change of Melder's units
+    checkpoints.save_checkpoint(checkpoint, path)
+    with pytest.raises(MelderError, match="remove the run's checkpoints, and training starts anew"):
+        run(chosen, out)
+    shutil.rmtree(out / "checkpoints")
+    run(chosen, out)
+    assert differing(result(out), result(undisturbed("frozen 1", chosen))) == []
 
 
 def random_moments(seed: int) -> list[Moment]:

@@ -14,6 +14,7 @@ from melder.features import Features, Scores
 from melder.linking.model import Model
 from melder.methods.losses import Batch
 from melder.protocols import Inputs
+from melder.records import MelderError
 from melder.training.configuration import TrainingConfiguration
 from melder.training.examples import Batched
 from melder.training.gather import gather, gather_rows
@@ -156,3 +157,16 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: tensor for name, tensor in state.items() if name not in frozen}
+        checkpoint["parameters"] = self._learned()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The optimizer's state goes by the order of the parameters, which another version of Melder may have changed.
+        Raises MelderError then."""
+        if checkpoint.get("parameters") != self._learned():
+            raise MelderError(
+                "the checkpoint to go on from has other parameters, or in another order: an earlier Melder wrote it; "
+                "remove the run's checkpoints, and training starts anew"
+            )
+
+    def _learned(self) -> list[str]:
+        return [name for name, parameter in self.named_parameters() if parameter.requires_grad]
