@@ -109,6 +109,15 @@ def test_a_service_is_overloaded_recovers_and_is_drained(process: Process) -> No
     assert (code, errors) == (0, "")
 
 
+def test_what_is_written_to_a_connection_leaves_at_once() -> None:
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(MelderError) as error:
         listen("127.0.0.1", other.getsockname()[1])
