@@ -40,7 +40,7 @@ WARM = 3.0  # seconds of asking before anything is measured
 MARGIN = 1.5  # times p95 of one client: what counts as usual
 RECOVERY = 30.0  # seconds after which we stop waiting for the usual latency
 SOAK = 8  # clients
-PACKAGES = ("uvicorn", "fastapi", "httpx2")
+PACKAGES = ("uvicorn", "fastapi")
 
 
 @dataclass

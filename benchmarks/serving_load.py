@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
-
 SECONDS = 60  # that a client waits: more than the service's deadline
 REFUSED = 503
 
@@ -90,10 +88,49 @@ def serving(knowledge_base: Path) -> Iterator[Server]:
         print(errors, end="", file=sys.stderr)
 
 
-def clients(server: Server) -> httpx2.AsyncClient:
-    """As many connections as there are requests."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-    return httpx2.AsyncClient(base_url=server.url, timeout=SECONDS, limits=limits)
+class Connections:
+    """To a service, used again and again: as little as a client can cost, since it takes what the service lacks."""
+
+    def __init__(self, server: Server) -> None:
+        self._host, _, port = server.url.removeprefix("http://").partition(":")
+        self._port = int(port)
+        self._idle: list[Connection] = []
+        head = f"POST /link HTTP/1.1\r\nhost: {self._host}:{port}\r\ncontent-type: application/json\r\n"
+        self._head = f"{head}content-length: ".encode()
+
+    async def link(self, body: bytes) -> bytes:
+        """The head of the answer. Raises OSError, EOFError or asyncio.TimeoutError when there is none."""
+        return await asyncio.wait_for(self._link(body), SECONDS)
+
+    async def _link(self, body: bytes) -> bytes:
+        reader, writer = connection = await self._connected()
+        writer.write(self._head + f"{len(body)}\r\n\r\n".encode() + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        found = re.search(rb"content-length: (\d+)", head)
+        await reader.readexactly(int(found[1]) if found else 0)
+        if b"connection: close" in head:
+            writer.close()
+        else:
+            self._idle.append(connection)
+        return head
+
+    async def _connected(self) -> Connection:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():  # the service closes those that are quiet for long
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
+
+    async def __aenter__(self) -> Connections:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        for _, writer in self._idle:
+            writer.close()
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def closed_loop(server: Server, bodies: Sequence[bytes], count: int, seconds: float) -> Measured:
@@ -106,7 +143,7 @@ async def closed_loop(server: Server, bodies: Sequence[bytes], count: int, secon
             await _ask(client, bodies[place % len(bodies)], time.monotonic(), measured)
             place += count
 
-    async with clients(server) as client:
+    async with Connections(server) as client:
         await asyncio.gather(*map(ask_on, range(count)))
     measured.seconds = time.monotonic() - start
     return measured
@@ -115,7 +152,7 @@ async def closed_loop(server: Server, bodies: Sequence[bytes], count: int, secon
 async def open_loop(server: Server, bodies: Sequence[bytes], rate: float, seconds: float) -> Measured:
     """`rate` requests a second, at random times (Poisson), whether or not earlier ones have been answered."""
     measured, draw, asked = Measured(), random.Random(0), set[asyncio.Task[None]]()
-    async with clients(server) as client:
+    async with Connections(server) as client:
         start = due = time.monotonic()
         while (due := due + draw.expovariate(rate)) < start + seconds:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -128,8 +165,8 @@ async def open_loop(server: Server, bodies: Sequence[bytes], rate: float, second
 async def recovery(server: Server, bodies: Sequence[bytes], usual: float, most: float) -> float:
     """Seconds until one client is answered within `usual` seconds, three times running; `most` when that never is."""
     start, good = time.monotonic(), 0
-    async with clients(server) as client:
-        for body in bodies * 1000:
+    async with Connections(server) as client:
+        for body in list(bodies) * 1000:
             measured = Measured()
             await _ask(client, body, time.monotonic(), measured)
             good = good + 1 if measured.times.get(200, [usual + 1])[0] <= usual else 0
@@ -141,11 +178,12 @@ async def recovery(server: Server, bodies: Sequence[bytes], usual: float, most: 
     return most
 
 
-async def _ask(client: httpx2.AsyncClient, body: bytes, due: float, measured: Measured) -> None:
+async def _ask(client: Connections, body: bytes, due: float, measured: Measured) -> None:
     try:
-        answer = await client.post("/link", content=body)
-    except httpx2.HTTPError as error:
+        head = await client.link(body)
+    except (OSError, EOFError, asyncio.TimeoutError) as error:
         measured.failed[type(error).__name__] += 1
         return
-    measured.times.setdefault(answer.status_code, []).append(time.monotonic() - due)
-    measured.unclean += answer.status_code == REFUSED and "retry-after" not in answer.headers
+    status = int(head[9:12])
+    measured.times.setdefault(status, []).append(time.monotonic() - due)
+    measured.unclean += status == REFUSED and b"\r\nretry-after:" not in head
