@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SECONDS = 60  # that a client waits: more than the service's deadline
+QUIET = 5  # seconds after which a connection is not used again: the service closes it after ten
 REFUSED = 503
 
 
@@ -94,7 +95,7 @@ class Connections:
     def __init__(self, server: Server) -> None:
         self._host, _, port = server.url.removeprefix("http://").partition(":")
         self._port = int(port)
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []  # and since when
         head = f"POST /link HTTP/1.1\r\nhost: {self._host}:{port}\r\ncontent-type: application/json\r\n"
         self._head = f"{head}content-length: ".encode()
 
@@ -111,13 +112,13 @@ class Connections:
         if b"connection: close" in head:
             writer.close()
         else:
-            self._idle.append(connection)
+            self._idle.append((connection, time.monotonic()))
         return head
 
     async def _connected(self) -> Connection:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():  # the service closes those that are quiet for long
+            (reader, writer), since = self._idle.pop()
+            if not reader.at_eof() and time.monotonic() < since + QUIET:
                 return reader, writer
             writer.close()
         return await asyncio.open_connection(self._host, self._port)
@@ -126,7 +127,7 @@ class Connections:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        for _, writer in self._idle:
+        for (_, writer), _ in self._idle:
             writer.close()
 
 
