@@ -11,10 +11,11 @@ from torch import Tensor
 from melder.features import Alignment, Features, Side, Sizes
 from melder.records import Item
 
-__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Progress"]
+__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Precision", "Progress"]
 
 Progress = Callable[[int], None]  # told how many more items are done
 Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
+Precision = Literal["float32", "bf16"]  # what something is computed in; weights and results stay in float32
 Inputs = dict[str, Tensor]  # what an encoder's forward reads: tensors whose first axis is the item
 
 

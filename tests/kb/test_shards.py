@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,21 @@ def cut(whole: Path, groups: Sequence[Sequence[int]], out: Path) -> Path:
     return out / "all"
 
 
+Cutting = Callable[[Sequence[Sequence[int]]], AbstractContextManager[Path]]
+
+
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+def cut_up(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Cutting:
+    """`whole` in shards with these columns, in a directory of its own that is removed again."""
     numbers, root = count(), tmp_path_factory.mktemp("cuts")
-    return lambda: root / f"{next(numbers)}"
+
+    @contextmanager
+    def cutting(groups: Sequence[Sequence[int]]) -> Iterator[Path]:
+        out = root / f"{next(numbers)}"
+        yield cut(whole, groups, out)
+        shutil.rmtree(out)
+
+    return cutting
 
 
 @some.composite
@@ -135,18 +147,10 @@ def cuts(draw: some.DrawFn) -> list[list[int]]:
 
 @given(groups=cuts())
 def test_any_cut_into_shards_gives_the_same_answers(
-    groups: list[list[int]],
-    whole: Path,
-    expected: Answers,
-    model: Model,
-    dataset: DataSet,
-    mentions: list[Mention],
-    fresh: Callable[[], Path],
+    groups: list[list[int]], cut_up: Cutting, expected: Answers, model: Model, dataset: DataSet, mentions: list[Mention]
 ) -> None:
-    out = fresh()
-    path = cut(whole, groups, out)
-    found = answers(path, model, dataset, mentions[::4])
-    shutil.rmtree(out)
+    with cut_up(groups) as path:
+        found = answers(path, model, dataset, mentions[::4])
     same(found.links, expected.links[::4])
     assert found.nil == pytest.approx(expected.nil[::4], abs=1e-5)
     assert found.named == expected.named
@@ -157,24 +161,21 @@ def test_any_cut_into_shards_gives_the_same_answers(
 def test_shards_that_are_searched_apart_merge_to_the_same(
     groups: list[list[int]],
     k: int,
+    cut_up: Cutting,
     whole: Path,
     model: Model,
     dataset: DataSet,
     mentions: list[Mention],
-    fresh: Callable[[], Path],
 ) -> None:
-    out = fresh()
-    path = cut(whole, groups, out)
-    one, all_, *shards = (
-        ExactLinker(model, KnowledgeBase.open(each), data=dataset)
-        for each in (whole, path, *(out / f"{number}" for number in range(len(groups))))
-    )
-    served(all_, Here([Server(shard) for shard in shards]))
-    same(all_.link(mentions[:9], k), one.link(mentions[:9], k))  # type: ignore[arg-type]
-    for linker in (one, all_, *shards):
-        assert isinstance(linker.knowledge_base, KnowledgeBase)
-        linker.knowledge_base.close()
-    shutil.rmtree(out)
+    with cut_up(groups) as path:
+        one, all_, *shards = (
+            ExactLinker(model, KnowledgeBase.open(each), data=dataset) for each in (whole, path, *shard_paths(path))
+        )
+        served(all_, Here([Server(shard) for shard in shards]))
+        same(all_.link(mentions[:9], k), one.link(mentions[:9], k))  # type: ignore[arg-type]
+        for linker in (one, all_, *shards):
+            assert isinstance(linker.knowledge_base, KnowledgeBase)
+            linker.knowledge_base.close()
 
 
 class Here:

@@ -107,6 +107,17 @@ def test_what_the_units_contribute_adds_up_to_the_total(matcher: UnitMatcher, vi
     assert torch.allclose(torch.stack(list(contributions.values())).sum(dim=0), scores.total, atol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name in CASES if "products" in METHODS[name].configuration.model_fields])
+def test_products_in_bf16_change_scores_by_their_rounding(name: str, vision: bool) -> None:
+    exact = _build(name, vision, seed=0).eval()
+    rounded = build_matcher(METHODS[name].configuration(products="bf16"), SIZES if vision else BLIND).eval()
+    rounded.load_state_dict(exact.state_dict())
+    wanted, found = (_score(each, *_pair(vision)).parts["text"] for each in (exact, rounded))
+    assert not torch.equal(found, wanted)
+    assert torch.allclose(found, wanted, rtol=0, atol=3e-2 * float(wanted.abs().max()))
+
+
 def test_every_unit_has_a_loss_and_so_has_the_total(matcher: UnitMatcher, vision: bool) -> None:
     pair = _pair(vision)
     units = [name for name in _score(matcher, *pair).parts if name != "lexical"]

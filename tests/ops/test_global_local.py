@@ -112,6 +112,22 @@ def test_sides_stored_in_half_precision_are_scored_in_that_of_the_norm(way: Way)
     assert torch.allclose(way(half, keys, norm), way(queries, keys, norm), atol=2e-2)
 
 
+@pytest.mark.parametrize("empty", ["entities", "mentions", "tokens"])
+def test_nothing_to_score_gives_scores_of_that_shape(empty: str) -> None:
+    queries, keys, norm = _inputs(3, 4, 5, 6, 8, seed=9)
+    assert queries.mask is not None
+    assert keys.mask is not None
+    if empty == "entities":
+        queries = Queries(queries.query[:0], queries.target[:0], queries.mask[:0])
+    elif empty == "mentions":
+        keys = Keys(keys.key[:0], keys.value[:0], keys.mask[:0])
+    else:
+        queries = Queries(queries.query[:, :0], queries.target, queries.mask[:, :0])
+    scores = tiled_scores(queries, keys, norm)
+    assert scores.shape == (len(keys.key), len(queries.query))
+    assert torch.isfinite(scores).all()
+
+
 def test_products_in_bf16_change_scores_by_its_rounding_alone() -> None:
     queries, keys, norm = _inputs(5, 40, 9, 11, 16, seed=8, kind=torch.float32)
     exact, rounded = (tiled_scores(queries, keys, norm, kind) for kind in (None, torch.bfloat16))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-__all__ = ["Precision", "computing", "has_bf16"]
+from melder.protocols import Precision
 
-Precision = Literal["float32", "bf16"]
+__all__ = ["computing", "has_bf16"]
+
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # of Intel's and AMD's processors, and of Arm's
 
 

@@ -20,10 +20,10 @@ from torch import Tensor
 
 import melder
 from melder.data.versions import VERSIONS, check_version
-from melder.encoders.precision import Precision, computing
+from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
-from melder.protocols import Inputs
+from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
 
 __all__ = ["encode", "fingerprint", "load_features", "longest_first", "save_features"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,11 @@ from transformers.utils import logging
 
 from melder.encoders.sources import Source, find_source, reading
 from melder.encoders.tokens import read_tokenizer
+from melder.protocols import Precision
 from melder.records import MelderError
 
-__all__ = ["LanguageModel", "LanguagePrecision", "open_language_model", "read_language_model"]
+__all__ = ["LanguageModel", "open_language_model", "read_language_model"]
 
-LanguagePrecision = Literal["float32", "bf16"]
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 SHOWN = 3  # names that a message lists
 
@@ -127,7 +127,7 @@ class LanguageModel(nn.Module):
             logging.enable_progress_bar()
 
 
-def open_language_model(spec: str, *, precision: LanguagePrecision = "float32", dropout: bool = False) -> LanguageModel:
+def open_language_model(spec: str, *, precision: Precision = "float32", dropout: bool = False) -> LanguageModel:
     """The language model that `spec` names: a directory, `python:<package>`, or a name on the hub.
 
     Raises `MelderError` when there is none; downloads only what is named by a hub name.
@@ -135,9 +135,7 @@ def open_language_model(spec: str, *, precision: LanguagePrecision = "float32", 
     return read_language_model(find_source(spec), precision=precision, dropout=dropout)
 
 
-def read_language_model(
-    source: Source, *, precision: LanguagePrecision = "float32", dropout: bool = False
-) -> LanguageModel:
+def read_language_model(source: Source, *, precision: Precision = "float32", dropout: bool = False) -> LanguageModel:
     """The language model of a source, with its weights; no code that comes with it is run."""
     with reading(source):
         model = AutoModelForCausalLM.from_pretrained(

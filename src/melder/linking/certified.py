@@ -99,7 +99,8 @@ class Certified:
     def _best(self, mention: Side, query: Tensor, k: int, among: Among | None) -> Best:
         ceilings, columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
         if among is not None:
-            ceilings[np.setdiff1d(np.arange(len(ceilings)), among.columns, assume_unique=True)] = float("-inf")
+            chosen = torch.from_numpy(among.columns)
+            ceilings = torch.full_like(ceilings, float("-inf")).index_copy_(0, chosen, ceilings[chosen])
         floor, step = float("-inf"), max(FIRST, 2 * k)
         while True:
             top = ceilings.topk(min(step, len(ceilings)))

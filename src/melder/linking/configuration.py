@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator
 
 from melder.methods import method
+from melder.protocols import Precision
 from melder.records import MelderError
 
 __all__ = ["DataConfiguration", "EncoderConfiguration", "ModelConfiguration", "Section"]
@@ -46,7 +47,7 @@ class EncoderConfiguration(Section):
 
     name: str = Field(description="clip:NAME, clip:compact, paired:TEXT+VISION or precomputed:FILES+TEXT")
     trained: bool = Field(False, description="train the encoder too; false: encode once, train heads and units")
-    precision: Literal["float32", "bf16"] = Field(
+    precision: Precision = Field(
         "float32", description="what the encoder computes in; bf16 is twice as fast where the processor has it"
     )
     text_length: PositiveInt = Field(40, description="tokens of a text, the rest is cut off")

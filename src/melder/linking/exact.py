@@ -21,9 +21,9 @@ from melder.linking.nil import LOOKED_AT, Nil, of_best
 from melder.linking.query import Answering
 from melder.linking.search import Search
 from melder.linking.sources import EncodedData, Sides, SomeSides, Source
-from melder.linking.types import Among, Types, known_types
+from melder.linking.types import Among, Types
 from melder.protocols import Progress
-from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
+from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 
 __all__ = ["ExactLinker", "Files"]
 
@@ -127,7 +127,7 @@ class ExactLinker(Answering):
 
     def best(self, mentions: Side, k: int, types: Types | None = None) -> list[Best]:
         """At least the k best entities (of some types) of mentions by their sides, for some of the mentions each."""
-        among, wanted = self._among(types), self._wanted(k)
+        among, wanted = None if types is None else self._columns_of(types), self._wanted(k)
         if self.search is not None:
             return self.search.best(mentions, min(wanted, len(self.source)), among)
         if among is None:
@@ -139,7 +139,10 @@ class ExactLinker(Answering):
         return found
 
     def known_types(self, types: Sequence[str]) -> Types | None:
-        return known_types(types, self.source)
+        for each in types:
+            if not len(self._columns_of(Types((each,))).columns):
+                raise MelderError(f"no entity has the type {each!r}; write it as the entities' records do")
+        return Types(tuple(types)) if types else None
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
@@ -179,10 +182,8 @@ class ExactLinker(Answering):
                     totals[rows, first : first + side.rows] = scores.total
         return best
 
-    def _among(self, types: Types | None) -> Among | None:
+    def _columns_of(self, types: Types) -> Among:
         """The entities of these types, which are looked up once for many mentions."""
-        if types is None:
-            return None
         if types not in self._asked:
             if len(self._asked) >= TYPES:
                 self._asked.clear()

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from melder.encoders import Precision, Towers, encode, load_encoder
+from melder.encoders import Towers, encode, load_encoder
 from melder.encoders.sources import Source
 from melder.encoders.towers import TextTower
 from melder.generative.demonstrations import Demonstrations, join_keys
@@ -22,7 +22,7 @@ from melder.generative.model import GenerativeModel
 from melder.generative.sentences import embed_texts, open_retriever
 from melder.linking.configuration import ModelConfiguration
 from melder.methods.gemel import GEMELConfiguration
-from melder.protocols import Progress
+from melder.protocols import Precision, Progress
 from melder.records import Item, MelderError, Mention
 
 __all__ = ["COMPACT", "Gemel", "Pictures", "build_retriever", "open_gemel"]

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from melder.encoders import Precision, Towers, encode
+from melder.encoders import Towers, encode
 from melder.features import Features, Scores, Side, concatenate
 from melder.linking.frozen import StoredFeatures
 from melder.methods.matcher import UnitMatcher
-from melder.protocols import Progress
+from melder.protocols import Precision, Progress
 from melder.records import Item
 
 __all__ = ["Model", "answering", "score_blocks", "sides_of"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from melder.linking.sources import Source
-from melder.records import MelderError
 
-__all__ = ["Among", "Types", "known_types"]
+__all__ = ["Among", "Types"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,3 @@ class Among:
     def columns(self) -> np.ndarray:
         """Ascending, int64."""
         return self._source.typed(self.types.names, every=self.types.every)
-
-
-def known_types(types: Sequence[str], source: Source) -> Types | None:
-    """Those of any of these types; None where none are named. Raises MelderError for a type that no entity has."""
-    for each in types:
-        if not len(source.typed([each])):
-            raise MelderError(f"no entity has the type {each!r}; write it as the entities' records do")
-    return Types(tuple(types)) if types else None

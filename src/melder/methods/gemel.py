@@ -31,6 +31,8 @@ from pydantic import (
     model_validator,
 )
 
+from melder.protocols import Precision
+
 __all__ = [
     "PUBLISHED_TEMPLATE",
     "CompactConfiguration",
@@ -94,7 +96,7 @@ class GEMELConfiguration(_Section):
 
     name: Literal["gemel"] = "gemel"
     language_model: str = Field("facebook/opt-6.7b", description="a causal model by name or directory, or lm:compact")
-    precision: Literal["float32", "bf16"] = Field("float32", description="of the language model; the mapper is float32")
+    precision: Precision = Field("float32", description="of the language model; the mapper is float32")
     compact: CompactConfiguration = CompactConfiguration()
     prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
     template: str = Field(PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}")

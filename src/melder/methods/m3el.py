@@ -30,8 +30,9 @@ from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
+from melder.protocols import Precision
 from melder.units.cross import BiMatchFusion, MatchFusion
-from melder.units.global_local import GlobalLocal, Products
+from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
 
 __all__ = ["ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
@@ -58,7 +59,7 @@ class M3ELConfiguration(MethodOptions):
     hidden: PositiveInt = Field(96, description="width of every unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads")
     assignment: Kind = Field("attention", description="of tokens in the text and image units; transport is OT-MEL's")
-    products: Products = Field("float32", description="bf16: scoring is faster where the processor has it")
+    products: Precision = Field("float32", description="bf16: scoring is faster where the processor has it")
     units: tuple[UnitName, ...] = Field(("text", "image", "cross"), description="leave some out for an ablation")
     cross: Cross = Field("bi", description="cross-modal matching: uni = CMM, bi = CMMB")
     evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")

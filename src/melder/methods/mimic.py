@@ -24,8 +24,9 @@ from melder.methods.heads import SharedHeads
 from melder.methods.matcher import UnitMatcher
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
+from melder.protocols import Precision
 from melder.units.gated_fusion import GatedFusion
-from melder.units.global_local import GlobalLocal, Products
+from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
 from melder.units.vision_dual import Variant, VisionDual
 
@@ -39,7 +40,7 @@ class MIMICConfiguration(MethodOptions):
     hidden: PositiveInt = Field(96, description="width of the text and the cross-modal unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads, and of their unit")
     assignment: Kind = Field("attention", description="of tokens in the text unit; transport is OT-MEL's")
-    products: Products = Field("float32", description="bf16: scoring is faster where the processor has it")
+    products: Precision = Field("float32", description="bf16: scoring is faster where the processor has it")
     variant: Variant = Field("code", description="the image unit as in the published code, or as in the paper's figure")
 
 

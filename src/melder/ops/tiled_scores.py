@@ -69,7 +69,7 @@ class _Room:
         if query.dtype != self._like.dtype:
             logits = self.empty("logits", self._like.dtype, *logits.shape).copy_(logits)
         weights = softmax(logits.view(shape), self.empty("weights", self._like.dtype, *shape))
-        return weights.view(tile, length, -1)
+        return weights.view(tile, length, shape[1] * shape[2])
 
 
 class _Order(NamedTuple):
@@ -98,7 +98,7 @@ class _Group(NamedTuple):
 def _shortest_first(mask: Tensor | None) -> _Order | None:
     """None where all are equally long."""
     valid = never_empty(mask)
-    if valid is None:
+    if valid is None or not valid.numel():
         return None
     places = torch.arange(1, valid.shape[1] + 1, device=valid.device)
     lengths, rows = (valid * places).amax(dim=1).sort(stable=True)

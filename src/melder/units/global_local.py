@@ -9,8 +9,6 @@ divided by their sums, in the place of attention (`melder.ops.global_transport`)
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
@@ -19,12 +17,11 @@ from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm, pooled_scores
 from melder.ops.global_transport import transported_scores
 from melder.ops.tiled_scores import tiled_scores
+from melder.protocols import Precision
 from melder.units.local import Local
 from melder.units.local_side import Modality, local_side, to_keys, to_queries
 
-__all__ = ["GlobalLocal", "Products"]
-
-Products = Literal["float32", "bf16"]
+__all__ = ["GlobalLocal"]
 
 
 class GlobalLocal(Local):
@@ -41,7 +38,7 @@ class GlobalLocal(Local):
         token_width: int,
         hidden: int,
         assignment: Kind = "attention",
-        products: Products = "float32",
+        products: Precision = "float32",
     ) -> None:
         super().__init__()
         self.products = torch.bfloat16 if products == "bf16" else None
