@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from melder.features import Side
 from melder.linking.indexed import Indexed
-from melder.linking.indexes import BACKENDS, FlatIndex, MilvusIndex, build_index, open_index
+from melder.linking.indexes import BACKENDS, FaissIndex, FlatIndex, MilvusIndex, TellsProducts, build_index, open_index
 from melder.linking.indexes.index import NOTHING, Index
 from melder.linking.indexes.lifted import Lift
 from melder.linking.types import Among, Types
@@ -137,6 +138,16 @@ def test_vectors_that_are_removed_are_not_found(case: Case, index: Index) -> Non
     assert share(found, best(VECTORS, 10, gone.tolist())) >= case.found - 0.05
 
 
+def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
+    if not isinstance(index, TellsProducts):
+        assert isinstance(index, FaissIndex | MilvusIndex)
+        return
+    columns = np.array([5, 0, COUNT - 1, 5])
+    real = VECTORS[torch.from_numpy(columns)] @ QUERIES[0]
+    assert np.allclose(index.products(QUERIES[0], columns), real.numpy(), atol=1e-2 * float(real.abs().max()))
+    assert index.products(QUERIES[0], columns[:0]).shape == (0,)
+
+
 def test_fewer_vectors_than_asked_for(case: Case) -> None:
     if "IVF" in case.name:
         with pytest.raises(MelderError, match="IVF16"):
@@ -172,7 +183,8 @@ WANTED = [
 def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
     every, some = Indexed(build_index(case.name, VECTORS, types=KINDS), None), slice(0, 3)
     for among in (Among(types, Kinds()) for types in WANTED):  # type: ignore[arg-type]
-        found = every.only(among, COUNT).nearest(QUERIES[some], 64)
+        part = every.only(among, COUNT)
+        found = [part.candidates(query[None], Side({}), 64, 0.0).columns for query in QUERIES[some]]
         assert all(set(row) <= set(among.columns) for row in found)
         if len(among.columns):
             real = among.columns[best(VECTORS[among.columns], min(10, len(among.columns)))[some]]

@@ -13,6 +13,7 @@ from melder.features import Features, Side, Sizes
 from melder.kb.arrays import MappedArrays, write_arrays
 from melder.kb.digests import digest_blocks
 from melder.kb.packing import Kind, pack, restore
+from melder.linking.candidates import dense_vectors
 from melder.linking.certified import Certified, bound_vectors
 from melder.linking.search import build_search
 from melder.linking.two_stage import TwoStage
@@ -160,7 +161,7 @@ def test_two_stages_are_exact_when_every_entity_is_a_candidate(name: str) -> Non
     matcher, mentions, entities = made(name)
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
-    search.each = ENTITIES
+    search.each = search.kept = ENTITIES
     with torch.inference_mode():
         expected = matcher.score(*sides).total.topk(5, dim=1).values
     found = torch.cat([best.totals for best in search.best(sides[0], 5)])
@@ -171,13 +172,33 @@ def test_two_stages_score_only_candidates_of_either_index() -> None:
     matcher, mentions, entities = made("m3el")
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
-    candidates = search.candidates(sides[0], 7)
+    search.each = 7
+    candidates = search.candidates(sides[0], 3)
     assert all(7 <= len(each) <= 14 for each in candidates[4:])
     assert search.parts[0].index is not None
     assert search.parts[0].names is not None
-    search.each = 7
     search.best(sides[0], 3)
     assert search.scored == sum(map(len, candidates))
+
+
+@pytest.mark.parametrize("name", ["m3el", "m3el without names", "clip"])
+def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
+    matcher, mentions, entities = made(name)
+    sides = matcher.mention_side(mentions), matcher.entity_side(entities)
+    search = TwoStage.build(matcher, Held(sides[1]), "flat")
+    search.kept = ENTITIES
+    everyone = search.candidates(sides[0], 2)
+    search.kept = 20
+    vectors = [dense_vectors(matcher, side, kind) for side, kind in zip(sides, ("mention", "entity"), strict=True)]
+    likely = vectors[0] @ vectors[1].t() / len(matcher.evaluation_units)
+    if matcher.lexical is not None:
+        with torch.inference_mode():
+            likely = likely + matcher.lexical.weight * matcher.lexical.score(*(side.part("lexical") for side in sides))
+    for row, (kept, candidates) in enumerate(zip(search.candidates(sides[0], 2), everyone, strict=True)):
+        assert len(kept) == 20 < len(candidates)
+        assert set(kept.tolist()) <= set(candidates.tolist())
+        least = likely[row, candidates].topk(20).values[-1]
+        assert (likely[row, kept] >= least - 1e-2 * float(likely[row].abs().max())).all()
 
 
 def test_a_unit_without_a_bound_is_refused() -> None:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor
 
 from melder.features import Side
-from melder.linking.indexes import FiltersTypes, FlatIndex, Index
+from melder.linking.indexes import FiltersTypes, FlatIndex, Index, TellsProducts
 from melder.linking.indexes.names import NameIndex
 from melder.linking.types import Among
 
-__all__ = ["Indexed", "surface_of"]
+__all__ = ["Candidates", "Indexed", "surface_of"]
+
+
+class Candidates(NamedTuple):
+    """columns [n] of entities; likely [n]: what the matcher scores them as far as inner products and names tell, None
+    where the index does not tell products"""
+
+    columns: np.ndarray
+    likely: np.ndarray | None
+
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
 
@@ -46,44 +54,41 @@ class Indexed(Generic[Vectors]):
         kept = np.where((columns >= 0) & allowed[columns], columns, -1)
         return replace(self, index=index, columns=kept, filtered=True)
 
-    def nearest(self, queries: Tensor, k: int) -> list[np.ndarray]:
-        """Columns of the k entities with the largest inner products, for each query [q, d]."""
+    def candidates(self, query: Tensor, mention: Side, each: int, lexical_weight: float) -> Candidates:
+        """Of one mention's vector [1, d] and side: the `each` nearest entities, and the `each` with the likest names.
+
+        lexical_weight: of the cosine of names, where the inner product of vectors has the weight 1
+        """
+        compared = None if self.names is None else self.names.compare(*surface_of(mention, 0), each)
+        named = np.zeros(0, np.int64) if compared is None else self._living(lambda n: compared.best(n)[0], each)
+        places = np.unique(np.concatenate([self._nearest(query, each), named]))
+        columns = places if self.columns is None else self.columns[places]
+        if not isinstance(self.index, TellsProducts):
+            return Candidates(columns, None)
+        likely = self.index.products(query[0], places)
+        return Candidates(columns, likely if compared is None else likely + lexical_weight * compared.of(places))
+
+    def _nearest(self, query: Tensor, k: int) -> np.ndarray:
+        """Places of the k entities with the largest inner products."""
         index = self.index
         if index is None:
-            return [np.zeros(0, np.int64) for _ in queries]
-        if self.columns is None:
-            return [found[found >= 0] for found in index.search(queries, k)]
-        found = [self._living(partial(_first, index, queries[row : row + 1]), k) for row in range(len(queries))]
-        if not self.filtered:
-            return found
-        every = self.columns[self.columns >= 0]
-        return [every if len(each) < min(k, len(every)) else each for each in found]
-
-    def named(self, mention: Side, row: int, k: int) -> np.ndarray:
-        """Columns of the k entities whose names look most like a mention's surface."""
-        names = self.names
-        if names is None:
             return np.zeros(0, np.int64)
-        surface = surface_of(mention, row)
-        return self._living(lambda count: names.search(*surface, count)[0], k)
+        found = self._living(lambda count: index.search(query, count)[0], k)
+        if not self.filtered or self.columns is None:
+            return found
+        every = np.flatnonzero(self.columns >= 0)
+        return every if len(found) < min(k, len(every)) else found
 
     def _living(self, search: Callable[[int], np.ndarray], k: int) -> np.ndarray:
-        """The first k that were not removed; `search` gives the best places, as many as it is asked for."""
+        """The first k places that were not removed; `search` gives the best, as many as it is asked for."""
         count = k
         while True:
             places = search(count)
             places = places[places >= 0]
-            columns = places if self.columns is None else self.columns[places]
-            living = columns[columns >= 0][:k]
-            if len(living) == k or len(places) < count:
-                return living
+            living = places if self.columns is None else places[self.columns[places] >= 0]
+            if len(living) >= k or len(places) < count:
+                return living[:k]
             count *= 2
-
-
-def _first(index: Index, query: Tensor, k: int) -> np.ndarray:
-    """Of one query [1, d]."""
-    found: np.ndarray = index.search(query, k)[0]
-    return found
 
 
 def surface_of(mentions: Side, row: int) -> tuple[np.ndarray, np.ndarray]:

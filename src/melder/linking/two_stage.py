@@ -15,7 +15,7 @@ from torch import Tensor
 from melder.features import Scores, Side
 from melder.linking.best import Best
 from melder.linking.candidates import dense_vectors
-from melder.linking.indexed import Indexed
+from melder.linking.indexed import Candidates, Indexed
 from melder.linking.indexes import Index, build_index
 from melder.linking.indexes.names import NameIndex
 from melder.linking.model import answering
@@ -27,7 +27,9 @@ from melder.records import MelderError
 
 __all__ = ["TwoStage", "best_of", "rescored", "searched"]
 
-EACH = 64  # candidates from each index, or as many as answers are wanted
+EACH = 96  # candidates from each index, or as many as answers are wanted
+KEPT = 32  # of them that get the full score, or `AHEAD` times as many as answers are wanted
+AHEAD = 3
 RECORDS = 1000  # read together
 FEW = 1024  # entities of the types wanted that are all scored: some milliseconds a mention
 
@@ -44,7 +46,7 @@ class TwoStage:
         self.matcher = matcher
         self.source = source
         self.parts = parts
-        self.each = each
+        self.each, self.kept = each, KEPT
         self.scored = 0
 
     @classmethod
@@ -66,30 +68,45 @@ class TwoStage:
 
     def best(self, mentions: Side, k: int, among: Among | None = None) -> list[Best]:
         """One a mention, in order; only of the entities `among` which it is to be."""
-        candidates = self.candidates(mentions, max(k, self.each), among)
+        candidates = self.candidates(mentions, k, among)
         return [self._best(mentions.take(slice(row, row + 1)), c, k) for row, c in enumerate(candidates)]
 
-    def candidates(self, mentions: Side, each: int, among: Among | None = None) -> list[Tensor]:
-        """Ascending columns for each mention: of each part the `each` best by vectors, and by names.
+    def candidates(self, mentions: Side, k: int, among: Among | None = None) -> list[Tensor]:
+        """Ascending columns for each mention: of each part the `each` best by vectors, and by names; of all these the
+        `kept` best by both together, where the indexes tell.
 
         `among` few entities all are candidates: an index would have to be searched for many more to find them.
         """
         if among is not None and len(among.columns) <= FEW:
             return [torch.from_numpy(among.columns)] * mentions.rows
         parts = self.parts if among is None else [part.only(among, len(self.source)) for part in self.parts]
-        queries = dense_vectors(self.matcher, mentions, "mention")
-        found = [part.nearest(queries, each) for part in parts]
-        columns = [
-            [*(near[row] for near in found), *(part.named(mentions, row, each) for part in parts)]
-            for row in range(mentions.rows)
-        ]
-        return [torch.from_numpy(np.unique(np.concatenate(some))) for some in columns]
+        queries = dense_vectors(self.matcher, mentions, "mention") / len(self.matcher.evaluation_units)
+        each, lexical = max(k, self.each), self.matcher.lexical
+        weight = 0.0 if lexical is None else float(lexical.weight.detach())
+        found = []
+        for row in range(mentions.rows):
+            mention, query = mentions.take(slice(row, row + 1)), queries[row : row + 1]
+            some = [part.candidates(query, mention, each, weight) for part in parts]
+            found.append(_most_likely(some, max(AHEAD * k, self.kept)))
+        return found
 
     def _best(self, mention: Side, columns: Tensor, k: int) -> Best:
         if not len(columns):
             return Best(1, k)
         self.scored += len(columns)
         return best_of(self.matcher, columns, rescored(self.matcher, self.source, mention, columns), k)
+
+
+def _most_likely(found: Sequence[Candidates], kept: int) -> Tensor:
+    """Ascending columns: the `kept` likeliest, or all where it is not known how likely they are."""
+    columns, likely = np.concatenate([each.columns for each in found]), list[np.ndarray]()
+    for each in found:
+        if each.likely is None:
+            return torch.from_numpy(np.sort(columns))
+        likely.append(each.likely)
+    if len(columns) > kept:
+        columns = columns[np.argpartition(-np.concatenate(likely), kept - 1)[:kept]]
+    return torch.from_numpy(np.sort(columns))
 
 
 def _types(source: Sides) -> list[tuple[str, ...]] | None:

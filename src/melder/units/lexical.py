@@ -162,8 +162,9 @@ def _joined(one: Packed, other: Packed, axis: int) -> Packed:
 
 
 def _padded(array: np.ndarray, sizes: Sequence[int], axis: int) -> np.ndarray:
-    grown = [(0, 0 if at == axis else size - array.shape[at]) for at, size in enumerate(sizes)]
-    return np.pad(array, grown)
+    grown = np.zeros([array.shape[at] if at == axis else size for at, size in enumerate(sizes)], array.dtype)
+    grown[tuple(map(slice, array.shape))] = array
+    return grown
 
 
 def _hash(names: Sequence[str], buckets: int):  # type: ignore[no-untyped-def]

@@ -70,6 +70,10 @@ class FlatIndex:
             found[row, : len(known)] = known.numpy()
         return found
 
+    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
+        vectors = self.vectors[torch.from_numpy(columns)].float()
+        return (vectors @ query.detach().cpu().float()).mul_(self.scale).numpy()
+
     def ceilings(self, query: Tensor) -> Tensor:
         """[n] float32: the inner products of a query [d], none of them below the real one; -inf where removed."""
         products, length = self._products(query)

@@ -93,6 +93,12 @@ class HNSWIndex:
             found[row, : len(keys)] = keys
         return found
 
+    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
+        if not len(columns):
+            return np.zeros(0, np.float32)
+        lifted = np.stack(self.graph.get(columns.astype(np.uint64), np.float32))
+        return self.lift.products(lifted, query)
+
 
 def _usearch() -> Any:
     try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from melder.linking.types import Types
 
-__all__ = ["NOTHING", "FiltersTypes", "Index"]
+__all__ = ["NOTHING", "FiltersTypes", "Index", "TellsProducts"]
 
 NOTHING = -1  # stands where an index found fewer than were asked for
 
@@ -41,6 +41,15 @@ class Index(Protocol):
 
     def search(self, queries: Tensor, k: int) -> np.ndarray:
         """[queries, k] int64: columns with the largest inner products, best first; `NOTHING` fills rows up."""
+        ...
+
+
+@runtime_checkable
+class TellsProducts(Protocol):
+    """An index that can tell the inner product of a query and any of its vectors."""
+
+    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
+        """[columns] float32, of a query [d] and vectors that were not removed, to the rounding of what is stored."""
         ...
 
 

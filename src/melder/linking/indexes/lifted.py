@@ -43,3 +43,8 @@ class Lift:
         """[n, d + 1] float32 of length one (zeros stay zeros)."""
         unit = torch.nn.functional.normalize(queries.detach().cpu().float(), dim=1)
         return torch.nn.functional.pad(unit, (0, 1)).numpy()
+
+    def products(self, lifted: np.ndarray, query: Tensor) -> np.ndarray:
+        """[n] the inner products of a query [d] and vectors as they were before they were lifted [n, d + 1]."""
+        products: np.ndarray = lifted[:, :-1] @ query.detach().cpu().float().numpy()
+        return self.radius * products

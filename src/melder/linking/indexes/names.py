@@ -7,7 +7,9 @@ search reads the rarest n-grams' postings whole, and what the others add is look
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +19,12 @@ import numpy as np
 from melder.features import Side
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
 
-__all__ = ["NameIndex"]
+__all__ = ["Compared", "NameIndex"]
 
 ARRAYS = ("first", "name", "weight", "owner", "entities")
-POSTINGS = 200_000  # of one surface that a search reads whole: some milliseconds, and all there are of 50,000 entities
+POSTINGS = 20_000  # of one surface that a search reads whole: a fraction of a millisecond
 UNREAD = 0.5  # how long the vector of the n-grams that are not read whole may be, of a surface's of length one
-LOOKED_UP = 2000  # names, at least, for which the postings of further n-grams are searched
+LOOKED_UP = 250  # names, at least, for which the postings of further n-grams are searched
 
 
 class NameIndex:
@@ -41,7 +43,7 @@ class NameIndex:
         self.weight = weight
         self.owner = owner
         self.entities = entities
-        self._sums = list[np.ndarray]()  # of zeros, one a name, between searches
+        self._zeros = list[np.ndarray]()  # one a name
 
     @classmethod
     def build(cls, sides: Iterable[Side], buckets: int) -> NameIndex:
@@ -73,23 +75,22 @@ class NameIndex:
             best[named] = np.maximum.reduceat(sums, begins)
         return best
 
-    def search(self, bucket: np.ndarray, gram: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
-        the knowledge base), and these cosines.
+    def compare(self, bucket: np.ndarray, gram: np.ndarray, k: int) -> Compared:
+        """A surface with all names, as far as it takes to find the k best.
 
-        They are exact; but where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below
-        `UNREAD` may be missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams.
+        Where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below `UNREAD` may be
+        missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams; of such, the cosine
+        may be too small. Otherwise it is exact.
         """
         grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
         read = _read_whole(grams)
         names, cosines = self._summed(grams[:read])
         if grams[read:]:
-            chosen = _top(cosines, max(LOOKED_UP, 8 * k))
+            chosen = _top(cosines, max(LOOKED_UP, 4 * k))
             order = chosen[np.argsort(names[chosen])]
-            names, cosines = names[order], cosines[order]
             for each in grams[read:]:
-                cosines += each.weight * self._looked_up(each, names)
-        return self._best(names, cosines, k)
+                cosines[order] += each.weight * self._looked_up(each, names[order])
+        return Compared(self, names, cosines)
 
     def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
         """The n-grams of a surface that some name has."""
@@ -100,24 +101,25 @@ class NameIndex:
 
     def _summed(self, grams: Sequence[_Gram]) -> tuple[np.ndarray, np.ndarray]:
         """The names that have any of the n-grams, and the sums of the products of weights over these."""
-        sums, new = self._zeros(), [np.zeros(0, np.int32)]
-        for gram in grams:
-            having = self.name[gram.where]
-            before = sums[having]
-            new.append(having[before == 0])
-            sums[having] = before + gram.weight * self.weight[gram.where]
-        names = np.concatenate(new)
-        cosines = sums[names]
-        sums[names] = 0  # only where something was added: a million zeros take longer than a search
-        self._sums.append(sums)
+        new = [np.zeros(0, np.int32)]
+        with self.zeros() as sums:
+            for gram in grams:
+                having = self.name[gram.where]
+                before = sums[having]
+                new.append(having[before == 0])
+                sums[having] = before + gram.weight * self.weight[gram.where]
+            names = np.concatenate(new)
+            cosines = sums[names]
+            sums[names] = 0
         return names, cosines
 
-    def _zeros(self) -> np.ndarray:
-        """[names], used before if no other thread has them."""
-        try:
-            return self._sums.pop()
-        except IndexError:
-            return np.zeros(len(self.owner), np.float32)
+    @contextmanager
+    def zeros(self) -> Iterator[np.ndarray]:
+        """[names], used before if no other thread has them; to be set to zero again where something was written: a
+        million zeros take longer than a search."""
+        sums = self._zeros.pop() if self._zeros else np.zeros(len(self.owner), np.float32)
+        yield sums
+        self._zeros.append(sums)
 
     def _looked_up(self, gram: _Gram, names: np.ndarray) -> np.ndarray:
         """[names] weights of an n-gram in some names, which ascend; 0 where it is in none."""
@@ -126,25 +128,47 @@ class NameIndex:
         found: np.ndarray = self.weight[gram.where.start + place] * (having[place] == names)
         return found
 
-    def _best(self, names: np.ndarray, cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of entities, from their names'; the k best of n names may be of fewer entities."""
-        wanted = k
-        while True:
-            chosen = _top(cosines, wanted)
-            owner, cosine = self.owner[names[chosen]], cosines[chosen]
-            order = np.lexsort((owner, -cosine))
-            columns, begins = np.unique(owner[order], return_index=True)
-            if len(columns) >= k or len(chosen) == len(names):
-                break
-            wanted *= 4
-        begins = np.sort(begins)[:k]
-        return owner[order][begins].astype(np.int64), cosine[order][begins]
-
     @cached_property
     def _named(self) -> tuple[np.ndarray, np.ndarray]:
         """The entities with names, and where the names of each begin."""
         begins = np.flatnonzero(np.diff(self.owner, prepend=-1))
         return self.owner[begins], begins
+
+
+@dataclass(frozen=True)
+class Compared:
+    """names [n], each once, that share an n-gram with a surface, and their cosines [n]."""
+
+    index: NameIndex
+    names: np.ndarray
+    cosines: np.ndarray
+
+    def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
+        the knowledge base), and these cosines."""
+        wanted = k  # names, and the k best of them may be of fewer entities
+        while True:
+            chosen = _top(self.cosines, wanted)
+            owner, cosine = self.index.owner[self.names[chosen]], self.cosines[chosen]
+            order = np.lexsort((owner, -cosine))
+            columns, begins = np.unique(owner[order], return_index=True)
+            if len(columns) >= k or len(chosen) == len(self.names):
+                break
+            wanted *= 4
+        begins = np.sort(begins)[:k]
+        return owner[order][begins].astype(np.int64), cosine[order][begins]
+
+    def of(self, columns: np.ndarray) -> np.ndarray:
+        """[columns] float32: the cosine of each one's best name."""
+        first, last = (np.searchsorted(self.index.owner, columns, side=side) for side in ("left", "right"))
+        found, named = np.zeros(len(columns), np.float32), np.flatnonzero(last > first)
+        with self.index.zeros() as all_names:
+            all_names[self.names] = self.cosines
+            for nth in range(int((last - first).max(initial=0))):
+                having = named[first[named] + nth < last[named]]
+                found[having] = np.maximum(found[having], all_names[first[having] + nth])
+            all_names[self.names] = 0
+        return found
 
 
 class _Gram(NamedTuple):
