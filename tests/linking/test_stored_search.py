@@ -13,7 +13,8 @@ import melder
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase, Writer, compact
 from melder.kb.inspection import information, verify
-from melder.linking import ExactLinker
+from melder.kb.shards import shard_paths, split
+from melder.linking import ExactLinker, certified, two_stage
 from melder.linking.kb_build import add_entities, build, remove_entities
 from melder.linking.stored_search import find_search, store_search
 from melder.linking.two_stage import TwoStage
@@ -86,6 +87,22 @@ def test_what_is_kept_is_opened_and_not_made_again(base: Path, monkeypatch: pyte
     same(links(base, "flat"), links(base, None))
 
 
+@pytest.mark.parametrize("name", ["flat", "certified"])
+def test_shards_are_searched_by_what_each_of_them_keeps(
+    name: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = links(base, name)
+    assert split(tmp_path / "set", base, 2) == 2
+    for shard in shard_paths(tmp_path / "set"):
+        store_search(shard, name, silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(two_stage, "searched", None)
+        patch.setattr(certified, "searched", None)
+        same(links(tmp_path / "set", name), expected)
+    remove_entities(shard_paths(tmp_path / "set")[0], ["Q0"])
+    assert all(candidate.id != "Q0" for link in links(tmp_path / "set", name) for candidate in link.candidates)
+
+
 def test_an_index_of_another_matcher_is_not_used(base: Path) -> None:
     store_search(base, "flat", silent)
     with KnowledgeBase.open(base) as opened:
@@ -98,8 +115,7 @@ def test_an_index_of_another_matcher_is_not_used(base: Path) -> None:
         with torch.no_grad():
             for parameter in matcher.units["text"].parameters():
                 parameter.mul_(2)
-        kept = opened.index("flat")
-        assert kept is not None
+        (kept,) = opened.indexes("flat")
         shutil.rmtree(kept.path / "vectors")  # which would be missed if it were opened
         find_search("flat", matcher, opened)
 
@@ -109,8 +125,7 @@ def test_information_and_verification_know_it(base: Path) -> None:
     with KnowledgeBase.open(base) as opened:
         told = information(opened)
         assert told["indexes"]["certified"]["entities"] == 8
-        stored = opened.index("certified")
-        assert stored is not None
+        (stored,) = opened.indexes("certified")
         files = [path for path in stored.path.rglob("*") if path.is_file() and path.name != "index.json"]
         assert told["indexes"]["certified"]["bytes"] == sum(path.stat().st_size for path in files) > 0
     assert verify(base, silent) == (8, [])

@@ -151,12 +151,9 @@ class KnowledgeBase:
             found.append(first + np.flatnonzero(np.isin(part.living, rows)))
         return np.concatenate(found)
 
-    def index(self, search: str) -> StoredIndex | None:
-        """What is stored for a search. Raises MelderError when its description is damaged."""
-        for listed in self.generation.indexes:
-            if listed.search == search:
-                return open_index(self.directory, listed)
-        return None
+    def indexes(self, search: str) -> list[StoredIndex]:
+        """What is stored for a search, each of other entities. Raises MelderError when a description is damaged."""
+        return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]
 
     def blocks(self) -> Iterator[tuple[int, Side]]:
         """All sides in float32, a block at a time: the block's first column, and the sides of it and those after it.

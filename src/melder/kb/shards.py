@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from melder.kb.disk import replace_file, writing
 from melder.kb.entities import Entities
+from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase, Part
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Listed, open_current, publish
 from melder.kb.records import Records
@@ -85,6 +86,9 @@ class ShardedKnowledgeBase(KnowledgeBase):
     def check_model(self, run: Path | None = None) -> None:
         for shard in self.shards:
             shard.check_model(self.model if run is None else run)
+
+    def indexes(self, search: str) -> list[StoredIndex]:
+        return [index for shard in self.shards for index in shard.indexes(search)]
 
     @property
     def is_current(self) -> bool:

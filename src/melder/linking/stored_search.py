@@ -71,22 +71,27 @@ def find_search(name: str, matcher: UnitMatcher, source: Sides, counting: Counti
 
 
 def _open_search(name: str, matcher: UnitMatcher, base: KnowledgeBase) -> Search | None:
-    """None when none is kept, or it is of a matcher with other settings."""
-    stored = base.index(name)
-    if stored is None:
+    """None when none is kept, or only of a matcher with other settings. Each shard of a set keeps its own."""
+    parts, known = list[Indexed[Any]](), np.zeros(0, np.int64)
+    for stored in base.indexes(name):
+        columns = stored.columns(base.parts)
+        if _fits(stored.path / PROBE, name, matcher, base, columns):
+            stored.check()
+            parts.append(_opened(name, stored, columns))
+            known = np.concatenate([known, columns])
+    if not parts:
         return None
-    columns = stored.columns(base.parts)
-    if not _fits(stored.path / PROBE, name, matcher, base, columns):
-        return None
-    stored.check()
-    parts, rest = [_opened(name, stored, columns)], np.setdiff1d(np.arange(len(base)), columns)
+    rest = np.setdiff1d(np.arange(len(base)), known)
     if name == CERTIFIED:
-        if len(rest):
-            parts.append(_at(rest, Certified.indexed(matcher, SomeSides(base, torch.from_numpy(rest)))))
-        return Certified(matcher, base, parts)
-    if len(rest):
-        parts.append(_at(rest, TwoStage.indexed(matcher, SomeSides(base, torch.from_numpy(rest)), "flat")))
-    return TwoStage(matcher, base, parts)
+        more = [_at(rest, Certified.indexed(matcher, some)) for some in _sides_of(base, rest)]
+        return Certified(matcher, base, [*parts, *more])
+    more = [_at(rest, TwoStage.indexed(matcher, some, "flat")) for some in _sides_of(base, rest)]
+    return TwoStage(matcher, base, [*parts, *more])
+
+
+def _sides_of(base: KnowledgeBase, columns: np.ndarray) -> list[SomeSides]:
+    """Those of some entities, if there are any."""
+    return [SomeSides(base, torch.from_numpy(columns))] if len(columns) else []
 
 
 def _opened(name: str, stored: StoredIndex, columns: np.ndarray) -> Indexed[Any]:

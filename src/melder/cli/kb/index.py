@@ -12,7 +12,7 @@ __all__ = ["index"]
 
 def index(
     kb: Directory,
-    kind: str = typer.Option(..., "--kind", help="hnsw, flat, certified or faiss:FACTORY: a name for --candidates."),
+    kind: str = typer.Option(..., "--kind", help="hnsw, flat, certified or faiss:FACTORY, as --candidates has it."),
     remove: bool = typer.Option(False, "--remove", help="Remove that index instead."),
 ) -> None:
     """Prepare a search and keep it in the knowledge base, so that `--candidates` opens it instead of making it.
