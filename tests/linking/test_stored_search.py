@@ -95,6 +95,9 @@ def test_shards_are_searched_by_what_each_of_them_keeps(
     assert split(tmp_path / "set", base, 2) == 2
     for shard in shard_paths(tmp_path / "set"):
         store_search(shard, name, silent)
+    with KnowledgeBase.open(tmp_path / "set") as opened:
+        told = information(opened)
+        assert (told["shards"], told["indexes"][name]["entities"]) == (2, 8)
     with monkeypatch.context() as patch:
         patch.setattr(two_stage, "searched", None)
         patch.setattr(certified, "searched", None)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from melder.kb.compaction import to_merge
-from melder.kb.indexes import StoredIndex, index_faults, open_index
+from melder.kb.indexes import StoredIndex, index_faults
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Generation, open_current
 from melder.kb.segment import segment_faults
-from melder.kb.shards import shard_paths
+from melder.kb.shards import ShardedKnowledgeBase, shard_paths
 from melder.protocols import Counting, Progress
 from melder.records import MelderError
 
@@ -62,7 +63,8 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
     generation, sizes = base.generation, _sizes(base)
     rows = sum(listed.rows for listed in generation.segments)
     model = sum(file.size for file in generation.settings.identity.files.values())
-    indexes = [(listed, open_index(base.directory, listed)) for listed in generation.indexes]
+    indexes = {search: base.indexes(search) for search in base.searches}
+    shards = base.shards if isinstance(base, ShardedKnowledgeBase) else ()
     return {
         "directory": str(base.directory),
         "entities": len(base),
@@ -73,19 +75,22 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "sides": generation.settings.kind,
         "pictures": generation.settings.pictures,
         "pictures_stored": sum(part.segment.description.pictures for part in base.parts),
+        **({"shards": len(shards)} if shards else {}),
         "segments": len(base.parts),
-        "segments_to_merge": len(to_merge(base)),
+        "segments_to_merge": sum(len(to_merge(each)) for each in shards or (base,)),
         "removed_rows": rows - len(base),
         "bytes_per_entity": {name: size / max(1, rows) for name, size in sizes.items()},
         "bytes_model": model,
-        "indexes": {listed.search: _index(base, index) for listed, index in indexes},
-        "bytes": sum(sizes.values()) + model + sum(index.bytes for _, index in indexes),
+        "indexes": {search: _known(base, found) for search, found in indexes.items()},
+        "bytes": sum(sizes.values()) + model + sum(index.bytes for found in indexes.values() for index in found),
         "unreadable_pictures": _unreadable(base),
     }
 
 
-def _index(base: KnowledgeBase, index: StoredIndex) -> dict[str, int]:
-    return {"entities": int((index.columns(base.parts) >= 0).sum()), "bytes": index.bytes}
+def _known(base: KnowledgeBase, indexes: Sequence[StoredIndex]) -> dict[str, int]:
+    """Of what is stored for a search: one index, or one of each shard."""
+    entities = sum(int((index.columns(base.parts) >= 0).sum()) for index in indexes)
+    return {"entities": entities, "bytes": sum(index.bytes for index in indexes)}
 
 
 def _sizes(base: KnowledgeBase) -> dict[str, int]:

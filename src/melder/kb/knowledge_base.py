@@ -151,6 +151,11 @@ class KnowledgeBase:
             found.append(first + np.flatnonzero(np.isin(part.living, rows)))
         return np.concatenate(found)
 
+    @property
+    def searches(self) -> list[str]:
+        """What something is stored for."""
+        return [listed.search for listed in self.generation.indexes]
+
     def indexes(self, search: str) -> list[StoredIndex]:
         """What is stored for a search, each of other entities. Raises MelderError when a description is damaged."""
         return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]

@@ -87,6 +87,10 @@ class ShardedKnowledgeBase(KnowledgeBase):
         for shard in self.shards:
             shard.check_model(self.model if run is None else run)
 
+    @property
+    def searches(self) -> list[str]:
+        return list(dict.fromkeys(search for shard in self.shards for search in shard.searches))
+
     def indexes(self, search: str) -> list[StoredIndex]:
         return [index for shard in self.shards for index in shard.indexes(search)]
 

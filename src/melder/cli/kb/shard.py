@@ -38,4 +38,4 @@ def shard(
     if len(bases) != 1:
         raise MelderError(f"--split cuts one knowledge base into {split}; name just one")
     made = split_base(out, bases[0], split)
-    say(f"{out}: {made} shards" + (", as many as it has segments" if made < split else ""))
+    say(f"{out}: {made} shard{'s' * (made > 1)}" + (", as many as it has segments" if made < split else ""))
