@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,17 +16,22 @@ from melder.data import EntityFile
 from melder.data.problems import Problems
 from melder.kb.shards import shard_paths, split
 from melder.linking import load
+from melder.linking.agreement import TOP, agreement
 from melder.linking.corpus import links_of, mentions_of, written
 from melder.linking.kb_build import Built, build
 from melder.linking.shard_search import served
-from melder.records import BadRecord, MelderError, Mention
+from melder.linking.stored_search import store_search
+from melder.linking.two_stage import TwoStage
+from melder.records import BadRecord, Link, MelderError, Mention
 from melder.scale import link as scale_link
 from melder.scale.build import segments_on
-from melder.scale.cluster import connected
+from melder.scale.cluster import connected, counts
 from melder.scale.link import ShardJob, link_on
 from melder.scale.shards import Actors
+from scale.killing import kill_a_worker
 from training.small import read_lines, write_lines
 
+ray = pytest.importorskip("ray", reason="needs melder[scale]")
 pytest.importorskip("ray.data", reason="needs melder[scale]")
 pyarrow = pytest.importorskip("pyarrow", reason="needs melder[scale]")
 pytest.importorskip("pyarrow.parquet")
@@ -75,6 +79,15 @@ def alone(entities: EntityFile, small_run: Path, tmp_path_factory: pytest.TempPa
     return out, build(out, entities, run=small_run, skip_bad=True, counting=silent)
 
 
+@pytest.fixture(scope="module")
+def together(
+    cluster: str, entities: EntityFile, small_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Built]:
+    """What three workers make of them."""
+    out, write = tmp_path_factory.mktemp("together") / "kb", segments_on(cluster, workers=3, threads=1)
+    return out, build(out, entities, run=small_run, skip_bad=True, counting=silent, write=write)
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     paths = (path for path in directory.rglob("*") if path.is_file())
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
@@ -84,46 +97,13 @@ def segments(directory: Path) -> set[str]:
     return {path.name for path in (directory / "segments").glob("*") if len(path.name) == 19}
 
 
-def kill_a_worker(name: str) -> list[int]:
-    """From a thread: kill the first worker of the cluster that has `name` in its title, as soon as it can work."""
-    killed: list[int] = []
-
-    def watch() -> None:
-        until = time.monotonic() + 600
-        while not killed and time.monotonic() < until:
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    title = (process / "cmdline").read_bytes().decode()
-                    ready = title.startswith("ray::") and name in title and "__init__" not in title
-                    if ready and _is_ours(int(process.name)):
-                        os.kill(int(process.name), signal.SIGKILL)
-                        killed.append(int(process.name))
-                        return
-                except (OSError, UnicodeDecodeError):
-                    continue
-            time.sleep(0.01)
-
-    threading.Thread(target=watch, daemon=True).start()
-    return killed
-
-
-def _is_ours(process: int) -> bool:
-    """Whether it descends from this process: there may be other clusters."""
-    while process > 1:
-        if process == os.getpid():
-            return True
-        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    return False
-
-
 def test_whatever_the_number_of_workers_the_bytes_are_those_of_one_machine(
-    cluster: str, alone: tuple[Path, Built], entities: EntityFile, small_run: Path, tmp_path: Path
+    alone: tuple[Path, Built],
+    together: tuple[Path, Built],  # of three workers; the next tests have two, and one
 ) -> None:
-    write = segments_on(cluster, workers=3, threads=1)  # the next tests have two, and one
-    built = build(tmp_path / "kb", entities, run=small_run, skip_bad=True, counting=silent, write=write)
-    assert built == alone[1]
-    assert len(built.unreadable) == 1
-    assert contents(tmp_path / "kb") == contents(alone[0])
+    assert together[1] == alone[1]
+    assert len(together[1].unreadable) == 1
+    assert contents(together[0]) == contents(alone[0])
 
 
 def test_a_killed_worker_loses_and_repeats_nothing(
@@ -169,6 +149,36 @@ def test_a_bad_picture_is_named_as_on_one_machine(
     assert "train.jsonl" in str(there.value)
 
 
+def test_nothing_asks_ray_once_a_job_that_was_stopped_has_ended_its_connection(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would end this whole process. The thread that reads answers is slow here, as on a machine with much to do."""
+    connections, get, next_one = list[bool](), ray.get, threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        if threading.current_thread().name == "iter_threaded":
+            if connections:
+                next_one.set()
+                time.sleep(2)
+            connections.append(ray.is_initialized())
+            if not connections[-1]:
+                raise InterruptedError("Ray would have ended the process")
+        return get(*arguments, **options)
+
+    def stopped() -> None:
+        with connected(cluster, 1, 1, spare=1):
+            monkeypatch.setattr(ray, "get", slow)
+            answers = ray.data.from_items([{"rows": 1, "error": ""}] * 8, override_num_blocks=8).map(lambda row: row)
+            for _ in counts(answers):
+                assert next_one.wait(300)
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    time.sleep(3)
+    assert connections == [True, True]
+
+
 def test_more_workers_than_fit_are_refused(cluster: str) -> None:
     with (
         pytest.raises(MelderError, match="has 4 CPUs and 0 GPUs, too few for 4 workers of 1 threads and 1 CPUs"),
@@ -186,6 +196,28 @@ def mentions(small_data: Path) -> list[Mention]:
 @pytest.fixture
 def job(alone: tuple[Path, Built], small_data: Path) -> ShardJob:
     return ShardJob.of(alone[0], small_data, 5, candidates=None, settings=(), types=(), threshold=None)
+
+
+def few_candidates(directory: Path, candidates: str, mentions: list[Mention]) -> list[Link]:
+    """The ten best, of no more than ten that the index finds: what it misses is missing."""
+    linker = load(directory, candidates=candidates)
+    assert isinstance(linker.search, TwoStage)
+    linker.search.each = TOP
+    return linker.link([each.model_copy(update={"image": None}) for each in mentions], TOP)
+
+
+def test_an_index_of_what_a_cluster_built_answers_as_one_of_what_one_machine_built(
+    alone: tuple[Path, Built], together: tuple[Path, Built], mentions: list[Mention], tmp_path: Path
+) -> None:
+    """Indexes are no function of the bytes: they are compared by their recall against the flat one."""
+    pytest.importorskip("usearch", reason="needs melder[index]")
+    exact, recall = few_candidates(alone[0], "flat", mentions), dict[str, float]()
+    for name, (built, _) in {"alone": alone, "together": together}.items():
+        directory = shutil.copytree(built, tmp_path / name)
+        assert store_search(directory, "hnsw", silent) == 76
+        recall[name] = agreement(exact, few_candidates(directory, "hnsw", mentions))["top_10"]
+    assert recall["together"] == pytest.approx(recall["alone"], abs=0.002)
+    assert recall["together"] == pytest.approx(1, abs=0.002)
 
 
 def links_alone(job: ShardJob, mentions: list[Mention], path: Path) -> bytes:

@@ -18,6 +18,9 @@ __all__ = ["StoredVectors", "find_hdf5", "read_vectors"]
 
 Vector = NDArray[np.float32]
 
+LONGEST = 1 << 20  # numbers of a vector; a damaged file may claim any number, and room would be made for them
+DAMAGED = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError)  # what h5py raises for damaged files
+
 
 @dataclass(frozen=True)
 class StoredVectors:
@@ -71,16 +74,24 @@ def _read(source: Path, keys: Mapping[str, str]) -> dict[str, Vector | None]:
         raise MelderError("HDF5 files need h5py, which is not installed; pip install 'melder[hdf5]'") from None
     try:
         with h5py.File(source, "r") as content:
-            return {name: _vector(content.get(key)) for name, key in keys.items()}
-    except OSError as error:
+            return {name: _vector(_found(content, key)) for name, key in keys.items()}
+    except DAMAGED as error:
         raise MelderError(f"{source}: cannot be read as HDF5 ({error}); name GEMEL's file of features") from None
+
+
+def _found(content: Any, key: str) -> Any:
+    """What the file has under a key; None where nothing can be, such as behind a link that leads to itself."""
+    try:
+        return None if "\0" in key else content.get(key)  # HDF5 would end the key there
+    except (UnicodeEncodeError, RuntimeError):
+        return None
 
 
 def _vector(found: Any) -> Vector | None:
     """A dataset of one row of finite numbers, [g] or [1, g]; None for anything else, such as a group."""
-    if getattr(found, "dtype", None) is None or found.dtype.kind not in "fiu":
+    shape = getattr(found, "shape", None)
+    if not shape or shape[:-1] not in ((), (1,)) or not 0 < shape[-1] <= LONGEST or found.dtype.kind not in "fiu":
         return None
-    vector = np.asarray(found[()], dtype=np.float32)
-    if vector.ndim == 2 and len(vector) == 1:
-        vector = vector[0]
-    return vector if vector.ndim == 1 and vector.size and np.isfinite(vector).all() else None
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        vector = np.asarray(found[()]).astype(np.float32).reshape(-1)
+    return vector if np.isfinite(vector).all() else None

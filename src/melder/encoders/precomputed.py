@@ -7,6 +7,7 @@ list of the n file names. Features are taken as they are, in float32, and not no
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,31 +73,52 @@ class StoredPictures(nn.Module):
 
 def find_files(spec: str) -> list[Path]:
     """The files that `<files>` of a specification means: those of a directory, or a comma-separated list."""
-    folder = Path(spec).expanduser()
-    if not folder.is_dir():
-        return [Path(part.strip()).expanduser() for part in spec.split(",")]
+    folder = _path(spec)
+    if not os.path.isdir(folder):
+        return [_path(part.strip()) for part in spec.split(",")]
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise MelderError(f"precomputed: directory '{spec}' holds no .safetensors file; see how to write them")
     return files
 
 
+def _path(spec: str) -> Path:
+    try:
+        return Path(spec).expanduser().resolve()
+    except (RuntimeError, ValueError, OSError) as error:  # a ~ of nobody's, a character that no name has
+        raise MelderError(
+            f"precomputed: {spec!r} names no file ({error}); correct the encoder's specification"
+        ) from None
+
+
 def _read(file: Path) -> _Stored:
     """Tensors stay in the memory-mapped file until a row is read."""
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise MelderError(f"precomputed: no file '{file}'; bring it back, or correct the encoder's specification")
     try:
         with safe_open(file, framework="pt") as content:
-            names = json.loads((content.metadata() or {})["names"])
+            names = _names((content.metadata() or {})["names"])
             stored = _Stored(names, content.get_tensor("image_global"), content.get_tensor("image_tokens"))
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
         raise MelderError(f"precomputed: '{file}' is not {_LAYOUT} ({error})") from error
     if (stored.vectors.dim(), stored.tokens.dim()) != (2, 3) or not (
         len(names) == len(stored.vectors) == len(stored.tokens)
     ):
         shapes = f"{list(stored.vectors.shape)}, {list(stored.tokens.shape)}, {len(names)} names"
         raise MelderError(f"precomputed: '{file}' is not {_LAYOUT}, but {shapes}")
+    if any(tensor.is_complex() or not tensor.numel() for tensor in (stored.vectors, stored.tokens)):
+        raise MelderError(
+            f"precomputed: '{file}' holds no features, or complex numbers; write it again, or leave it out"
+        )
     return stored
+
+
+def _names(content: str) -> list[str]:
+    names = json.loads(content)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("names is no list of names")
+    "".join(names).encode()  # half a surrogate pair is no part of a name, and could not be printed
+    return names
 
 
 def _index(files: Sequence[Path], parts: Sequence[_Stored]) -> dict[str, tuple[int, int]]:

@@ -30,6 +30,14 @@ __all__ = ["encode", "fingerprint", "load_features", "longest_first", "save_feat
 
 _MANIFEST = "features.json"
 _HALF = ("text_tokens", "image_tokens")
+_FORMS = {  # what is stored of n records: the axes beside n, and the kinds of its numbers
+    "text_global": (1, "f"),
+    "text_tokens": (2, "f"),
+    "image_global": (1, "f"),
+    "image_tokens": (2, "f"),
+    "text_mask": (1, "b"),
+    "image_mask": (0, "b"),
+}
 
 
 def encode(
@@ -103,6 +111,8 @@ def load_features(
     if manifest["fingerprint"] != fingerprint:
         raise _again(directory, "the texts, the pictures or the encoder have changed since")
     tensors = {name: _read_array(directory, name, len(ids)) for name in manifest["arrays"]}
+    if "text_mask" in tensors and tensors["text_mask"].shape != tensors["text_tokens"].shape[:2]:
+        raise _again(directory, "text_mask.npy is of other texts than text_tokens.npy")
     return Features(**tensors, surfaces=surfaces)
 
 
@@ -166,22 +176,33 @@ def _replacing(file: Path) -> Iterator[BinaryIO]:
 def _read_manifest(directory: Path) -> dict[str, Any]:
     try:
         content = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _again(directory, f"{_MANIFEST} is missing or cut short") from error
     if not isinstance(content, dict):
         raise _again(directory, f"{_MANIFEST} is no JSON object")
     check_version("features", directory / _MANIFEST, content.get("format"), content.get("melder"))
     if missing := [name for name in ("fingerprint", "arrays", "ids") if name not in content]:
         raise _again(directory, f"{_MANIFEST} lacks {missing[0]!r}")
+    if not isinstance(content["ids"], list) or not _are_features(content["arrays"]):
+        raise _again(directory, f"{_MANIFEST} is damaged")
     return content
+
+
+def _are_features(arrays: object) -> bool:
+    """Whether a list names arrays of features, and those among them that all features have."""
+    known = isinstance(arrays, list) and all(isinstance(name, str) and name in _FORMS for name in arrays)
+    return known and {"text_global", "text_tokens"} <= set(arrays)  # type: ignore[call-overload]
 
 
 def _read_array(directory: Path, name: str, count: int) -> Tensor:
     try:
         # Mode c keeps writes in memory: torch wants arrays that it may write to.
-        array = np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.lib.format.open_memmap(directory / f"{name}.npy", mode="c")
+    except Exception as error:  # NumPy parses what should be a header as Python, and raises what comes of it
         raise _again(directory, f"{name}.npy is missing or cut short") from error
+    axes, kind = _FORMS[name]
+    if array.ndim != 1 + axes or array.dtype.kind != kind or not array.dtype.isnative:
+        raise _again(directory, f"{name}.npy is damaged: it has {array.dtype.name} of {array.ndim} axes")
     if len(array) != count:
         raise _again(directory, f"{name}.npy has {len(array):,} rows, not {count:,}")
     return torch.from_numpy(array)

@@ -19,7 +19,7 @@ from melder.linking.kb_segments import Job, Planned, WriteSegments
 from melder.linking.model import CHUNK
 from melder.protocols import Progress
 from melder.records import Entity
-from melder.scale.cluster import Cluster, connected, counted
+from melder.scale.cluster import Cluster, connected, counts
 from melder.scale.encoding import EncodeChunk, Row, decode_chunk, write_whole
 
 __all__ = ["segments_on"]
@@ -54,8 +54,7 @@ def _wave(planned: list[Planned], job: Job, cluster: Cluster) -> Iterator[int]:
     encoded = decoded.map(EncodeChunk, fn_constructor_args=common, **cluster.actor)
     whole = max(row["chunks"] for row in rows)
     written = encoded.map_batches(write_whole, batch_size=whole, batch_format="pyarrow", fn_args=common, num_cpus=1)
-    for row in written.iter_rows():
-        yield counted(row)
+    yield from counts(written)
 
 
 def _missing(planned: Iterable[Planned], progress: Progress) -> Iterator[Planned]:

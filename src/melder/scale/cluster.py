@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,16 @@ from typing import Any
 
 from melder.records import MelderError
 
-__all__ = ["LOCAL", "Cluster", "connected", "counted"]
+__all__ = ["LOCAL", "Cluster", "connected", "counts"]
 
 LOCAL = "local"
 TOKENS = "RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH"
+THREADS = (
+    "iter_threaded",
+    "StreamingExecutor",
+    "ray-data-",
+)  # of Ray Data, by how the names begin of those that ask Ray
+ENDING = 60  # seconds that one of them has to end; it takes a moment unless the machine is overloaded
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ def connected(address: str, workers: int | None, threads: int, *, spare: int) ->
         yield _sized(ray.cluster_resources(), workers, threads, spare)
     finally:
         if not there:
+            _end_threads()
             ray.shutdown()
 
 
@@ -102,6 +110,16 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
+def _end_threads() -> None:
+    """Wait for what Ray Data has begun and, where a job is stopped, leaves running.
+
+    A thread that asks Ray for anything once the connection has ended ends the whole process, without a word.
+    """
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREADS):
+            thread.join(ENDING)
+
+
 def _quiet(ray: Any) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -124,11 +142,18 @@ def _sized(resources: dict[str, float], workers: int | None, threads: int, spare
     return Cluster(workers or fitting, threads, 1 if gpus else 0, Path.cwd())
 
 
-def counted(row: Mapping[str, Any]) -> int:
-    """The number of records that a worker is done with. Raises MelderError for what it says was wrong.
+def counts(dataset: Any) -> Iterator[int]:
+    """The number of records that a worker is done with, for each of its answers as it comes.
 
-    A worker answers with its error, since an exception loses what it is on the way.
+    Raises MelderError for what a worker says was wrong: it answers with its error, since an exception loses what it is
+    on the way. Nothing is fetched ahead, as that would take a thread that nobody can wait for.
     """
+    for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for row in batch.to_pylist():
+            yield _counted(row)
+
+
+def _counted(row: Mapping[str, Any]) -> int:
     if row["error"]:
         raise MelderError(row["error"])
     return int(row["rows"])

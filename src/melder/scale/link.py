@@ -25,7 +25,7 @@ from melder.linking.nil import decide
 from melder.linking.open import RunLinker, load
 from melder.protocols import Progress
 from melder.records import Decided, Item, Link, MelderError, Mention
-from melder.scale.cluster import Cluster, connected, counted
+from melder.scale.cluster import Cluster, connected, counts
 
 __all__ = ["ShardJob", "link_on"]
 
@@ -96,8 +96,7 @@ def _wave(rows: list[dict[str, Any]], job: ShardJob, cluster: Cluster) -> Iterat
     import ray.data
 
     given = ray.data.from_items(rows, override_num_blocks=len(rows))
-    for row in given.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actor).iter_rows():
-        yield counted(row)
+    yield from counts(given.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actor))
 
 
 def _missing(
