@@ -98,7 +98,7 @@ def reciprocal_ranks(each: Row) -> np.ndarray | None:
 
 
 def cost(data: str, where: Path) -> None:
-    """Seconds a step and seconds of refreshing a step, for a refresh over the steps that are timed."""
+    """Seconds a step, and seconds of refreshing a step, of which one is for as many steps as the configuration says."""
     print(f"\n### cost of a step of M3EL: {data}\n\n| | seconds a step | of refreshing |\n| --- | --- | --- |")
     for sampler in SAMPLERS:
         steps, refreshing = timed(row("m3el", data, sampler, THREE[:1]), where)
@@ -120,16 +120,18 @@ def timed(each: Row, where: Path) -> tuple[float, float]:
     configuration = read_configuration(HERE / each.recipe, settings(each, each.seeds[0], where))
     prepared = prepare(configuration, open_data(configuration), HERE, lambda title, total: lambda done: None)
     plan = Plan(len(prepared.split.train), configuration.training.batch_size, each.seeds[0])
-    batches = list(plan.batches(0))[:TIMED]
+    batches = list(plan.batches(0))
     player = prepared.negatives if isinstance(prepared.negatives, PolicyGradient) else None
     module = TrainingModule(prepared.model, configuration.training, steps=1, mask_duplicates=True, player=player)
     optimizer = build_optimizer(prepared.model, configuration.training, module.generator)
-    started = time.perf_counter()
+    refreshing = 0.0
     if isinstance(prepared.negatives, Refreshed):
-        prepared.negatives.prepare(np.concatenate(batches))
-    refreshing = (time.perf_counter() - started) / len(batches)
+        coming = batches[: prepared.negatives.refresh]
+        started = time.perf_counter()
+        prepared.negatives.prepare(np.concatenate(coming))
+        refreshing = (time.perf_counter() - started) / len(coming)
     steps = []
-    for rows in batches:
+    for rows in batches[:TIMED]:
         started = time.perf_counter()
         losses = module(prepared.examples.batch(plan, 0, rows))
         optimizer.zero_grad()
