@@ -105,6 +105,18 @@ def test_beyond_the_postings_that_are_read_whole_all_that_look_alike_are_found(
     assert fewer
 
 
+@pytest.mark.parametrize("postings", [0, 10**6])
+def test_columns_that_are_asked_about_are_told_exactly(
+    unit: Lexical, index: NameIndex, monkeypatch: pytest.MonkeyPatch, postings: int
+) -> None:
+    monkeypatch.setattr(names_module, "POSTINGS", postings)
+    monkeypatch.setattr(names_module, "LOOKED_UP", 5)
+    asked = np.array([599, 0, 3, 3, 410, 57])
+    for surface in surfaces(unit):
+        found = index.compare(*surface, 1, asked).of_columns
+        assert np.allclose(found, index.cosines(*surface)[asked], atol=1e-6)
+
+
 def test_only_the_best_names_are_looked_up(unit: Lexical, index: NameIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names_module, "POSTINGS", 0)
     monkeypatch.setattr(names_module, "LOOKED_UP", 40)

@@ -59,14 +59,27 @@ class Indexed(Generic[Vectors]):
 
         lexical_weight: of the cosine of names, where the inner product of vectors has the weight 1
         """
-        compared = None if self.names is None else self.names.compare(*surface_of(mention, 0), each)
-        named = np.zeros(0, np.int64) if compared is None else self._living(lambda n: compared.best(n)[0], each)
-        places = np.unique(np.concatenate([self._nearest(query, each), named]))
+        near = self._nearest(query, each)
+        places, cosines = self._named(mention, near, each)
         columns = places if self.columns is None else self.columns[places]
         if not isinstance(self.index, TellsProducts):
             return Candidates(columns, None)
-        likely = self.index.products(query[0], places)
-        return Candidates(columns, likely if compared is None else likely + lexical_weight * compared.of(places))
+        return Candidates(columns, self.index.products(query[0], places) + lexical_weight * cosines)
+
+    def _named(self, mention: Side, near: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the k entities with the likest names and of those that are near, each once, and their cosines."""
+        if self.names is None:
+            return near, np.zeros(len(near), np.float32)
+        compared = self.names.compare(*surface_of(mention, 0), k, near)
+        cosine_of = dict(zip(near.tolist(), compared.of_columns.tolist(), strict=True))
+
+        def likest(count: int) -> np.ndarray:
+            places, cosines = compared.best(count)
+            cosine_of.update(zip(places.tolist(), cosines.tolist(), strict=True))
+            return places
+
+        places = np.union1d(near, self._living(likest, k))
+        return places, np.array([cosine_of[place] for place in places.tolist()], dtype=np.float32)
 
     def _nearest(self, query: Tensor, k: int) -> np.ndarray:
         """Places of the k entities with the largest inner products."""

@@ -27,8 +27,8 @@ from melder.records import MelderError
 
 __all__ = ["TwoStage", "best_of", "rescored", "searched"]
 
-EACH = 96  # candidates from each index, or as many as answers are wanted
-KEPT = 32  # of them that get the full score, or `AHEAD` times as many as answers are wanted
+EACH = 128  # candidates from each index, or as many as answers are wanted
+KEPT = 48  # of them that get the full score, or `AHEAD` times as many as answers are wanted
 AHEAD = 3
 RECORDS = 1000  # read together
 FEW = 1024  # entities of the types wanted that are all scored: some milliseconds a mention

@@ -6,6 +6,7 @@ It looks at some hundred vectors whatever their number, and may miss some of the
 from __future__ import annotations
 
 import json
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ __all__ = ["HNSWIndex"]
 
 CONNECTIVITY = 32  # edges of a vector; 16 misses several times as many
 ADDING = 64  # vectors kept in view while one is added; twice as many take nearly twice as long
-SEARCHING = 128  # … while one is searched for, unless more are asked for
+SEARCHING = 128  # … while one is searched for, at least: twice as many as are asked for, half the root of all there are
 AT_ONCE = 1 << 14  # vectors that are added together
 GRAPH, LIFT = "graph.usearch", "lift.json"
 
@@ -87,7 +88,7 @@ class HNSWIndex:
         wanted = min(k, len(self.graph))
         if not wanted:
             return found
-        self.graph.expansion_search = max(SEARCHING, 2 * wanted)
+        self.graph.expansion_search = max(SEARCHING, 2 * wanted, isqrt(self.columns) // 2)
         for row, query in enumerate(self.lift.queries(queries)):
             keys = self.graph.search(query, wanted).keys.astype(np.int64)
             found[row, : len(keys)] = keys

@@ -7,8 +7,7 @@ search reads the rarest n-grams' postings whole, and what the others add is look
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ __all__ = ["Compared", "NameIndex"]
 
 ARRAYS = ("first", "name", "weight", "owner", "entities")
 POSTINGS = 20_000  # of one surface that a search reads whole: a fraction of a millisecond
-UNREAD = 0.5  # how long the vector of the n-grams that are not read whole may be, of a surface's of length one
+UNREAD = 0.6  # how long the vector of the n-grams that are not read whole may be, of a surface's of length one
 LOOKED_UP = 250  # names, at least, for which the postings of further n-grams are searched
 
 
@@ -43,7 +42,7 @@ class NameIndex:
         self.weight = weight
         self.owner = owner
         self.entities = entities
-        self._zeros = list[np.ndarray]()  # one a name
+        self._sums = list[np.ndarray]()  # of zeros, one a name, between searches
 
     @classmethod
     def build(cls, sides: Iterable[Side], buckets: int) -> NameIndex:
@@ -75,22 +74,24 @@ class NameIndex:
             best[named] = np.maximum.reduceat(sums, begins)
         return best
 
-    def compare(self, bucket: np.ndarray, gram: np.ndarray, k: int) -> Compared:
-        """A surface with all names, as far as it takes to find the k best.
+    def compare(self, bucket: np.ndarray, gram: np.ndarray, k: int, columns: np.ndarray | None = None) -> Compared:
+        """A surface with all names, as far as it takes to find the k best, and with the names of some columns.
 
         Where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below `UNREAD` may be
-        missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams; of such, the cosine
-        may be too small. Otherwise it is exact.
+        missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams. Otherwise it is exact.
         """
         grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
-        read = _read_whole(grams)
-        names, cosines = self._summed(grams[:read])
+        read, (owner, asked) = _read_whole(grams), self._names_of(np.zeros(0, np.int64) if columns is None else columns)
+        names, cosines, those = self._summed(grams[:read], asked)
         if grams[read:]:
             chosen = _top(cosines, max(LOOKED_UP, 4 * k))
             order = chosen[np.argsort(names[chosen])]
             for each in grams[read:]:
                 cosines[order] += each.weight * self._looked_up(each, names[order])
-        return Compared(self, names, cosines)
+                those += each.weight * self._looked_up(each, asked)
+        best = np.zeros(0 if columns is None else len(columns), np.float32)
+        np.maximum.at(best, owner, those)
+        return Compared(self, names, cosines, best)
 
     def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
         """The n-grams of a surface that some name has."""
@@ -99,27 +100,34 @@ class NameIndex:
         weights = gram[had].tolist()
         return [_Gram(slice(*pair), w) for pair, w in zip(firsts, weights, strict=True) if pair[0] < pair[1]]
 
-    def _summed(self, grams: Sequence[_Gram]) -> tuple[np.ndarray, np.ndarray]:
-        """The names that have any of the n-grams, and the sums of the products of weights over these."""
-        new = [np.zeros(0, np.int32)]
-        with self.zeros() as sums:
-            for gram in grams:
-                having = self.name[gram.where]
-                before = sums[having]
-                new.append(having[before == 0])
-                sums[having] = before + gram.weight * self.weight[gram.where]
-            names = np.concatenate(new)
-            cosines = sums[names]
-            sums[names] = 0
-        return names, cosines
+    def _summed(self, grams: Sequence[_Gram], asked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The names that have any of the n-grams, the sums of the products of weights over these, and the sums of the
+        names asked about."""
+        sums, new = self._zeros(), [np.zeros(0, np.int32)]
+        for gram in grams:
+            having = self.name[gram.where]
+            before = sums[having]
+            new.append(having[before == 0])
+            sums[having] = before + gram.weight * self.weight[gram.where]
+        names = np.concatenate(new)
+        cosines, those = sums[names], sums[asked]
+        sums[names] = 0  # only where something was added: a million zeros take longer than a search
+        self._sums.append(sums)
+        return names, cosines, those
 
-    @contextmanager
-    def zeros(self) -> Iterator[np.ndarray]:
-        """[names], used before if no other thread has them; to be set to zero again where something was written: a
-        million zeros take longer than a search."""
-        sums = self._zeros.pop() if self._zeros else np.zeros(len(self.owner), np.float32)
-        yield sums
-        self._zeros.append(sums)
+    def _zeros(self) -> np.ndarray:
+        """[names], used before if no other thread has them."""
+        try:
+            return self._sums.pop()
+        except IndexError:
+            return np.zeros(len(self.owner), np.float32)
+
+    def _names_of(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For each name of any of the columns: the place of its column among them, and the name."""
+        first, last = (np.searchsorted(self.owner, columns, side=side) for side in ("left", "right"))
+        counts = last - first
+        nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(np.arange(len(columns)), counts), np.repeat(first, counts) + nth
 
     def _looked_up(self, gram: _Gram, names: np.ndarray) -> np.ndarray:
         """[names] weights of an n-gram in some names, which ascend; 0 where it is in none."""
@@ -137,11 +145,15 @@ class NameIndex:
 
 @dataclass(frozen=True)
 class Compared:
-    """names [n], each once, that share an n-gram with a surface, and their cosines [n]."""
+    """names [n], each once, that share an n-gram with a surface, and their cosines [n].
+
+    of_columns: the cosine of the best name of each column that was asked about
+    """
 
     index: NameIndex
     names: np.ndarray
     cosines: np.ndarray
+    of_columns: np.ndarray
 
     def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
@@ -157,18 +169,6 @@ class Compared:
             wanted *= 4
         begins = np.sort(begins)[:k]
         return owner[order][begins].astype(np.int64), cosine[order][begins]
-
-    def of(self, columns: np.ndarray) -> np.ndarray:
-        """[columns] float32: the cosine of each one's best name."""
-        first, last = (np.searchsorted(self.index.owner, columns, side=side) for side in ("left", "right"))
-        found, named = np.zeros(len(columns), np.float32), np.flatnonzero(last > first)
-        with self.index.zeros() as all_names:
-            all_names[self.names] = self.cosines
-            for nth in range(int((last - first).max(initial=0))):
-                having = named[first[named] + nth < last[named]]
-                found[having] = np.maximum(found[having], all_names[first[having] + nth])
-            all_names[self.names] = 0
-        return found
 
 
 class _Gram(NamedTuple):
