@@ -14,14 +14,11 @@ from typing import TypeVar
 from melder.linking.types import Types
 from melder.records import Link, MelderError, Mention
 from melder.serving.measures import Measures
-from melder.serving.memory import give_back
 from melder.serving.refusals import Refusal, busy
 from melder.serving.settings import Settings
 from melder.serving.source import Served
 
 __all__ = ["Batcher", "Job"]
-
-GIVING_BACK = 10.0  # seconds from one time to the next that memory is given back
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -71,13 +68,9 @@ class Batcher:
 
     async def run(self) -> None:
         """Answer batch after batch, until `close` was called and nothing waits."""
-        given_back = time.monotonic()
         while batch := await self._next():
             await self._answer(batch)
             del batch  # it holds on to its generation
-            if time.monotonic() > given_back + GIVING_BACK:
-                await self.aside(give_back)
-                given_back = time.monotonic()
         self._model.shutdown()
 
     async def aside(self, work: Callable[[], Result]) -> Result:
