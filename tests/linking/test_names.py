@@ -68,7 +68,7 @@ def test_the_best_are_those_of_all_cosines(unit: Lexical, index: NameIndex, k: i
     for surface, expected in zip(
         surfaces(unit), unit.score(side(unit, SURFACES), side(unit, ENTITIES)).numpy(), strict=True
     ):
-        found, cosines = index.compare(*surface, k).best(k)
+        found, cosines, _ = index.search(*surface, k)
         assert len(found) == len(set(found.tolist())) == min(k, int((expected > 0).sum()))
         assert np.allclose(cosines, np.sort(expected)[::-1][: len(found)], atol=1e-6)
         assert np.allclose(expected[found], cosines, atol=1e-6)
@@ -78,26 +78,26 @@ def test_one_that_was_saved_finds_the_same(unit: Lexical, index: NameIndex, tmp_
     index.save(tmp_path / "names")
     again = NameIndex.open(tmp_path / "names")
     for surface in surfaces(unit):
-        for one, other in zip(again.compare(*surface, 9).best(9), index.compare(*surface, 9).best(9), strict=True):
+        for one, other in zip(again.search(*surface, 9), index.search(*surface, 9), strict=True):
             assert np.array_equal(one, other)
 
 
 def test_entities_without_names_are_not_found(unit: Lexical) -> None:
     index = NameIndex.build([side(unit, [(), ("Ann Lee",), ()])], BUCKETS)
     surface = surfaces(unit)[0]
-    assert index.compare(*surface, 5).best(5)[0].tolist() == [1]
+    assert index.search(*surface, 5)[0].tolist() == [1]
     assert index.cosines(*surface)[[0, 2]].tolist() == [0, 0]
-    assert NameIndex.build([], BUCKETS).compare(*surface, 5).best(5)[0].tolist() == []
+    assert NameIndex.build([], BUCKETS).search(*surface, 5)[0].tolist() == []
 
 
 def test_beyond_the_postings_that_are_read_whole_all_that_look_alike_are_found(
     unit: Lexical, index: NameIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact = [index.compare(*surface, 600).best(600) for surface in surfaces(unit)]
+    exact = [index.search(*surface, 600)[:2] for surface in surfaces(unit)]
     monkeypatch.setattr(names_module, "POSTINGS", 0)
     fewer = 0
     for surface, (columns, cosines) in zip(surfaces(unit), exact, strict=True):
-        found, values = index.compare(*surface, 600).best(600)
+        found, values, _ = index.search(*surface, 600)
         alike = int((cosines > names_module.UNREAD + 1e-3).sum())
         assert np.allclose(values[:alike], cosines[:alike], atol=1e-6)
         assert (values <= index.cosines(*surface)[found] + 1e-6).all()  # another name of theirs may have been missed
@@ -113,7 +113,7 @@ def test_columns_that_are_asked_about_are_told_exactly(
     monkeypatch.setattr(names_module, "LOOKED_UP", 5)
     asked = np.array([599, 0, 3, 3, 410, 57])
     for surface in surfaces(unit):
-        found = index.compare(*surface, 1, asked).of_columns
+        found = index.search(*surface, 1, asked)[2]
         assert np.allclose(found, index.cosines(*surface)[asked], atol=1e-6)
 
 
@@ -126,13 +126,13 @@ def test_only_the_best_names_are_looked_up(unit: Lexical, index: NameIndex, monk
         NameIndex, "_looked_up", lambda self, gram, names: looked_up.append(len(names)) or real(self, gram, names)
     )
     for surface in surfaces(unit):
-        found, values = index.compare(*surface, 1).best(1)
+        found, values, _ = index.search(*surface, 1)
         assert (values <= index.cosines(*surface)[found] + 1e-6).all()
     assert 40 <= max(looked_up) < 200
 
 
 def test_searches_of_threads_do_not_meet(unit: Lexical, index: NameIndex) -> None:
-    expected = [index.compare(*surface, 9).best(9)[1] for surface in surfaces(unit)]
+    expected = [index.search(*surface, 9)[1] for surface in surfaces(unit)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda surface: index.compare(*surface, 9).best(9)[1], surfaces(unit) * 40))
+        found = list(pool.map(lambda surface: index.search(*surface, 9)[1], surfaces(unit) * 40))
     assert all(np.array_equal(each, expected[n % len(expected)]) for n, each in enumerate(found))

@@ -12,7 +12,7 @@ from melder.kb.indexes import StoredIndex, index_faults
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Generation, open_current
 from melder.kb.segment import segment_faults
-from melder.kb.shards import ShardedKnowledgeBase, shard_paths
+from melder.kb.shards import shard_paths
 from melder.protocols import Counting, Progress
 from melder.records import MelderError
 
@@ -64,7 +64,6 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
     rows = sum(listed.rows for listed in generation.segments)
     model = sum(file.size for file in generation.settings.identity.files.values())
     indexes = {search: base.indexes(search) for search in base.searches}
-    shards = base.shards if isinstance(base, ShardedKnowledgeBase) else ()
     return {
         "directory": str(base.directory),
         "entities": len(base),
@@ -75,9 +74,9 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "sides": generation.settings.kind,
         "pictures": generation.settings.pictures,
         "pictures_stored": sum(part.segment.description.pictures for part in base.parts),
-        **({"shards": len(shards)} if shards else {}),
+        **({"shards": len(base.shards)} if base.shards else {}),
         "segments": len(base.parts),
-        "segments_to_merge": sum(len(to_merge(each)) for each in shards or (base,)),
+        "segments_to_merge": sum(len(to_merge(each)) for each in base.shards or (base,)),
         "removed_rows": rows - len(base),
         "bytes_per_entity": {name: size / max(1, rows) for name, size in sizes.items()},
         "bytes_model": model,

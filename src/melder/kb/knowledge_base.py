@@ -62,7 +62,11 @@ class KnowledgeBase:
     Nothing but the manifest and the descriptions of segments is read when it is opened; sides are memory-mapped, and
     what is read is checked against its digest when it is first read. Threads may share it. `close` lets a writer
     remove what only this generation needs.
+
+    shards: the knowledge bases that it is made of, if it is a set of such
     """
+
+    shards: Sequence[KnowledgeBase] = ()
 
     def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
         self.directory = directory

@@ -70,11 +70,11 @@ class Indexed(Generic[Vectors]):
         """Places of the k entities with the likest names and of those that are near, each once, and their cosines."""
         if self.names is None:
             return near, np.zeros(len(near), np.float32)
-        compared = self.names.compare(*surface_of(mention, 0), k, near)
-        cosine_of = dict(zip(near.tolist(), compared.of_columns.tolist(), strict=True))
+        search, surface, cosine_of = self.names.search, surface_of(mention, 0), dict[int, float]()
 
         def likest(count: int) -> np.ndarray:
-            places, cosines = compared.best(count)
+            places, cosines, of_near = search(*surface, count, near)
+            cosine_of.update(zip(near.tolist(), of_near.tolist(), strict=True))
             cosine_of.update(zip(places.tolist(), cosines.tolist(), strict=True))
             return places
 

@@ -5,6 +5,7 @@ What was added to the knowledge base since is searched beside them, flat; what w
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +83,10 @@ def _open_search(name: str, matcher: UnitMatcher, base: KnowledgeBase) -> Search
     if not parts:
         return None
     rest = np.setdiff1d(np.arange(len(base)), known)
-    if name == CERTIFIED:
-        more = [_at(rest, Certified.indexed(matcher, some)) for some in _sides_of(base, rest)]
-        return Certified(matcher, base, [*parts, *more])
-    more = [_at(rest, TwoStage.indexed(matcher, some, "flat")) for some in _sides_of(base, rest)]
-    return TwoStage(matcher, base, [*parts, *more])
-
-
-def _sides_of(base: KnowledgeBase, columns: np.ndarray) -> list[SomeSides]:
-    """Those of some entities, if there are any."""
-    return [SomeSides(base, torch.from_numpy(columns))] if len(columns) else []
+    made: Any = Certified.indexed if name == CERTIFIED else partial(TwoStage.indexed, backend="flat")
+    if len(rest):
+        parts.append(_at(rest, made(matcher, SomeSides(base, torch.from_numpy(rest)))))
+    return (Certified if name == CERTIFIED else TwoStage)(matcher, base, parts)
 
 
 def _opened(name: str, stored: StoredIndex, columns: np.ndarray) -> Indexed[Any]:

@@ -18,11 +18,7 @@ __all__ = ["LOCAL", "Cluster", "connected", "counts"]
 
 LOCAL = "local"
 TOKENS = "RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH"
-THREADS = (
-    "iter_threaded",
-    "StreamingExecutor",
-    "ray-data-",
-)  # of Ray Data, by how the names begin of those that ask Ray
+THREADS = ("iter_threaded", "StreamingExecutor", "ray-data-")  # how names of Ray Data's threads that ask Ray begin
 ENDING = 60  # seconds that one of them has to end; it takes a moment unless the machine is overloaded
 
 

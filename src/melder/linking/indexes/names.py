@@ -8,7 +8,6 @@ search reads the rarest n-grams' postings whole, and what the others add is look
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 from melder.features import Side
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
 
-__all__ = ["Compared", "NameIndex"]
+__all__ = ["NameIndex"]
 
 ARRAYS = ("first", "name", "weight", "owner", "entities")
 POSTINGS = 20_000  # of one surface that a search reads whole: a fraction of a millisecond
@@ -74,24 +73,30 @@ class NameIndex:
             best[named] = np.maximum.reduceat(sums, begins)
         return best
 
-    def compare(self, bucket: np.ndarray, gram: np.ndarray, k: int, columns: np.ndarray | None = None) -> Compared:
-        """A surface with all names, as far as it takes to find the k best, and with the names of some columns.
+    def search(
+        self, bucket: np.ndarray, gram: np.ndarray, k: int, asked: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
+        the knowledge base); these cosines; and those of the columns `asked`, whatever they are.
 
         Where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below `UNREAD` may be
-        missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams. Otherwise it is exact.
+        missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams. Otherwise it is exact;
+        of the columns `asked` it always is.
         """
         grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
-        read, (owner, asked) = _read_whole(grams), self._names_of(np.zeros(0, np.int64) if columns is None else columns)
-        names, cosines, those = self._summed(grams[:read], asked)
+        read, asked = _read_whole(grams), np.zeros(0, np.int64) if asked is None else asked
+        place, own = self._names_of(asked)
+        names, cosines, owns = self._summed(grams[:read], own)
         if grams[read:]:
             chosen = _top(cosines, max(LOOKED_UP, 4 * k))
             order = chosen[np.argsort(names[chosen])]
+            names, cosines = names[order], cosines[order]
             for each in grams[read:]:
-                cosines[order] += each.weight * self._looked_up(each, names[order])
-                those += each.weight * self._looked_up(each, asked)
-        best = np.zeros(0 if columns is None else len(columns), np.float32)
-        np.maximum.at(best, owner, those)
-        return Compared(self, names, cosines, best)
+                cosines += each.weight * self._looked_up(each, names)
+                owns += each.weight * self._looked_up(each, own)
+        of_asked = np.zeros(len(asked), np.float32)
+        np.maximum.at(of_asked, place, owns)
+        return *self._best(names, cosines, k), of_asked
 
     def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
         """The n-grams of a surface that some name has."""
@@ -101,8 +106,8 @@ class NameIndex:
         return [_Gram(slice(*pair), w) for pair, w in zip(firsts, weights, strict=True) if pair[0] < pair[1]]
 
     def _summed(self, grams: Sequence[_Gram], asked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The names that have any of the n-grams, the sums of the products of weights over these, and the sums of the
-        names asked about."""
+        """The names that have any of the n-grams, the sums of the products of weights over these, and those sums of the
+        names `asked`."""
         sums, new = self._zeros(), [np.zeros(0, np.int32)]
         for gram in grams:
             having = self.name[gram.where]
@@ -136,39 +141,25 @@ class NameIndex:
         found: np.ndarray = self.weight[gram.where.start + place] * (having[place] == names)
         return found
 
+    def _best(self, names: np.ndarray, cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of entities, from their names'; the k best of n names may be of fewer entities."""
+        wanted = k
+        while True:
+            chosen = _top(cosines, wanted)
+            owner, cosine = self.owner[names[chosen]], cosines[chosen]
+            order = np.lexsort((owner, -cosine))
+            columns, begins = np.unique(owner[order], return_index=True)
+            if len(columns) >= k or len(chosen) == len(names):
+                break
+            wanted *= 4
+        begins = np.sort(begins)[:k]
+        return owner[order][begins].astype(np.int64), cosine[order][begins]
+
     @cached_property
     def _named(self) -> tuple[np.ndarray, np.ndarray]:
         """The entities with names, and where the names of each begin."""
         begins = np.flatnonzero(np.diff(self.owner, prepend=-1))
         return self.owner[begins], begins
-
-
-@dataclass(frozen=True)
-class Compared:
-    """names [n], each once, that share an n-gram with a surface, and their cosines [n].
-
-    of_columns: the cosine of the best name of each column that was asked about
-    """
-
-    index: NameIndex
-    names: np.ndarray
-    cosines: np.ndarray
-    of_columns: np.ndarray
-
-    def best(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
-        the knowledge base), and these cosines."""
-        wanted = k  # names, and the k best of them may be of fewer entities
-        while True:
-            chosen = _top(self.cosines, wanted)
-            owner, cosine = self.index.owner[self.names[chosen]], self.cosines[chosen]
-            order = np.lexsort((owner, -cosine))
-            columns, begins = np.unique(owner[order], return_index=True)
-            if len(columns) >= k or len(chosen) == len(self.names):
-                break
-            wanted *= 4
-        begins = np.sort(begins)[:k]
-        return owner[order][begins].astype(np.int64), cosine[order][begins]
 
 
 class _Gram(NamedTuple):
