@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from melder.encoders import build_encoder
+from melder.encoders.tokens import STEP
 from melder.records import Item, MelderError
 
 
@@ -22,9 +23,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("published", [False, True])
 def test_text_is_what_clip_itself_gives(directory: Path, published: bool) -> None:
     encoder, clip = build_encoder(f"clip:{directory}", published=published), CLIPModel.from_pretrained(directory)
-    padding = "max_length" if published else "longest"
+    padding, step = ("max_length", None) if published else ("longest", STEP)
     tokens = AutoTokenizer.from_pretrained(directory)(
-        tiny_models.TEXTS, padding=padding, max_length=40, truncation=True, return_tensors="pt"
+        tiny_models.TEXTS, padding=padding, pad_to_multiple_of=step, max_length=40, truncation=True, return_tensors="pt"
     )
     with torch.no_grad():
         expected = clip.text_model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
@@ -36,13 +37,14 @@ def test_text_is_what_clip_itself_gives(directory: Path, published: bool) -> Non
     assert torch.equal(features.text_mask, tokens["attention_mask"].bool())
 
 
-def test_only_published_mode_pads_to_the_text_length(directory: Path) -> None:
-    widths = {
-        published: build_encoder(f"clip:{directory}", published=published).prepare([Item("Guinea")])["input_ids"]
-        for published in (False, True)
-    }
-    assert widths[False].shape == (1, 3)
-    assert widths[True].shape == (1, 40)
+@pytest.mark.parametrize(("published", "length", "expected"), [(False, 40, 8), (False, 5, 5), (True, 40, 40)])
+def test_texts_are_padded_in_steps_and_in_published_mode_to_their_full_length(
+    directory: Path, published: bool, length: int, expected: int
+) -> None:
+    encoder = build_encoder(f"clip:{directory}", published=published, text_length=length)
+    inputs = encoder.prepare([Item("Guinea")])
+    assert inputs["input_ids"].shape == inputs["attention_mask"].shape == (1, expected)
+    assert inputs["attention_mask"].tolist() == [[True] * 3 + [False] * (expected - 3)]
 
 
 def test_pictures_are_what_clip_itself_gives(directory: Path, pictures: dict[str, Path]) -> None:

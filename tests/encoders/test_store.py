@@ -10,6 +10,7 @@ import tiny_models
 import torch
 
 from melder.encoders import build_encoder, encode, fingerprint, load_features, save_features
+from melder.encoders.tokens import STEP
 from melder.encoders.towers import Towers
 from melder.features import Features
 from melder.records import Item, MelderError
@@ -39,6 +40,17 @@ def test_order_and_values_do_not_depend_on_the_batches(encoder: Towers, items: l
     assert torch.allclose(actual.text_tokens[valid], expected.text_tokens[valid], atol=1e-5)
     assert torch.allclose(actual.text_global, expected.text_global, atol=1e-5)
     assert torch.allclose(actual.image_tokens, expected.image_tokens, atol=1e-5)
+
+
+def test_an_encoder_meets_few_shapes_however_many_items_come_at_once(
+    encoder: Towers, items: list[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met, forward = set[torch.Size](), encoder.forward
+    monkeypatch.setattr(encoder, "forward", lambda inputs: met.add(inputs["input_ids"].shape) or forward(inputs))
+    for count in range(1, 33):
+        assert len(encode(encoder, [items[count % 5]] * count)) == count
+    assert {shape[0] for shape in met} == {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}
+    assert all(shape[1] % STEP == 0 for shape in met)
 
 
 def test_a_longer_text_with_fewer_characters_has_room(encoder: Towers) -> None:

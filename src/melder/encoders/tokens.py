@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch.nn.functional import pad
 from transformers import AutoTokenizer
 
 from melder.encoders.sources import Source, reading
@@ -15,13 +16,15 @@ from melder.records import MelderError
 __all__ = ["Tokens"]
 
 Tokenizer = Any  # transformers ships no types
+STEP = 8  # tokens
 
 
 class Tokens:
     """A tokenizer with the length that texts are cut to and how they are padded.
 
     `fixed` pads every text to `length`, as MIMIC's loader does (its matcher reads the states of padding too);
-    otherwise a batch is padded to its longest text.
+    otherwise a batch is padded to its longest text, in steps of `STEP` tokens: what is computed has few shapes then,
+    for each of which libraries keep memory.
     """
 
     def __init__(self, tokenizer: Tokenizer, length: int, *, fixed: bool, positions: int | None = None) -> None:
@@ -40,7 +43,10 @@ class Tokens:
         padding = "max_length" if self.fixed else "longest"
         options = {"truncation": True, "max_length": self.length, "return_tensors": "pt"}
         batch = self.tokenizer(filled, padding=padding, return_attention_mask=True, **options)
-        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"].bool()}
+        longest = batch["input_ids"].shape[1]
+        more = (0, min(-(-longest // STEP) * STEP, self.length) - longest)
+        ids = pad(batch["input_ids"], more, value=self.tokenizer.pad_token_id)
+        return {"input_ids": ids, "attention_mask": pad(batch["attention_mask"].bool(), more)}
 
     def save(self, directory: Path) -> dict[str, Any]:
         self.tokenizer.save_pretrained(directory / "tokenizer")
