@@ -75,8 +75,8 @@ def _names(part: str, places: Sequence[Place]) -> dict[str, Tensor]:
 
 def _known(name: str, places: Sequence[Place]) -> dict[MappedArrays, tuple[int, int]]:
     """Where an array begins in each file, and the bytes of a row."""
-    files = {arrays: arrays.places[name] for arrays, _ in places}
-    return {arrays: (place.offset, place.row_bytes) for arrays, place in files.items()}
+    files = dict.fromkeys(arrays for arrays, _ in places)
+    return {arrays: (arrays.places[name].offset, arrays.places[name].row_bytes) for arrays in files}
 
 
 def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int]:

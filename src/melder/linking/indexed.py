@@ -26,6 +26,8 @@ class Candidates(NamedTuple):
 
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
+Told = TypeVar("Told", np.ndarray, np.ndarray | None)
+Search = Callable[[int], tuple[np.ndarray, Told]]
 
 
 @dataclass(frozen=True)
@@ -59,48 +61,62 @@ class Indexed(Generic[Vectors]):
 
         lexical_weight: of the cosine of names, where the inner product of vectors has the weight 1
         """
-        near = self._nearest(query, each)
+        near, products = self._nearest(query, each)
         places, cosines = self._named(mention, near, each)
         columns = places if self.columns is None else self.columns[places]
-        if not isinstance(self.index, TellsProducts):
+        if products is None:
             return Candidates(columns, None)
-        return Candidates(columns, self.index.products(query[0], places) + lexical_weight * cosines)
+        assert isinstance(self.index, TellsProducts)
+        likely, others = np.empty(len(places), np.float32), ~np.isin(places, near)
+        likely[np.searchsorted(places, near)] = products
+        likely[others] = self.index.products(query[0], places[others])
+        return Candidates(columns, likely + lexical_weight * cosines)
 
     def _named(self, mention: Side, near: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the k entities with the likest names and of those that are near, each once, and their cosines."""
+        """Places, ascending, of the k entities with the likest names and of those that are near, and their cosines."""
         if self.names is None:
-            return near, np.zeros(len(near), np.float32)
+            return np.sort(near), np.zeros(len(near), np.float32)
         search, surface, cosine_of = self.names.search, surface_of(mention, 0), dict[int, float]()
 
-        def likest(count: int) -> np.ndarray:
+        def likest(count: int) -> tuple[np.ndarray, np.ndarray]:
             places, cosines, of_near = search(*surface, count, near)
             cosine_of.update(zip(near.tolist(), of_near.tolist(), strict=True))
-            cosine_of.update(zip(places.tolist(), cosines.tolist(), strict=True))
-            return places
+            return places, cosines
 
-        places = np.union1d(near, self._living(likest, k))
+        likest_places, cosines = self._living(likest, k)
+        cosine_of.update(zip(likest_places.tolist(), cosines.tolist(), strict=True))
+        places = np.union1d(near, likest_places)
         return places, np.array([cosine_of[place] for place in places.tolist()], dtype=np.float32)
 
-    def _nearest(self, query: Tensor, k: int) -> np.ndarray:
-        """Places of the k entities with the largest inner products."""
+    def _nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Places of the k entities with the largest inner products, and these where the index tells them."""
         index = self.index
         if index is None:
-            return np.zeros(0, np.int64)
-        found = self._living(lambda count: index.search(query, count)[0], k)
-        if not self.filtered or self.columns is None:
-            return found
-        every = np.flatnonzero(self.columns >= 0)
-        return every if len(found) < min(k, len(every)) else found
+            return np.zeros(0, np.int64), None
+        tells = index if isinstance(index, TellsProducts) else None
 
-    def _living(self, search: Callable[[int], np.ndarray], k: int) -> np.ndarray:
-        """The first k places that were not removed; `search` gives the best, as many as it is asked for."""
+        def nearest(count: int) -> tuple[np.ndarray, np.ndarray | None]:
+            return (index.search(query, count)[0], None) if tells is None else tells.nearest(query[0], count)
+
+        found, products = self._living(nearest, k)
+        if not self.filtered or self.columns is None:
+            return found, products
+        every = np.flatnonzero(self.columns >= 0)
+        if len(found) >= min(k, len(every)):
+            return found, products
+        return every, None if tells is None else tells.products(query[0], every)
+
+    def _living(self, search: Search[Told], k: int) -> tuple[np.ndarray, Told]:
+        """The first k places that were not removed, and what is told of them; `search` gives the best, as many as it is
+        asked for."""
         count = k
         while True:
-            places = search(count)
-            places = places[places >= 0]
-            living = places if self.columns is None else places[self.columns[places] >= 0]
-            if len(living) >= k or len(places) < count:
-                return living[:k]
+            places, told = search(count)
+            there = places >= 0
+            alive = there if self.columns is None else there & (self.columns[places] >= 0)
+            living = np.flatnonzero(alive)[:k]
+            if len(living) >= k or not there.all() or len(places) < count:
+                return places[living], None if told is None else told[living]
             count *= 2
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from functools import lru_cache
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ __all__ = ["Lexical"]
 RUNS = 64  # runs of words that count of an entity's names: all of a name of ten words
 HASHES = 3  # features of a run of words: strangers may share one of them, hardly ever two
 PUNCTUATION = ".,;:!?()[]'\"’‘“”"
+
+N_GRAMS = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()
 
 Packed = tuple[np.ndarray, np.ndarray]  # buckets and weights
 
@@ -80,7 +83,7 @@ class Lexical(nn.Module):
         """[mentions, entities]: cosine of the best name."""
         rows, names, grams = entities["bucket"].shape
         table, place = _lookup(mentions, self.buckets)
-        positions = place[entities["bucket"].view(-1, grams).long()]
+        positions = place[entities["bucket"].view(-1, grams)]
         weights = entities["gram"].to(table.dtype).view(-1, grams)
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
         return cosine.view(rows, names, -1).amax(dim=1).t()
@@ -142,8 +145,7 @@ def _hashed(rows: Sequence[list[str]], buckets: int) -> Packed:
     """The buckets of whole strings and how many features are in each: both [n, 1, most of a row]."""
     # The bell is in no name, so that these strings are never hashed as n-grams are.
     features = [[number * "\a" + text for text in row for number in range(1, HASHES + 1)] for row in rows]
-    hasher = FeatureHasher(buckets, input_type="string", alternate_sign=False)
-    counts = hasher.transform(features or [[]])[: len(rows)]
+    counts = _counted(features, buckets)
     lengths = np.diff(counts.indptr)
     row = np.repeat(np.arange(len(rows)), lengths)
     column = np.arange(len(row)) - counts.indptr[:-1].repeat(lengths)
@@ -169,12 +171,19 @@ def _padded(array: np.ndarray, sizes: Sequence[int], axis: int) -> np.ndarray:
 
 def _hash(names: Sequence[str], buckets: int):  # type: ignore[no-untyped-def]
     """Counts of hashed n-grams, a SciPy CSR matrix [names, buckets]."""
-    vectorizer = HashingVectorizer(
-        analyzer="char_wb", ngram_range=(2, 4), n_features=buckets, alternate_sign=False, norm=None
-    )
-    counts = vectorizer.transform(names if names else [""])[: len(names)]
+    return _counted(map(N_GRAMS, names), buckets)
+
+
+def _counted(rows: Iterable[Sequence[str]], buckets: int):  # type: ignore[no-untyped-def]
+    """How often each bucket occurs among the hashed strings of each row, a SciPy CSR matrix [rows, buckets]."""
+    counts = _hasher(buckets).transform(chain(rows, [()]))[:-1]  # scikit-learn refuses to hash no rows
     counts.sum_duplicates()
     return counts
+
+
+@lru_cache
+def _hasher(buckets: int) -> FeatureHasher:
+    return FeatureHasher(buckets, input_type="string", alternate_sign=False)
 
 
 def _lookup(mentions: Side, buckets: int) -> tuple[Tensor, Tensor]:
@@ -185,6 +194,6 @@ def _lookup(mentions: Side, buckets: int) -> tuple[Tensor, Tensor]:
     table = gram.new_zeros(len(known) + 1, len(bucket))
     column = torch.arange(len(bucket), device=gram.device)[:, None].expand_as(row)
     table.index_put_((row, column), gram, accumulate=True)
-    place = torch.full((buckets,), len(known), device=gram.device)
-    place[known] = torch.arange(len(known), device=gram.device)
+    place = torch.full((buckets,), len(known), dtype=torch.int32, device=gram.device)
+    place[known] = torch.arange(len(known), dtype=torch.int32, device=gram.device)
     return table, place

@@ -64,11 +64,15 @@ class FlatIndex:
     def search(self, queries: Tensor, k: int) -> np.ndarray:
         found = np.full((len(queries), k), NOTHING, dtype=np.int64)
         for row, query in enumerate(queries):
-            products, _ = self._products(query)
-            best = products.topk(min(k, len(products)))
-            known = best.indices[best.values > float("-inf")]
-            found[row, : len(known)] = known.numpy()
+            columns, _ = self.nearest(query, k)
+            found[row, : len(columns)] = columns
         return found
+
+    def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
+        products, length = self._products(query)
+        best = products.topk(min(k, len(products)))
+        known = best.values > float("-inf")
+        return best.indices[known].numpy(), best.values[known].mul_(length * self.scale).numpy()
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         vectors = self.vectors[torch.from_numpy(columns)].float()

@@ -85,20 +85,24 @@ class HNSWIndex:
 
     def search(self, queries: Tensor, k: int) -> np.ndarray:
         found = np.full((len(queries), k), NOTHING, dtype=np.int64)
+        for row, query in enumerate(queries):
+            columns, _ = self.nearest(query, k)
+            found[row, : len(columns)] = columns
+        return found
+
+    def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
         wanted = min(k, len(self.graph))
         if not wanted:
-            return found
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
         self.graph.expansion_search = max(SEARCHING, 2 * wanted, isqrt(self.columns) // 2)
-        for row, query in enumerate(self.lift.queries(queries)):
-            keys = self.graph.search(query, wanted).keys.astype(np.int64)
-            found[row, : len(keys)] = keys
-        return found
+        found = self.graph.search(self.lift.queries(query[None])[0], wanted, threads=1)  # starting others takes longer
+        return found.keys.astype(np.int64), self.lift.products(1 - found.distances, query)
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):
             return np.zeros(0, np.float32)
-        lifted = np.stack(self.graph.get(columns.astype(np.uint64), np.float32))
-        return self.lift.products(lifted, query)
+        lifted = np.stack(self.graph.get(columns.astype(np.uint64), np.float16)).astype(np.float32)
+        return self.lift.products(lifted @ self.lift.queries(query[None])[0], query)
 
 
 def _usearch() -> Any:

@@ -48,6 +48,10 @@ class Index(Protocol):
 class TellsProducts(Protocol):
     """An index that can tell the inner product of a query and any of its vectors."""
 
+    def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """What `search` finds for one query [d], at most k, and the `products` of these."""
+        ...
+
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         """[columns] float32, of a query [d] and vectors that were not removed, to the rounding of what is stored."""
         ...

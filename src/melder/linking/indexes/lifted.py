@@ -44,7 +44,8 @@ class Lift:
         unit = torch.nn.functional.normalize(queries.detach().cpu().float(), dim=1)
         return torch.nn.functional.pad(unit, (0, 1)).numpy()
 
-    def products(self, lifted: np.ndarray, query: Tensor) -> np.ndarray:
-        """[n] the inner products of a query [d] and vectors as they were before they were lifted [n, d + 1]."""
-        products: np.ndarray = lifted[:, :-1] @ query.detach().cpu().float().numpy()
-        return self.radius * products
+    def products(self, cosines: np.ndarray, query: Tensor) -> np.ndarray:
+        """Inner products of a query [d] and vectors as they were before they were lifted, from the cosines of what they
+        are now."""
+        products: np.ndarray = cosines * np.float32(self.radius * float(torch.linalg.vector_norm(query.float())))
+        return products
