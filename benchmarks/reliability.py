@@ -17,13 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/accidents", "tests/fuzz")
 FAULT = re.compile(r"^faults: (.+?) (\d+) (.+)$", re.MULTILINE)
+SUMMARY = re.compile(r"^.*\d+ (?:passed|failed).*$|^.*no tests ran.*$", re.MULTILINE)
 INPUTS = re.compile(
     r"^tests/fuzz/(test_\w+)\.py::[^\n]*\n(?:\s*\n|\s+-[^\n]*\n)*?\s+- (?:[^\n]*?)(\d+) passing", re.MULTILINE
 )
 
 
 def main() -> None:
-    options = ["-q", "-rP", "--hypothesis-show-statistics", "-p", "no:cacheprovider"]
+    options = ["-rP", "--hypothesis-show-statistics", "-p", "no:cacheprovider"]
     done = subprocess.run([sys.executable, "-m", "pytest", *TESTS, *options], cwd=ROOT, capture_output=True, text=True)
     print("| accident | times |\n| --- | --- |")
     for what, number, unit in FAULT.findall(done.stdout):
@@ -34,7 +35,7 @@ def main() -> None:
     print("\n| input | tried |\n| --- | --- |")
     for file, number in inputs.items():
         print(f"| `tests/fuzz/{file}.py` | {number:,} |")
-    print(f"\n{done.stdout.strip().splitlines()[-1]}")
+    print(f"\n{SUMMARY.findall(done.stdout)[-1]}")
     sys.exit(done.returncode)
 
 

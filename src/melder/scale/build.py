@@ -51,7 +51,7 @@ def _wave(planned: list[Planned], job: Job, cluster: Cluster) -> Iterator[int]:
     given = ray.data.from_items(rows, override_num_blocks=len(rows))
     # With a demand of its own decoding is no part of what comes after it, and runs on machines without a GPU too.
     decoded = given.map(decode_chunk, fn_args=common, num_cpus=1, memory=DECODING)
-    encoded = decoded.map(EncodeChunk, fn_constructor_args=common, **cluster.actor)
+    encoded = decoded.map(EncodeChunk, fn_constructor_args=common, **cluster.actors(len(rows)))
     whole = max(row["chunks"] for row in rows)
     written = encoded.map_batches(write_whole, batch_size=whole, batch_format="pyarrow", fn_args=common, num_cpus=1)
     yield from counts(written)

@@ -44,10 +44,9 @@ class Cluster:
         os.chdir(self.directory)
         torch.set_num_threads(self.threads)
 
-    @property
-    def actor(self) -> dict[str, Any]:
-        """What Ray Data is to give each worker that holds a model; when one dies, it starts another."""
-        return {"concurrency": self.workers, "num_cpus": self.threads, "num_gpus": self.gpus}
+    def actors(self, inputs: int) -> dict[str, Any]:
+        """What Ray Data is to start for so many inputs: workers that hold a model; when one dies, it starts another."""
+        return {"concurrency": min(self.workers, inputs), "num_cpus": self.threads, "num_gpus": self.gpus}
 
 
 @contextmanager

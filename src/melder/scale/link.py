@@ -96,7 +96,7 @@ def _wave(rows: list[dict[str, Any]], job: ShardJob, cluster: Cluster) -> Iterat
     import ray.data
 
     given = ray.data.from_items(rows, override_num_blocks=len(rows))
-    yield from counts(given.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actor))
+    yield from counts(given.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actors(len(rows))))
 
 
 def _missing(
