@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/accidents", "tests/fuzz")
 FAULT = re.compile(r"^faults: (.+?) (\d+) (.+)$", re.MULTILINE)
-SUMMARY = re.compile(r"^.*\d+ (?:passed|failed).*$|^.*no tests ran.*$", re.MULTILINE)
+SUMMARY = re.compile(r"^.*\d+ (?:passed|failed|errors?).*$", re.MULTILINE)
 INPUTS = re.compile(
     r"^tests/fuzz/(test_\w+)\.py::[^\n]*\n(?:\s*\n|\s+-[^\n]*\n)*?\s+- (?:[^\n]*?)(\d+) passing", re.MULTILINE
 )
@@ -35,7 +35,7 @@ def main() -> None:
     print("\n| input | tried |\n| --- | --- |")
     for file, number in inputs.items():
         print(f"| `tests/fuzz/{file}.py` | {number:,} |")
-    print(f"\n{SUMMARY.findall(done.stdout)[-1]}")
+    print("\n" + (SUMMARY.findall(done.stdout) or [done.stdout + done.stderr])[-1])
     sys.exit(done.returncode)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from melder.features import Features, Heads, Side
+from melder.linking.indexed import Indexed
 from melder.linking.indexes import names as names_module
 from melder.linking.indexes.names import NameIndex
 from melder.units.lexical import Lexical
@@ -85,9 +86,9 @@ def test_one_that_was_saved_finds_the_same(unit: Lexical, index: NameIndex, tmp_
 def test_entities_without_names_are_not_found(unit: Lexical) -> None:
     index = NameIndex.build([side(unit, [(), ("Ann Lee",), ()])], BUCKETS)
     surface = surfaces(unit)[0]
-    assert index.search(*surface, 5)[0].tolist() == [1]
+    assert index.search(*surface, 5).columns.tolist() == [1]
     assert index.cosines(*surface)[[0, 2]].tolist() == [0, 0]
-    assert NameIndex.build([], BUCKETS).search(*surface, 5)[0].tolist() == []
+    assert NameIndex.build([], BUCKETS).search(*surface, 5).columns.tolist() == []
 
 
 def test_beyond_the_postings_that_are_read_whole_all_that_look_alike_are_found(
@@ -113,7 +114,7 @@ def test_columns_that_are_asked_about_are_told_exactly(
     monkeypatch.setattr(names_module, "LOOKED_UP", 5)
     asked = np.array([599, 0, 3, 3, 410, 57])
     for surface in surfaces(unit):
-        found = index.search(*surface, 1, asked)[2]
+        found = index.search(*surface, 1, asked).of_asked
         assert np.allclose(found, index.cosines(*surface)[asked], atol=1e-6)
 
 
@@ -131,8 +132,29 @@ def test_only_the_best_names_are_looked_up(unit: Lexical, index: NameIndex, monk
     assert 40 <= max(looked_up) < 200
 
 
+def test_many_names_of_few_entities_do_not_take_the_places_of_others(
+    unit: Lexical, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [tuple(f"Ann Lee {row} {nth}" for nth in range(10)) for row in range(80)]
+    index = NameIndex.build([side(unit, names)], BUCKETS)
+    monkeypatch.setattr(names_module, "POSTINGS", 0)
+    monkeypatch.setattr(names_module, "LOOKED_UP", 5)
+    surface = surfaces(unit)[0]
+    assert len(index.search(*surface, 40).columns) == 40
+    columns = np.full(80, -1)
+    columns[[3, 71]] = [3, 71]  # all others were removed
+    indexed = Indexed(None, index, columns)
+    mention = Side(
+        {
+            "lexical.bucket": torch.from_numpy(surface[0])[None, None],
+            "lexical.gram": torch.from_numpy(surface[1])[None, None],
+        }
+    )
+    assert indexed.candidates(torch.zeros(1, 0), mention, 2, 1.0).columns.tolist() == [3, 71]
+
+
 def test_searches_of_threads_do_not_meet(unit: Lexical, index: NameIndex) -> None:
-    expected = [index.search(*surface, 9)[1] for surface in surfaces(unit)]
+    expected = [index.search(*surface, 9).cosines for surface in surfaces(unit)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda surface: index.search(*surface, 9)[1], surfaces(unit) * 40))
+        found = list(pool.map(lambda surface: index.search(*surface, 9).cosines, surfaces(unit) * 40))
     assert all(np.array_equal(each, expected[n % len(expected)]) for n, each in enumerate(found))

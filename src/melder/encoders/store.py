@@ -133,19 +133,25 @@ def _name(image: Path | None) -> str | None:
 
 
 def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, precision: Precision) -> Features:
-    inputs: Inputs = {name: _filled(tensor).to(device) for name, tensor in encoder.prepare(items).items()}
+    rows = _few_sizes(len(items)) if device.type == "cpu" else len(items)
+    inputs: Inputs = {name: _filled(tensor, rows).to(device) for name, tensor in encoder.prepare(items).items()}
     with torch.inference_mode(), computing(device, precision):
         return encoder(inputs).to(torch.float32)[: len(items)]  # type: ignore[no-any-return]
 
 
-def _filled(rows: Tensor) -> Tensor:
-    """The last row again and again, up to 1, 2, 3, 4, 6, 8, 12, 16, 24, ... rows.
+def _few_sizes(rows: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
 
     oneDNN keeps about 2 MB for each number of rows that it has met: a service that meets them all never stops growing.
     """
-    power = 1 << (len(rows) - 1).bit_length()
-    full = power * 3 // 4 if power > 2 and len(rows) <= power * 3 // 4 else power
-    return torch.cat([rows, rows[-1:].expand(full - len(rows), *rows.shape[1:])])
+    power = 1 << (rows - 1).bit_length()
+    return power * 3 // 4 if power > 2 and rows <= power * 3 // 4 else power
+
+
+def _filled(tensor: Tensor, rows: int) -> Tensor:
+    """So many rows: after its own the last one again and again."""
+    missing = rows - len(tensor)
+    return torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])]) if missing else tensor
 
 
 def _place(full: Tensor | None, batch: Tensor, rows: Sequence[int], count: int) -> Tensor:

@@ -26,8 +26,8 @@ class Candidates(NamedTuple):
 
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
-Told = TypeVar("Told", np.ndarray, np.ndarray | None)
-Search = Callable[[int], tuple[np.ndarray, Told]]
+Told = TypeVar("Told", np.ndarray, np.ndarray | None)  # products or cosines of places
+BestPlaces = Callable[[int], tuple[np.ndarray, Told]]  # of so many, best first
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,18 @@ class Indexed(Generic[Vectors]):
         """Places, ascending, of the k entities with the likest names and of those that are near, and their cosines."""
         if self.names is None:
             return np.sort(near), np.zeros(len(near), np.float32)
-        search, surface, cosine_of = self.names.search, surface_of(mention, 0), dict[int, float]()
+        search, surface = self.names.search, surface_of(mention, 0)
+        of_near: list[np.ndarray] = []
 
         def likest(count: int) -> tuple[np.ndarray, np.ndarray]:
-            places, cosines, of_near = search(*surface, count, near)
-            cosine_of.update(zip(near.tolist(), of_near.tolist(), strict=True))
-            return places, cosines
+            best = search(*surface, count, None if of_near else near)
+            of_near.append(best.of_asked)
+            return best.columns, best.cosines
 
-        likest_places, cosines = self._living(likest, k)
-        cosine_of.update(zip(likest_places.tolist(), cosines.tolist(), strict=True))
-        places = np.union1d(near, likest_places)
-        return places, np.array([cosine_of[place] for place in places.tolist()], dtype=np.float32)
+        found, cosines = self._living(likest, k)
+        # What was asked about comes first since it is exact; of what was found another name may have been missed.
+        places, first = np.unique(np.concatenate([near, found]), return_index=True)
+        return places, np.concatenate([of_near[0], cosines])[first]
 
     def _nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Places of the k entities with the largest inner products, and these where the index tells them."""
@@ -106,7 +107,7 @@ class Indexed(Generic[Vectors]):
             return found, products
         return every, None if tells is None else tells.products(query[0], every)
 
-    def _living(self, search: Search[Told], k: int) -> tuple[np.ndarray, Told]:
+    def _living(self, search: BestPlaces[Told], k: int) -> tuple[np.ndarray, Told]:
         """The first k places that were not removed, and what is told of them; `search` gives the best, as many as it is
         asked for."""
         count = k

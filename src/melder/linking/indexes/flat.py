@@ -69,10 +69,10 @@ class FlatIndex:
         return found
 
     def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-        products, length = self._products(query)
-        best = products.topk(min(k, len(products)))
-        known = best.values > float("-inf")
-        return best.indices[known].numpy(), best.values[known].mul_(length * self.scale).numpy()
+        rough, _ = self._products(query)
+        best = rough.topk(min(k, len(rough)))
+        columns = best.indices[best.values > float("-inf")].numpy()
+        return columns, self.products(query, columns)
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         vectors = self.vectors[torch.from_numpy(columns)].float()

@@ -17,7 +17,7 @@ import numpy as np
 from melder.features import Side
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
 
-__all__ = ["NameIndex"]
+__all__ = ["Likest", "NameIndex"]
 
 ARRAYS = ("first", "name", "weight", "owner", "entities")
 POSTINGS = 20_000  # of one surface that a search reads whole: a fraction of a millisecond
@@ -73,11 +73,8 @@ class NameIndex:
             best[named] = np.maximum.reduceat(sums, begins)
         return best
 
-    def search(
-        self, bucket: np.ndarray, gram: np.ndarray, k: int, asked: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Columns of the at most k entities with the largest cosines above zero, best first (equal ones in the order of
-        the knowledge base); these cosines; and those of the columns `asked`, whatever they are.
+    def search(self, bucket: np.ndarray, gram: np.ndarray, k: int, asked: np.ndarray | None = None) -> Likest:
+        """The at most k entities with the largest cosines above zero, and the cosines of the columns `asked`.
 
         Where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below `UNREAD` may be
         missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams. Otherwise it is exact;
@@ -85,18 +82,18 @@ class NameIndex:
         """
         grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
         read, asked = _read_whole(grams), np.zeros(0, np.int64) if asked is None else asked
-        place, own = self._names_of(asked)
-        names, cosines, owns = self._summed(grams[:read], own)
+        asked_place, asked_names = self._names_of(asked)
+        names, cosines, asked_cosines = self._summed(grams[:read], asked_names)
         if grams[read:]:
             chosen = _top(cosines, max(LOOKED_UP, 4 * k))
             order = chosen[np.argsort(names[chosen])]
-            names, cosines = names[order], cosines[order]
+            looked_up = names[order]
             for each in grams[read:]:
-                cosines += each.weight * self._looked_up(each, names)
-                owns += each.weight * self._looked_up(each, own)
+                cosines[order] += each.weight * self._looked_up(each, looked_up)
+                asked_cosines += each.weight * self._looked_up(each, asked_names)
         of_asked = np.zeros(len(asked), np.float32)
-        np.maximum.at(of_asked, place, owns)
-        return *self._best(names, cosines, k), of_asked
+        np.maximum.at(of_asked, asked_place, asked_cosines)
+        return Likest(*self._best(names, cosines, k), of_asked)
 
     def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
         """The n-grams of a surface that some name has."""
@@ -105,9 +102,9 @@ class NameIndex:
         weights = gram[had].tolist()
         return [_Gram(slice(*pair), w) for pair, w in zip(firsts, weights, strict=True) if pair[0] < pair[1]]
 
-    def _summed(self, grams: Sequence[_Gram], asked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The names that have any of the n-grams, the sums of the products of weights over these, and those sums of the
-        names `asked`."""
+    def _summed(self, grams: Sequence[_Gram], others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The names that have any of the n-grams, the sums of the products of weights over these, and those sums of
+        other names."""
         sums, new = self._zeros(), [np.zeros(0, np.int32)]
         for gram in grams:
             having = self.name[gram.where]
@@ -115,7 +112,7 @@ class NameIndex:
             new.append(having[before == 0])
             sums[having] = before + gram.weight * self.weight[gram.where]
         names = np.concatenate(new)
-        cosines, those = sums[names], sums[asked]
+        cosines, those = sums[names], sums[others]
         sums[names] = 0  # only where something was added: a million zeros take longer than a search
         self._sums.append(sums)
         return names, cosines, those
@@ -142,8 +139,8 @@ class NameIndex:
         return found
 
     def _best(self, names: np.ndarray, cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of entities, from their names'; the k best of n names may be of fewer entities."""
-        wanted = k
+        """Columns and cosines of the k best entities, from the cosines of names."""
+        wanted = k  # names, and the k best of them may be of fewer entities
         while True:
             chosen = _top(cosines, wanted)
             owner, cosine = self.owner[names[chosen]], cosines[chosen]
@@ -160,6 +157,15 @@ class NameIndex:
         """The entities with names, and where the names of each begin."""
         begins = np.flatnonzero(np.diff(self.owner, prepend=-1))
         return self.owner[begins], begins
+
+
+class Likest(NamedTuple):
+    """columns of entities, best first (equal ones in the order of the knowledge base), and their cosines; of_asked: the
+    cosines of the columns that were asked about"""
+
+    columns: np.ndarray
+    cosines: np.ndarray
+    of_asked: np.ndarray
 
 
 class _Gram(NamedTuple):
