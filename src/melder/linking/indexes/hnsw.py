@@ -23,7 +23,7 @@ __all__ = ["HNSWIndex"]
 
 CONNECTIVITY = 32  # edges of a vector; 16 misses several times as many
 ADDING = 64  # vectors kept in view while one is added; twice as many take nearly twice as long
-SEARCHING = 128  # … while one is searched for, at least: twice as many as are asked for, half the root of all there are
+SEARCHING = 128  # … while one is searched for, at least: as many as are asked for, half the root of all there are
 AT_ONCE = 1 << 14  # vectors that are added together
 GRAPH, LIFT = "graph.usearch", "lift.json"
 
@@ -94,7 +94,7 @@ class HNSWIndex:
         wanted = min(k, len(self.graph))
         if not wanted:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        self.graph.expansion_search = max(SEARCHING, 2 * wanted, isqrt(self.columns) // 2)
+        self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
         found = self.graph.search(self.lift.queries(query[None])[0], wanted, threads=1)  # starting others takes longer
         return found.keys.astype(np.int64), self.lift.products(1 - found.distances, query)
 
