@@ -135,7 +135,7 @@ def show(rows: Mapping[int, Mapping[str, float]]) -> None:
     print("| exponent | " + " | ".join(f"{fitted(rows, name)[1]:.2f}" for name in FIGURES) + " |")
 
 
-WIDTH, HEIGHT, LEFT, TOP, SIDE, GAP = 1080, 480, 60, 40, 190, 75  # of the drawing and of each panel in it
+WIDTH, HEIGHT, LEFT, TOP, SIDE, GAP = 1080, 500, 60, 40, 190, 75  # of the drawing and of each panel in it
 
 
 def drawing(rows: Mapping[int, Mapping[str, float]]) -> str:
