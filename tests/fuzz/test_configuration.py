@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +20,8 @@ KEYS = ["data", "encoder.name", "method.name", "method", "training.epochs", "tra
 
 
 @pytest.fixture(scope="module")
-def file() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "config.yaml"
+def file(directory: Path) -> Path:
+    return directory / "config.yaml"
 
 
 def check(file: Path, content: bytes) -> None:

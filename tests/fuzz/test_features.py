@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +45,6 @@ KINDS = [np.dtype(kind) for kind in ("f2", "f4", "f8", "i8", "u1", "?", "c8")]
 IDS = ["1", "2"]
 
 
-@pytest.fixture(scope="module")
-def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
-
-
 @st.composite
 def changed(draw: st.DrawFn, content: bytes) -> bytes:
     """Some bytes replaced, so that what stands behind them stays in its place, then spoilt at times."""
@@ -72,9 +65,8 @@ def hdf5(datasets: Mapping[str, Any], version: str = "earliest") -> bytes:
     file = io.BytesIO()
     with h5py.File(file, "w", libver=version) as content:
         for key, value in datasets.items():
-            packing = {"chunks": (3,), "compression": "gzip", "fletcher32": True} if key == "packed" else {}
-            if packing:
-                content.create_dataset(key, data=value, **packing)
+            if key == "packed":
+                content.create_dataset(key, data=value, chunks=(3,), compression="gzip", fletcher32=True)
             else:
                 content[key] = value
         content["loop"] = h5py.SoftLink("/loop")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +72,6 @@ PREDICTION = {
     "candidates": [{"id": "Q1", "score": 2.0, "units": {"text": 1.0}}],
 }
 LINES = (".jsonl", "train.json")  # files of one object a line
-
-
-@pytest.fixture(scope="module")
-def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -142,7 +142,7 @@ def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, preci
 def _few_sizes(rows: int) -> int:
     """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
 
-    oneDNN keeps about 2 MB for each number of rows that it has met: a service that meets them all never stops growing.
+    oneDNN keeps memory for each number of rows that it has met, so that of a service it would grow for long.
     """
     power = 1 << (rows - 1).bit_length()
     return power * 3 // 4 if power > 2 and rows <= power * 3 // 4 else power

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from melder.features import Side
-from melder.linking.indexes import FiltersTypes, FlatIndex, Index, TellsProducts
+from melder.linking.indexes import FiltersTypes, FlatIndex, Index, Nearest, TellsProducts
 from melder.linking.indexes.names import NameIndex
 from melder.linking.types import Among
 
@@ -61,7 +61,7 @@ class Indexed(Generic[Vectors]):
 
         lexical_weight: of the cosine of names, where the inner product of vectors has the weight 1
         """
-        near, products = self._nearest(query, each)
+        near, products = self._nearest(query[0], each)
         places, cosines = self._named(mention, near, each)
         columns = places if self.columns is None else self.columns[places]
         if products is None:
@@ -89,23 +89,18 @@ class Indexed(Generic[Vectors]):
         places, first = np.unique(np.concatenate([near, found]), return_index=True)
         return places, np.concatenate([of_near[0], cosines])[first]
 
-    def _nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Places of the k entities with the largest inner products, and these where the index tells them."""
+    def _nearest(self, query: Tensor, k: int) -> Nearest:
+        """The k entities with the largest inner products with a query [d]; columns of the index are places here."""
         index = self.index
         if index is None:
-            return np.zeros(0, np.int64), None
-        tells = index if isinstance(index, TellsProducts) else None
-
-        def nearest(count: int) -> tuple[np.ndarray, np.ndarray | None]:
-            return (index.search(query, count)[0], None) if tells is None else tells.nearest(query[0], count)
-
-        found, products = self._living(nearest, k)
+            return Nearest(np.zeros(0, np.int64), None)
+        found = Nearest(*self._living(lambda count: index.search(query, count), k))
         if not self.filtered or self.columns is None:
-            return found, products
+            return found
         every = np.flatnonzero(self.columns >= 0)
-        if len(found) >= min(k, len(every)):
-            return found, products
-        return every, None if tells is None else tells.products(query[0], every)
+        if len(found.columns) >= min(k, len(every)):
+            return found
+        return Nearest(every, index.products(query, every) if isinstance(index, TellsProducts) else None)
 
     def _living(self, search: BestPlaces[Told], k: int) -> tuple[np.ndarray, Told]:
         """The first k places that were not removed, and what is told of them; `search` gives the best, as many as it is
@@ -113,10 +108,9 @@ class Indexed(Generic[Vectors]):
         count = k
         while True:
             places, told = search(count)
-            there = places >= 0
-            alive = there if self.columns is None else there & (self.columns[places] >= 0)
+            alive = np.ones(len(places), dtype=bool) if self.columns is None else self.columns[places] >= 0
             living = np.flatnonzero(alive)[:k]
-            if len(living) >= k or not there.all() or len(places) < count:
+            if len(living) >= k or len(places) < count:
                 return places[living], None if told is None else told[living]
             count *= 2
 

@@ -176,9 +176,7 @@ def _hash(names: Sequence[str], buckets: int):  # type: ignore[no-untyped-def]
 
 def _counted(rows: Iterable[Sequence[str]], buckets: int):  # type: ignore[no-untyped-def]
     """How often each bucket occurs among the hashed strings of each row, a SciPy CSR matrix [rows, buckets]."""
-    counts = _hasher(buckets).transform(chain(rows, [()]))[:-1]  # scikit-learn refuses to hash no rows
-    counts.sum_duplicates()
-    return counts
+    return _hasher(buckets).transform(chain(rows, [()]))[:-1]  # scikit-learn refuses to hash no rows
 
 
 @lru_cache

@@ -10,7 +10,7 @@ from torch import Tensor
 from melder.linking.indexes.faiss import FaissIndex
 from melder.linking.indexes.flat import FlatIndex
 from melder.linking.indexes.hnsw import HNSWIndex
-from melder.linking.indexes.index import FiltersTypes, Index, TellsProducts
+from melder.linking.indexes.index import FiltersTypes, Index, Nearest, TellsProducts
 from melder.linking.indexes.milvus import MilvusIndex
 from melder.protocols import Counting
 from melder.records import MelderError
@@ -23,6 +23,7 @@ __all__ = [
     "HNSWIndex",
     "Index",
     "MilvusIndex",
+    "Nearest",
     "TellsProducts",
     "build_index",
     "open_index",

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from melder.linking.indexes.files import new_directory
+from melder.linking.indexes.index import Nearest
 from melder.linking.indexes.lifted import Lift
 from melder.records import MelderError
 
@@ -65,9 +66,9 @@ class FaissIndex:
         """Always raises MelderError: FAISS would give the columns behind those other numbers, or cannot remove."""
         raise MelderError("an index of FAISS cannot lose vectors and keep their numbers; build it again without them")
 
-    def search(self, queries: Tensor, k: int) -> np.ndarray:
-        found: np.ndarray = self.index.search(self.lift.queries(queries), k)[1]
-        return found
+    def search(self, query: Tensor, k: int) -> Nearest:
+        found = self.index.search(self.lift.query(query)[None], k)[1][0]
+        return Nearest(found[found >= 0], None)
 
 
 def _faiss() -> Any:

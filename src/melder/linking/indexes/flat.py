@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
-from melder.linking.indexes.index import NOTHING
+from melder.linking.indexes.index import Nearest
 from melder.ops.bounds import rounding
 
 __all__ = ["FlatIndex"]
@@ -61,18 +61,11 @@ class FlatIndex:
     def remove(self, columns: np.ndarray) -> None:
         self.alive[torch.as_tensor(columns)] = False
 
-    def search(self, queries: Tensor, k: int) -> np.ndarray:
-        found = np.full((len(queries), k), NOTHING, dtype=np.int64)
-        for row, query in enumerate(queries):
-            columns, _ = self.nearest(query, k)
-            found[row, : len(columns)] = columns
-        return found
-
-    def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, query: Tensor, k: int) -> Nearest:
         rough, _ = self._products(query)
         best = rough.topk(min(k, len(rough)))
         columns = best.indices[best.values > float("-inf")].numpy()
-        return columns, self.products(query, columns)
+        return Nearest(columns, self.products(query, columns))
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         vectors = self.vectors[torch.from_numpy(columns)].float()

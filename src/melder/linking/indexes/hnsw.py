@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from melder.linking.indexes.files import new_directory
-from melder.linking.indexes.index import NOTHING
+from melder.linking.indexes.index import Nearest
 from melder.linking.indexes.lifted import Lift
 from melder.protocols import Progress
 from melder.records import MelderError
@@ -83,26 +83,19 @@ class HNSWIndex:
     def remove(self, columns: np.ndarray) -> None:
         self.graph.remove(np.asarray(columns, dtype=np.uint64))
 
-    def search(self, queries: Tensor, k: int) -> np.ndarray:
-        found = np.full((len(queries), k), NOTHING, dtype=np.int64)
-        for row, query in enumerate(queries):
-            columns, _ = self.nearest(query, k)
-            found[row, : len(columns)] = columns
-        return found
-
-    def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, query: Tensor, k: int) -> Nearest:
         wanted = min(k, len(self.graph))
         if not wanted:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+            return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
         self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
-        found = self.graph.search(self.lift.queries(query[None])[0], wanted, threads=1)  # starting others takes longer
-        return found.keys.astype(np.int64), self.lift.products(1 - found.distances, query)
+        found = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
+        return Nearest(found.keys.astype(np.int64), self.lift.products(1 - found.distances, query))
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):
             return np.zeros(0, np.float32)
         lifted = np.stack(self.graph.get(columns.astype(np.uint64), np.float16)).astype(np.float32)
-        return self.lift.products(lifted @ self.lift.queries(query[None])[0], query)
+        return self.lift.products(lifted @ self.lift.query(query), query)
 
 
 def _usearch() -> Any:

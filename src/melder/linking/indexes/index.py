@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
 from melder.linking.types import Types
 
-__all__ = ["NOTHING", "FiltersTypes", "Index", "TellsProducts"]
+__all__ = ["FiltersTypes", "Index", "Nearest", "TellsProducts"]
 
-NOTHING = -1  # stands where an index found fewer than were asked for
+
+class Nearest(NamedTuple):
+    """columns [n] int64, best first; products [n] float32: their inner products with the query, as `TellsProducts`
+    tells them, None where an index does not"""
+
+    columns: np.ndarray
+    products: np.ndarray | None
 
 
 @runtime_checkable
@@ -39,18 +45,14 @@ class Index(Protocol):
         """These are not found any more; the numbers of the others stay."""
         ...
 
-    def search(self, queries: Tensor, k: int) -> np.ndarray:
-        """[queries, k] int64: columns with the largest inner products, best first; `NOTHING` fills rows up."""
+    def search(self, query: Tensor, k: int) -> Nearest:
+        """The columns with the largest inner products with a query [d]: k, or as many as are found."""
         ...
 
 
 @runtime_checkable
 class TellsProducts(Protocol):
     """An index that can tell the inner product of a query and any of its vectors."""
-
-    def nearest(self, query: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """What `search` finds for one query [d], at most k, and the `products` of these."""
-        ...
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         """[columns] float32, of a query [d] and vectors that were not removed, to the rounding of what is stored."""

@@ -39,9 +39,9 @@ class Lift:
             raise MelderError("a vector is longer than those that the index was built for; build the index again")
         return torch.cat([scaled, rest.sqrt()], dim=1).numpy()
 
-    def queries(self, queries: Tensor) -> np.ndarray:
-        """[n, d + 1] float32 of length one (zeros stay zeros)."""
-        unit = torch.nn.functional.normalize(queries.detach().cpu().float(), dim=1)
+    def query(self, query: Tensor) -> np.ndarray:
+        """[d + 1] float32 of length one (zeros stay zeros), of a query [d]."""
+        unit = torch.nn.functional.normalize(query.detach().cpu().float(), dim=0)
         return torch.nn.functional.pad(unit, (0, 1)).numpy()
 
     def products(self, cosines: np.ndarray, query: Tensor) -> np.ndarray:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from melder.linking.indexes.files import new_directory
-from melder.linking.indexes.index import NOTHING
+from melder.linking.indexes.index import Nearest
 from melder.linking.indexes.lifted import Lift
 from melder.linking.types import Types
 from melder.records import MelderError
@@ -111,17 +111,14 @@ class MilvusIndex:
         chosen.filter = f"array_contains_{'all' if types.every else 'any'}({TYPES}, {names})"
         return chosen
 
-    def search(self, queries: Tensor, k: int) -> np.ndarray:
-        found = np.full((len(queries), k), NOTHING, dtype=np.int64)
+    def search(self, query: Tensor, k: int) -> Nearest:
         wanted = min(k, self.columns, MOST)
-        if not wanted or not len(queries):
-            return found
-        lifted, options = list(self.lift.queries(queries)), {"filter": self.filter, "output_fields": [KEY]}
+        if not wanted:
+            return Nearest(np.zeros(0, np.int64), None)
+        lifted, options = [self.lift.query(query)], {"filter": self.filter, "output_fields": [KEY]}
         with _told(self.uri):
-            answers = self.client.search(self.collection, data=lifted, limit=wanted, **options)
-        for row, hits in enumerate(answers):
-            found[row, : len(hits)] = [hit[KEY] for hit in hits]
-        return found
+            hits = self.client.search(self.collection, data=lifted, limit=wanted, **options)[0]
+        return Nearest(np.array([hit[KEY] for hit in hits], dtype=np.int64), None)
 
     def _is_whole(self, count: int) -> bool:
         """Whether the collection is there with all its vectors; one that a killed process left is removed."""
