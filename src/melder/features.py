@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar, cast
 
@@ -148,6 +148,10 @@ class Side(Mapping[str, Tensor]):
         start = prefix + "."
         return Side({name[len(start) :]: tensor for name, tensor in self.items() if name.startswith(start)})
 
+    def only(self, prefixes: Collection[str]) -> Side:
+        """The tensors whose names start with any of the prefixes and a dot."""
+        return Side({name: tensor for name, tensor in self.items() if name.partition(".")[0] in prefixes})
+
     def to(self, *arguments: object, **options: object) -> Side:
         return Side({name: _move(tensor, *arguments, **options) for name, tensor in self.items()})
 
@@ -183,6 +187,8 @@ Bundle = TypeVar("Bundle", Features, Side)
 def concatenate(bundles: Sequence[Bundle]) -> Bundle:
     """Rows of several bundles, one after the other; token axes are padded to the longest."""
     first = bundles[0]
+    if len(bundles) == 1:
+        return first
     if isinstance(first, Side):
         return Side({name: _stack([bundle[name] for bundle in bundles]) for name in first})
     masked = [_with_masks(bundle) for bundle in bundles]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from melder.features import Features, Side, Sizes
 from melder.kb.arrays import MappedArrays, write_arrays
 from melder.kb.digests import digest_blocks
-from melder.kb.packing import Kind, pack, restore
+from melder.kb.packing import Kind, pack, restore, row_arrays
 from melder.linking.candidates import dense_vectors
 from melder.linking.certified import Certified, bound_vectors
 from melder.linking.search import build_search
@@ -54,8 +54,8 @@ class Held:
         for first in range(0, len(self), self.step):
             yield first, self.whole.take(slice(first, first + self.step))
 
-    def side(self, columns: Tensor) -> Side:
-        return self.whole.take(columns)
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        return (self.whole if units is None else self.whole.only(units)).take(columns)
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         return {each: int(each) for each in identities}
@@ -84,7 +84,8 @@ def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, F
 
 def stored(side: Side, kind: Kind, path: Path) -> Side:
     """A side as a knowledge base gives it back."""
-    places = write_arrays(path, pack(side, kind))
+    arrays = pack(side, kind)
+    places = write_arrays(path, arrays, row_arrays(arrays))
     return restore(MappedArrays(path, places, digest_blocks(path)), slice(0, side.rows))
 
 
@@ -138,7 +139,7 @@ def test_ceilings_are_above_every_score(name: str) -> None:
         scores = matcher.score(*sides).total
     queries = bound_vectors(matcher, sides[0], "mention")
     for row in range(MENTIONS):
-        ceilings = search.ceilings(sides[0].take(slice(row, row + 1)), queries[row])
+        ceilings = search.ceilings(sides[0].take(slice(row, row + 1)), queries[row]).values
         assert (ceilings >= scores[row]).all()
 
 
@@ -161,7 +162,7 @@ def test_two_stages_are_exact_when_every_entity_is_a_candidate(name: str) -> Non
     matcher, mentions, entities = made(name)
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
-    search.each = search.kept = ENTITIES
+    search.near = search.named = search.kept = ENTITIES
     with torch.inference_mode():
         expected = matcher.score(*sides).total.topk(5, dim=1).values
     found = torch.cat([best.totals for best in search.best(sides[0], 5)])
@@ -172,8 +173,8 @@ def test_two_stages_score_only_candidates_of_either_index() -> None:
     matcher, mentions, entities = made("m3el")
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
-    search.each = 7
-    candidates = search.candidates(sides[0], 3)
+    search.near = search.named = 7
+    candidates = [each.columns for each in search.candidates(sides[0], 3)]
     assert all(7 <= len(each) <= 14 for each in candidates[4:])
     assert search.parts[0].index is not None
     assert search.parts[0].names is not None
@@ -187,14 +188,15 @@ def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
     search.kept = ENTITIES
-    everyone = search.candidates(sides[0], 2)
+    everyone = [each.columns for each in search.candidates(sides[0], 2)]
     search.kept = 20
+    chosen = [each.columns for each in search.candidates(sides[0], 2)]
     vectors = [dense_vectors(matcher, side, kind) for side, kind in zip(sides, ("mention", "entity"), strict=True)]
     likely = vectors[0] @ vectors[1].t() / len(matcher.evaluation_units)
     if matcher.lexical is not None:
         with torch.inference_mode():
             likely = likely + matcher.lexical.weight * matcher.lexical.score(*(side.part("lexical") for side in sides))
-    for row, (kept, candidates) in enumerate(zip(search.candidates(sides[0], 2), everyone, strict=True)):
+    for row, (kept, candidates) in enumerate(zip(chosen, everyone, strict=True)):
         assert len(kept) == 20 < len(candidates)
         assert set(kept.tolist()) <= set(candidates.tolist())
         least = likely[row, candidates].topk(20).values[-1]

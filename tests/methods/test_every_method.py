@@ -108,6 +108,17 @@ def test_what_the_units_contribute_adds_up_to_the_total(matcher: UnitMatcher, vi
 
 
 @torch.no_grad()
+def test_cosines_of_names_that_are_known_need_no_names(matcher: UnitMatcher, vision: bool) -> None:
+    mentions, entities = _pair(vision)
+    sides = matcher.eval().mention_side(mentions), matcher.entity_side(entities)
+    expected = matcher.score(*sides)
+    cosines = None if matcher.lexical is None else matcher.lexical.score(*(side.part("lexical") for side in sides))
+    found = matcher.score(sides[0], sides[1].only(matcher.names_in_use()), cosines)
+    assert list(found.parts) == list(expected.parts)
+    assert torch.equal(found.total, expected.total)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("name", [name for name in CASES if "products" in METHODS[name].configuration.model_fields])
 def test_products_in_bf16_change_scores_by_their_rounding(name: str, vision: bool) -> None:
     exact = _build(name, vision, seed=0).eval()

@@ -202,7 +202,7 @@ def few_candidates(directory: Path, candidates: str, mentions: list[Mention]) ->
     """The ten best, of no more than ten that the index finds: what it misses is missing."""
     linker = load(directory, candidates=candidates)
     assert isinstance(linker.search, TwoStage)
-    linker.search.each = TOP
+    linker.search.near = linker.search.named = TOP
     return linker.link([each.model_copy(update={"image": None}) for each in mentions], TOP)
 
 

@@ -29,8 +29,8 @@ class Stored:
 
 
 VERSIONS: Mapping[str, Stored] = {
-    # 2: manifests list indexes, segments no vectors
-    "knowledge base": Stored(2, "build it again with `melder kb build`", read=frozenset({1, 2})),
+    # 2: manifests list indexes, segments no vectors; 3: the sides of an entity are one piece of sides.bin
+    "knowledge base": Stored(3, "build it again with `melder kb build`", read=frozenset({1, 2, 3})),
     "run": Stored(1, "train again with `melder train`, or convert the checkpoint again with `melder convert`"),
     "features": Stored(1, "encode again with `melder features`"),
 }

@@ -1,4 +1,4 @@
-"""A few rows of many segments together, as the second stage of a search reads them: byte by byte, whatever the segment.
+"""A few rows of many segments together, as the second stage of a search reads them: one piece of a file for each.
 
 `packing.restore` reads a segment's rows with a dozen operations for each tensor, which is right for hundreds of rows of
 one segment; a hundred candidates of a million entities lie in as many segments.
@@ -6,77 +6,115 @@ one segment; a hundred candidates of a million entities lie in as many segments.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.arrays import KINDS, MappedArrays
+from melder.kb.arrays import KINDS, Layout, MappedArrays, rounded
 from melder.kb.packing import NAMES, SCALE, flat_parts, pad_names, row_names
 
 __all__ = ["gather"]
 
-Place = tuple[MappedArrays, int]  # a segment's arrays, and a row of them
+Row = tuple[MappedArrays, int]  # a segment's arrays, and a row of them
+Piece = tuple[int, int, bytes]  # from a byte of a record to another, and the zeros behind
 
 
-def gather(places: Sequence[Place]) -> Side:
-    """The Side in float32 of these rows, in their order; token axes are as long as the longest of their segments'.
+class Plan(NamedTuple):
+    """How records become one array of `kind`, with a field for each of the tensors `names` and their scales: the pieces
+    of a record of each layout that make a row of it, one after the other."""
+
+    names: Sequence[str]
+    kind: np.dtype
+    pieces: Mapping[Layout, Sequence[Piece]]
+
+
+def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
+    """The Side in float32 of these rows, of these units or all, in their order; token axes are as long as the longest
+    of their segments'. All segments must have records.
 
     Raises MelderError for damaged blocks. There must be a row.
     """
-    first = places[0][0].places
-    tensors = {name: _floats(name, places) for name in row_names(first)}
-    for part in flat_parts(first):
-        tensors |= _names(part, places)
+    records = [arrays.record for arrays, _ in rows]
+    layouts = frozenset(record.layout for record in records if record is not None)
+    plan = _plan(layouts, None if units is None else tuple(units))
+    pieces = list[memoryview | bytes]()
+    for (arrays, row), record in zip(rows, records, strict=True):
+        assert record is not None
+        start = record.start + row * record.layout.step
+        for first, last, zeros in plan.pieces[record.layout]:
+            pieces += (arrays.part(start + first, start + last), zeros)
+    joined = np.frombuffer(bytearray().join(pieces), plan.kind)
+    tensors = {name: _floats(name, joined) for name in plan.names}
+    for part in flat_parts(rows[0][0].places, units):
+        tensors |= _names(part, rows)
     return Side(tensors)
 
 
-def _floats(name: str, places: Sequence[Place]) -> Tensor:
-    stored = _rows(name, places)
+@lru_cache
+def _plan(layouts: frozenset[Layout], units: tuple[str, ...] | None) -> Plan:
+    """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
+    some = next(iter(layouts)).places
+    names = row_names(some, units)
+    longest = {
+        name: max((layout.places[name] for layout in layouts), key=lambda place: place.shape[1:])
+        for name in some
+        if name.removesuffix(SCALE) in names
+    }
+    sizes = {name: rounded(place.row_bytes) for name, place in longest.items()}
+    kind = np.dtype(
+        {
+            "names": list(longest),
+            "formats": [(place.kind, place.shape[1:]) for place in longest.values()],
+            "offsets": [0, *accumulate(sizes.values())][:-1],
+            "itemsize": sum(sizes.values()),
+        }
+    )
+    return Plan(names, kind, {layout: _pieces(layout, sizes) for layout in layouts})
+
+
+def _pieces(layout: Layout, sizes: Mapping[str, int]) -> Sequence[Piece]:
+    """What of a record makes a row whose arrays take `sizes` bytes."""
+    found = list[Piece]()
+    for name, wanted in sizes.items():
+        first, size = layout.places[name].offset, rounded(layout.places[name].row_bytes)
+        last, zeros = first + size, bytes(wanted - size)
+        if found and found[-1][1] == first and not found[-1][2]:
+            found[-1] = (found[-1][0], last, zeros)
+        else:
+            found.append((first, last, zeros))
+    return found
+
+
+def _floats(name: str, joined: np.ndarray) -> Tensor:
+    stored = torch.from_numpy(joined[name])
     if stored.dtype == torch.int8:
-        return stored.float().mul_(_rows(name + SCALE, places).float()[..., None])
+        return stored.float().mul_(torch.from_numpy(joined[name + SCALE]).float()[..., None])
     return stored.float() if stored.dtype == torch.float16 else stored
 
 
-def _rows(name: str, places: Sequence[Place]) -> Tensor:
-    """[rows, …] as stored; shorter rows have zeros behind."""
-    known, pieces = _known(name, places), list[memoryview | bytes]()
-    longest = max(size for _, size in known.values())
-    for arrays, row in places:
-        offset, size = known[arrays]
-        start = offset + row * size
-        pieces.append(arrays.part(start, start + size))
-        if size < longest:
-            pieces.append(bytes(longest - size))
-    shape = max(arrays.places[name].shape[1:] for arrays in known)
-    return _tensor(pieces, places[0][0].places[name].kind).view(len(places), *shape)
-
-
-def _names(part: str, places: Sequence[Place]) -> dict[str, Tensor]:
+def _names(part: str, rows: Sequence[Row]) -> dict[str, Tensor]:
     """`bucket` and `gram` [rows, A, G] as the lexical unit reads them."""
     names, grams = list[int](), list[int]()
-    found = [(each, _known(part + each, places), list[memoryview | bytes]()) for each in NAMES]
-    for arrays, row in places:
+    pieces = {each: list[memoryview]() for each in NAMES}
+    for arrays, row in rows:
         start, stop = _numbers(arrays, f"{part}first_name", row, row + 1)
         bounds = _numbers(arrays, f"{part}first_gram", start, stop)
         names.append(stop - start)
         grams += [after - before for before, after in pairwise(bounds)]
-        for _, known, pieces in found:
-            offset, size = known[arrays]
-            pieces.append(arrays.part(offset + bounds[0] * size, offset + bounds[-1] * size))
-    first = places[0][0].places
-    flat = {each: _tensor(pieces, first[part + each].kind) for each, _, pieces in found}
+        for each in NAMES:
+            place = arrays.places[part + each]
+            first, last = (place.offset + bound * place.row_bytes for bound in (bounds[0], bounds[-1]))
+            pieces[each].append(arrays.part(first, last))
+    kinds = rows[0][0].places
+    flat = {each: _tensor(pieces[each], kinds[part + each].kind) for each in NAMES}
     flat["gram"] = flat["gram"].float()
     return pad_names(part, np.array(names), np.array(grams, dtype=np.int64), flat)
-
-
-def _known(name: str, places: Sequence[Place]) -> dict[MappedArrays, tuple[int, int]]:
-    """Where an array begins in each file, and the bytes of a row."""
-    files = dict.fromkeys(arrays for arrays, _ in places)
-    return {arrays: (arrays.places[name].offset, arrays.places[name].row_bytes) for arrays in files}
 
 
 def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int]:
@@ -85,6 +123,6 @@ def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int
     return arrays.part(offset + 8 * first, offset + 8 * (last + 1)).cast("q").tolist()
 
 
-def _tensor(pieces: Sequence[memoryview | bytes], kind: str) -> Tensor:
+def _tensor(pieces: Sequence[memoryview], kind: str) -> Tensor:
     joined = bytearray().join(pieces)
     return torch.frombuffer(joined, dtype=KINDS[kind]) if joined else torch.empty(0, dtype=KINDS[kind])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path, PurePath
 from threading import RLock
@@ -29,7 +30,8 @@ __all__ = ["KnowledgeBase", "Part"]
 BLOCK_BYTES = 32 << 20  # of sides in float32 that are held at once: much beside a cache, little beside a model
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
 SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
-FILES = 64  # SQLite files open at once; systems allow a process some hundreds
+FILES = 256  # SQLite files open at once, or a quarter of what the system allows a process: opening one takes as long
+#              as ten queries, and of a million entities every segment is asked for some
 
 
 class Part:
@@ -179,16 +181,17 @@ class KnowledgeBase:
         if gathered:
             yield first, _together(gathered)
 
-    def side(self, columns: Tensor) -> Side:
-        """The sides of some columns, in float32 and in their order."""
-        order, sides, parts = [], [], self._by_part(columns.tolist())
-        if len(columns) <= SCATTERED * len(parts):
-            found = [self._place(column) for column in columns.tolist()]
-            return gather([(part.segment.sides, row) for part, row in found])
-        for number, places in parts.items():
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        """The sides of some columns, in float32 and in their order; of these units, by default of all."""
+        rows = [(part.segment.sides, row) for part, row in map(self._place, columns.tolist())]
+        segments = {arrays for arrays, _ in rows}
+        if len(rows) <= SCATTERED * len(segments) and all(arrays.record for arrays in segments):
+            return gather(rows, units)
+        order, sides = [], []
+        for number, places in self._by_part(columns.tolist()).items():
             part = self.parts[number]
-            rows = [part.living[column - self._first[number]] for _, column in places]
-            sides.append(part.segment.side(torch.tensor(np.array(rows))))
+            chosen = part.living[[column - self._first[number] for _, column in places]]
+            sides.append(part.segment.side(torch.from_numpy(chosen), units))
             order += [place for place, _ in places]
         return concatenate(sides).take(torch.tensor(order).argsort())
 
@@ -237,7 +240,7 @@ class KnowledgeBase:
         with self._lock:
             self._open[part.listed.name] = part.segment.records
             self._open.move_to_end(part.listed.name)
-            if len(self._open) > FILES:
+            if len(self._open) > _files_at_once():
                 self._open.popitem(last=False)[1].close()
         return part.segment.records
 
@@ -279,6 +282,11 @@ class KnowledgeBase:
         for place, column in enumerate(columns):
             found.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
         return found
+
+
+def _files_at_once() -> int:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return FILES if allowed == resource.RLIM_INFINITY else min(FILES, allowed // 4)
 
 
 def _together(sides: Iterable[Side]) -> Side:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = [
     "pack",
     "pad_names",
     "restore",
+    "row_arrays",
     "row_names",
 ]
 
@@ -52,10 +53,11 @@ def pack(side: Side, kind: Kind) -> dict[str, np.ndarray]:
     return arrays
 
 
-def restore(arrays: MappedArrays, rows: Rows) -> Side:
-    """A Side in float32 of some of the rows; token axes are those of the segment, names as long as these rows need."""
-    tensors = {name: _floats(arrays, name, rows) for name in row_names(arrays.places)}
-    for part in flat_parts(arrays.places):
+def restore(arrays: MappedArrays, rows: Rows, units: Collection[str] | None = None) -> Side:
+    """A Side in float32 of some of the rows, of these units or all; token axes are those of the segment, names as long
+    as these rows need."""
+    tensors = {name: _floats(arrays, name, rows) for name in row_names(arrays.places, units)}
+    for part in flat_parts(arrays.places, units):
         tensors |= _padded_names(arrays, part, rows)
     return Side(tensors)
 
@@ -63,7 +65,7 @@ def restore(arrays: MappedArrays, rows: Rows) -> Side:
 def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays of some rows of several, one after the other, as they are stored: nothing is rounded again."""
     chosen = [(arrays, torch.from_numpy(rows)) for arrays, rows in sources]
-    names = [name for name in chosen[0][0].places if name not in _flat_names_of(chosen[0][0].places)]
+    names = row_arrays(chosen[0][0].places)
     whole = concatenate([Side({name: arrays.rows(name, rows) for name in names}) for arrays, rows in chosen])
     merged = {name: tensor.numpy() for name, tensor in whole.items()}
     for part in flat_parts(chosen[0][0].places):
@@ -127,17 +129,26 @@ def _named_parts(side: Side) -> list[str]:
     return [name.removesuffix("bucket") for name in side if name.rpartition(".")[2] == "bucket"]
 
 
-def flat_parts(arrays: Mapping[str, object]) -> list[str]:
-    """The prefixes, with their dots, of the parts whose names are stored one after the other."""
-    return [name.removesuffix("first_name") for name in arrays if name.rpartition(".")[2] == "first_name"]
+def flat_parts(arrays: Iterable[str], units: Collection[str] | None = None) -> list[str]:
+    """The prefixes, with dots, of the parts (of these units or all) whose names are stored one after the other."""
+    found = [name.removesuffix("first_name") for name in arrays if name.rpartition(".")[2] == "first_name"]
+    return found if units is None else [part for part in found if part.removesuffix(".") in units]
 
 
-def row_names(arrays: Mapping[str, object]) -> list[str]:
-    """The tensors that have one row an entity."""
-    return [name for name in arrays if name not in _flat_names_of(arrays) and not name.endswith(SCALE)]
+def row_arrays(arrays: Iterable[str]) -> list[str]:
+    """Those that have one row an entity: tensors and their scales."""
+    names = list(arrays)
+    flat = _flat_names_of(names)
+    return [name for name in names if name not in flat]
 
 
-def _flat_names_of(arrays: Mapping[str, object]) -> set[str]:
+def row_names(arrays: Iterable[str], units: Collection[str] | None = None) -> list[str]:
+    """The tensors, of these units or all, that have one row an entity."""
+    names = [name for name in row_arrays(arrays) if not name.endswith(SCALE)]
+    return names if units is None else [name for name in names if name.partition(".")[0] in units]
+
+
+def _flat_names_of(arrays: Iterable[str]) -> set[str]:
     """The arrays that hold names, and the places where these begin."""
     return {f"{part}{name}" for part in flat_parts(arrays) for name in (*NAMES, "first_name", "first_gram")}
 

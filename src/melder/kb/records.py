@@ -20,6 +20,7 @@ from melder.records import Entity, MelderError
 __all__ = ["Records", "folded", "write_records"]
 
 AT_ONCE = 500  # ids in one query; SQLite's oldest limit is 999
+MAPPED = 1 << 30  # bytes of a file that are read where they are, instead of being copied for each open file
 
 _SCHEMA = """
 CREATE TABLE records (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record TEXT NOT NULL);
@@ -136,4 +137,5 @@ class Records:
             self.checked.check_all()
             uri = self.checked.path.absolute().as_uri() + "?mode=ro&immutable=1"
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self._connection.execute(f"PRAGMA mmap_size = {MAPPED}")
         return self._connection

@@ -9,7 +9,7 @@ segment.json     where everything is, and digests; written last
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from melder.features import Rows, Side
 from melder.kb.arrays import MappedArrays, Place, write_arrays
 from melder.kb.digests import BlockFile, Checked, damaged, digest_blocks, digest_of
 from melder.kb.disk import writing
-from melder.kb.packing import Kind, restore
+from melder.kb.packing import Kind, restore, row_arrays
 from melder.kb.pictures import write_pictures
 from melder.kb.records import Records, write_records
 from melder.records import Entity, MelderError
@@ -63,7 +63,7 @@ class SegmentDescription(BaseModel):
 def write_segment(path: Path, contents: Contents, kind: Kind) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
     with writing(path) as part:
-        sides = write_arrays(part / SIDES, contents.sides)
+        sides = write_arrays(part / SIDES, contents.sides, row_arrays(contents.sides))
         places = write_pictures(part / PICTURES, contents.pictures)
         write_records(part / RECORDS, contents.entities, places)
         description = SegmentDescription(
@@ -109,9 +109,9 @@ class Segment:
     def rows(self) -> int:
         return self.description.rows
 
-    def side(self, rows: Rows) -> Side:
-        """In float32, of some of the rows."""
-        return restore(self.sides, rows)
+    def side(self, rows: Rows, units: Collection[str] | None = None) -> Side:
+        """In float32, of some of the rows; of these units, by default of all."""
+        return restore(self.sides, rows, units)
 
     def picture(self, row: int, number: int) -> bytes | None:
         """The bytes of a stored picture."""

@@ -34,6 +34,10 @@ class Best:
         """
         if not columns.shape[1]:
             return
+        if not self.columns.shape[1]:
+            self.columns, self.totals = columns[:, : self.k], totals[:, : self.k]
+            self.parts = {name: part[:, : self.k] for name, part in parts.items()}
+            return
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
         kept = order[:, : self.k]
         before = self.parts or dict.fromkeys(parts, self.totals)

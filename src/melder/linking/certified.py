@@ -14,7 +14,7 @@ below its own score.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -39,6 +39,13 @@ CERTIFIED_FROM = 2000  # entities: of so many, scoring only those that could be 
 FIRST = 32  # entities scored at first, at least; then four times as many each time
 AT_ONCE = 4096  # entities scored together for a rank: what their sides take stays within some dozen megabytes
 ROUNDED = 1e-5  # of a cosine that is summed up in float32
+
+
+class Ceilings(NamedTuple):
+    """values [entities]: at least the scores; cosines [entities] of their names, None where these are not compared"""
+
+    values: Tensor
+    cosines: Tensor | None
 
 
 class Certified:
@@ -76,28 +83,30 @@ class Certified:
             pairs.append(self._rank(mentions.take(slice(row, row + 1)), query, gold[row : row + 1]))
         return join(pairs)
 
-    def ceilings(self, mention: Side, query: Tensor) -> Tensor:
-        """[entities]: at least the scores of one mention."""
+    def ceilings(self, mention: Side, query: Tensor) -> Ceilings:
+        """At least the scores of one mention."""
         if len(self.parts) == 1 and self.parts[0].columns is None:
             return self._ceilings(self.parts[0], mention, query)
-        ceilings = torch.full((len(self.source),), float("-inf"))
+        values, known = torch.full((len(self.source),), float("-inf")), torch.zeros(len(self.source))
         for part in self.parts:
             columns = np.arange(len(part.index)) if part.columns is None else part.columns
-            living = columns >= 0
-            ceilings[columns[living]] = self._ceilings(part, mention, query)[living]
-        return ceilings
+            living, ceilings = columns >= 0, self._ceilings(part, mention, query)
+            values[columns[living]] = ceilings.values[living]
+            if ceilings.cosines is not None:
+                known[columns[living]] = ceilings.cosines[living]
+        return Ceilings(values, None if self.matcher.lexical is None else known)
 
-    def _ceilings(self, part: Indexed[FlatIndex], mention: Side, query: Tensor) -> Tensor:
+    def _ceilings(self, part: Indexed[FlatIndex], mention: Side, query: Tensor) -> Ceilings:
         """Those of a part, by place."""
-        ceilings = part.index.ceilings(query)
+        values = part.index.ceilings(query)
         if part.names is None or self.matcher.lexical is None:
-            return ceilings
+            return Ceilings(values, None)
         weight = float(self.matcher.lexical.weight.detach())
         cosines = torch.from_numpy(part.names.cosines(*surface_of(mention, 0)))
-        return ceilings.add_(cosines, alpha=weight).add_(weight * ROUNDED)
+        return Ceilings(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
 
     def _best(self, mention: Side, query: Tensor, k: int, among: Among | None) -> Best:
-        ceilings, columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        (ceilings, cosines), columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
         if among is not None:
             chosen = torch.from_numpy(among.columns)
             ceilings = torch.full_like(ceilings, float("-inf")).index_copy_(0, chosen, ceilings[chosen])
@@ -108,7 +117,7 @@ class Certified:
             if not len(some):
                 break
             columns.append(some)
-            found.append(self._scored(mention, some))
+            found.append(self._scored(mention, some, cosines))
             ceilings[some] = float("-inf")
             totals = torch.cat([scores.total for scores in found], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
@@ -116,20 +125,21 @@ class Certified:
         return best_of(self.matcher, torch.cat(columns), _joined(found), k) if columns else Best(1, k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
-        own = self._scored(mention, gold).total
-        near = self.ceilings(mention, query) >= own[0]
+        ceilings, cosines = self.ceilings(mention, query)
+        near = ceilings >= self._scored(mention, gold, cosines).total[0]
         near[gold] = False
         # The gold entity is scored again with others, for the bits of a score may depend on those it is computed with.
         columns = torch.cat([gold, near.nonzero().flatten()])
         tiles = [columns[start : start + AT_ONCE] for start in range(0, len(columns), AT_ONCE)]
-        totals = torch.cat([self._scored(mention, some).total for some in tiles], dim=1)
+        totals = torch.cat([self._scored(mention, some, cosines).total for some in tiles], dim=1)
         counter = RankCounter(totals[:, 0])
         counter.update(totals)
         return counter.ranks()
 
-    def _scored(self, mention: Side, columns: Tensor) -> Scores:
+    def _scored(self, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
         self.scored += len(columns)
-        return rescored(self.matcher, self.source, mention, columns)
+        known = None if cosines is None else cosines[None, columns]
+        return rescored(self.matcher, self.source, mention, columns, known)
 
 
 def certifiable(matcher: UnitMatcher) -> bool:

@@ -11,18 +11,22 @@ from torch import Tensor
 
 from melder.features import Side
 from melder.linking.indexes import FiltersTypes, FlatIndex, Index, Nearest, TellsProducts
-from melder.linking.indexes.names import NameIndex
+from melder.linking.indexes.names import Likest, NameIndex
 from melder.linking.types import Among
 
 __all__ = ["Candidates", "Indexed", "surface_of"]
 
 
 class Candidates(NamedTuple):
-    """columns [n] of entities; likely [n]: what the matcher scores them as far as inner products and names tell, None
-    where the index does not tell products"""
+    """columns [n] of entities; cosines [n] of their names, None where these are not compared; likely [n]: what the
+    matcher scores them as far as inner products and names tell, None where the index does not tell products"""
 
     columns: np.ndarray
+    cosines: np.ndarray | None
     likely: np.ndarray | None
+
+    def take(self, places: np.ndarray) -> Candidates:
+        return Candidates(*(None if each is None else each[places] for each in self))  # type: ignore[arg-type]
 
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
@@ -56,26 +60,28 @@ class Indexed(Generic[Vectors]):
         kept = np.where((columns >= 0) & allowed[columns], columns, -1)
         return replace(self, index=index, columns=kept, filtered=True)
 
-    def candidates(self, query: Tensor, mention: Side, each: int, lexical_weight: float) -> Candidates:
-        """Of one mention's vector [1, d] and side: the `each` nearest entities, and the `each` with the likest names.
+    def candidates(self, query: Tensor, mention: Side, near: int, named: int, lexical_weight: float) -> Candidates:
+        """Of one mention's vector [1, d] and side: so many of the nearest entities, and of those with the likest names.
 
         lexical_weight: of the cosine of names, where the inner product of vectors has the weight 1
         """
-        near, products = self._nearest(query[0], each)
-        places, cosines = self._named(mention, near, each)
+        places, products = self._nearest(query[0], near)
+        cosines = None
+        if self.names is not None:
+            likest, known = self._likest(mention, places, named), set(places.tolist())
+            others = np.array([place not in known for place in likest.columns.tolist()], dtype=bool)
+            cosines = np.concatenate([likest.of_asked, likest.cosines[others]])
+            places = np.concatenate([places, likest.columns[others]])
         columns = places if self.columns is None else self.columns[places]
         if products is None:
-            return Candidates(columns, None)
+            return Candidates(columns, cosines, None)
         assert isinstance(self.index, TellsProducts)
-        likely, others = np.empty(len(places), np.float32), ~np.isin(places, near)
-        likely[np.searchsorted(places, near)] = products
-        likely[others] = self.index.products(query[0], places[others])
-        return Candidates(columns, likely + lexical_weight * cosines)
+        likely = np.concatenate([products, self.index.products(query[0], places[len(products) :])])
+        return Candidates(columns, cosines, likely if cosines is None else likely + lexical_weight * cosines)
 
-    def _named(self, mention: Side, near: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Places, ascending, of the k entities with the likest names and of those that are near, and their cosines."""
-        if self.names is None:
-            return np.sort(near), np.zeros(len(near), np.float32)
+    def _likest(self, mention: Side, near: np.ndarray, k: int) -> Likest:
+        """Places of the k entities with the likest names, and cosines, those of other places `near` too."""
+        assert self.names is not None
         search, surface = self.names.search, surface_of(mention, 0)
         of_near: list[np.ndarray] = []
 
@@ -84,10 +90,7 @@ class Indexed(Generic[Vectors]):
             of_near.append(best.of_asked)
             return best.columns, best.cosines
 
-        found, cosines = self._living(likest, k)
-        # What was asked about comes first since it is exact; of what was found another name may have been missed.
-        places, first = np.unique(np.concatenate([near, found]), return_index=True)
-        return places, np.concatenate([of_near[0], cosines])[first]
+        return Likest(*self._living(likest, k), of_near[0])
 
     def _nearest(self, query: Tensor, k: int) -> Nearest:
         """The k entities with the largest inner products with a query [d]; columns of the index are places here."""

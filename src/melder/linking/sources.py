@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -28,8 +28,8 @@ class Sides(Protocol):
         """All sides, a block at a time: the block's first column, and the sides of it and those after it."""
         ...
 
-    def side(self, columns: Tensor) -> Side:
-        """The sides of some columns, in their order."""
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        """The sides of some columns, in their order; of these units, by default of all."""
         ...
 
 
@@ -63,8 +63,8 @@ class SomeSides:
         for first in range(0, len(self), BLOCK):
             yield first, self._source.side(self._columns[first : first + BLOCK])
 
-    def side(self, columns: Tensor) -> Side:
-        return self._source.side(self._columns[columns])
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        return self._source.side(self._columns[columns], units)
 
 
 class HeldSides:
@@ -79,8 +79,9 @@ class HeldSides:
     def blocks(self) -> Iterator[tuple[int, Side]]:
         yield 0, self._side
 
-    def side(self, columns: Tensor) -> Side:
-        return self._side.take(columns.to(next(iter(self._side.values())).device))
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        some = self._side if units is None else self._side.only(units)
+        return some.take(columns.to(next(iter(self._side.values())).device))
 
 
 class EncodedData(HeldSides):

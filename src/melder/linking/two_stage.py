@@ -7,6 +7,7 @@ measured (`melder.linking.agreement`), never assumed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import isqrt
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ from melder.records import MelderError
 
 __all__ = ["TwoStage", "best_of", "rescored", "searched"]
 
-EACH = 128  # candidates from each index, or as many as answers are wanted
+NEAR = 64  # candidates by vectors: at least so many, an eighth of the root of all there are, and the answers wanted
+NAMED = 128  # candidates by names, or as many as answers are wanted
 KEPT = 48  # of them that get the full score, or `AHEAD` times as many as answers are wanted
 AHEAD = 3
 RECORDS = 1000  # read together
@@ -37,16 +39,16 @@ FEW = 1024  # entities of the types wanted that are all scored: some millisecond
 class TwoStage:
     """parts: who together are all entities; indexes of their `dense_vectors` and names.
 
+    near, named, kept: how many candidates by vectors and by names each part gives, and how many of all get the full
+    score; or as many as answers are wanted
     scored: how many pairs were scored since it was made
     """
 
-    def __init__(
-        self, matcher: UnitMatcher, source: Sides, parts: Sequence[Indexed[Index | None]], each: int = EACH
-    ) -> None:
+    def __init__(self, matcher: UnitMatcher, source: Sides, parts: Sequence[Indexed[Index | None]]) -> None:
         self.matcher = matcher
         self.source = source
         self.parts = parts
-        self.each, self.kept = each, KEPT
+        self.near, self.named, self.kept = max(NEAR, isqrt(len(source)) // 8), NAMED, KEPT
         self.scored = 0
 
     @classmethod
@@ -69,44 +71,48 @@ class TwoStage:
     def best(self, mentions: Side, k: int, among: Among | None = None) -> list[Best]:
         """One a mention, in order; only of the entities `among` which it is to be."""
         candidates = self.candidates(mentions, k, among)
-        return [self._best(mentions.take(slice(row, row + 1)), c, k) for row, c in enumerate(candidates)]
+        return [self._best(mentions.take(slice(row, row + 1)), some, k) for row, some in enumerate(candidates)]
 
-    def candidates(self, mentions: Side, k: int, among: Among | None = None) -> list[Tensor]:
-        """Ascending columns for each mention: of each part the `each` best by vectors, and by names; of all these the
-        `kept` best by both together, where the indexes tell.
+    def candidates(self, mentions: Side, k: int, among: Among | None = None) -> list[Candidates]:
+        """For each mention, in ascending order: of each part the `near` best by vectors and the `named` best by names;
+        of all these the `kept` best by both together, where the indexes tell.
 
         `among` few entities all are candidates: an index would have to be searched for many more to find them.
         """
         if among is not None and len(among.columns) <= FEW:
-            return [torch.from_numpy(among.columns)] * mentions.rows
+            return [Candidates(among.columns, None, None)] * mentions.rows
         parts = self.parts if among is None else [part.only(among, len(self.source)) for part in self.parts]
         queries = dense_vectors(self.matcher, mentions, "mention") / len(self.matcher.evaluation_units)
-        each, lexical = max(k, self.each), self.matcher.lexical
+        near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
         weight = 0.0 if lexical is None else float(lexical.weight.detach())
         found = []
         for row in range(mentions.rows):
             mention, query = mentions.take(slice(row, row + 1)), queries[row : row + 1]
-            some = [part.candidates(query, mention, each, weight) for part in parts]
+            some = [part.candidates(query, mention, near, named, weight) for part in parts]
             found.append(_most_likely(some, max(AHEAD * k, self.kept)))
         return found
 
-    def _best(self, mention: Side, columns: Tensor, k: int) -> Best:
-        if not len(columns):
+    def _best(self, mention: Side, found: Candidates, k: int) -> Best:
+        if not len(found.columns):
             return Best(1, k)
-        self.scored += len(columns)
-        return best_of(self.matcher, columns, rescored(self.matcher, self.source, mention, columns), k)
+        self.scored += len(found.columns)
+        columns, cosines = torch.from_numpy(found.columns), found.cosines
+        known = None if cosines is None else torch.from_numpy(cosines)[None]
+        return best_of(self.matcher, columns, rescored(self.matcher, self.source, mention, columns, known), k)
 
 
-def _most_likely(found: Sequence[Candidates], kept: int) -> Tensor:
-    """Ascending columns: the `kept` likeliest, or all where it is not known how likely they are."""
-    columns, likely = np.concatenate([each.columns for each in found]), list[np.ndarray]()
-    for each in found:
-        if each.likely is None:
-            return torch.from_numpy(np.sort(columns))
-        likely.append(each.likely)
-    if len(columns) > kept:
-        columns = columns[np.argpartition(-np.concatenate(likely), kept - 1)[:kept]]
-    return torch.from_numpy(np.sort(columns))
+def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
+    """In ascending order, the `kept` likeliest, or all where it is not known how likely they are."""
+    every = found[0] if len(found) == 1 else Candidates(*map(_together, zip(*found, strict=True)))  # type: ignore[arg-type]
+    if every.likely is not None and len(every.columns) > kept:
+        every = every.take(np.argpartition(-every.likely, kept - 1)[:kept])
+    return every.take(np.argsort(every.columns))
+
+
+def _together(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """One after the other; None where any is."""
+    there = [each for each in arrays if each is not None]
+    return np.concatenate(there) if len(there) == len(arrays) else None
 
 
 def _types(source: Sides) -> list[tuple[str, ...]] | None:
@@ -142,10 +148,16 @@ def searched(
     return torch.cat(vectors), None
 
 
-def rescored(matcher: UnitMatcher, source: Sides, mention: Side, columns: Tensor) -> Scores:
-    """The full scores [1, columns] of one mention and some entities, on the CPU."""
+def rescored(
+    matcher: UnitMatcher, source: Sides, mention: Side, columns: Tensor, cosines: Tensor | None = None
+) -> Scores:
+    """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
+    their names, which need not be read then, where these are known."""
+    device = next(matcher.parameters()).device
     with answering(matcher):
-        return matcher.score(mention, source.side(columns).to(next(matcher.parameters()).device)).cpu()
+        units = matcher.names_in_use(lexical=cosines is None)
+        known = None if cosines is None else cosines.to(device)
+        return matcher.score(mention, source.side(columns, units).to(device), known).cpu()
 
 
 def best_of(matcher: UnitMatcher, columns: Tensor, scores: Scores, k: int) -> Best:

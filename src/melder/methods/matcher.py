@@ -61,12 +61,14 @@ class UnitMatcher(nn.Module):
         """Every unit's side, under the unit's name; `verb` is `mention_side` or `entity_side`."""
         return Side.join({name: getattr(unit, verb)(heads) for name, unit in self._all_units().items()})
 
-    def score(self, mentions: Side, entities: Side) -> Scores:
-        """Scores [mentions, entities] of the units in use, and their total."""
+    def score(self, mentions: Side, entities: Side, cosines: Tensor | None = None) -> Scores:
+        """Scores [mentions, entities] of the units in use, and their total; `cosines` of names, of that shape, where
+        they are known already."""
         parts = {name: self._score(name, mentions, entities) for name in self.names_in_use()}
         total = torch.stack(list(parts.values())).mean(dim=0)
         if self.lexical is not None:
-            parts["lexical"] = self.lexical.weight * self._score("lexical", mentions, entities)
+            cosines = self._score("lexical", mentions, entities) if cosines is None else cosines
+            parts["lexical"] = self.lexical.weight * cosines
             total = total + parts["lexical"]
         return Scores(total, parts)
 
@@ -84,9 +86,10 @@ class UnitMatcher(nn.Module):
             losses |= {f"{kind}_{name}": loss(part, batch) for name, part in parts.items()}
         return {**losses, **{name: each(batch) for name, each in self.extra_losses.items()}}
 
-    def names_in_use(self) -> tuple[str, ...]:
-        """The units that make up the total now, in training or outside it."""
-        return self.training_units if self.training else self.evaluation_units
+    def names_in_use(self, *, lexical: bool = False) -> tuple[str, ...]:
+        """The units that make up the total now, in training or outside it; the lexical one, if asked for, last."""
+        names = self.training_units if self.training else self.evaluation_units
+        return (*names, "lexical") if lexical and self.lexical is not None else names
 
     def _all_units(self) -> dict[str, nn.Module]:
         lexical = {} if self.lexical is None else {"lexical": self.lexical}

@@ -13,13 +13,15 @@ entity. Were it one, whoever has its bucket by chance would count as much: of 50
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import FeatureHasher, HashingVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.utils import murmurhash3_32
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -59,25 +61,24 @@ class Lexical(nn.Module):
 
     def fit(self, names: Iterable[str]) -> None:
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
-        counts = _hash(list(names), self.buckets)
-        occurrences = np.bincount(counts.indices, minlength=self.buckets)
-        frequency = np.log((1 + counts.shape[0]) / (1 + occurrences)) + 1
+        every = list(names)
+        occurrences = np.bincount(_counted(map(N_GRAMS, every), self.buckets).bucket, minlength=self.buckets)
+        frequency = np.log((1 + len(every)) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
 
     def entity_side(self, heads: Heads) -> Side:
         names = _surfaces(heads)
-        packed = self._pack(names)
+        found = [self._grams(names)]
         if self.part:
-            bucket, count = _hashed([_runs(each) for each in names], self.buckets)
-            packed = _joined(packed, (bucket, count.clip(max=1) * np.float32(self.part / HASHES)), axis=1)
-        return _side(*packed, heads)
+            runs = _hashed(map(_runs, names), self.buckets)
+            weight = runs.weight.clip(max=1) * np.float32(self.part / HASHES)
+            found.append(runs._replace(name=np.full_like(runs.row, max([1, *map(len, names)])), weight=weight))
+        return _side(found, heads)
 
     def mention_side(self, heads: Heads) -> Side:
         surfaces = _surfaces(heads)
-        packed = self._pack(surfaces)
-        if self.part:
-            packed = _joined(packed, _hashed([_whole(each) for each in surfaces], self.buckets), axis=2)
-        return _side(*packed, heads)
+        whole = [_hashed(map(_whole, surfaces), self.buckets)] if self.part else []
+        return _side([self._grams(surfaces), *whole], heads)
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]: cosine of the best name."""
@@ -88,35 +89,58 @@ class Lexical(nn.Module):
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
         return cosine.view(rows, names, -1).amax(dim=1).t()
 
-    def _pack(self, surfaces: Sequence[tuple[str, ...]]) -> Packed:
-        return pack(surfaces, self.buckets, self.inverse_frequency.cpu().numpy())
+    def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
+        return _weighted(names, self.buckets, self.inverse_frequency.cpu().numpy())
+
+
+class _Features(NamedTuple):
+    """Hashed features of some rows' names, all [features]: the row, which of its names, the bucket, and the weight."""
+
+    row: np.ndarray
+    name: np.ndarray
+    bucket: np.ndarray
+    weight: np.ndarray
 
 
 def _surfaces(heads: Heads) -> Sequence[tuple[str, ...]]:
     return heads.surfaces if heads.surfaces is not None else [()] * len(heads)
 
 
-def _side(buckets: np.ndarray, grams: np.ndarray, heads: Heads) -> Side:
+def _side(found: Sequence[_Features], heads: Heads) -> Side:
     device = heads.text_global.device
-    return Side({"bucket": torch.from_numpy(buckets).to(device), "gram": torch.from_numpy(grams).to(device)})
+    bucket, gram = _padded(found, len(heads))
+    return Side({"bucket": torch.from_numpy(bucket).to(device), "gram": torch.from_numpy(gram).to(device)})
 
 
 def pack(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray) -> Packed:
     """Buckets and L2-normalised TF-IDF weights of every name, padded: both [n, A, G]."""
-    flat = [name for names in surfaces for name in names]
-    counts = _hash(flat, buckets)
-    weights = (1 + np.log(counts.data)) * inverse_frequency[counts.indices]
-    lengths = np.diff(counts.indptr)
-    row = np.repeat(np.arange(len(flat)), lengths)
-    norms = np.sqrt(np.bincount(row, weights**2, minlength=max(1, len(flat))))
-    column = np.arange(len(counts.indices)) - counts.indptr[:-1].repeat(lengths)
-    owner = np.repeat(np.arange(len(surfaces)), [len(names) for names in surfaces])
-    nth = np.concatenate([np.arange(len(names)) for names in surfaces] or [np.zeros(0, int)]).astype(int)
-    shape = (len(surfaces), max([1, *map(len, surfaces)]), max([1, *lengths]))
-    bucket, gram = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
-    bucket[owner[row], nth[row], column] = counts.indices
-    gram[owner[row], nth[row], column] = weights / norms[row]
-    return bucket, gram
+    return _padded([_weighted(surfaces, buckets, inverse_frequency)], len(surfaces))
+
+
+def _weighted(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray) -> _Features:
+    """The n-grams of every name, with L2-normalised TF-IDF weights."""
+    counts = _counted((N_GRAMS(name) for names in surfaces for name in names), buckets)
+    weight = (1 + np.log(counts.weight)) * inverse_frequency[counts.bucket]
+    norms = np.sqrt(np.bincount(counts.row, weight**2))
+    row = np.repeat(np.arange(len(surfaces)), [len(names) for names in surfaces])
+    nth = np.array([place for names in surfaces for place in range(len(names))], np.int64)
+    return _Features(row[counts.row], nth[counts.row], counts.bucket, weight / norms[counts.row])
+
+
+def _padded(parts: Sequence[_Features], rows: int) -> Packed:
+    """Every part's features of the same name one after the other, and zeros behind: both [rows, A, G]."""
+    row, name, bucket, weight = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    names = 1 + int(name.max(initial=0))
+    where = row * names + name
+    if len(parts) > 1:
+        order = np.argsort(where, kind="stable")
+        where, bucket, weight = where[order], bucket[order], weight[order]
+    lengths = np.bincount(where, minlength=rows * names)
+    column = np.arange(len(where)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    shape = (rows * names, int(lengths.max(initial=1)))
+    padded = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+    padded[0][where, column], padded[1][where, column] = bucket, weight
+    return padded[0].reshape(rows, names, -1), padded[1].reshape(rows, names, -1)
 
 
 def _words(name: str) -> list[str]:
@@ -141,47 +165,26 @@ def _runs(names: tuple[str, ...]) -> list[str]:
     return list(found)[:RUNS]
 
 
-def _hashed(rows: Sequence[list[str]], buckets: int) -> Packed:
-    """The buckets of whole strings and how many features are in each: both [n, 1, most of a row]."""
+def _hashed(rows: Iterable[list[str]], buckets: int) -> _Features:
+    """The buckets of whole strings and how many features are in each, as those of each row's first name."""
     # The bell is in no name, so that these strings are never hashed as n-grams are.
-    features = [[number * "\a" + text for text in row for number in range(1, HASHES + 1)] for row in rows]
-    counts = _counted(features, buckets)
-    lengths = np.diff(counts.indptr)
-    row = np.repeat(np.arange(len(rows)), lengths)
-    column = np.arange(len(row)) - counts.indptr[:-1].repeat(lengths)
-    bucket = np.zeros((len(rows), 1, max([1, *lengths])), np.int32)
-    gram = np.zeros(bucket.shape, np.float32)
-    bucket[row, 0, column], gram[row, 0, column] = counts.indices, counts.data
-    return bucket, gram
-
-
-def _joined(one: Packed, other: Packed, axis: int) -> Packed:
-    """Two packs side by side on `axis`, padded on the other."""
-    sizes = [max(a, b) for a, b in zip(one[0].shape, other[0].shape, strict=True)]
-    return tuple(  # type: ignore[return-value]
-        np.concatenate([_padded(each, sizes, axis) for each in pair], axis) for pair in zip(one, other, strict=True)
+    return _counted(
+        ([number * "\a" + text for text in row for number in range(1, HASHES + 1)] for row in rows), buckets
     )
 
 
-def _padded(array: np.ndarray, sizes: Sequence[int], axis: int) -> np.ndarray:
-    grown = np.zeros([array.shape[at] if at == axis else size for at, size in enumerate(sizes)], array.dtype)
-    grown[tuple(map(slice, array.shape))] = array
-    return grown
-
-
-def _hash(names: Sequence[str], buckets: int):  # type: ignore[no-untyped-def]
-    """Counts of hashed n-grams, a SciPy CSR matrix [names, buckets]."""
-    return _counted(map(N_GRAMS, names), buckets)
-
-
-def _counted(rows: Iterable[Sequence[str]], buckets: int):  # type: ignore[no-untyped-def]
-    """How often each bucket occurs among the hashed strings of each row, a SciPy CSR matrix [rows, buckets]."""
-    return _hasher(buckets).transform(chain(rows, [()]))[:-1]  # scikit-learn refuses to hash no rows
-
-
-@lru_cache
-def _hasher(buckets: int) -> FeatureHasher:
-    return FeatureHasher(buckets, input_type="string", alternate_sign=False)
+def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
+    """How often each bucket occurs among the hashed strings of each row, buckets ascending, as those of a row's first
+    name; hashed as scikit-learn's `FeatureHasher` does, which takes three times as long for one row."""
+    row, bucket, count = list[int](), list[int](), list[int]()
+    for number, strings in enumerate(rows):
+        counts = Counter(abs(murmurhash3_32(text)) % buckets for text in strings)
+        row += [number] * len(counts)
+        bucket += (found := sorted(counts))
+        count += [counts[each] for each in found]
+    return _Features(
+        np.array(row, np.int64), np.zeros(len(row), np.int64), np.array(bucket, np.int64), np.array(count, np.float64)
+    )
 
 
 def _lookup(mentions: Side, buckets: int) -> tuple[Tensor, Tensor]:

@@ -94,7 +94,7 @@ class HNSWIndex:
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):
             return np.zeros(0, np.float32)
-        lifted = np.stack(self.graph.get(columns.astype(np.uint64), np.float16)).astype(np.float32)
+        lifted = np.concatenate(self.graph.get(columns.astype(np.uint64), np.float32)).reshape(len(columns), -1)
         return self.lift.products(lifted @ self.lift.query(query), query)
 
 

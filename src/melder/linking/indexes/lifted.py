@@ -6,6 +6,7 @@ and the order of cosines is theirs (Bachrach and others, 2014, "Speeding up the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +42,20 @@ class Lift:
 
     def query(self, query: Tensor) -> np.ndarray:
         """[d + 1] float32 of length one (zeros stay zeros), of a query [d]."""
-        unit = torch.nn.functional.normalize(query.detach().cpu().float(), dim=0)
-        return torch.nn.functional.pad(unit, (0, 1)).numpy()
+        lifted = np.zeros(self.width + 1, np.float32)
+        lifted[:-1] = _array(query)
+        return lifted / max(_length(lifted), 1e-12)
 
     def products(self, cosines: np.ndarray, query: Tensor) -> np.ndarray:
         """Inner products of a query [d] and vectors as they were before they were lifted, from the cosines of what they
         are now."""
-        products: np.ndarray = cosines * np.float32(self.radius * float(torch.linalg.vector_norm(query.float())))
+        products: np.ndarray = cosines * np.float32(self.radius * _length(_array(query)))
         return products
+
+
+def _array(query: Tensor) -> np.ndarray:
+    return query.detach().cpu().float().numpy()
+
+
+def _length(vector: np.ndarray) -> float:
+    return math.sqrt(float(vector @ vector))

@@ -16,6 +16,7 @@ import numpy as np
 
 from melder.features import Side
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
+from melder.linking.indexes.postings import inverted
 
 __all__ = ["Likest", "NameIndex"]
 
@@ -46,14 +47,7 @@ class NameIndex:
     @classmethod
     def build(cls, sides: Iterable[Side], buckets: int) -> NameIndex:
         """Of entity sides of the lexical unit, block after block."""
-        postings, owners, entities, names = list[_Postings](), list[np.ndarray](), 0, 0
-        for side in sides:
-            block, owner = _postings(side)
-            postings.append(block._replace(name=block.name + names))
-            owners.append(owner + entities)
-            names, entities = names + len(owner), entities + side.rows
-        owner = np.concatenate([np.zeros(0, np.int32), *owners])
-        return cls(*_inverted(postings, buckets), owner, np.array(entities, dtype=np.int64))
+        return cls(*inverted(sides, buckets))
 
     @classmethod
     def open(cls, path: Path) -> NameIndex:
@@ -76,24 +70,22 @@ class NameIndex:
     def search(self, bucket: np.ndarray, gram: np.ndarray, k: int, asked: np.ndarray | None = None) -> Likest:
         """The at most k entities with the largest cosines above zero, and the cosines of the columns `asked`.
 
-        Where the surface's n-grams have more than `POSTINGS` postings, names whose cosine is below `UNREAD` may be
-        missed, and so may those that are not among the `LOOKED_UP` best by their rarer n-grams. Otherwise it is exact;
-        of the columns `asked` it always is.
+        Where the surface's n-grams have more than `POSTINGS` postings, entities whose names' cosines are below
+        `UNREAD` may be missed, and so may those whose names are not among the `LOOKED_UP` best by their rarer n-grams.
+        Otherwise the best are found; what is told of a column is always its cosine.
         """
         grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
-        read, asked = _read_whole(grams), np.zeros(0, np.int64) if asked is None else asked
-        asked_place, asked_names = self._names_of(asked)
-        names, cosines, asked_cosines = self._summed(grams[:read], asked_names)
-        if grams[read:]:
-            chosen = _top(cosines, max(LOOKED_UP, 4 * k))
-            order = chosen[np.argsort(names[chosen])]
-            looked_up = names[order]
-            for each in grams[read:]:
-                cosines[order] += each.weight * self._looked_up(each, looked_up)
-                asked_cosines += each.weight * self._looked_up(each, asked_names)
-        of_asked = np.zeros(len(asked), np.float32)
-        np.maximum.at(of_asked, asked_place, asked_cosines)
-        return Likest(*self._best(names, cosines, k), of_asked)
+        read, sums = _read_whole(grams), self._zeros()
+        names = self._add(grams[:read], sums)
+        try:
+            found = self._likest(names, sums[names], grams[read:], k)
+            columns = found if asked is None else np.concatenate([found, asked])
+            cosines = self._exact(columns, sums, grams[read:])
+        finally:
+            sums[names] = 0  # only where something was added: a million zeros take longer than a search
+            self._sums.append(sums)
+        order = np.lexsort((found, -cosines[: len(found)]))
+        return Likest(found[order], cosines[order], cosines[len(found) :])
 
     def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
         """The n-grams of a surface that some name has."""
@@ -102,20 +94,20 @@ class NameIndex:
         weights = gram[had].tolist()
         return [_Gram(slice(*pair), w) for pair, w in zip(firsts, weights, strict=True) if pair[0] < pair[1]]
 
-    def _summed(self, grams: Sequence[_Gram], others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The names that have any of the n-grams, the sums of the products of weights over these, and those sums of
-        other names."""
-        sums, new = self._zeros(), [np.zeros(0, np.int32)]
-        for gram in grams:
-            having = self.name[gram.where]
-            before = sums[having]
-            new.append(having[before == 0])
-            sums[having] = before + gram.weight * self.weight[gram.where]
-        names = np.concatenate(new)
-        cosines, those = sums[names], sums[others]
-        sums[names] = 0  # only where something was added: a million zeros take longer than a search
-        self._sums.append(sums)
-        return names, cosines, those
+    def _add(self, grams: Sequence[_Gram], sums: np.ndarray) -> np.ndarray:
+        """Add products of weights to the `sums` [names] of the names that have any of the n-grams, and name these."""
+        if not grams:
+            return np.zeros(0, self.name.dtype)
+        names = np.concatenate([self.name[gram.where] for gram in grams])
+        weights = np.concatenate([self.weight[gram.where] for gram in grams])
+        factors = np.array([gram.weight for gram in grams], np.float32)
+        np.add.at(sums, names, weights * factors.repeat([gram.size for gram in grams]))
+        values, marks, order = sums[names], sums.view(np.int32), np.arange(len(names), dtype=np.int32)
+        marks[names] = order
+        once = np.flatnonzero(marks[names] == order)  # of each name the place that was written last
+        names = names[once]
+        sums[names] = values[once]
+        return names
 
     def _zeros(self) -> np.ndarray:
         """[names], used before if no other thread has them."""
@@ -124,33 +116,46 @@ class NameIndex:
         except IndexError:
             return np.zeros(len(self.owner), np.float32)
 
-    def _names_of(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each name of any of the columns: the place of its column among them, and the name."""
-        first, last = (np.searchsorted(self.owner, columns, side=side) for side in ("left", "right"))
-        counts = last - first
-        nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(np.arange(len(columns)), counts), np.repeat(first, counts) + nth
-
-    def _looked_up(self, gram: _Gram, names: np.ndarray) -> np.ndarray:
-        """[names] weights of an n-gram in some names, which ascend; 0 where it is in none."""
-        having = self.name[gram.where]
-        place = np.minimum(np.searchsorted(having, names), gram.size - 1)
-        found: np.ndarray = self.weight[gram.where.start + place] * (having[place] == names)
-        return found
-
-    def _best(self, names: np.ndarray, cosines: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Columns and cosines of the k best entities, from the cosines of names."""
-        wanted = k  # names, and the k best of them may be of fewer entities
+    def _likest(self, names: np.ndarray, cosines: np.ndarray, others: Sequence[_Gram], k: int) -> np.ndarray:
+        """The columns of at most k entities, from names and the cosines as far as they are summed up; `others` are
+        the n-grams that are looked up for the best of them."""
+        wanted = max(LOOKED_UP, 2 * k)  # names, which may be of fewer entities
         while True:
             chosen = _top(cosines, wanted)
-            owner, cosine = self.owner[names[chosen]], cosines[chosen]
-            order = np.lexsort((owner, -cosine))
-            columns, begins = np.unique(owner[order], return_index=True)
+            chosen = chosen[np.argsort(names[chosen])]
+            some = names[chosen]
+            order = some[np.argsort(-cosines[chosen] - self._looked_up(others, some), kind="stable")]
+            columns, begins = np.unique(self.owner[order], return_index=True)
             if len(columns) >= k or len(chosen) == len(names):
-                break
+                return columns[np.argsort(begins)[:k]].astype(np.int64)
             wanted *= 4
-        begins = np.sort(begins)[:k]
-        return owner[order][begins].astype(np.int64), cosine[order][begins]
+
+    def _exact(self, columns: np.ndarray, sums: np.ndarray, others: Sequence[_Gram]) -> np.ndarray:
+        """[columns] float32: the cosine of each one's best name, of which `sums` [names] has the products of weights
+        of all n-grams but `others`."""
+        first, last = self._first_name[columns], self._first_name[columns + 1]
+        counts = last - first
+        nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        names = np.repeat(first, counts) + nth
+        cosines = sums[names] + self._looked_up(others, names)
+        best = np.zeros(len(columns), np.float32)
+        np.maximum.at(best, np.repeat(np.arange(len(columns)), counts), cosines)
+        return best
+
+    def _looked_up(self, grams: Sequence[_Gram], names: np.ndarray) -> np.ndarray:
+        """[names] float32: the sums of the products of weights over the n-grams that each has of these."""
+        found, names = np.zeros(len(names), np.float32), names.astype(self.name.dtype)  # or all postings are converted
+        for gram in grams:
+            having = self.name[gram.where]
+            place = np.minimum(having.searchsorted(names), gram.size - 1)
+            found += gram.weight * self.weight[gram.where.start + place] * (having[place] == names)
+        return found
+
+    @cached_property
+    def _first_name(self) -> np.ndarray:
+        """[entities + 1] int32: where the names of each begin."""
+        each = np.arange(int(self.entities) + 1, dtype=self.owner.dtype)
+        return self.owner.searchsorted(each).astype(np.int32)
 
     @cached_property
     def _named(self) -> tuple[np.ndarray, np.ndarray]:
@@ -197,31 +202,3 @@ def _top(values: np.ndarray, count: int) -> np.ndarray:
         return np.arange(len(values))
     least = np.partition(values, len(values) - count)[len(values) - count]
     return np.flatnonzero(values >= least)
-
-
-class _Postings(NamedTuple):
-    """One n-gram of one name each: all [postings]."""
-
-    bucket: np.ndarray
-    name: np.ndarray
-    weight: np.ndarray
-
-
-def _postings(side: Side) -> tuple[_Postings, np.ndarray]:
-    """Those of a block, its names numbered from 0, and the owner of each name within the block."""
-    grams = side["gram"].float().cpu().numpy()
-    where = entity, nth, _ = grams.nonzero()
-    begins = np.ones(len(entity), dtype=bool)
-    begins[1:] = (np.diff(entity) != 0) | (np.diff(nth) != 0)
-    name = (np.cumsum(begins) - 1).astype(np.int32)
-    return _Postings(side["bucket"].cpu().numpy()[where], name, grams[where]), entity[begins].astype(np.int32)
-
-
-def _inverted(blocks: Sequence[_Postings], buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`first`, `name` and `weight` of the index."""
-    none = _Postings(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    bucket, name, weight = (np.concatenate(parts) for parts in zip(none, *blocks, strict=True))
-    order = np.argsort(bucket, kind="stable")
-    first = np.zeros(buckets + 1, dtype=np.int64)
-    np.cumsum(np.bincount(bucket, minlength=buckets), out=first[1:])
-    return first, name[order], weight[order]
