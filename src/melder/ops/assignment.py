@@ -21,6 +21,7 @@ from torch.nn import functional
 from melder.ops.global_local import Keys, Queries
 from melder.ops.masks import masked_softmax
 from melder.ops.sinkhorn import column_potential, column_scaling, log_mass
+from melder.ops.softmax import exponentials_
 
 __all__ = ["Assignment", "Kind", "aligned", "aligned_items", "assign"]
 
@@ -118,11 +119,11 @@ def assign(assignment: Assignment, query: Tensor, key: Tensor, rows: Tensor, col
     logits = (query @ key).view(*rows.shape, -1)
     learning = torch.is_grad_enabled() and any(each.requires_grad for each in (logits, rows, columns))
     if assignment.kind == "attention":
-        return logits.softmax(dim=-1) if learning or largest > LARGEST_LOGIT else logits.exp_()
+        return logits.softmax(dim=-1) if learning or largest > LARGEST_LOGIT else exponentials_(logits)
     if learning or assignment.epsilon < SMALLEST_EPSILON:
         potential = column_potential(
             logits, log_mass(rows, None, rows), log_mass(columns, None, columns), assignment.iterations
         )
         return (logits + potential[:, None]).softmax(dim=-1)
-    kernel = logits.exp_()
+    kernel = exponentials_(logits)
     return kernel * column_scaling(kernel, rows, columns, assignment.iterations)

@@ -23,7 +23,7 @@ __all__ = ["TILE_FLOATS", "PooledAttention", "attend", "tiles"]
 
 # Logits of one tile, in floats: with the weights beside them they fit in the last-level cache, and are enough to
 # keep the cores busy between two calls.
-TILE_FLOATS = 1_500_000
+TILE_FLOATS = 800_000
 
 
 def tiles(entities: int, pair: int) -> Iterator[slice]:

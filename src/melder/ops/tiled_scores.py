@@ -21,7 +21,7 @@ from melder.ops import pooled_attention
 from melder.ops.global_local import Keys, Norm, Queries, average_of, normalise
 from melder.ops.masks import never_empty
 from melder.ops.pooled_attention import tiles
-from melder.ops.softmax import softmax
+from melder.ops.softmax import LOG2E, softmax
 
 __all__ = ["tiled_scores"]
 
@@ -72,8 +72,8 @@ class _Room:
         if query.dtype != self._like.dtype or logits.shape[1] > shape[1] * shape[2]:
             logits = logits[:, : shape[1] * shape[2]]
             logits = self.empty("logits", self._like.dtype, *logits.shape).copy_(logits)
-        weights = softmax(logits.view(shape), self.empty("weights", self._like.dtype, *shape))
-        return weights.view(tile, length, shape[1] * shape[2])
+        weights = logits.view(shape)
+        return softmax(weights, weights, base_two=True).view(tile, length, shape[1] * shape[2])
 
 
 class _Order(NamedTuple):
@@ -92,8 +92,8 @@ class _Run(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """G mentions with equally many valid tokens L: their rows, scaled keys [h, G * L] and perhaps some columns of
-    zeros, values [G, L, h]."""
+    """G mentions with equally many valid tokens L: their rows, keys [h, G * L] scaled for powers of two, and perhaps
+    some columns of zeros, values [G, L, h]."""
 
     rows: Rows
     key: Tensor
@@ -128,7 +128,7 @@ def _run(queries: Queries, average: Tensor, order: _Order | None, run: slice) ->
 
 def _groups(keys: Keys, products: torch.dtype) -> Iterator[_Group]:
     mask = never_empty(keys.mask)
-    scaled = (keys.key / math.sqrt(keys.key.shape[-1])).to(products)
+    scaled = (keys.key * (LOG2E / math.sqrt(keys.key.shape[-1]))).to(products)
     if mask is None:
         mask = torch.ones(keys.key.shape[:2], dtype=torch.bool, device=keys.key.device)
     lengths = mask.sum(dim=1)
