@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from kb.made import build, entity
 from melder.kb import KnowledgeBase, knowledge_base, segment
+from melder.kb.arrays import MappedArrays, write_arrays
+from melder.kb.digests import digest_blocks
+from melder.kb.gather import gatherable
 from melder.kb.manifest import SEGMENTS
 from melder.kb.packing import Kind
 from melder.records import MelderError
@@ -57,6 +61,38 @@ def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
         for columns in (COLUMNS, torch.arange(len(new))):
             found, expected = old.side(columns), new.side(columns)
             assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+
+
+def test_segments_of_several_kinds_are_read_each_as_its_own(tmp_path: Path) -> None:
+    """As those of shards may be."""
+    kinds: dict[Kind, MappedArrays] = {}
+    for kind in ("float32", "float16", "int8"):
+        build(tmp_path / kind, GROUPS[2], kind=kind)
+        with KnowledgeBase.open(tmp_path / kind) as base:
+            kinds[kind] = base.parts[0].segment.sides
+    assert gatherable([kinds["int8"], kinds["int8"]])
+    assert not gatherable(list(kinds.values()))
+    first, second = KnowledgeBase.open(tmp_path / "float32"), KnowledgeBase.open(tmp_path / "int8")
+    expected = [base.side(torch.tensor([4, 7]), ["text"]) for base in (first, second)]
+    first.parts += second.parts
+    first._first = [0, 30, 60]
+    found = first.side(torch.tensor([4, 34, 7, 37]), ["text"])
+    for row, side in zip((slice(0, None, 2), slice(1, None, 2)), expected, strict=True):
+        assert all(torch.equal(found[name][row], tensor) for name, tensor in side.items())
+
+
+def test_units_without_anything_stored_row_by_row_are_read(tmp_path: Path) -> None:
+    build(tmp_path / "kb", *GROUPS)
+    with KnowledgeBase.open(tmp_path / "kb") as base:
+        assert set(base.side(COLUMNS, ["lexical"])) == {"lexical.bucket", "lexical.gram"}
+
+
+def test_no_rows_at_the_end_of_a_file_need_no_block(tmp_path: Path) -> None:
+    whole = {"a": np.zeros((16, 2048), np.float16), "b": np.ones((16, 30), np.float16)}
+    places = write_arrays(tmp_path / "sides.bin", whole, list(whole))
+    arrays = MappedArrays(tmp_path / "sides.bin", places, digest_blocks(tmp_path / "sides.bin"))
+    assert arrays.rows("b", slice(16, 16)).shape == (0, 30)
+    assert torch.equal(arrays.rows("b", slice(3, 5)), torch.ones(2, 30, dtype=torch.float16))
 
 
 def test_what_is_known_of_an_entity_is_one_piece(tmp_path: Path) -> None:

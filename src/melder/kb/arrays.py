@@ -29,7 +29,6 @@ WIDEST = 8  # bytes of the largest type: what begins at a multiple of it can be 
 TOGETHER = 256  # rows that are put together before they are written
 KINDS: dict[str, torch.dtype] = {
     "bool": torch.bool,
-    "uint8": torch.uint8,
     "int8": torch.int8,
     "int32": torch.int32,
     "int64": torch.int64,
@@ -75,6 +74,7 @@ class Layout:
     row at the beginning of the file. `said` is all of that, and what is compared."""
 
     said: str
+    kinds: str = field(compare=False)  # the names of the arrays, and their types
     step: int = field(compare=False)
     places: Mapping[str, Place] = field(compare=False)
 
@@ -153,7 +153,8 @@ class MappedArrays:
         start, step = min(place.offset for place in places.values()), next(iter(places.values())).apart
         moved = {name: place.model_copy(update={"offset": place.offset - start}) for name, place in places.items()}
         said = [(name, place.offset, place.kind, place.shape[1:]) for name, place in moved.items()]
-        return Record(start, Layout(repr((step, said)), step, moved))
+        kinds = repr([(name, place.kind) for name, place in moved.items()])
+        return Record(start, Layout(repr((step, said)), kinds, step, moved))
 
     def part(self, start: int, stop: int) -> memoryview:
         """Some bytes of the file, checked."""
@@ -186,7 +187,9 @@ def _blocks(rows: Rows, place: Place) -> np.ndarray:
     size, apart = place.row_bytes, place.apart
     if isinstance(rows, slice):
         start, stop, _ = rows.indices(place.shape[0])
-        last = place.offset + max(start, stop - 1) * apart + size if stop > start else place.offset + start * apart
+        if stop <= start:
+            return np.zeros(0, np.int64)
+        last = place.offset + (stop - 1) * apart + size
         return np.arange((place.offset + start * apart) // BLOCK, -(-last // BLOCK))
     first = place.offset + rows.numpy() * apart
     widest = (size - 1) // BLOCK + 2  # blocks that a row can touch

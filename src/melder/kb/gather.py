@@ -6,6 +6,7 @@ one segment; a hundred candidates of a million entities lie in as many segments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -19,7 +20,7 @@ from melder.features import Side
 from melder.kb.arrays import KINDS, Layout, MappedArrays, rounded
 from melder.kb.packing import NAMES, SCALE, flat_parts, pad_names, row_names
 
-__all__ = ["gather"]
+__all__ = ["gather", "gatherable"]
 
 Row = tuple[MappedArrays, int]  # a segment's arrays, and a row of them
 Piece = tuple[int, int, bytes]  # from a byte of a record to another, and the zeros behind
@@ -34,9 +35,15 @@ class Plan(NamedTuple):
     pieces: Mapping[Layout, Sequence[Piece]]
 
 
+def gatherable(segments: Collection[MappedArrays]) -> bool:
+    """Whether all have records, and of the same kinds: shards may be of several, and an earlier Melder had none."""
+    records = [arrays.record for arrays in segments]
+    return all(records) and len({record.layout.kinds for record in records if record is not None}) == 1
+
+
 def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
     """The Side in float32 of these rows, of these units or all, in their order; token axes are as long as the longest
-    of their segments'. All segments must have records.
+    of their segments'. The segments must be `gatherable`.
 
     Raises MelderError for damaged blocks. There must be a row.
     """
@@ -49,8 +56,10 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
         start = record.start + row * record.layout.step
         for first, last, zeros in plan.pieces[record.layout]:
             pieces += (arrays.part(start + first, start + last), zeros)
-    joined = np.frombuffer(bytearray().join(pieces), plan.kind)
-    tensors = {name: _floats(name, joined) for name in plan.names}
+    tensors = dict[str, Tensor]()
+    if plan.names:
+        joined = np.frombuffer(bytearray().join(pieces), plan.kind)
+        tensors = {name: _floats(name, joined) for name in plan.names}
     for part in flat_parts(rows[0][0].places, units):
         tensors |= _names(part, rows)
     return Side(tensors)
@@ -61,29 +70,36 @@ def _plan(layouts: frozenset[Layout], units: tuple[str, ...] | None) -> Plan:
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
     some = next(iter(layouts)).places
     names = row_names(some, units)
-    longest = {
-        name: max((layout.places[name] for layout in layouts), key=lambda place: place.shape[1:])
+    longest = tuple(
+        (name, some[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
         for name in some
         if name.removesuffix(SCALE) in names
-    }
-    sizes = {name: rounded(place.row_bytes) for name, place in longest.items()}
-    kind = np.dtype(
+    )
+    kind = _kind(longest)
+    return Plan(names, kind, {layout: _pieces(layout, kind) for layout in layouts})
+
+
+@lru_cache
+def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
+    """Of rows of these arrays, each with its name, its type and the shape of a row."""
+    sizes = [rounded(np.dtype(kind).itemsize * math.prod(shape)) for _, kind, shape in arrays]
+    return np.dtype(
         {
-            "names": list(longest),
-            "formats": [(place.kind, place.shape[1:]) for place in longest.values()],
-            "offsets": [0, *accumulate(sizes.values())][:-1],
-            "itemsize": sum(sizes.values()),
+            "names": [name for name, _, _ in arrays],
+            "formats": [(kind, shape) for _, kind, shape in arrays],
+            "offsets": [0, *accumulate(sizes)][:-1],
+            "itemsize": sum(sizes),
         }
     )
-    return Plan(names, kind, {layout: _pieces(layout, sizes) for layout in layouts})
 
 
-def _pieces(layout: Layout, sizes: Mapping[str, int]) -> Sequence[Piece]:
-    """What of a record makes a row whose arrays take `sizes` bytes."""
+@lru_cache(maxsize=1024)
+def _pieces(layout: Layout, kind: np.dtype) -> Sequence[Piece]:
+    """What of a record makes a row of this kind."""
     found = list[Piece]()
-    for name, wanted in sizes.items():
+    for name in kind.names or ():
         first, size = layout.places[name].offset, rounded(layout.places[name].row_bytes)
-        last, zeros = first + size, bytes(wanted - size)
+        last, zeros = first + size, bytes(rounded(kind[name].itemsize) - size)
         if found and found[-1][1] == first and not found[-1][2]:
             found[-1] = (found[-1][0], last, zeros)
         else:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
 from melder.kb.entities import Entities
-from melder.kb.gather import gather
+from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Generation, Listed, open_current
 from melder.kb.packing import bytes_restored
@@ -185,7 +185,7 @@ class KnowledgeBase:
         """The sides of some columns, in float32 and in their order; of these units, by default of all."""
         rows = [(part.segment.sides, row) for part, row in map(self._place, columns.tolist())]
         segments = {arrays for arrays, _ in rows}
-        if len(rows) <= SCATTERED * len(segments) and all(arrays.record for arrays in segments):
+        if len(rows) <= SCATTERED * len(segments) and gatherable(segments):
             return gather(rows, units)
         order, sides = [], []
         for number, places in self._by_part(columns.tolist()).items():

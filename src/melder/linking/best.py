@@ -35,8 +35,8 @@ class Best:
         if not columns.shape[1]:
             return
         if not self.columns.shape[1]:
-            self.columns, self.totals = columns[:, : self.k], totals[:, : self.k]
-            self.parts = {name: part[:, : self.k] for name, part in parts.items()}
+            self.columns, self.totals = columns[:, : self.k], totals[:, : self.k].float()
+            self.parts = {name: part[:, : self.k].float() for name, part in parts.items()}
             return
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
         kept = order[:, : self.k]

@@ -87,14 +87,19 @@ class Certified:
         """At least the scores of one mention."""
         if len(self.parts) == 1 and self.parts[0].columns is None:
             return self._ceilings(self.parts[0], mention, query)
-        values, known = torch.full((len(self.source),), float("-inf")), torch.zeros(len(self.source))
+        values, known = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
         for part in self.parts:
             columns = np.arange(len(part.index)) if part.columns is None else part.columns
             living, ceilings = columns >= 0, self._ceilings(part, mention, query)
             values[columns[living]] = ceilings.values[living]
             if ceilings.cosines is not None:
-                known[columns[living]] = ceilings.cosines[living]
-        return Ceilings(values, None if self.matcher.lexical is None else known)
+                known.append((columns[living], ceilings.cosines[living]))
+        if len(known) < len(self.parts):
+            return Ceilings(values, None)
+        cosines = torch.zeros(len(self.source))
+        for columns, told in known:
+            cosines[columns] = told
+        return Ceilings(values, cosines)
 
     def _ceilings(self, part: Indexed[FlatIndex], mention: Side, query: Tensor) -> Ceilings:
         """Those of a part, by place."""

@@ -21,8 +21,8 @@ from melder.ops.softmax import softmax
 
 __all__ = ["TILE_FLOATS", "PooledAttention", "attend", "tiles"]
 
-# Logits of one tile, in floats: with the weights beside them they fit in the last-level cache, and are enough to
-# keep the cores busy between two calls.
+# Logits of one tile, in floats: they fit in the last-level cache beside what else is computed of them, and are enough
+# to keep the cores busy between two calls.
 TILE_FLOATS = 800_000
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 __all__ = ["LOG2E", "exponentials_", "softmax"]
 
 LOG2E = 1 / math.log(2)
-LARGEST = 100.0  # powers of two within it of zero, and sums of some thousand of them, are numbers of float32
+LARGEST = 70.0  # exponentials of numbers within it of zero, and sums of some thousand of them, are numbers of float32
 
 
 def softmax(logits: Tensor, out: Tensor | None = None, *, base_two: bool = False) -> Tensor:
@@ -21,10 +21,10 @@ def softmax(logits: Tensor, out: Tensor | None = None, *, base_two: bool = False
     """
     if logits.device.type != "cpu" or logits.dtype not in (torch.float32, torch.float64) or not logits.numel():
         return torch.softmax(logits / LOG2E if base_two else logits, dim=-1, out=out)
-    powers = logits if base_two else torch.mul(logits, LOG2E, out=out)
-    least, most = (float(each) for each in torch.aminmax(powers))
+    least, most = (float(each) for each in torch.aminmax(logits))
     if not (least > -LARGEST and most < LARGEST):  # as of a row with a number that is none
-        return torch.softmax(powers / LOG2E, dim=-1, out=out)
+        return torch.softmax(logits / LOG2E if base_two else logits, dim=-1, out=out)
+    powers = logits if base_two else torch.mul(logits, LOG2E, out=out)
     weights = torch.exp2(powers, out=powers if out is None and not base_two else out)
     return weights.div_(weights.sum(dim=-1, keepdim=True))
 

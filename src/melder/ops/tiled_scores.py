@@ -1,10 +1,10 @@
 """Global-to-local attention scores for evaluation: from a few entities and mentions to their scores while everything is
-in the cache, and nothing computed for padding.
+in the cache, and little computed for padding.
 
-Mentions of equal length share one matrix product; entities go shortest first, so that those of a tile are about
-equally long. With `products` in bfloat16 that product, two thirds of the work, is as fast as the processor's
-instructions for it allow; softmax, means and LayerNorm stay in the LayerNorm's type. The product has a multiple of
-eight columns: with 27 of them it would take as long as with 48.
+Mentions of equal length share one matrix product; entities, unless they are few, go shortest first, so that those of a
+tile are about equally long. With `products` in bfloat16 that product, two thirds of the work, is as fast as the
+processor's instructions for it allow; softmax, means and LayerNorm stay in the LayerNorm's type. The product has a
+multiple of eight columns: with 27 of them it would take as long as with 48.
 """
 
 from __future__ import annotations

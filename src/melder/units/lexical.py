@@ -30,6 +30,7 @@ from melder.features import Heads, Side
 __all__ = ["Lexical"]
 
 RUNS = 64  # runs of words that count of an entity's names: all of a name of ten words
+AT_ONCE = 4096  # names whose n-grams are counted together
 HASHES = 3  # features of a run of words: strangers may share one of them, hardly ever two
 PUNCTUATION = ".,;:!?()[]'\"’‘“”"
 
@@ -61,9 +62,11 @@ class Lexical(nn.Module):
 
     def fit(self, names: Iterable[str]) -> None:
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
-        every = list(names)
-        occurrences = np.bincount(_counted(map(N_GRAMS, every), self.buckets).bucket, minlength=self.buckets)
-        frequency = np.log((1 + len(every)) / (1 + occurrences)) + 1
+        total, occurrences, left = 0, np.zeros(self.buckets, np.int64), iter(names)
+        while some := list(islice(left, AT_ONCE)):
+            found = _counted(map(N_GRAMS, some), self.buckets).bucket
+            total, occurrences = total + len(some), occurrences + np.bincount(found, minlength=self.buckets)
+        frequency = np.log((1 + total) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
 
     def entity_side(self, heads: Heads) -> Side:
@@ -140,7 +143,7 @@ def _padded(parts: Sequence[_Features], rows: int) -> Packed:
     shape = (rows * names, int(lengths.max(initial=1)))
     padded = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     padded[0][where, column], padded[1][where, column] = bucket, weight
-    return padded[0].reshape(rows, names, -1), padded[1].reshape(rows, names, -1)
+    return padded[0].reshape(rows, names, shape[1]), padded[1].reshape(rows, names, shape[1])
 
 
 def _words(name: str) -> list[str]:
