@@ -28,11 +28,11 @@ Piece = tuple[int, int, bytes]  # from a byte of a record to another, and the ze
 
 class Plan(NamedTuple):
     """How records become one array of `kind`, with a field for each of the tensors `names` and their scales: the pieces
-    of a record of each layout that make a row of it, one after the other."""
+    of a record that make a row of it, one after the other, by what is said of the record's layout."""
 
     names: Sequence[str]
     kind: np.dtype
-    pieces: Mapping[Layout, Sequence[Piece]]
+    pieces: Mapping[str, Sequence[Piece]]
 
 
 def gatherable(segments: Collection[MappedArrays]) -> bool:
@@ -47,14 +47,14 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
 
     Raises MelderError for damaged blocks. There must be a row.
     """
-    records = [arrays.record for arrays, _ in rows]
-    layouts = frozenset(record.layout for record in records if record is not None)
-    plan = _plan(layouts, None if units is None else tuple(units))
+    layouts = {record.layout.said: record.layout for arrays, _ in rows if (record := arrays.record) is not None}
+    plan = _plan(frozenset(layouts.values()), None if units is None else tuple(units))
     pieces = list[memoryview | bytes]()
-    for (arrays, row), record in zip(rows, records, strict=True):
+    for arrays, row in rows:
+        record = arrays.record
         assert record is not None
         start = record.start + row * record.layout.step
-        for first, last, zeros in plan.pieces[record.layout]:
+        for first, last, zeros in plan.pieces[record.layout.said]:
             pieces += (arrays.part(start + first, start + last), zeros)
     tensors = dict[str, Tensor]()
     if plan.names:
@@ -76,7 +76,7 @@ def _plan(layouts: frozenset[Layout], units: tuple[str, ...] | None) -> Plan:
         if name.removesuffix(SCALE) in names
     )
     kind = _kind(longest)
-    return Plan(names, kind, {layout: _pieces(layout, kind) for layout in layouts})
+    return Plan(names, kind, {layout.said: _pieces(layout, kind) for layout in layouts})
 
 
 @lru_cache

@@ -127,19 +127,26 @@ def _run(queries: Queries, average: Tensor, order: _Order | None, run: slice) ->
 
 
 def _groups(keys: Keys, products: torch.dtype) -> Iterator[_Group]:
-    mask = never_empty(keys.mask)
+    if not len(keys.key):
+        return
     scaled = (keys.key * (LOG2E / math.sqrt(keys.key.shape[-1]))).to(products)
-    if mask is None:
-        mask = torch.ones(keys.key.shape[:2], dtype=torch.bool, device=keys.key.device)
+    if keys.mask is None or bool(keys.mask.all()):  # as of one mention alone
+        yield _group(slice(None), scaled.flatten(0, 1), keys.value)
+        return
+    mask = never_empty(keys.mask)
+    assert mask is not None
     lengths = mask.sum(dim=1)
-    different = sorted(set(lengths.tolist()))
-    for length in different:
-        rows = slice(None) if len(different) == 1 else (lengths == length).nonzero().flatten()
+    for length in sorted(set(lengths.tolist())):
+        rows = (lengths == length).nonzero().flatten()
         valid = mask[rows]
-        some, value = scaled[rows][valid], keys.value[rows][valid]
-        key = scaled.new_zeros(scaled.shape[-1], -(-len(some) // COLUMNS) * COLUMNS)
-        key[:, : len(some)] = some.t()
-        yield _Group(rows, key, value.view(-1, length, value.shape[-1]))
+        yield _group(rows, scaled[rows][valid], keys.value[rows][valid].view(len(rows), length, -1))
+
+
+def _group(rows: Rows, key: Tensor, value: Tensor) -> _Group:
+    """Of keys [G * L, h] and values [G, L, h]."""
+    padded = key.new_zeros(key.shape[1], -(-len(key) // COLUMNS) * COLUMNS)
+    padded[:, : len(key)] = key.t()
+    return _Group(rows, padded, value)
 
 
 def _scored(room: _Room, query: Tensor, target: Tensor, average: Tensor, group: _Group, norm: Norm) -> Tensor:
