@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
     monkeypatch.setattr(segment, "row_arrays", lambda arrays: [])
     build(tmp_path / "old", *GROUPS, kind=kind)
     with KnowledgeBase.open(tmp_path / "new") as new, KnowledgeBase.open(tmp_path / "old") as old:
-        assert [part.segment.sides.record is None for part in (*new.parts, *old.parts)] == [False] * 3 + [True] * 3
+        assert [part.segment.sides.layout is None for part in (*new.parts, *old.parts)] == [False] * 3 + [True] * 3
         for columns in (COLUMNS, torch.arange(len(new))):
             found, expected = old.side(columns), new.side(columns)
             assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
@@ -72,13 +73,24 @@ def test_segments_of_several_kinds_are_read_each_as_its_own(tmp_path: Path) -> N
             kinds[kind] = base.parts[0].segment.sides
     assert gatherable([kinds["int8"], kinds["int8"]])
     assert not gatherable(list(kinds.values()))
-    first, second = KnowledgeBase.open(tmp_path / "float32"), KnowledgeBase.open(tmp_path / "int8")
-    expected = [base.side(torch.tensor([4, 7]), ["text"]) for base in (first, second)]
-    first.parts += second.parts
-    first._first = [0, 30, 60]
-    found = first.side(torch.tensor([4, 34, 7, 37]), ["text"])
+    with KnowledgeBase.open(tmp_path / "float32") as first, KnowledgeBase.open(tmp_path / "int8") as second:
+        expected = [base.side(torch.tensor([4, 7]), ["text"]) for base in (first, second)]
+        first.parts += second.parts
+        first._first = [0, 30, 60]
+        found = first.side(torch.tensor([4, 34, 7, 37]), ["text"])
     for row, side in zip((slice(0, None, 2), slice(1, None, 2)), expected, strict=True):
         assert all(torch.equal(found[name][row], tensor) for name, tensor in side.items())
+
+
+@pytest.mark.parametrize(("allowed", "files"), [(100, 25), (1 << 20, 256), (resource.RLIM_INFINITY, 256)])
+def test_no_more_files_stay_open_than_the_system_allows(
+    allowed: int, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "kb", *([entity(f"Q{number}")] for number in range(300)))
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (allowed, allowed))
+    with KnowledgeBase.open(tmp_path / "kb") as base:
+        assert [each.id for each in base.records(range(300))] == [f"Q{number}" for number in range(300)]
+        assert sum(part.segment.records._connection is not None for part in base.parts) == files
 
 
 def test_units_without_anything_stored_row_by_row_are_read(tmp_path: Path) -> None:

@@ -182,6 +182,11 @@ def test_two_stages_score_only_candidates_of_either_index() -> None:
     assert search.scored == sum(map(len, candidates))
 
 
+@pytest.mark.parametrize(("entities", "near"), [(10, 64), (50_000, 64), (1_000_000, 125)])
+def test_of_more_entities_more_are_candidates_by_vectors(entities: int, near: int) -> None:
+    assert TwoStage(made("clip")[0], range(entities), []).near == near  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["m3el", "m3el without names", "clip"])
 def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
     matcher, mentions, entities = made(name)

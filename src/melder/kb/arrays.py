@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -70,20 +70,13 @@ class Place(BaseModel):
 
 @dataclass(frozen=True)
 class Layout:
-    """How arrays are stored row by row: the bytes from one row to the next, and the places of the arrays were the first
-    row at the beginning of the file. `said` is all of that, and what is compared."""
+    """How arrays are stored row by row, from the beginning of a file: bytes from one row to the next, and the places of
+    the arrays. `said` is all of that but the number of rows, and what is compared."""
 
     said: str
     kinds: str = field(compare=False)  # the names of the arrays, and their types
     step: int = field(compare=False)
     places: Mapping[str, Place] = field(compare=False)
-
-
-class Record(NamedTuple):
-    """Where arrays are that are stored row by row: the first row's first byte, and the layout."""
-
-    start: int
-    layout: Layout
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], together: Collection[str] = ()) -> dict[str, Place]:
@@ -145,16 +138,15 @@ class MappedArrays:
         return whole[rows]
 
     @cached_property
-    def record(self) -> Record | None:
+    def layout(self) -> Layout | None:
         """None where no arrays are stored row by row, as earlier versions of Melder did not."""
         places = {name: place for name, place in self.places.items() if place.step is not None}
         if not places:
             return None
-        start, step = min(place.offset for place in places.values()), next(iter(places.values())).apart
-        moved = {name: place.model_copy(update={"offset": place.offset - start}) for name, place in places.items()}
-        said = [(name, place.offset, place.kind, place.shape[1:]) for name, place in moved.items()]
-        kinds = repr([(name, place.kind) for name, place in moved.items()])
-        return Record(start, Layout(repr((step, said)), kinds, step, moved))
+        step = next(iter(places.values())).apart
+        said = [(name, place.offset, place.kind, place.shape[1:]) for name, place in places.items()]
+        kinds = repr([(name, place.kind) for name, place in places.items()])
+        return Layout(repr((step, said)), kinds, step, places)
 
     def part(self, start: int, stop: int) -> memoryview:
         """Some bytes of the file, checked."""

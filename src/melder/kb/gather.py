@@ -23,12 +23,12 @@ from melder.kb.packing import NAMES, SCALE, flat_parts, pad_names, row_names
 __all__ = ["gather", "gatherable"]
 
 Row = tuple[MappedArrays, int]  # a segment's arrays, and a row of them
-Piece = tuple[int, int, bytes]  # from a byte of a record to another, and the zeros behind
+Piece = tuple[int, int, bytes]  # from a byte of a stored row to another, and the zeros behind
 
 
 class Plan(NamedTuple):
-    """How records become one array of `kind`, with a field for each of the tensors `names` and their scales: the pieces
-    of a record that make a row of it, one after the other, by what is said of the record's layout."""
+    """How stored rows become one array of `kind`, with a field for each of the tensors `names` and their scales: the
+    pieces of a stored row that make a row of it, one after the other, by what is said of the layout."""
 
     names: Sequence[str]
     kind: np.dtype
@@ -36,9 +36,10 @@ class Plan(NamedTuple):
 
 
 def gatherable(segments: Collection[MappedArrays]) -> bool:
-    """Whether all have records, and of the same kinds: shards may be of several, and an earlier Melder had none."""
-    records = [arrays.record for arrays in segments]
-    return all(records) and len({record.layout.kinds for record in records if record is not None}) == 1
+    """Whether all are stored row by row, as an earlier Melder did not, and as the same kinds, of which shards may have
+    several."""
+    layouts = [arrays.layout for arrays in segments]
+    return len({None if layout is None else layout.kinds for layout in layouts}) == 1 and None not in layouts
 
 
 def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
@@ -47,14 +48,14 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
 
     Raises MelderError for damaged blocks. There must be a row.
     """
-    layouts = {record.layout.said: record.layout for arrays, _ in rows if (record := arrays.record) is not None}
+    layouts = {layout.said: layout for arrays, _ in rows if (layout := arrays.layout) is not None}
     plan = _plan(frozenset(layouts.values()), None if units is None else tuple(units))
     pieces = list[memoryview | bytes]()
     for arrays, row in rows:
-        record = arrays.record
-        assert record is not None
-        start = record.start + row * record.layout.step
-        for first, last, zeros in plan.pieces[record.layout.said]:
+        layout = arrays.layout
+        assert layout is not None
+        start = row * layout.step
+        for first, last, zeros in plan.pieces[layout.said]:
             pieces += (arrays.part(start + first, start + last), zeros)
     tensors = dict[str, Tensor]()
     if plan.names:
@@ -95,7 +96,7 @@ def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
 
 @lru_cache(maxsize=1024)
 def _pieces(layout: Layout, kind: np.dtype) -> Sequence[Piece]:
-    """What of a record makes a row of this kind."""
+    """What of a stored row makes a row of this kind."""
     found = list[Piece]()
     for name in kind.names or ():
         first, size = layout.places[name].offset, rounded(layout.places[name].row_bytes)

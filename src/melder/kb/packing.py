@@ -19,6 +19,7 @@ from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
 from melder.kb.arrays import MappedArrays
+from melder.ops.runs import spread
 
 __all__ = [
     "NAMES",
@@ -174,8 +175,8 @@ def _padded_names(arrays: MappedArrays, part: str, rows: Rows) -> dict[str, Tens
 def pad_names(part: str, names: np.ndarray, grams: np.ndarray, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`bucket` and `gram` [rows, A, G] as the lexical unit reads them, of rows with so many names, and names with so
     many n-grams; `flat` has both one after the other."""
-    nth_name, owner = _places(names)
-    column, name = _places(grams)
+    owner, nth_name = map(torch.from_numpy, spread(names))
+    name, column = map(torch.from_numpy, spread(grams))
     where = (owner[name], nth_name[name], column)
     shape = (len(names), int(names.max(initial=1)), int(grams.max(initial=1)))
     padded = {}
@@ -205,15 +206,8 @@ def _runs(arrays: MappedArrays, name: str, rows: Rows) -> tuple[np.ndarray, Rows
 
 def _spread(first: Tensor, lengths: np.ndarray) -> Tensor:
     """first[0], first[0] + 1, … (lengths[0] of them), then those of first[1], and so on."""
-    place, owner = _places(lengths)
+    owner, place = map(torch.from_numpy, spread(lengths))
     return first[owner] + place
-
-
-def _places(lengths: np.ndarray) -> tuple[Tensor, Tensor]:
-    """For each of the things that rows have `lengths` of: which of its row's it is, and the row."""
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(owner)) - _starts(lengths)[:-1].repeat(lengths)
-    return torch.from_numpy(place), torch.from_numpy(owner)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

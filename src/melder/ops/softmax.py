@@ -1,5 +1,5 @@
-"""Exponentials on a CPU as powers of two: PyTorch's `exp2` takes a third of the time of its `exp`, and a softmax of it
-half the time of PyTorch's own; of rows of a dozen numbers, which PyTorch takes one number at a time, a fifth."""
+"""Exponentials on a CPU as powers of two: PyTorch's `exp2` is several times as fast as its `exp`, and so is a softmax
+of it where rows are short, which PyTorch takes one number at a time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ def softmax(logits: Tensor, out: Tensor | None = None, *, base_two: bool = False
 
     base_two: the logits were multiplied by `LOG2E` already, by whoever can do it to something smaller
     """
-    if logits.device.type != "cpu" or logits.dtype not in (torch.float32, torch.float64) or not logits.numel():
-        return torch.softmax(logits / LOG2E if base_two else logits, dim=-1, out=out)
-    least, most = (float(each) for each in torch.aminmax(logits))
-    if not (least > -LARGEST and most < LARGEST):  # as of a row with a number that is none
+    if not _by_powers(logits):
         return torch.softmax(logits / LOG2E if base_two else logits, dim=-1, out=out)
     powers = logits if base_two else torch.mul(logits, LOG2E, out=out)
     weights = torch.exp2(powers, out=powers if out is None and not base_two else out)
     return weights.div_(weights.sum(dim=-1, keepdim=True))
+
+
+def _by_powers(logits: Tensor) -> bool:
+    """Whether powers of two are quicker, and all of them numbers."""
+    if logits.device.type != "cpu" or logits.dtype not in (torch.float32, torch.float64) or not logits.numel():
+        return False
+    least, most = (float(each) for each in torch.aminmax(logits))
+    return least > -LARGEST and most < LARGEST
 
 
 def exponentials_(logits: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 from melder.features import Side
 from melder.linking.indexes.files import new_directory, open_arrays, save_arrays
 from melder.linking.indexes.postings import inverted
+from melder.ops.runs import spread
 
 __all__ = ["Likest", "NameIndex"]
 
@@ -134,12 +135,10 @@ class NameIndex:
         """[columns] float32: the cosine of each one's best name, of which `sums` [names] has the products of weights
         of all n-grams but `others`."""
         first, last = self._first_name[columns], self._first_name[columns + 1]
-        counts = last - first
-        nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        names = np.repeat(first, counts) + nth
-        cosines = sums[names] + self._looked_up(others, names)
+        place, nth = spread(last - first)
+        names = first[place] + nth
         best = np.zeros(len(columns), np.float32)
-        np.maximum.at(best, np.repeat(np.arange(len(columns)), counts), cosines)
+        np.maximum.at(best, place, sums[names] + self._looked_up(others, names))
         return best
 
     def _looked_up(self, grams: Sequence[_Gram], names: np.ndarray) -> np.ndarray:
