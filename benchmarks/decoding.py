@@ -21,9 +21,9 @@ from timing import machine, parser_of, times_of
 from transformers import OPTConfig, OPTForCausalLM
 
 from melder.generative.decoding import beam_search
-from melder.generative.prompted import Prompt
+from melder.generative.prefilled import Prompt
 from melder.generative.trie import NameTrie
-from melder.linking.run import versions
+from melder.runs.directory import versions
 
 BEAMS, POSITIONS, VOCABULARY = 5, 700, 30_000
 SIZES = (1, 4, 16)  # mentions at a time

@@ -25,15 +25,15 @@ import torch
 from resampling import resampled
 from timing import resident
 
-from melder.kb import KnowledgeBase
-from melder.kb.manifest import MODEL, SEGMENTS, Listed, publish
-from melder.kb.packing import pack
-from melder.kb.segment import SEGMENT_ROWS, Contents, write_segment
+from melder.building.model import copy_run
+from melder.kb import open_knowledge_base
+from melder.kb.format.packing import pack
+from melder.kb.manifest import MODEL, SEGMENTS, SegmentEntry, publish
+from melder.kb.segment import SEGMENT_ROWS, SegmentContents, write_segment
 from melder.linking.exact import ExactLinker
-from melder.linking.kb_model import copy_run
-from melder.linking.open import searching
-from melder.linking.run import open_run
+from melder.linking.load import searching
 from melder.records import Mention
+from melder.runs.directory import open_run
 
 WARM, TIMED = 5, 32  # mentions
 FIGURES = {
@@ -80,17 +80,17 @@ def measure(source: Path, path: Path, size: int, threads: int) -> dict[str, floa
 
 def make(source: Path, path: Path, size: int) -> float:
     """Write a knowledge base of so many entities; the seconds that writing took."""
-    seconds, listed = 0.0, list[Listed]()
-    with KnowledgeBase.open(source) as base:
+    seconds, listed = 0.0, list[SegmentEntry]()
+    with open_knowledge_base(source) as base:
         matcher, settings = open_run(base.model)[0].matcher, base.generation.settings
         path.mkdir(parents=True)
         copy_run(base.model, path)
         for number, first in enumerate(range(0, size, SEGMENT_ROWS)):
             entities, side = resampled(base, matcher.lexical, first, min(SEGMENT_ROWS, size - first))
             start, name = time.perf_counter(), f"{number:06d}-{0:012x}"
-            contents = Contents(entities, pack(side, settings.kind))
+            contents = SegmentContents(entities, pack(side, settings.kind))
             digest = write_segment(path / SEGMENTS / name, contents, settings.kind)
-            listed.append(Listed(name=name, rows=len(entities), digest=digest))
+            listed.append(SegmentEntry(name=name, rows=len(entities), digest=digest))
             seconds += time.perf_counter() - start
         start = time.perf_counter()
         publish(path, 1, settings.model_copy(update={"pictures": "none"}), tuple(listed))
@@ -102,7 +102,7 @@ def linked(path: Path, source: Path, candidates: str | None, threads: int) -> di
     torch.set_num_threads(threads)
     model = open_run(path / MODEL)[0]
     start = time.perf_counter()
-    base = KnowledgeBase.open(path)
+    base = open_knowledge_base(path)
     opened = time.perf_counter() - start
     start = time.perf_counter()
     linker = searching(ExactLinker(model, base), candidates)

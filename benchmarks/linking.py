@@ -32,22 +32,22 @@ import torch
 from resampling import resampled
 from timing import machine, resident
 
+from melder.building.model import copy_run, identity_of
 from melder.data import DataSet, entity_items, load
 from melder.encoders import encode
-from melder.kb import KnowledgeBase
+from melder.evaluation.overlap import overlap_at_k
+from melder.kb import open_knowledge_base
+from melder.kb.format.packing import pack
 from melder.kb.inspection import information
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Listed, Settings, publish
-from melder.kb.packing import pack
-from melder.kb.segment import SEGMENT_ROWS, Contents, segment_digest, write_segment
-from melder.linking.agreement import agreement
+from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, KnowledgeBaseSettings, SegmentEntry, publish
+from melder.kb.segment import SEGMENT_ROWS, SegmentContents, segment_digest, write_segment
 from melder.linking.exact import ExactLinker
-from melder.linking.frozen import ENTITIES, StoredFeatures, stored_features
-from melder.linking.kb_model import copy_run, identity_of
-from melder.linking.model import Model
-from melder.linking.open import Stored, open_linker
-from melder.linking.run import open_run, read_configuration, seed_of, versions
-from melder.linking.stored_search import find_search, store_search
+from melder.linking.load import Stored, open_linker
 from melder.records import Entity, Item, Link, Mention
+from melder.runs.directory import open_run, read_configuration, seed_of, versions
+from melder.runs.feature_cache import ENTITIES, StoredFeatures, stored_features
+from melder.runs.model import Model
+from melder.search.stored import find_search, store_search
 
 ALONE = 3  # mentions that exact scoring is timed on one at a time
 
@@ -84,11 +84,13 @@ def make(options: argparse.Namespace, known: DataSet, size: int) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         copy_run(options.run, path)
     listed = list(real_segments(options, known, path, real) if base is None else more_segments(base, path, size))
-    publish(path, 1, Settings(kind="int8", pictures="none", identity=identity_of(path / MODEL)), tuple(listed))
+    publish(
+        path, 1, KnowledgeBaseSettings(kind="int8", pictures="none", identity=identity_of(path / MODEL)), tuple(listed)
+    )
     return path
 
 
-def real_segments(options: argparse.Namespace, known: DataSet, path: Path, count: int) -> Iterator[Listed]:
+def real_segments(options: argparse.Namespace, known: DataSet, path: Path, count: int) -> Iterator[SegmentEntry]:
     """Of the first entities of the data set."""
     configuration = read_configuration(options.run)
     model, modalities = open_run(path / MODEL)[0], frozenset(configuration.data.modalities)
@@ -97,17 +99,17 @@ def real_segments(options: argparse.Namespace, known: DataSet, path: Path, count
     for start in range(0, count, SEGMENT_ROWS):
         some = known.entities[start : min(start + SEGMENT_ROWS, count)]
 
-        def contents(some: Sequence[Entity] = some) -> Contents:
+        def contents(some: Sequence[Entity] = some) -> SegmentContents:
             items = entity_items(some, known, model.encoder.separator, modalities)
-            return Contents(some, pack(model.entity_side(items), "int8"))
+            return SegmentContents(some, pack(model.entity_side(items), "int8"))
 
         yield segment(path, start // SEGMENT_ROWS, len(some), contents)
         print(f"\r{start + len(some):,} of {count:,} entities", end="", flush=True)
 
 
-def more_segments(base: Path, path: Path, size: int) -> Iterator[Listed]:
+def more_segments(base: Path, path: Path, size: int) -> Iterator[SegmentEntry]:
     """Those of `base`, which share its disk space, and of entities that are made of its."""
-    with KnowledgeBase.open(base) as known:
+    with open_knowledge_base(base) as known:
         lexical, own = open_run(path / MODEL)[0].matcher.lexical, known.generation.segments
         for listed in own:
             if not (path / SEGMENTS / listed.name).is_dir():
@@ -116,19 +118,19 @@ def more_segments(base: Path, path: Path, size: int) -> Iterator[Listed]:
         for start in range(len(known), size, SEGMENT_ROWS):
             number, count = len(own) + (start - len(known)) // SEGMENT_ROWS, min(SEGMENT_ROWS, size - start)
 
-            def contents(start: int = start, count: int = count) -> Contents:
+            def contents(start: int = start, count: int = count) -> SegmentContents:
                 entities, side = resampled(known, lexical, start, count)
-                return Contents(entities, pack(side, "int8"))
+                return SegmentContents(entities, pack(side, "int8"))
 
             yield segment(path, number, count, contents)
             print(f"\r{start + count:,} of {size:,} entities", end="", flush=True)
 
 
-def segment(path: Path, number: int, rows: int, contents: Callable[[], Contents]) -> Listed:
+def segment(path: Path, number: int, rows: int, contents: Callable[[], SegmentContents]) -> SegmentEntry:
     name = f"{number:06d}-{0:012x}"
     if not (path / SEGMENTS / name).is_dir():
         write_segment(path / SEGMENTS / name, contents(), "int8")
-    return Listed(name=name, rows=rows, digest=segment_digest(path / SEGMENTS / name))
+    return SegmentEntry(name=name, rows=rows, digest=segment_digest(path / SEGMENTS / name))
 
 
 def stored(options: argparse.Namespace, model: Model, parts: Sequence[Stored]) -> StoredFeatures:
@@ -142,7 +144,7 @@ def figures(options: argparse.Namespace, path: Path) -> dict[str, Any]:
     """What was measured before, and now the rest."""
     file = path / "figures.json"
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    with KnowledgeBase.open(path) as base:
+    with open_knowledge_base(path) as base:
         prepared = {listed.search for listed in base.generation.indexes}
         found["entities"] = len(base)
     for name in options.searches.split(","):
@@ -158,7 +160,7 @@ def figures(options: argparse.Namespace, path: Path) -> dict[str, Any]:
                 found[name] = pool.apply(job, (options, path, name))
             file.write_text(json.dumps(found), encoding="utf-8")
             print(f"\r{path.name}: {name} is measured", flush=True)
-    with KnowledgeBase.open(path) as base:
+    with open_knowledge_base(path) as base:
         told = information(base)
     found["bytes"] = sum(told["bytes_per_entity"].values())
     found["indexes"] = {name: each["bytes"] / found["entities"] for name, each in told["indexes"].items()}
@@ -210,7 +212,7 @@ def opened(options: argparse.Namespace, path: Path) -> tuple[ExactLinker, Sequen
     torch.set_num_threads(options.threads)
     data = load(options.data, text_field=read_configuration(options.run).data.text_field)
     features = [] if options.features is None else [(data, "dev", options.features)]
-    linker = open_linker(path / MODEL, KnowledgeBase.open(path), data=data)
+    linker = open_linker(path / MODEL, open_knowledge_base(path), data=data)
     assert isinstance(linker, ExactLinker)
     linker.nil = None  # which would look at more candidates than are asked for
     mentions = data.split("dev")
@@ -242,7 +244,7 @@ def show(found: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 def row(name: str, found: Mapping[str, Any], real: Sequence[Link]) -> str:
     each = found[name]
-    same = agreement(real, [Link.model_validate(link) for link in each["links"]])
+    same = overlap_at_k(real, [Link.model_validate(link) for link in each["links"]])
     p50, p95 = 1e3 * np.quantile(each["again"], [0.5, 0.95])
     best = f" ({1e3 * np.median(each['best']):.1f} for the best one)" if "best" in each else ""
     more = {kind: each["memory"][kind] - found["model"]["memory"][kind] for kind in each["memory"]}

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melder.features import Features, Side, Sizes
-from melder.linking.run import open_run
 from melder.methods.m3el import M3ELConfiguration, build_m3el
 from melder.methods.matcher import UnitMatcher
+from melder.runs.directory import open_run
 from melder.units.global_local import GlobalLocal
 
 TEXTS = ("text_global", "text_tokens", "text_mask")

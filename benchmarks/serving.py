@@ -29,10 +29,10 @@ from pathlib import Path
 from serving_load import REFUSED, Measured, Server, closed_loop, open_loop, recovery, serving
 from timing import machine
 
+from melder.building.build import build
 from melder.data import DataSet, EntityFile, load
-from melder.linking.kb_build import build
-from melder.linking.run import versions
 from melder.records import Mention
+from melder.runs.directory import versions
 
 CLIENTS = (1, 8, 64)
 BODIES = 200  # different requests

@@ -24,7 +24,7 @@ from transformers import OPTConfig, OPTForCausalLM
 from melder.generative import LanguageModel
 from melder.generative.kept_names import kept_names
 from melder.generative.trie import NameTrie
-from melder.linking.run import versions
+from melder.runs.directory import versions
 
 BEAMS = 5
 

@@ -64,7 +64,7 @@ def main() -> None:
 
 def declared() -> None:
     """The four tests, once all of their runs are there."""
-    from melder.evaluation.significance import holm, paired_difference
+    from melder.metrics.significance import holm, paired_difference
 
     print("\n### declared tests: M3EL against union, reciprocal rank averaged over three seeds\n")
     values = {(each.data, each.name): reciprocal_ranks(each) for each in ROWS if each.candidates == ("union",)}
@@ -113,13 +113,13 @@ def timed(each: Row, where: Path) -> tuple[float, float]:
     from melder.training.module import TrainingModule
     from melder.training.negatives import Refreshed
     from melder.training.optimizer import build_optimizer
-    from melder.training.order import Plan
+    from melder.training.order import BatchPlan
     from melder.training.policy_gradient import PolicyGradient
     from melder.training.prepare import open_data, prepare
 
     configuration = read_configuration(HERE / each.recipe, settings(each, each.seeds[0], where))
     prepared = prepare(configuration, open_data(configuration), HERE, lambda title, total: lambda done: None)
-    plan = Plan(len(prepared.split.train), configuration.training.batch_size, each.seeds[0])
+    plan = BatchPlan(len(prepared.split.train), configuration.training.batch_size, each.seeds[0])
     batches = list(plan.batches(0))
     player = prepared.negatives if isinstance(prepared.negatives, PolicyGradient) else None
     module = TrainingModule(prepared.model, configuration.training, steps=1, mask_duplicates=True, player=player)

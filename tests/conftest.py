@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from melder.data import DataSet, load
 from melder.linking import open_run
-from melder.linking.model import Model
+from melder.runs.model import Model
 from training import small
 
 # The same examples every time: a failure elsewhere is a failure here.
@@ -43,7 +43,7 @@ def dataset(small_data: Path) -> DataSet:
 def small_segments() -> Iterator[None]:
     """A dozen entities make several segments, and nobody waits for the disk."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
+        for module in ("melder.building.build", "melder.kb.compaction"):
             patch.setattr(f"{module}.SEGMENT_ROWS", 5)
         patch.setattr("os.fsync", lambda descriptor: None)
         yield

@@ -19,7 +19,7 @@ from melder.training.generative import prepare_generative
 from melder.training.module import training_losses
 from melder.training.negatives import Refreshed
 from melder.training.optimizer import build_optimizer
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.prepare import open_data, prepare
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -44,7 +44,7 @@ def test_it_takes_a_step(file: Path, layouts: dict[str, Path], tmp_path: Path) -
         _generative_step(configuration, tmp_path)
         return
     prepared = prepare(configuration, open_data(configuration), tmp_path / "features", lambda title, total: _ignore)
-    plan = Plan(len(prepared.split.train), 8, configuration.training.seed)
+    plan = BatchPlan(len(prepared.split.train), 8, configuration.training.seed)
     if isinstance(prepared.negatives, Refreshed):
         prepared.negatives.prepare(next(plan.batches(0)))
     batched = prepared.examples.batch(plan, 0, next(plan.batches(0)))
@@ -102,7 +102,7 @@ def _generative_step(configuration: Configuration, tmp_path: Path) -> None:
     """One step of a method that writes names, with a language model made there."""
     dataset = open_data(configuration)
     prepared = prepare_generative(configuration, dataset, tmp_path / "features", lambda title, total: _ignore)
-    plan = Plan(len(prepared.split.train), 4, configuration.training.seed)
+    plan = BatchPlan(len(prepared.split.train), 4, configuration.training.seed)
     asked = prepared.examples.batch(plan, 0, next(plan.batches(0)))
     losses = prepared.model.train().model.loss(asked.prompts, asked.answers)
     assert torch.isfinite(losses).all()

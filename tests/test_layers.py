@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 import melder
 
@@ -19,21 +22,25 @@ LONGEST = 300  # lines of a file
 # From top to bottom; a layer imports from the layers below it, and from itself.
 LAYERS: list[set[str]] = [
     {"cli"},
-    {"serving", "scale", "integrations"},
+    {"serving", "jobs", "integrations"},
     {"training"},
-    {"linking"},
     {"evaluation"},
-    {"kb"},
+    {"linking"},
+    {"building"},
+    {"search"},
+    {"runs"},
     {"generative"},
     {"methods"},
     {"encoders"},
+    {"kb"},
     {"units"},
-    {"ops", "data"},
-    {"protocols"},
+    {"ops", "metrics", "mentions", "data"},
+    {"io"},
+    {"protocols", "registry"},
     {"records", "features"},
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
-UNPICKLES = SOURCE / "linking" / "official_checkpoint.py"  # weights only, when a person asks for it
+UNPICKLES = SOURCE / "runs" / "official_checkpoint.py"  # weights only, when a person asks for it
 PICKLES = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 modules = pytest.mark.parametrize("module", MODULES, ids=[str(path.relative_to(SOURCE)) for path in MODULES])
@@ -85,6 +92,37 @@ def test_imports_point_down(module: Path) -> None:
 )
 def test_a_wrong_import_would_be_seen(own: str, source: str, wrong: list[str]) -> None:
     assert _violations(own, _imported(ast.parse(source), ("melder", own))) == wrong
+
+
+def _circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others."""
+    names = sorted(imports)
+    places = {name: place for place, name in enumerate(names)}
+    pairs = [(places[name], places[target]) for name in names for target in imports[name] if target in places]
+    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
+    graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(len(names), len(names)))
+    count, labels = connected_components(graph, directed=True, connection="strong")
+    groups = [[name for name, label in zip(names, labels, strict=True) if label == group] for group in range(count)]
+    return [group for group in groups if len(group) > 1]
+
+
+def _module_name(path: Path) -> str:
+    return ".".join(("melder", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {_module_name(path) for path in MODULES}
+    imports = {
+        _module_name(path): {
+            name if name in names else name.rpartition(".")[0] for name in _imported(*_read(path)) if "melder." in name
+        }
+        for path in MODULES
+    }
+    assert _circles(imports) == []
+
+
+def test_a_circle_would_be_seen() -> None:
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
 
 
 @modules

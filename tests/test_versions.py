@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 
 import melder
+from melder.building.build import remove_entities
 from melder.cli import app
-from melder.data.versions import VERSIONS
 from melder.encoders.store import load_features
 from melder.evaluation.predictions import read_predictions
-from melder.kb import KnowledgeBase
-from melder.kb.digests import digest_of
+from melder.io.checksums import digest_of
+from melder.io.versions import VERSIONS
+from melder.kb import open_knowledge_base
 from melder.linking import open_run
-from melder.linking.indexes import FlatIndex
-from melder.linking.kb_build import remove_entities
-from melder.linking.stored_search import find_search
-from melder.linking.two_stage import TwoStage
 from melder.records import Link, MelderError
+from melder.search.indexes import FlatIndex
+from melder.search.stored import find_search
+from melder.search.two_stage import TwoStage
 
 SAMPLES = Path(__file__).parent / "data/versions"
 READ = sorted({version for stored in VERSIONS.values() for version in stored.read})
@@ -62,8 +62,8 @@ def test_a_knowledge_base_links_as_it_did(sample: Path, tmp_path: Path) -> None:
 
 def test_a_stored_index_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample = unpacked(2, tmp_path)
-    with KnowledgeBase.open(sample / "kb") as base:
-        monkeypatch.setattr("melder.linking.stored_search.build_search", lambda *_: pytest.fail("is made anew"))
+    with open_knowledge_base(sample / "kb") as base:
+        monkeypatch.setattr("melder.search.stored.build_search", lambda *_: pytest.fail("is made anew"))
         search = find_search("flat", open_run(sample / "run")[0].matcher, base)
         assert isinstance(search, TwoStage)
         assert [len(part.index) for part in search.parts if isinstance(part.index, FlatIndex)] == [len(base)]
@@ -75,7 +75,7 @@ def test_a_change_makes_a_knowledge_base_one_of_the_newest_version(version: int,
     assert json.loads(manifest(sample).read_text())["schema_version"] == version
     remove_entities(sample / "kb", ["Q1"])
     assert json.loads(manifest(sample).read_text())["schema_version"] == VERSIONS["knowledge base"].current
-    with KnowledgeBase.open(sample / "kb") as base:
+    with open_knowledge_base(sample / "kb") as base:
         assert base.columns(["Q1", "Q2"]).keys() == {"Q2"}
 
 
@@ -106,7 +106,7 @@ def rewrite_kb(sample: Path, version: object) -> Callable[[], object]:
     content = json.dumps(json.loads(path.read_text()) | {"schema_version": version, "melder": "9.8.7"}).encode()
     path.write_bytes(content)
     (sample / "kb/CURRENT").write_text(f"{path.name} {digest_of(content)}\n")
-    return lambda: KnowledgeBase.open(sample / "kb")
+    return lambda: open_knowledge_base(sample / "kb")
 
 
 def rewrite_run(sample: Path, version: object) -> Callable[[], object]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from melder.records import BadData, BadRecord, Candidate, Entity, Link, MelderError, Mention, Ranks
 
 if TYPE_CHECKING:
-    from melder.linking import load
+    from melder.linking.load import load
 
 __version__ = version("melder")
 __all__ = ["BadData", "BadRecord", "Candidate", "Entity", "Link", "MelderError", "Mention", "Ranks", "load"]
@@ -21,7 +21,7 @@ __all__ = ["BadData", "BadRecord", "Candidate", "Entity", "Link", "MelderError",
 def __getattr__(name: str) -> Any:
     """`load` brings PyTorch along, which takes seconds: it is imported when it is first asked for."""
     if name == "load":
-        from melder.linking import load
+        from melder.linking.load import load
 
         return load
     raise AttributeError(f"module 'melder' has no attribute {name!r}")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from melder.building import build as kb_build
 from melder.data import EntityFile
-from melder.kb import KnowledgeBase, Writer, compact
+from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.inspection import verify
-from melder.linking import kb_build
 from melder.records import Entity, MelderError
 from training.small import read_lines, write_lines
 
@@ -42,7 +42,7 @@ def _fast() -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKENIZERS_PARALLELISM", "false")
-        for module in ("melder.linking.kb_build", "melder.kb.compaction"):
+        for module in ("melder.building.build", "melder.kb.compaction"):
             patch.setattr(f"{module}.SEGMENT_ROWS", 2)
         yield
     torch.set_num_threads(threads)
@@ -96,7 +96,7 @@ class Command:
             with pytest.raises(
                 MelderError, match=r"no such directory|is no knowledge base|not built to its end"
             ) as error:
-                KnowledgeBase.open(directory)
+                open_knowledge_base(directory)
             assert "\n" not in str(error.value)
             return "old"
         entities = holds(directory)
@@ -106,7 +106,7 @@ class Command:
 
 def holds(directory: Path) -> list[Entity]:
     """The entities of a knowledge base whose every block is as it was written."""
-    with KnowledgeBase.open(directory) as base:
+    with open_knowledge_base(directory) as base:
         assert verify(directory, silent) == (len(base), [])
         return list(base.entities)
 
@@ -124,7 +124,7 @@ def commands(sample: Path, tmp_path_factory: pytest.TempPathFactory, _fast: None
         write_lines(here / f"{name}.jsonl", some)
     models = {sample / "run": kb_build.open_model(sample / "run")}
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("melder.linking.kb_build", "melder.linking.kb_segments"):
+        for module in ("melder.building.build", "melder.building.segments"):
             patch.setattr(f"{module}.open_model", lambda run: models[sample / "run"])
         patch.setattr("os.fsync", lambda descriptor: None)
 

@@ -10,7 +10,7 @@ import pytest
 
 import melder
 from accidents.conftest import Command, holds, silent
-from melder.kb import KnowledgeBase
+from melder.kb import open_knowledge_base
 from melder.kb.inspection import verify
 from melder.records import MelderError
 
@@ -30,7 +30,7 @@ def files(directory: Path) -> list[Path]:
 def refusal(directory: Path) -> str:
     """The one line that opening ends with."""
     with pytest.raises(MelderError, match=REMEDY) as error:
-        KnowledgeBase.open(directory)
+        open_knowledge_base(directory)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -103,7 +103,7 @@ def _faults(directory: Path) -> list[str]:
 
 def _read_all(directory: Path) -> None:
     """All that linking reads: the model, every side, every record and every picture."""
-    with KnowledgeBase.open(directory) as base:
+    with open_knowledge_base(directory) as base:
         base.check_model()
         assert sum(side.rows for _, side in base.blocks()) == len(base)
         for column, entity in enumerate(base.entities):

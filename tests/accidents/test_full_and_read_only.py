@@ -17,7 +17,7 @@ import pytest
 import melder
 from accidents.conftest import Command, holds, silent
 from accidents.operations import READ_ONLY, in_a_child
-from melder.kb import KnowledgeBase
+from melder.kb import open_knowledge_base
 from melder.kb.inspection import information, verify
 from melder.records import MelderError
 
@@ -85,7 +85,7 @@ def test_a_file_that_may_not_grow_further_is_a_clear_error(
 
 def _uses(directory: Path) -> None:
     """All that can be done with a knowledge base without changing it."""
-    with KnowledgeBase.open(directory) as base:
+    with open_knowledge_base(directory) as base:
         assert information(base)["entities"] == 3
         assert base.search("kite")
     assert verify(directory, silent) == (3, [])

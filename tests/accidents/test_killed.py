@@ -10,7 +10,7 @@ import pytest
 
 from accidents.conftest import Command, holds
 from accidents.operations import NO_ROOM, in_a_child
-from melder.linking import kb_segments
+from melder.building import segments as kb_segments
 
 NAMES = ("build", "add", "update", "remove", "compact")
 

@@ -12,7 +12,8 @@ import pytest
 
 from accidents.operations import NO_ROOM, in_a_child
 from melder.cli import app
-from melder.linking import ExactLinker, corpus
+from melder.jobs import mention_file as corpus
+from melder.linking import ExactLinker
 from melder.records import MelderError
 
 
@@ -113,7 +114,7 @@ def _left_out(sample: Path, output: Path, image: str) -> None:
 
 
 def test_two_processes_do_not_write_the_same_links(sample: Path, tmp_path: Path) -> None:
-    from melder.linking.link_job import LinkJob
+    from melder.jobs.link_job import LinkJob
 
     output = tmp_path / "links.jsonl"
     with LinkJob.open(output, "0" * 12, []), pytest.raises(MelderError, match="another process is writing"):  # noqa: SIM117

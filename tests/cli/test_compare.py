@@ -18,8 +18,8 @@ Predictions = Callable[[str], Path]
 @pytest.fixture(scope="session")
 def stored(tmp_path_factory: pytest.TempPathFactory, small_data: Path) -> Path:
     """What `melder evaluate --predictions` writes of dev."""
+    from melder.evaluation.evaluate import evaluate_run
     from melder.evaluation.predictions import write_predictions
-    from melder.linking.evaluate import evaluate_run
 
     path = tmp_path_factory.mktemp("predictions") / "dev.jsonl"
     found = evaluate_run(small_run(), small_data, "dev", counting=lambda title, total: lambda done: None)

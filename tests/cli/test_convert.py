@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Melder
-from linking.official import lightning_checkpoint, official_state, small_clip
+from runs.official import lightning_checkpoint, official_state, small_clip
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from melder.evaluation.comparison import COMPARED, compare
-from melder.evaluation.metrics import metrics
 from melder.evaluation.predictions import Prediction, Scored
-from melder.evaluation.significance import paired_difference
 from melder.evaluation.stored import ranks_of
+from melder.metrics.metrics import metrics
+from melder.metrics.significance import paired_difference
 from melder.records import MelderError
 
 NAMES = ("a.jsonl", "b.jsonl")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.mutations import PLENTY, edited, spoilt, texts, told
-from melder.linking.configuration_file import override
 from melder.records import MelderError
+from melder.runs.overrides import override
 from melder.training.configuration import Configuration, read_configuration
 from training.small import settings
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from fuzz.mutations import PLENTY, bytes_of, spoilt, told
 from melder.data import EntityFile, load
 from melder.data.layouts import LAYOUTS
-from melder.data.problems import Problems
 from melder.evaluation.predictions import Prediction, read_predictions
+from melder.io.problems import Problems
 from melder.records import Entity, MelderError, Mention
 
 ENTITIES = [

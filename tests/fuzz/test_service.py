@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from fuzz.mutations import PLENTY, edited, spoilt, texts
-from melder.serving import Settings, create_application
+from melder.serving import ServiceSettings, create_application
+from melder.serving.errors import ApiError, parsed, refused
 from melder.serving.queries import Queries, mention_of, picture_of
-from melder.serving.refusals import Refusal, parsed, refused
 from melder.serving.requests import BatchRequest, LinkRequest
 from serving.toy import ToySource
 
@@ -54,7 +54,7 @@ NIF = b"""@prefix nif: <http://persistence.uni-leipzig.org/nlp2rdf/ontologies/ni
 def client() -> Iterator[TestClient]:
     source = ToySource()
     with TestClient(
-        create_application(source, source.open(), Settings(wait=0.0)), raise_server_exceptions=True
+        create_application(source, source.open(), ServiceSettings(wait=0.0)), raise_server_exceptions=True
     ) as asked:
         yield asked
 
@@ -79,7 +79,7 @@ def test_requests_are_parsed_or_refused(kind: type[BaseModel], example: object, 
     content = data.draw(st.one_of(edited(example).map(as_json), spoilt([as_json(example)])))
     try:
         asked = parsed(kind, content)
-    except Refusal as refusal:
+    except ApiError as refusal:
         check(refused(refusal.status_code, refusal.detail))
     else:
         for query in asked.root.values() if isinstance(asked, Queries) else ():

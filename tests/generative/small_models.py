@@ -22,7 +22,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from melder.generative.prompted import Prompt
+from melder.generative.prefilled import Prompt
 
 __all__ = ["END", "KINDS", "VOCABULARY", "plain_sums", "prompts", "small_model"]
 

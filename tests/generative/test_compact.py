@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from melder.generative.compact import Example, Texts, _Reader, train_compact
+from melder.generative.compact import Texts, TrainingSentence, _Reader, train_compact
 from melder.generative.language_model import LanguageModel
 from melder.generative.prompt import Template
 from melder.methods.gemel import CompactConfiguration
@@ -18,7 +18,7 @@ SMALL = CompactConfiguration(width=64, layers=1, heads=2, steps=100, batch_size=
 
 @pytest.fixture(scope="module")
 def texts() -> Texts:
-    examples = [Example("It flew.", "kite", name, about, picture=True) for name, about in COLOURS.items()]
+    examples = [TrainingSentence("It flew.", "kite", name, about, picture=True) for name, about in COLOURS.items()]
     descriptions = [f"{name}. {about}" for name, about in COLOURS.items()]
     return Texts(
         examples, descriptions, Template("[Q]{text} {mention}[A]{answer}\n"), prefix_tokens=4, demonstrations=0

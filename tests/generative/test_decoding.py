@@ -18,7 +18,7 @@ from generative.small_models import END, KINDS, VOCABULARY, plain_sums, prompts,
 from melder.generative import best_names as exact
 from melder.generative import prefixes
 from melder.generative.decoding import Found, Score, beam_search, best_names, score_names, score_sequences
-from melder.generative.prompted import Prompt, Prompted
+from melder.generative.prefilled import PrefilledModel, Prompt
 from melder.generative.sequences import Sequences
 from melder.generative.trie import NameTrie
 from melder.records import MelderError
@@ -169,13 +169,13 @@ def test_the_prompt_is_read_once_whatever_follows(monkeypatch: pytest.MonkeyPatc
     model, rows = small_model("opt"), random_rows(100)
     prompt, trie = prompts(model, [20, 30]), build(rows)
     read: list[tuple[int, ...]] = []
-    forward = Prompted._forward
+    forward = PrefilledModel._forward
 
-    def counted(self: Prompted, cache: Any, **inputs: Any) -> Any:
+    def counted(self: PrefilledModel, cache: Any, **inputs: Any) -> Any:
         read.append(tuple(inputs.get("input_ids", inputs.get("inputs_embeds")).shape[:2]))
         return forward(self, cache, **inputs)
 
-    monkeypatch.setattr(Prompted, "_forward", counted)
+    monkeypatch.setattr(PrefilledModel, "_forward", counted)
     for way in (beam_search, best_names, score_names):
         read.clear()
         way(model, prompt, trie)
@@ -204,7 +204,7 @@ def test_prompts_read_one_by_one_are_as_those_read_together(
     model, rows = small_model(kind), random_rows(30)
     prompt = prompts(model, [4, 7, 1, 7, 2])
     together = score_names(model, prompt, build(rows)).sums
-    monkeypatch.setattr("melder.generative.prompted.AT_ONCE", {"cpu": at_once})
+    monkeypatch.setattr("melder.generative.prefilled.AT_ONCE", {"cpu": at_once})
     np.testing.assert_allclose(score_names(model, prompt, build(rows)).sums, together, atol=1e-5)
 
 
@@ -338,9 +338,9 @@ def test_golden_beams_and_the_name_that_five_of_them_miss() -> None:
 def test_many_readings_of_one_search_stay_within_the_logits_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     model, rows = small_model("opt"), random_rows(200)
     prompt, widths = prompts(model, [3, 4]), []
-    read = Prompted.read
+    read = PrefilledModel.read
     monkeypatch.setattr(
-        Prompted, "read", lambda self, tokens, *rest: widths.append(tokens.size) or read(self, tokens, *rest)
+        PrefilledModel, "read", lambda self, tokens, *rest: widths.append(tokens.size) or read(self, tokens, *rest)
     )
     monkeypatch.setattr(exact, "LOGITS", 6 * VOCABULARY)
     assert_best(best_names(model, prompt, build(rows), k=3), brute(model, prompt, rows, "mean"), 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from melder.generative.demonstrations import Demonstrations, Shown, join_keys
+from melder.generative.demonstrations import Demonstration, Demonstrations, join_keys
 from melder.generative.sentences import embed_texts, open_retriever
 from melder.records import MelderError
 
@@ -17,7 +17,7 @@ N = 40
 @pytest.fixture
 def demonstrations() -> Demonstrations:
     draw = torch.Generator().manual_seed(0)
-    shown = [Shown(f"text {row % 9}", f"surface {row % 4}", f"name {row}") for row in range(N)]
+    shown = [Demonstration(f"text {row % 9}", f"surface {row % 4}", f"name {row}") for row in range(N)]
     keys = torch.randint(-1, 2, (N, 3), generator=draw).float()  # few values: many are equally similar
     return Demonstrations(shown, keys, torch.randn(N, 5, generator=draw), torch.arange(N) % 3 > 0)
 

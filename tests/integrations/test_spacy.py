@@ -14,8 +14,8 @@ import spacy
 from spacy.tokens import Doc
 
 from melder.integrations import spacy as component
-from melder.linking.types import Types
 from melder.records import Item, Link, MelderError, Mention
+from melder.search.filters import Types
 from serving.toy import ENTITIES, ToyLinker, picture
 
 

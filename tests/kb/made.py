@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from melder.features import Side, concatenate
-from melder.kb.disk import sync
-from melder.kb.manifest import SEGMENTS, Identity, Settings, publish
-from melder.kb.manifest import Listed as Listed
-from melder.kb.packing import Kind, pack
-from melder.kb.segment import Contents, write_segment
+from melder.io.atomic import sync
+from melder.kb.format.packing import StorageDtype, pack
+from melder.kb.manifest import SEGMENTS, Identity, KnowledgeBaseSettings, publish
+from melder.kb.manifest import SegmentEntry as SegmentEntry
+from melder.kb.segment import SegmentContents, write_segment
 from melder.records import Entity
 from melder.units.lexical import pack as pack_names
 
@@ -31,24 +31,24 @@ def side_of(entities: Iterable[Entity]) -> Side:
     return concatenate([_one(each) for each in entities])
 
 
-def contents(entities: list[Entity], kind: Kind = "float32") -> Contents:
+def contents(entities: list[Entity], kind: StorageDtype = "float32") -> SegmentContents:
     side = side_of(entities)
     pictures = [
         ((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)
     ]
-    return Contents(entities, pack(side, kind), pictures)
+    return SegmentContents(entities, pack(side, kind), pictures)
 
 
-def build(directory: Path, *groups: list[Entity], kind: Kind = "float32") -> None:
+def build(directory: Path, *groups: list[Entity], kind: StorageDtype = "float32") -> None:
     """A knowledge base of a segment a group."""
     (directory / SEGMENTS).mkdir(parents=True)
     listed = []
     for number, group in enumerate(groups):
         name = f"s-{number}"
         digest = write_segment(directory / SEGMENTS / name, contents(group, kind), kind)
-        listed.append(Listed(name=name, rows=len(group), digest=digest))
+        listed.append(SegmentEntry(name=name, rows=len(group), digest=digest))
     sync(directory)
-    publish(directory, 1, Settings(kind=kind, pictures="small", identity=IDENTITY), tuple(listed))
+    publish(directory, 1, KnowledgeBaseSettings(kind=kind, pictures="small", identity=IDENTITY), tuple(listed))
 
 
 def _one(each: Entity) -> Side:

@@ -17,11 +17,11 @@ import pytest
 
 from kb.made import build, contents, entity
 from melder.features import concatenate
-from melder.kb import KnowledgeBase, Writer, compact
-from melder.kb.digests import BLOCK
+from melder.io.checksums import BLOCK
+from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.inspection import faults
 from melder.kb.manifest import publish
-from melder.kb.writer import collect
+from melder.kb.writer import collect_garbage
 from melder.records import Entity, MelderError
 
 OLD = [entity(f"Q{n}", images=["a picture"]) for n in range(6)]
@@ -52,7 +52,7 @@ def base(original: Path, tmp_path: Path) -> Path:
 
 
 def holds(directory: Path) -> list[Entity]:
-    with KnowledgeBase.open(directory) as base:
+    with open_knowledge_base(directory) as base:
         assert not faults(base)
         return list(base.entities)
 
@@ -70,7 +70,7 @@ def test_a_disk_that_fills_while_bytes_are_written_leaves_the_old(base: Path, mo
 
 
 def files(directory: Path) -> Iterator[Path]:
-    with KnowledgeBase.open(directory) as base:
+    with open_knowledge_base(directory) as base:
         yield directory / "CURRENT"
         yield directory / f"generations/{base.generation.number:06d}.json"
         for name in ("segment.json", "records.sqlite", "sides.bin", "pictures.bin"):
@@ -89,7 +89,7 @@ def test_a_file_that_is_missing_or_of_another_size_is_refused_at_opening(base: P
             pass  # a missing line feed changes nothing; without CURRENT the knowledge base was never finished
         else:
             with pytest.raises(MelderError, match=str(path)) as error:
-                KnowledgeBase.open(base)
+                open_knowledge_base(base)
             assert "\n" not in str(error.value)
         path.write_bytes(content)
         assert holds(base) == OLD
@@ -106,7 +106,7 @@ def test_a_flipped_bit_is_refused_when_its_block_is_read(tmp_path: Path) -> None
     (path,) = (tmp_path / "kb/segments").glob("*/sides.bin")
     assert path.stat().st_size > 3 * BLOCK
     flip(path, 2 * BLOCK + 5)
-    base = KnowledgeBase.open(tmp_path / "kb")
+    base = open_knowledge_base(tmp_path / "kb")
     segment = base.parts[0].segment
     assert segment.sides.rows("text.query", slice(0, 4)).shape[0] == 4  # in another block
     with pytest.raises(MelderError, match=r"sides\.bin: block 2 \(from byte 131,072\) is not what was written"):
@@ -117,7 +117,7 @@ def test_a_flipped_bit_is_refused_when_its_block_is_read(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["records.sqlite", "pictures.bin"])
 def test_a_flipped_bit_in_records_and_pictures_is_refused(base: Path, name: str) -> None:
-    opened = KnowledgeBase.open(base)
+    opened = open_knowledge_base(base)
     path = opened.parts[0].segment.path / name
     flip(path, path.stat().st_size // 2)
     with pytest.raises(MelderError, match=f"{name}: block 0"):
@@ -130,12 +130,12 @@ def test_a_flipped_bit_in_a_description_is_refused_at_opening(base: Path) -> Non
         content = path.read_bytes()
         flip(path, len(content) // 2)
         with pytest.raises(MelderError, match="is not what was written"):
-            KnowledgeBase.open(base)
+            open_knowledge_base(base)
         path.write_bytes(content)
 
 
 def test_a_reader_keeps_its_generation_while_it_is_replaced(base: Path) -> None:
-    reader = KnowledgeBase.open(base)
+    reader = open_knowledge_base(base)
     with Writer.open(base) as writer:
         writer.commit(dead=["Q0"])
         compact(writer)
@@ -157,7 +157,7 @@ def test_a_reader_in_another_process_keeps_its_generation(base: Path) -> None:
     ours, theirs = FORK.Pipe()
 
     def read() -> None:
-        reader = KnowledgeBase.open(base)
+        reader = open_knowledge_base(base)
         theirs.send("open")
         theirs.recv()
         theirs.send([each.id for each in reader.entities])
@@ -174,7 +174,7 @@ def test_a_reader_in_another_process_keeps_its_generation(base: Path) -> None:
 
 def test_of_two_writers_one_waits_or_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Writer.open(base), monkeypatch.context() as patch:
-        patch.setattr("melder.kb.disk.PATIENCE", 0.2)
+        patch.setattr("melder.io.atomic.PATIENCE", 0.2)
         with pytest.raises(MelderError, match="another process is changing this knowledge base"), Writer.open(base):
             pass
     assert holds(base) == OLD
@@ -250,9 +250,9 @@ def test_an_old_manifest_is_gone_before_a_reader_can_lock_it(base: Path, monkeyp
         if locked:
             there.append(old.exists())
 
-    with KnowledgeBase.open(base) as opened:
+    with open_knowledge_base(base) as opened:
         generation = opened.generation
     new = publish(base, 2, generation.settings, generation.segments[:1])
     monkeypatch.setattr("os.close", noted)
-    assert collect(base, new) == ["000001.json", generation.segments[1].name]
+    assert collect_garbage(base, new) == ["000001.json", generation.segments[1].name]
     assert there == [False]

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from kb.made import build, entity
-from melder.kb import KnowledgeBase, knowledge_base, segment
-from melder.kb.arrays import MappedArrays, write_arrays
-from melder.kb.digests import digest_blocks
+from melder.io.checksums import digest_blocks
+from melder.kb import knowledge_base, open_knowledge_base, segment
+from melder.kb.format.arrays import MappedArrays, write_arrays
+from melder.kb.format.packing import StorageDtype
 from melder.kb.gather import gatherable
 from melder.kb.manifest import SEGMENTS
-from melder.kb.packing import Kind
 from melder.records import MelderError
 
 GROUPS = [
@@ -26,9 +26,9 @@ COLUMNS = torch.tensor([35, 0, 5, 35, 4, 6, 20, 1])
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
-def test_it_is_what_segments_give(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_what_segments_give(kind: StorageDtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         one_by_one = base.side(COLUMNS)
         monkeypatch.setattr(knowledge_base, "SCATTERED", 0)
         by_segment = base.side(COLUMNS)
@@ -40,7 +40,7 @@ def test_it_is_what_segments_give(kind: Kind, tmp_path: Path, monkeypatch: pytes
 
 def test_only_the_units_that_are_wanted_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "kb", *GROUPS, kind="int8")
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         whole = base.side(COLUMNS)
         for scattered in (64, 0):
             monkeypatch.setattr(knowledge_base, "SCATTERED", scattered)
@@ -52,12 +52,12 @@ def test_only_the_units_that_are_wanted_are_read(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
 def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
-    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: StorageDtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path / "new", *GROUPS, kind=kind)
     monkeypatch.setattr(segment, "row_arrays", lambda arrays: [])
     build(tmp_path / "old", *GROUPS, kind=kind)
-    with KnowledgeBase.open(tmp_path / "new") as new, KnowledgeBase.open(tmp_path / "old") as old:
+    with open_knowledge_base(tmp_path / "new") as new, open_knowledge_base(tmp_path / "old") as old:
         assert [part.segment.sides.layout is None for part in (*new.parts, *old.parts)] == [False] * 3 + [True] * 3
         for columns in (COLUMNS, torch.arange(len(new))):
             found, expected = old.side(columns), new.side(columns)
@@ -66,14 +66,14 @@ def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
 
 def test_segments_of_several_kinds_are_read_each_as_its_own(tmp_path: Path) -> None:
     """As those of shards may be."""
-    kinds: dict[Kind, MappedArrays] = {}
+    kinds: dict[StorageDtype, MappedArrays] = {}
     for kind in ("float32", "float16", "int8"):
         build(tmp_path / kind, GROUPS[2], kind=kind)
-        with KnowledgeBase.open(tmp_path / kind) as base:
+        with open_knowledge_base(tmp_path / kind) as base:
             kinds[kind] = base.parts[0].segment.sides
     assert gatherable([kinds["int8"], kinds["int8"]])
     assert not gatherable(list(kinds.values()))
-    with KnowledgeBase.open(tmp_path / "float32") as first, KnowledgeBase.open(tmp_path / "int8") as second:
+    with open_knowledge_base(tmp_path / "float32") as first, open_knowledge_base(tmp_path / "int8") as second:
         expected = [base.side(torch.tensor([4, 7]), ["text"]) for base in (first, second)]
         first.parts += second.parts
         first._first = [0, 30, 60]
@@ -88,14 +88,14 @@ def test_no_more_files_stay_open_than_the_system_allows(
 ) -> None:
     build(tmp_path / "kb", *([entity(f"Q{number}")] for number in range(300)))
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (allowed, allowed))
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         assert [each.id for each in base.records(range(300))] == [f"Q{number}" for number in range(300)]
         assert sum(part.segment.records._connection is not None for part in base.parts) == files
 
 
 def test_units_without_anything_stored_row_by_row_are_read(tmp_path: Path) -> None:
     build(tmp_path / "kb", *GROUPS)
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         assert set(base.side(COLUMNS, ["lexical"])) == {"lexical.bucket", "lexical.gram"}
 
 
@@ -109,7 +109,7 @@ def test_no_rows_at_the_end_of_a_file_need_no_block(tmp_path: Path) -> None:
 
 def test_what_is_known_of_an_entity_is_one_piece(tmp_path: Path) -> None:
     build(tmp_path / "kb", *GROUPS, kind="int8")
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         places = [place for place in base.parts[2].segment.sides.places.values() if place.step is not None]
         step = places[0].apart
         assert {place.step for place in places} == {step}
@@ -123,7 +123,7 @@ def test_a_damaged_block_is_named(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[100] ^= 1
     file.write_bytes(content)
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         base.side(torch.tensor([0, 5]))
         with pytest.raises(MelderError, match=r"s-2/sides.bin: block 0 .* is not what was written"):
             base.side(torch.tensor([0, 6]))

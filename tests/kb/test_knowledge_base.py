@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from kb.made import build, contents, entity, side_of
 from melder.features import Side, concatenate
-from melder.kb import KnowledgeBase, Writer, compact, knowledge_base, segment
-from melder.kb.digests import Checked, digest_blocks
+from melder.io.checksums import ChecksummedFile, digest_blocks
+from melder.kb import KnowledgeBase, Writer, compact, knowledge_base, open_knowledge_base, segment
+from melder.kb.format.packing import StorageDtype
+from melder.kb.format.records import Records, write_records
 from melder.kb.inspection import information
-from melder.kb.packing import Kind
-from melder.kb.records import Records, write_records
 from melder.records import Entity
 
 GROUPS = [
@@ -29,7 +29,7 @@ GROUPS = [
 
 
 @pytest.fixture(params=["float32", "float16", "int8"])
-def kind(request: pytest.FixtureRequest) -> Kind:
+def kind(request: pytest.FixtureRequest) -> StorageDtype:
     return request.param  # type: ignore[no-any-return]
 
 
@@ -37,7 +37,7 @@ def whole(base: KnowledgeBase) -> Side:
     return concatenate([side for _, side in base.blocks()])
 
 
-def assert_close(found: Side, expected: Side, kind: Kind) -> None:
+def assert_close(found: Side, expected: Side, kind: StorageDtype) -> None:
     """Equal in float32; within the rounding of the type otherwise. Padding beyond the longest is not stored."""
     assert set(found) == set(expected)
     for name, tensor in expected.items():
@@ -51,9 +51,9 @@ def assert_close(found: Side, expected: Side, kind: Kind) -> None:
             assert ((found[name] - cut).abs() <= step + 1e-6).all(), name
 
 
-def test_what_was_written_is_read(tmp_path: Path, kind: Kind) -> None:
+def test_what_was_written_is_read(tmp_path: Path, kind: StorageDtype) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         assert len(base) == len(base.entities) == 10
         assert list(base.entities) == [*GROUPS[0], *GROUPS[1]]
         assert base.entities[7] == GROUPS[1][2]
@@ -65,7 +65,7 @@ def test_what_was_written_is_read(tmp_path: Path, kind: Kind) -> None:
 def test_padding_is_cut_behind_the_longest_text_of_the_segment(tmp_path: Path) -> None:
     short = [each for each in (entity(f"S{n}") for n in range(100)) if side_of([each])["text.mask"].sum() <= 3][:6]
     build(tmp_path / "kb", short)
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         assert base.parts[0].segment.description.sides["text.query"].shape[1] == 3
         assert base.parts[0].segment.description.sides["text.mask"].shape[1] == 3
         assert base.parts[0].segment.description.sides["image.query"].shape[1] == 3
@@ -81,9 +81,9 @@ def test_one_entity_of_many_names_makes_no_other_larger(tmp_path: Path) -> None:
     assert sizes[1] - sizes[0] < 300 * 30 * 8 * 2
 
 
-def test_columns_are_read_in_any_order(tmp_path: Path, kind: Kind) -> None:
+def test_columns_are_read_in_any_order(tmp_path: Path, kind: StorageDtype) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         columns = torch.tensor([8, 0, 8, 4, 5])
         expected, found = whole(base).take(columns), base.side(columns)
         for name in expected:
@@ -93,7 +93,7 @@ def test_columns_are_read_in_any_order(tmp_path: Path, kind: Kind) -> None:
 
 def test_blocks_are_cut_to_size_and_small_segments_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "kb", *GROUPS, [entity("last")])
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         assert [first for first, _ in base.blocks()] == [0]
         expected = whole(base)
         monkeypatch.setattr(knowledge_base, "BLOCK_BYTES", 2000)
@@ -155,7 +155,7 @@ def test_whole_names_are_found_in_a_file_without_their_table(tmp_path: Path) -> 
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE folded")
     connection.close()
-    assert Records(Checked(path, digest_blocks(path))).named("red kite") == [1, 2]
+    assert Records(ChecksummedFile(path, digest_blocks(path))).named("red kite") == [1, 2]
 
 
 def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, m
         resource.setrlimit(resource.RLIMIT_NOFILE, most)
 
 
-def test_a_merge_rounds_nothing_again(tmp_path: Path, kind: Kind) -> None:
+def test_a_merge_rounds_nothing_again(tmp_path: Path, kind: StorageDtype) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
     with Writer.open(tmp_path / "kb") as writer:
         columns = torch.tensor([0, 2, 3, 4, 5, 6, 7, 8])
@@ -214,7 +214,7 @@ def test_any_sequence_of_changes_leaves_what_a_dict_would_hold(steps: list[tuple
         with Writer.open(Path(folder, "kb")) as writer:
             for number, (verb, which) in enumerate(steps):
                 _apply(writer, model, verb, sorted(f"Q{each}" for each in which), number)
-        with KnowledgeBase.open(Path(folder, "kb")) as base:
+        with open_knowledge_base(Path(folder, "kb")) as base:
             found = {each.id: each for each in base.entities}
             assert found == model
             assert base.columns(sorted(model)) == {each.id: column for column, each in enumerate(base.entities)}

@@ -16,21 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import melder
+from melder.building.build import add_entities, build, remove_entities
 from melder.cli import app
 from melder.data import DataSet, EntityFile
-from melder.kb import KnowledgeBase, Writer
+from melder.jobs.link_job import job_key
+from melder.kb import KnowledgeBase, Writer, open_knowledge_base
 from melder.kb.compaction import _contents
-from melder.kb.manifest import CURRENT, MODEL, Listed, publish
+from melder.kb.manifest import CURRENT, MODEL, SegmentEntry, publish
 from melder.kb.segment import write_segment
 from melder.kb.shards import ShardedKnowledgeBase, join, shard_paths, split
 from melder.linking import ExactLinker
-from melder.linking.kb_build import add_entities, build, remove_entities
-from melder.linking.link_job import job_key
-from melder.linking.model import Model
 from melder.linking.nil import Nil
-from melder.linking.shard_search import Packed, Processes, Server, served
-from melder.linking.types import Types
+from melder.linking.sharded import Packed, Processes, ShardWorker, attach_shards
 from melder.records import Link, MelderError, Mention
+from melder.runs.model import Model
+from melder.search.filters import Types
 
 pytestmark = pytest.mark.usefixtures("small_segments")
 NIL = Nil(
@@ -52,7 +52,7 @@ def whole(small_run: Path, small_data: Path, tmp_path_factory: pytest.TempPathFa
     out, source = tmp_path_factory.mktemp("whole") / "kb", EntityFile(small_data / "entities.jsonl")
     build(out, source, run=small_run, kind="float32", counting=lambda *_: lambda done: None)
     NIL.write(out)
-    with KnowledgeBase.open(out) as base:
+    with open_knowledge_base(out) as base:
         twins = [entity.model_copy(update={"id": f"{entity.id}-twin"}) for entity in base.records([2, 7])]
     add_entities(out, twins, source)
     remove_entities(out, ["Q5"])
@@ -85,7 +85,7 @@ def expected(whole: Path, model: Model, dataset: DataSet, mentions: list[Mention
 
 
 def answers(path: Path, model: Model, data: DataSet, mentions: Sequence[Mention]) -> Answers:
-    with KnowledgeBase.open(path) as base:
+    with open_knowledge_base(path) as base:
         base.check_model()
         return Answers(ExactLinker(model, base, data=data, nil=NIL), base, mentions)
 
@@ -108,13 +108,13 @@ def same(one: Sequence[Link], other: Sequence[Link]) -> None:
 def cut(whole: Path, groups: Sequence[Sequence[int]], out: Path) -> Path:
     """Shards with these columns of a knowledge base, nothing of which is encoded again."""
     paths = [out / f"{number}" for number in range(len(groups))]
-    with KnowledgeBase.open(whole) as base:
+    with open_knowledge_base(whole) as base:
         for path, columns in zip(paths, groups, strict=True):
             rows = [base._place(column) for column in columns]
             contents = _contents(base, [(part, np.array([row])) for part, row in rows])
             digest = write_segment(path / "segments" / "000001-000000000000", contents, "float32")
             shutil.copytree(base.model, path / MODEL)
-            listed = Listed(name="000001-000000000000", rows=len(columns), digest=digest)
+            listed = SegmentEntry(name="000001-000000000000", rows=len(columns), digest=digest)
             publish(path, 1, base.generation.settings, (listed,))
     join(out / "all", paths)
     return out / "all"
@@ -169,9 +169,9 @@ def test_shards_that_are_searched_apart_merge_to_the_same(
 ) -> None:
     with cut_up(groups) as path:
         one, all_, *shards = (
-            ExactLinker(model, KnowledgeBase.open(each), data=dataset) for each in (whole, path, *shard_paths(path))
+            ExactLinker(model, open_knowledge_base(each), data=dataset) for each in (whole, path, *shard_paths(path))
         )
-        served(all_, Here([Server(shard) for shard in shards]))
+        attach_shards(all_, Here([ShardWorker(shard) for shard in shards]))
         same(all_.link(mentions[:9], k), one.link(mentions[:9], k))  # type: ignore[arg-type]
         for linker in (one, all_, *shards):
             assert isinstance(linker.knowledge_base, KnowledgeBase)
@@ -181,7 +181,7 @@ def test_shards_that_are_searched_apart_merge_to_the_same(
 class Here:
     """Shards in this process."""
 
-    def __init__(self, servers: list[Server]) -> None:
+    def __init__(self, servers: list[ShardWorker]) -> None:
         self.servers, self.sizes = servers, [len(server) for server in servers]
 
     def best(self, mentions: dict[str, np.ndarray], k: int, types: Types | None) -> list[Packed]:
@@ -194,7 +194,7 @@ def test_processes_serve_shards(whole: Path, tmp_path: Path, mentions: list[Ment
     asked = [each.model_copy(update={"image": None}) for each in mentions[:8]]
     processes = Processes(shard_paths(tmp_path / "parts"))
     try:
-        same(served(linker, processes).link(asked, k=6), melder.load(whole).link(asked, k=6))  # type: ignore[arg-type]
+        same(attach_shards(linker, processes).link(asked, k=6), melder.load(whole).link(asked, k=6))  # type: ignore[arg-type]
     finally:
         processes.close()
     with pytest.raises(MelderError, match="there is no such directory"):
@@ -205,7 +205,7 @@ def test_processes_serve_shards(whole: Path, tmp_path: Path, mentions: list[Ment
 def test_a_process_that_has_ended_is_told_of(whole: Path, tmp_path: Path) -> None:
     split(tmp_path / "parts", whole, 2)
     processes = Processes(shard_paths(tmp_path / "parts"))
-    linker = served(melder.load(tmp_path / "parts"), processes)  # type: ignore[arg-type]
+    linker = attach_shards(melder.load(tmp_path / "parts"), processes)  # type: ignore[arg-type]
     multiprocessing.active_children()[0].kill()
     for _ in range(2):
         with pytest.raises(MelderError, match="the process of a shard has ended"):
@@ -216,13 +216,13 @@ def test_a_process_that_has_ended_is_told_of(whole: Path, tmp_path: Path) -> Non
 def test_a_shard_without_entities_changes_nothing(whole: Path, tmp_path: Path, model: Model) -> None:
     split(tmp_path / "parts", whole, 2)
     shutil.copytree(tmp_path / "parts/shard-000", tmp_path / "empty")
-    with KnowledgeBase.open(tmp_path / "empty") as base:
+    with open_knowledge_base(tmp_path / "empty") as base:
         remove_entities(tmp_path / "empty", [entity.id for entity in base.entities])
     paths = [tmp_path / "parts/shard-000", tmp_path / "empty", tmp_path / "parts/shard-001"]
     assert join(tmp_path / "all", paths) == 13
     expected, linker = melder.load(whole).link("a red kite", 13), melder.load(tmp_path / "all")
     same([linker.link("a red kite", 13)], [expected])  # type: ignore[list-item]
-    served(linker, Here([Server.open(path) for path in paths]))  # type: ignore[arg-type]
+    attach_shards(linker, Here([ShardWorker.open(path) for path in paths]))  # type: ignore[arg-type]
     same([linker.link("a red kite", 13)], [expected])  # type: ignore[list-item]
 
 
@@ -262,7 +262,7 @@ def test_ranks_are_those_of_the_whole(
 def test_a_cut_has_all_segments_and_leaves_the_whole_alone(whole: Path, tmp_path: Path) -> None:
     before = (whole / CURRENT).read_text()
     assert split(tmp_path / "parts", whole, 100) == 4
-    with KnowledgeBase.open(tmp_path / "parts") as base, KnowledgeBase.open(whole) as one:
+    with open_knowledge_base(tmp_path / "parts") as base, open_knowledge_base(whole) as one:
         assert isinstance(base, ShardedKnowledgeBase)
         assert list(base.entities) == list(one.entities)
         assert base.columns(["Q5"]) == {}
@@ -271,15 +271,15 @@ def test_a_cut_has_all_segments_and_leaves_the_whole_alone(whole: Path, tmp_path
 
 def test_a_shard_can_be_changed_and_the_set_is_told(whole: Path, tmp_path: Path, small_data: Path) -> None:
     split(tmp_path / "parts", whole, 2)
-    with KnowledgeBase.open(tmp_path / "parts") as base:
+    with open_knowledge_base(tmp_path / "parts") as base:
         assert base.is_current
         remove_entities(tmp_path / "parts/shard-001", ["Q11"])
         assert not base.is_current
-    with KnowledgeBase.open(tmp_path / "parts") as base:
+    with open_knowledge_base(tmp_path / "parts") as base:
         assert (len(base), base.columns(["Q11"])) == (12, {})
     with pytest.raises(MelderError, match=r"is a set of shards; name the one of them"), Writer.open(tmp_path / "parts"):
         pass
-    with KnowledgeBase.open(tmp_path / "parts") as base:
+    with open_knowledge_base(tmp_path / "parts") as base:
         join(tmp_path / "parts", [tmp_path / "parts/shard-000"])
         assert not base.is_current
 
@@ -290,7 +290,7 @@ def test_a_cut_goes_on_where_it_was_stopped_unless_it_is_another(whole: Path, tm
     (tmp_path / "parts/shards.json").unlink()
     (tmp_path / "parts/shard-001.part").mkdir()
     assert split(tmp_path / "parts", whole, 3) == 3
-    with KnowledgeBase.open(tmp_path / "parts") as base, KnowledgeBase.open(whole) as one:
+    with open_knowledge_base(tmp_path / "parts") as base, open_knowledge_base(whole) as one:
         assert list(base.entities) == list(one.entities)
     with pytest.raises(MelderError, match=r"shard-000: is there already, and is of another cut"):
         split(tmp_path / "parts", whole, 2)
@@ -327,7 +327,7 @@ def test_what_does_not_fit_together_is_refused(whole: Path, tmp_path: Path) -> N
     shutil.copytree(whole, tmp_path / "copy")
     with pytest.raises(MelderError, match=r"copy: holds 'Q0', as .* does; remove it from one of them"):
         join(tmp_path / "all", [whole, tmp_path / "copy"])
-    with KnowledgeBase.open(whole) as base:
+    with open_knowledge_base(whole) as base:
         identity = base.generation.settings.identity.model_copy(update={"encoder": "clip:other"})
         settings = base.generation.settings.model_copy(update={"identity": identity})
         publish(tmp_path / "copy", 9, settings, base.generation.segments)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from melder.data import DataSet, load
-from melder.evaluation.ranks import rank_of
 from melder.features import Side
 from melder.linking import ExactLinker
-from melder.linking.model import Model, answering
+from melder.metrics.ranks import rank_of
 from melder.records import Link, MelderError, Mention
+from melder.runs.model import Model, answering
 from training.small import read_lines, write_lines
 
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 import melder
+from melder.building.build import build
 from melder.data import DataSet, EntityFile, load
 from melder.encoders.words import words_of
-from melder.evaluation.explanation import AlignedUnit, ExplainedCandidate, Explanation
 from melder.linking import ExactLinker, open_run
+from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation
 from melder.linking.explanation import CANDIDATES, candidate_pictures, explain, patch_grid
-from melder.linking.kb_build import build
-from melder.linking.model import Model, answering
-from melder.linking.query import to_mention
+from melder.linking.linker import to_mention
 from melder.methods import build_matcher
 from melder.methods.resolver import METHODS
 from melder.records import Entity, Item, Link, MelderError, Mention
+from melder.runs.model import Model, answering
 
 ALIGNED = {
     "m3el": ({}, {"text", "image"}),

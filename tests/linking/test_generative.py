@@ -13,16 +13,16 @@ from safetensors.torch import load_file, save_file
 
 import melder
 from generative import tiny
+from melder.building.build import build, remove_entities
 from melder.data import DataSet, EntityFile, load
+from melder.evaluation.evaluate import evaluate, evaluate_run
 from melder.generative import name_search
 from melder.generative.mapper import Mapper
 from melder.generative.names import Names
 from melder.generative.trie import NameTrie
 from melder.linking import GenerativeLinker, RerankingLinker
-from melder.linking.evaluate import evaluate, evaluate_run
 from melder.linking.generative import NAMES
-from melder.linking.kb_build import build, remove_entities
-from melder.linking.open import open_linker
+from melder.linking.load import open_linker
 from melder.records import Entity, Link, MelderError, Mention
 from training import small
 

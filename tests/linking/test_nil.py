@@ -12,9 +12,9 @@ import torch
 
 from melder.data import load
 from melder.linking import ExactLinker, open_run
-from melder.linking.best import Best
+from melder.linking.load import load as load_linker
 from melder.linking.nil import (
-    LOOKED_AT,
+    NIL_TOP_K,
     Nil,
     Ranking,
     decide,
@@ -26,8 +26,8 @@ from melder.linking.nil import (
     read_nil,
     without,
 )
-from melder.linking.open import load as load_linker
 from melder.records import Candidate, Link, MelderError, Mention
+from melder.search.topk import TopK
 
 RANKING: Ranking = [
     ("a", 5.0, 1.0),
@@ -53,11 +53,11 @@ def test_evidence_is_read_off_the_first_candidates() -> None:
 def test_taking_an_answer_out_of_the_list_is_taking_its_column_out_of_the_scores() -> None:
     """The evidence is that of a ranking of the other columns, whichever column the answer is."""
     scores, names = torch.randn(1, 12), torch.rand(1, 12)
-    best = Best(1, LOOKED_AT + 1)
+    best = TopK(1, NIL_TOP_K + 1)
     best.update(0, scores, {"lexical": names})
     for answer in range(12):
         others = [column for column in range(12) if column != answer]
-        fewer = Best(1, LOOKED_AT)
+        fewer = TopK(1, NIL_TOP_K)
         fewer.update(0, scores[:, others], {"lexical": names[:, others]})
         expected = evidence(of_best(fewer, 0), True)
         assert evidence(without(of_best(best, 0), answer), True) == expected

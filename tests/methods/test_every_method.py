@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from melder.features import Features, Scores
-from melder.linking.model import Model
 from melder.methods import METHODS, build_matcher
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.m3el import M3ELConfiguration
@@ -20,6 +19,7 @@ from melder.methods.matcher import UnitMatcher
 from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import OTMELConfiguration
 from melder.methods.pgmel import PGMELConfiguration
+from melder.runs.model import Model
 from melder.training.examples import Batched
 from melder.training.module import training_losses
 from units.made import BLIND, NAMES, SIZES, features, lacking, leaves

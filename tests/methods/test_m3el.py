@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from melder.features import Features, Scores, Sizes
-from melder.linking.model import Model
 from melder.methods import build_matcher, from_official_state_dict, method
 from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
+from melder.runs.model import Model
 from melder.training.examples import Batched
 from melder.training.module import training_losses
 from units.made import BLIND, SIZES, features, lacking, padded

@@ -6,11 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.methods.losses import Batch, triplet
 from melder.methods.pgmel import PGMELConfiguration, sampled_triplet
 from melder.records import MelderError
+from melder.runs.model import Model
 from melder.training.batched import Batched
 from melder.training.module import batch_scores
 from units.made import BLIND, SIZES, features

@@ -15,10 +15,10 @@ from torch.nn.functional import layer_norm
 
 from melder.ops import pooled_attention
 from melder.ops import tiled_scores as tiling
-from melder.ops.global_local import Keys, Norm, Queries, attention, plain_scores, pooled_scores
+from melder.ops.global_local import AttentionQueries, Keys, Norm, attention, plain_scores, pooled_scores
 from melder.ops.tiled_scores import tiled_scores
 
-Way = Callable[[Queries, Keys, Norm], Tensor]
+Way = Callable[[AttentionQueries, Keys, Norm], Tensor]
 WAYS: list[Way] = [plain_scores, pooled_scores, tiled_scores]
 SIZES = st.integers(1, 7)
 
@@ -56,7 +56,7 @@ def test_plain_is_the_formula_pair_by_pair_over_valid_tokens() -> None:
 def test_padding_changes_nothing(way: Way) -> None:
     queries, keys, norm = _inputs(3, 4, 5, 6, 8, seed=2, empty=False)
     expected = way(queries, keys, norm)
-    padded_queries = Queries(_pad(queries.query, 99.0), queries.target, _pad(queries.mask, False))
+    padded_queries = AttentionQueries(_pad(queries.query, 99.0), queries.target, _pad(queries.mask, False))
     padded_keys = Keys(_pad(keys.key, 99.0), _pad(keys.value, -99.0), _pad(keys.mask, False))
     assert torch.allclose(way(padded_queries, padded_keys, norm), expected)
 
@@ -118,11 +118,11 @@ def test_nothing_to_score_gives_scores_of_that_shape(empty: str) -> None:
     assert queries.mask is not None
     assert keys.mask is not None
     if empty == "entities":
-        queries = Queries(queries.query[:0], queries.target[:0], queries.mask[:0])
+        queries = AttentionQueries(queries.query[:0], queries.target[:0], queries.mask[:0])
     elif empty == "mentions":
         keys = Keys(keys.key[:0], keys.value[:0], keys.mask[:0])
     else:
-        queries = Queries(queries.query[:, :0], queries.target, queries.mask[:, :0])
+        queries = AttentionQueries(queries.query[:, :0], queries.target, queries.mask[:, :0])
     scores = tiled_scores(queries, keys, norm)
     assert scores.shape == (len(keys.key), len(queries.query))
     assert torch.isfinite(scores).all()
@@ -145,7 +145,7 @@ def _inputs(
     *,
     empty: bool = True,
     kind: torch.dtype = torch.float64,
-) -> tuple[Queries, Keys, Norm]:
+) -> tuple[AttentionQueries, Keys, Norm]:
     """Random sides, where half of the tokens are padding; with `empty` some rows may have no valid token."""
     draw = torch.Generator().manual_seed(seed)
 
@@ -156,13 +156,13 @@ def _inputs(
         drawn = torch.rand(*shape, generator=draw) < 0.5
         return drawn if empty else drawn | (torch.arange(shape[1]) == 0)
 
-    queries = Queries(normal(entities, length, hidden), normal(entities, hidden), mask(entities, length))
+    queries = AttentionQueries(normal(entities, length, hidden), normal(entities, hidden), mask(entities, length))
     keys = Keys(normal(many, other_length, hidden), normal(many, other_length, hidden), mask(many, other_length))
     # An epsilon beside which variances near zero (a width of 1) stay harmless.
     return queries, keys, Norm(normal(hidden), normal(hidden), epsilon=1e-2)
 
 
-def _emptied() -> tuple[Queries, Keys, Norm]:
+def _emptied() -> tuple[AttentionQueries, Keys, Norm]:
     queries, keys, norm = _inputs(3, 4, 5, 6, 8, seed=7)
     assert queries.mask is not None
     assert keys.mask is not None
@@ -170,7 +170,7 @@ def _emptied() -> tuple[Queries, Keys, Norm]:
     return queries, keys, norm
 
 
-def _pair(queries: Queries, keys: Keys, norm: Norm, m: int, e: int) -> float:
+def _pair(queries: AttentionQueries, keys: Keys, norm: Norm, m: int, e: int) -> float:
     assert queries.mask is not None
     assert keys.mask is not None
     query, key, value = queries.query[e][queries.mask[e]], keys.key[m][keys.mask[m]], keys.value[m][keys.mask[m]]
@@ -184,16 +184,18 @@ def _pad(tensor: Tensor | None, value: float) -> Tensor:
     return torch.cat([tensor, torch.full_like(tensor[:, :2], value)], dim=1)
 
 
-def _as(kind: torch.dtype, queries: Queries, keys: Keys, norm: Norm) -> tuple[Queries, Keys, Norm]:
+def _as(kind: torch.dtype, queries: AttentionQueries, keys: Keys, norm: Norm) -> tuple[AttentionQueries, Keys, Norm]:
     return (
-        Queries(queries.query.to(kind), queries.target.to(kind), queries.mask),
+        AttentionQueries(queries.query.to(kind), queries.target.to(kind), queries.mask),
         Keys(keys.key.to(kind), keys.value.to(kind), keys.mask),
         Norm(norm.weight.to(kind), norm.bias.to(kind), norm.epsilon),
     )
 
 
-def _gradients(way: Way, queries: Queries, keys: Keys, norm: Norm) -> tuple[Tensor, ...]:
+def _gradients(way: Way, queries: AttentionQueries, keys: Keys, norm: Norm) -> tuple[Tensor, ...]:
     tensors = (queries.query, queries.target, keys.key, keys.value, norm.weight, norm.bias)
     query, target, key, value, weight, bias = leaves = [tensor.clone().requires_grad_() for tensor in tensors]
-    scores = way(Queries(query, target, queries.mask), Keys(key, value, keys.mask), Norm(weight, bias, norm.epsilon))
+    scores = way(
+        AttentionQueries(query, target, queries.mask), Keys(key, value, keys.mask), Norm(weight, bias, norm.epsilon)
+    )
     return torch.autograd.grad(scores.square().sum(), leaves)

@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity, layer_norm
 
 from melder.ops import assigned_pairs
 from melder.ops.assignment import Assignment, Kind, aligned
-from melder.ops.global_local import Keys, Norm, Queries
+from melder.ops.global_local import AttentionQueries, Keys, Norm
 from melder.ops.global_transport import transported_scores
 from melder.ops.masks import masked_mean
 from melder.ops.transport import Pooling, RowNorm, plain_scores, residual_scores
@@ -126,7 +126,7 @@ def test_global_scores_by_transport_are_those_of_the_mean_of_what_was_assigned(m
         assert torch.allclose(transported_scores(assignment, queries, keys, norm), expected)
 
 
-def _pair(kind: Kind, queries: Queries, keys: Keys, pooling: Pooling, m: int, e: int) -> Tensor:
+def _pair(kind: Kind, queries: AttentionQueries, keys: Keys, pooling: Pooling, m: int, e: int) -> Tensor:
     assert queries.mask is not None
     assert keys.mask is not None
     query, key = queries.query[e][queries.mask[e]], keys.key[m][keys.mask[m]]
@@ -146,7 +146,7 @@ def _pair(kind: Kind, queries: Queries, keys: Keys, pooling: Pooling, m: int, e:
 
 def _inputs(
     seed: int, *, masked: bool = False, learned: bool = False, row_norm: RowNorm = "l2"
-) -> tuple[Queries, Keys, Pooling]:
+) -> tuple[AttentionQueries, Keys, Pooling]:
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -162,11 +162,11 @@ def _inputs(
         return drawn / drawn.sum(dim=1, keepdim=True) if learned else None
 
     row, column = mask(E, L_E), mask(M, L_M)
-    queries = Queries(normal(E, L_E, H), normal(E, H), row, mass(row, E, L_E))
+    queries = AttentionQueries(normal(E, L_E, H), normal(E, H), row, mass(row, E, L_E))
     keys = Keys(normal(M, L_M, H), normal(M, L_M, H), column, mass(column, M, L_M))
     return queries, keys, Pooling(Norm(normal(H), normal(H)), normal(H), Norm(normal(H), normal(H)), row_norm)
 
 
-def _float32(queries: Queries, keys: Keys, pooling: Pooling) -> tuple[Queries, Keys, Pooling]:
+def _float32(queries: AttentionQueries, keys: Keys, pooling: Pooling) -> tuple[AttentionQueries, Keys, Pooling]:
     norms = [Norm(norm.weight.float(), norm.bias.float()) for norm in (pooling.position, pooling.pooled)]
     return queries.to(torch.float32), keys.to(torch.float32), Pooling(norms[0], pooling.weight.float(), norms[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from melder.data import EntityFile
-from melder.data.problems import Problems
+from melder.io.problems import Problems
 from melder.records import Entity, MelderError
 
 FULL = Entity(

@@ -10,7 +10,7 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 from starlette.testclient import TestClient
 
-from melder.serving import Settings, create_application
+from melder.serving import ServiceSettings, create_application
 from serving.toy import ToyLinker, ToySource
 
 Start = Callable[..., TestClient]
@@ -27,7 +27,9 @@ def start(source: ToySource) -> Iterator[Start]:
     with ExitStack() as running:
 
         def started(fetcher: Any = None, finder: Any = None, **settings: Any) -> TestClient:
-            app = create_application(source, source.open(), Settings(**{"wait": 0.0} | settings), fetcher, finder)
+            app = create_application(
+                source, source.open(), ServiceSettings(**{"wait": 0.0} | settings), fetcher, finder
+            )
             return running.enter_context(TestClient(app, raise_server_exceptions=True))
 
         yield started

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from melder.records import Entity
 from melder.serving import create_application
-from melder.serving.settings import Settings
+from melder.serving.settings import ServiceSettings
 from serving.conftest import Start
 from serving.toy import ToySource
 
@@ -160,7 +160,7 @@ def test_when_the_client_leaves_its_mention_is_not_linked(source: ToySource) -> 
 
 
 async def _client_that_leaves(source: ToySource) -> None:
-    app = create_application(source, source.open(), Settings(wait=0.5))
+    app = create_application(source, source.open(), ServiceSettings(wait=0.5))
     async with app.router.lifespan_context(app):
         leaving, staying = asyncio.Event(), asyncio.Event()
         other = ASKED | {"mentions": [{"start": 7, "end": 10}]}

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from melder.cli.serve import _token, serve
-from melder.linking.configuration_file import checked, override
 from melder.records import BadData, MelderError
-from melder.serving import Settings, listen
+from melder.runs.overrides import checked, override
+from melder.serving import ServiceSettings, listen
 
 ASKED = {"text": "A red kite", "mentions": [{"start": 2, "end": 10}], "k": 1}
 MELDER = (sys.executable, "-c", "from melder.cli import main; main()")
@@ -162,7 +162,7 @@ def test_a_token_must_be_worth_something(content: str | None, sentence: str, tmp
 )
 def test_limits_that_make_no_sense_are_named(setting: str, sentence: str) -> None:
     with pytest.raises(BadData) as error:
-        checked(Settings, override({}, [setting]), "--limit")
+        checked(ServiceSettings, override({}, [setting]), "--limit")
     assert str(error.value).startswith(sentence)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from melder.serving import DataSetSource, Settings, create_application
+from melder.serving import DataSetSource, ServiceSettings, create_application
 from serving.conftest import Start
 from serving.toy import ToySource, picture
 
@@ -78,7 +78,7 @@ def test_changes_are_off_without_a_token(client: TestClient, source: ToySource) 
 
 
 def test_the_token_is_shown_nowhere(editing: TestClient) -> None:
-    assert TOKEN not in repr(Settings(token=TOKEN))
+    assert TOKEN not in repr(ServiceSettings(token=TOKEN))
     assert all(TOKEN not in editing.get(path).text for path in ("/openapi.json", "/metrics", "/readyz"))
 
 
@@ -117,7 +117,7 @@ def test_the_same_id_twice_and_too_many_are_refused(editing: TestClient) -> None
 
 def test_a_data_set_cannot_be_changed_and_says_what_can(small_run: Path, small_data: Path) -> None:
     source = DataSetSource(small_run, small_data)
-    with TestClient(create_application(source, source.open(), Settings(token=TOKEN))) as client:
+    with TestClient(create_application(source, source.open(), ServiceSettings(token=TOKEN))) as client:
         answer = client.post("/entities", json=NEW, headers=BEARER)
         assert (answer.status_code, answer.json()["error"].split(",")[0]) == (
             501,

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 import melder
 from melder.linking import ExactLinker, explain
-from melder.linking.query import to_mention
+from melder.linking.linker import to_mention
 from melder.records import Link
 from melder.serving import DataSetSource, create_application
 from melder.serving.requests import ExplainAnswer

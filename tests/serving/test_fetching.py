@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from melder.serving.addresses import Place
+from melder.serving.addresses import ServiceAddress
+from melder.serving.errors import ApiError
 from melder.serving.fetching import Fetcher
-from melder.serving.refusals import Refusal
-from melder.serving.settings import Settings
+from melder.serving.settings import ServiceSettings
 from serving.conftest import Start
 from serving.toy import ToyLinker, picture
 
@@ -52,7 +52,7 @@ class Internet:
         turns = self.names[host]
         return turns.pop(0) if len(turns) > 1 else turns[0]
 
-    async def dial(self, place: Place, address: str) -> Any:
+    async def dial(self, place: ServiceAddress, address: str) -> Any:
         self.dialled.append((place.scheme, address, place.port))
         reader = asyncio.StreamReader()
         answer = self.answers.pop(0)
@@ -80,12 +80,12 @@ class _Writer:
 
 
 def fetch(internet: Internet, url: str, **settings: Any) -> bytes:
-    fetcher = Fetcher(Settings(picture_hosts=ALLOWED, **settings), internet.lookup, internet.dial)
+    fetcher = Fetcher(ServiceSettings(picture_hosts=ALLOWED, **settings), internet.lookup, internet.dial)
     return asyncio.run(fetcher.fetch(url))
 
 
-def refusal(internet: Internet, url: str, **settings: Any) -> Refusal:
-    with pytest.raises(Refusal) as error:
+def refusal(internet: Internet, url: str, **settings: Any) -> ApiError:
+    with pytest.raises(ApiError) as error:
         fetch(internet, url, **settings)
     return error.value
 
@@ -110,7 +110,7 @@ def test_fetching_is_off_by_default(client: TestClient, linker: ToyLinker) -> No
 
 def test_a_service_that_fetches_links_what_it_fetched(start: Start) -> None:
     internet = Internet([found(picture()), b"HTTP/1.1 200 OK\r\n\r\nroot:x:0:0"])
-    settings = Settings(picture_hosts=ALLOWED)
+    settings = ServiceSettings(picture_hosts=ALLOWED)
     client = start(fetcher=Fetcher(settings, internet.lookup, internet.dial))
     asked = {"text": "Guinea", "mentions": [{"start": 0, "end": 6}], "image": "http://pictures.example/a.png"}
     assert client.post("/link", json=asked).status_code == 200
@@ -312,9 +312,9 @@ def test_the_real_dialler_reaches_the_address_it_is_given() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         local: Callable[..., Any] = lambda place, address: dial(  # noqa: E731
-            Place(place.scheme, place.host, port, place.target), "127.0.0.1"
+            ServiceAddress(place.scheme, place.host, port, place.target), "127.0.0.1"
         )
-        fetcher = Fetcher(Settings(picture_hosts=ALLOWED), Internet().lookup, local)
+        fetcher = Fetcher(ServiceSettings(picture_hosts=ALLOWED), Internet().lookup, local)
         async with server:
             return await fetcher.fetch("http://pictures.example/a.png")
 

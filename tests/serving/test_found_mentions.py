@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from melder.building.build import build
 from melder.data import EntityFile, load
-from melder.linking.kb_build import build
-from melder.linking.mentions import MentionFinder
+from melder.mentions.dictionary import MentionFinder
 from melder.records import Entity
 from melder.serving import NewEntity
 from melder.serving.knowledge_base import KnowledgeBaseSource

@@ -16,17 +16,17 @@ from starlette.testclient import TestClient
 import melder
 from kb.made import build as build_without_model
 from kb.made import entity
+from melder.building.build import build, remove_entities
 from melder.data import EntityFile
-from melder.kb import KnowledgeBase
-from melder.kb.records import Records
+from melder.kb import KnowledgeBase, open_knowledge_base
+from melder.kb.format.records import Records
 from melder.kb.shards import join
-from melder.linking.kb_build import build, remove_entities
-from melder.linking.model import Model
 from melder.records import Entity, Link, Mention
-from melder.serving import NewEntity, Settings, create_application
-from melder.serving.kinds import Kinds
+from melder.runs.model import Model
+from melder.serving import NewEntity, ServiceSettings, create_application
 from melder.serving.knowledge_base import KnowledgeBaseCatalogue, KnowledgeBaseSource
 from melder.serving.opening import source_of
+from melder.serving.type_counts import TypeCounts
 from serving.test_entities import BEARER, TOKEN
 from training.small import write_lines
 
@@ -48,7 +48,7 @@ def directory(small_run: Path, small_data: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def client(directory: Path) -> Iterator[TestClient]:
     source = KnowledgeBaseSource(directory)
-    app = create_application(source, source.open(), Settings(poll=0.02, token=TOKEN))
+    app = create_application(source, source.open(), ServiceSettings(poll=0.02, token=TOKEN))
     with TestClient(app, headers=BEARER) as client:
         yield client
 
@@ -74,7 +74,7 @@ def test_a_set_of_shards_is_served_and_so_are_changes_of_a_shard(directory: Path
     join(tmp_path / "all", [directory, tmp_path / "other"])
     shards = source_of(tmp_path / "all", None)
     with TestClient(
-        create_application(shards, shards.open(), Settings(poll=0.02, token=TOKEN)), headers=BEARER
+        create_application(shards, shards.open(), ServiceSettings(poll=0.02, token=TOKEN)), headers=BEARER
     ) as client:
         body = client.post("/link", json=ASKED).json()
         assert isinstance(whole, Link)
@@ -135,8 +135,8 @@ def test_exact_names_come_first(tmp_path: Path) -> None:
     alike = [entity(f"Q{n}", "Red kite red kite") for n in range(120)]
     many = entity("M", "Milvus", [*(f"other {n}" for n in range(300)), "Red kite"])
     build_without_model(tmp_path / "kb", [*alike, many])
-    with KnowledgeBase.open(tmp_path / "kb") as base:
-        catalogue = KnowledgeBaseCatalogue(base, Kinds().of)
+    with open_knowledge_base(tmp_path / "kb") as base:
+        catalogue = KnowledgeBaseCatalogue(base, TypeCounts().of)
         assert [each.id for each in catalogue.named("RED  kite")] == ["M"]
         first = [each.id for each in catalogue.starting("red kite", 3)]
         assert (first[0], len(set(first))) == ("M", 3)
@@ -181,13 +181,13 @@ def test_types_are_those_of_the_entities_and_a_segment_is_counted_once(
     monkeypatch.setattr(Records, "entities", lambda self, rows: (read.extend(rows), entities(self, rows))[1])
     some = [Entity(id=f"Q{n}", name="x", types=("bird", "kite")[: 1 + n % 2]) for n in range(10)]
     build_without_model(tmp_path / "kb", some)
-    kinds = Kinds()
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    kinds = TypeCounts()
+    with open_knowledge_base(tmp_path / "kb") as base:
         assert kinds.of(base) == ("bird", "kite")
     assert len(read) == 10
     remove_entities(tmp_path / "kb", [f"Q{n}" for n in range(10) if n != 3][:7])
     read.clear()
-    with KnowledgeBase.open(tmp_path / "kb") as base:
+    with open_knowledge_base(tmp_path / "kb") as base:
         catalogue = KnowledgeBaseCatalogue(base, kinds.of)
         expected = Counter(kind for each in base.entities for kind in each.types)
         read.clear()
@@ -196,7 +196,7 @@ def test_types_are_those_of_the_entities_and_a_segment_is_counted_once(
 
 
 @pytest.mark.parametrize(
-    "broken", ["melder.serving.knowledge_base.KnowledgeBaseCatalogue", "melder.linking.open.open_run"]
+    "broken", ["melder.serving.knowledge_base.KnowledgeBaseCatalogue", "melder.linking.load.open_run"]
 )
 def test_a_generation_that_cannot_be_served_is_given_up(
     directory: Path, monkeypatch: pytest.MonkeyPatch, broken: str
@@ -240,7 +240,7 @@ def _mention() -> Mention:
 def test_a_half_written_generation_is_not_served_and_the_old_one_goes_on(
     client: TestClient, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("melder.serving.current.AGAIN", 0.1)
+    monkeypatch.setattr("melder.serving.snapshot.AGAIN", 0.1)
     current = (directory / "CURRENT").read_text()
     manifest = (directory / "generations/000001.json").read_bytes()
     (directory / "generations/000002.json").write_bytes(manifest[: len(manifest) // 2])

@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from melder.evaluation.explanation import AlignedUnit, ExplainedCandidate, Explanation, Read
+from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, Read
 from melder.records import Item, Link, Mention
-from melder.serving import Settings, create_application, listen
+from melder.serving import ServiceSettings, create_application, listen
 from serving.chromium import CHROMIUM, CTRL, PATIENCE, SHIFT, Browser
 from serving.toy import ToySource, picture
 
@@ -49,7 +49,9 @@ def test_nothing_but_parts_of_the_page_is_served(client: TestClient, part: str) 
 def running(source: ToySource) -> Iterator[str]:
     """A service that listens, in a thread; its address."""
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_application(source, source.open(), Settings()), log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_application(source, source.open(), ServiceSettings()), log_level="error")
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from melder.building.build import build
 from melder.data import EntityFile
-from melder.linking.kb_build import build
 from serving.test_command import Process
 
 CLIENT = "reconciler==0.2.2"

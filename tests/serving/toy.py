@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from melder.data import DataSet
-from melder.linking.types import Types
 from melder.records import Candidate, Entity, Item, Link, Mention
+from melder.search.filters import Types
 from melder.serving import DataSetCatalogue, NewEntity, Served
 
 ENTITIES = (

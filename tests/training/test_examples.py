@@ -15,11 +15,11 @@ from melder.features import Features
 from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.negatives import InBatch
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.prepare import build_model, split_data
 from training.small import settings
 
-PLAN = Plan(mentions=35, batch_size=8, seed=5)
+PLAN = BatchPlan(mentions=35, batch_size=8, seed=5)
 ROWS = np.array([3, 0, 17, 8, 30])
 
 
@@ -108,7 +108,7 @@ def test_an_example_is_a_function_of_seed_epoch_and_row(kind: str, request: pyte
     assert equal(examples.batch(PLAN, 1, ROWS), first)
     assert not equal(examples.batch(PLAN, 2, ROWS), first)
     assert not equal(examples.batch(replace(PLAN, seed=6), 1, ROWS), first)
-    other = Plan(PLAN.mentions, 3, PLAN.seed)  # batches of another size hold the same examples
+    other = BatchPlan(PLAN.mentions, 3, PLAN.seed)  # batches of another size hold the same examples
     assert equal(examples.batch(other, 1, ROWS), first)
 
 

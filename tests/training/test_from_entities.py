@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 from pydantic import ValidationError
 
+from melder.building.build import build
 from melder.data import EntityFile, load
-from melder.linking.kb_build import build
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.from_entities import MADE, data_to_train_on, without_labels, write_made
 from melder.training.train import train

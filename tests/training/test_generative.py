@@ -20,7 +20,7 @@ from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration, TrainingConfiguration, read_configuration
 from melder.training.generative import PreparedGenerative, prepare_generative
 from melder.training.optimizer import build_optimizer, learning_rate_factor
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.prepare import open_data
 from melder.training.train import train
 from training import small
@@ -119,7 +119,7 @@ def test_selection_mentions_are_no_demonstrations(small_data: Path, tmp_path: Pa
 def test_pictures_are_hidden_now_and_then(small_data: Path, tmp_path: Path) -> None:
     prepared = _prepared(small_data, tmp_path)
     prepared.examples.drop_image = 0.5
-    plan = Plan(len(prepared.split.train), 36, 1)
+    plan = BatchPlan(len(prepared.split.train), 36, 1)
     asked = prepared.examples.batch(plan, 0, next(plan.batches(0)))
     shown = sum(prompt.blocks[-1].picture is not None for prompt in asked.prompts)
     assert 0 < shown < int(prepared.examples.pictures.there.sum())

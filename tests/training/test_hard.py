@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from melder.data import MODALITIES, DataSet, load
-from melder.linking.model import answering, sides_of
 from melder.records import Mention
+from melder.runs.model import answering, sides_of
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.hard import Hard

@@ -9,7 +9,7 @@ import pytest
 
 from melder.records import MelderError
 from melder.training.loader import PlannedLoader
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Numbered:
 
     bad: int = -1
 
-    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> list[int]:
+    def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> list[int]:
         if self.bad in rows:
             raise MelderError(f"picture {self.bad}.jpg: is cut off; replace it")
         return [int(row) for row in rows]
@@ -26,14 +26,14 @@ class Numbered:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_keep_their_order(workers: int) -> None:
-    plan = Plan(10, 4, seed=1)
+    plan = BatchPlan(10, 4, seed=1)
     loader = PlannedLoader(Numbered(), plan, lambda: 0, workers)
     assert list(loader) == [rows.tolist() for rows in plan.batches(0)]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_mistake_in_the_data_stays_one_line(workers: int) -> None:
-    loader = PlannedLoader(Numbered(bad=3), Plan(10, 4, seed=1), lambda: 0, workers)
+    loader = PlannedLoader(Numbered(bad=3), BatchPlan(10, 4, seed=1), lambda: 0, workers)
     with pytest.raises(MelderError, match=r"^picture 3\.jpg: is cut off; replace it$"):
         list(loader)
 
@@ -50,7 +50,7 @@ class Recorder:
 
 @pytest.mark.parametrize("step", range(12))
 def test_a_sampler_prepares_for_the_coming_steps_before_the_first_of_them(step: int) -> None:
-    plan, recorder = Plan(24, 4, seed=1), Recorder(refresh=4)  # six steps an epoch
+    plan, recorder = BatchPlan(24, 4, seed=1), Recorder(refresh=4)  # six steps an epoch
     for batch in PlannedLoader(Numbered(), plan, lambda: step, refreshed=recorder):
         recorder.events.append(("batch", list(batch)))  # type: ignore[call-overload]
     epoch, start = divmod(step, plan.steps)

@@ -15,7 +15,7 @@ from melder.methods.losses import Batch
 from melder.training.batched import Batched
 from melder.training.configuration import Configuration
 from melder.training.module import TrainingModule, batch_scores
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.policy_gradient import PolicyGradient
 from melder.training.prepare import Prepared, prepare
 from training.small import once, settings, small_data
@@ -32,7 +32,7 @@ class Game:
     player: PolicyGradient
 
     def batched(self, epoch: int = 5) -> Batched:
-        return self.prepared.examples.batch(Plan(36, 16, 1), epoch, ROWS)
+        return self.prepared.examples.batch(BatchPlan(36, 16, 1), epoch, ROWS)
 
     def scored(self, batched: Batched) -> tuple[Batch, Tensor]:
         batch, scores = batch_scores(self.prepared.model, batched, mask_duplicates=True)

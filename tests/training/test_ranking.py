@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from melder.linking import nil
-from melder.linking.best import Best
-from melder.linking.model import Model, answering, sides_of
 from melder.methods import METHODS, build_matcher
+from melder.runs.model import Model, answering, sides_of
+from melder.search.topk import TopK
 from melder.training import ranking
 from units.made import SIZES, features
 
@@ -38,7 +38,7 @@ def test_first_candidates_are_those_of_the_sample(certified_from: int, monkeypat
     mentions, entities = features(70, 1), features(ENTITIES, 2)  # more than a block of mentions
     monkeypatch.setattr(nil, "SAMPLE", 20)
     monkeypatch.setattr(ranking, "CERTIFIED_FROM", certified_from)
-    found: list[Best] = []
+    found: list[TopK] = []
     ranking.rank_features(model, mentions, entities, [0] * 70, found)
     sides = (
         sides_of(model.matcher, [part], verb) for part, verb in ((mentions, "mention_side"), (entities, "entity_side"))

@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
 from melder.data import load
-from melder.evaluation.metrics import metrics
 from melder.linking import ExactLinker, open_run
+from melder.metrics.metrics import metrics
 from melder.training.configuration import Configuration
 from melder.training.prepare import split_data
 from melder.training.train import train

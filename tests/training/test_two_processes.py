@@ -22,7 +22,7 @@ from melder.training.current import ItemsNow
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.module import TrainingModule
 from melder.training.negatives import Refreshed, build_sampler
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.policy_gradient import PolicyGradient
 from melder.training.prepare import build_model, split_data
 from training.small import settings, small_data
@@ -96,7 +96,7 @@ def one_step(case: Case, data: Path, rank: int, processes: int, out: Path) -> No
     own = np.split(chosen, processes)[rank]
     if isinstance(items.negatives, Refreshed):
         items.negatives.prepare(own)
-    batched = items.batch(Plan(len(items.mentions), 12, 0), 0, own)
+    batched = items.batch(BatchPlan(len(items.mentions), 12, 0), 0, own)
     if not case.trained:
         batched = encoded(module, batched)
     wrapped = module if processes == 1 else DistributedDataParallel(module, find_unused_parameters=True)
@@ -146,7 +146,7 @@ def test_losses_and_gradients_are_those_of_one_process(name: str, tmp_path: Path
 
 def test_the_batch_is_hard_to_share_out(small_data: Path) -> None:
     module, items, chosen = examples(CASES["trained"], small_data)
-    shares = [items.batch(Plan(len(items.mentions), 12, 0), 0, rows) for rows in np.split(chosen, PROCESSES)]
+    shares = [items.batch(BatchPlan(len(items.mentions), 12, 0), 0, rows) for rows in np.split(chosen, PROCESSES)]
     pictures = [int(share.mentions["image_mask"].sum()) for share in shares]  # type: ignore[call-overload]
     lengths = [share.mentions["input_ids"].shape[1] for share in shares]  # type: ignore[call-overload]
     answers = [set(share.columns.tolist()) for share in shares]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from melder.data import load
+from melder.evaluation.evaluate import evaluate_run
 from melder.linking import open_run
-from melder.linking.evaluate import evaluate_run
 from melder.training.configuration import Configuration
 from melder.training.prepare import build_model, split_data
 from melder.training.train import train

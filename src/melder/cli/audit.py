@@ -117,7 +117,7 @@ def _said(finding: Finding) -> Text:
 
 
 def _write(path: Path, data: Path, audited: Audited, findings: Findings) -> None:
-    from melder.linking.run import write_json
+    from melder.runs.directory import write_json
 
     contents = {
         "directory": str(data),

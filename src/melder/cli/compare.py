@@ -73,7 +73,7 @@ def _skipped(dataset: DataSet | None) -> Sequence[BadRecord]:
 
 
 def _write(path: Path, comparison: Comparison) -> None:
-    from melder.linking.run import write_json
+    from melder.runs.directory import write_json
 
     write_json(path, comparison.as_json())
     say(f"Figures are in {path}")

@@ -35,7 +35,7 @@ def convert(
     """
     if text_field not in (None, "attr", "desc"):
         raise MelderError(f"--text-field {text_field}: an entity's text is attr or desc")
-    from melder.linking.convert import convert as run
+    from melder.runs.import_checkpoint import convert as run
 
     run(
         method,

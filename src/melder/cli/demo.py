@@ -13,7 +13,7 @@ from melder.cli.console import console, counting, metrics_table, say, tell_look
 from melder.cli.link import candidates_table
 
 if TYPE_CHECKING:
-    from melder.linking.evaluate import Evaluation
+    from melder.evaluation.evaluate import Evaluation
 
 __all__ = ["demo"]
 
@@ -48,7 +48,7 @@ def demo(
 
 def _train(data: Path, run: Path) -> None:
     from melder.encoders import has_bf16
-    from melder.linking.run import run_device
+    from melder.runs.directory import run_device
     from melder.training.configuration import read_configuration
     from melder.training.progress import StepProgress
     from melder.training.train import train
@@ -63,8 +63,8 @@ def _train(data: Path, run: Path) -> None:
 def _evaluate(run: Path, data: Path) -> dict[str, Evaluation]:
     """The test mentions as they are, without their pictures, and without their texts."""
     from melder.data import load
+    from melder.evaluation.evaluate import describe, evaluate
     from melder.linking import ExactLinker, open_run
-    from melder.linking.evaluate import describe, evaluate
 
     model, configuration = open_run(run)
     dataset = load(data)

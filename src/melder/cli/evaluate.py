@@ -48,9 +48,9 @@ def evaluate(
     melder evaluate runs/wikimel --data data/wikimel --split dev
     melder evaluate runs/wikimel --data data/wikimel --kb data/union --json figures.json
     """
+    from melder.evaluation.evaluate import evaluate_run
     from melder.evaluation.predictions import write_predictions
     from melder.evaluation.report import write_report
-    from melder.linking.evaluate import evaluate_run
 
     writable(json_file, predictions, report)
     unreadable = Unreadable() if skip_bad else None
@@ -113,7 +113,7 @@ def _print_counts(searches: dict[str, int], demonstrations: dict[str, int]) -> N
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:
-    from melder.linking.run import write_json
+    from melder.runs.directory import write_json
 
     write_json(path, figures)
     say(f"Figures are in {path}")

@@ -26,7 +26,7 @@ def features(
     melder train experiments/m3el/wikimel.offline.yaml data.features=features/wikimel --out runs/one
     melder evaluate runs/one --data data/wikimel --features features/wikimel
     """
-    from melder.linking.frozen import encode_data
+    from melder.runs.feature_cache import encode_data
     from melder.training.configuration import read_configuration
     from melder.training.from_entities import data_to_train_on
     from melder.training.prepare import build_model, split_data

@@ -68,7 +68,7 @@ def link(
     With --nil-threshold a link has one more field, "answer": the id of the best candidate, or null where its
     nil_probability is at least the threshold. Probabilities need `melder calibrate`, which training does at its end.
     """
-    from melder.linking import load
+    from melder.linking.load import load
 
     if (text is None) == (source is None):
         raise MelderError("give either --text, for one mention, or --input, for a file of mentions")
@@ -132,8 +132,8 @@ def _link_all(
     about: tuple[Any, ...],
 ) -> None:
     """Write the links of a file's mentions as they are found; `about` is all that they depend on."""
-    from melder.linking.corpus import is_parquet, links_of, written
-    from melder.linking.link_job import LinkJob, job_key
+    from melder.jobs.link_job import LinkJob, job_key
+    from melder.jobs.mention_file import is_parquet, links_of, written
 
     types = linker.known_types(kinds)
     if output is None:
@@ -198,7 +198,7 @@ def _explain(path: Path, linker: RunLinker, answer: Link, asked: Asked, facts: d
     """Write the page that shows why `answer` was given to what was asked."""
     from melder.evaluation.report import ExplanationPage, write_explanation
     from melder.linking.explanation import candidate_pictures, explain
-    from melder.linking.query import to_mention
+    from melder.linking.linker import to_mention
 
     text, surface, image = asked
     mention = to_mention(text, surface)
@@ -218,9 +218,9 @@ def _link_on(
     threads: int,
 ) -> None:
     """Link a file of mentions on a cluster; `files` are the mentions, the directory of their pictures, the links."""
-    from melder.data.problems import Problems
-    from melder.linking.corpus import mentions_of
-    from melder.scale.link import ShardJob, link_on
+    from melder.io.problems import Problems
+    from melder.jobs.mention_file import mentions_of
+    from melder.jobs.ray.link import ShardJob, link_on
 
     source, folder, output = files
     job, problems = ShardJob.of(base, folder, k, **options), Problems()
@@ -234,8 +234,8 @@ def _link_on(
 def _read(source: Path) -> tuple[list[Mention], list[BadRecord]]:
     """The mentions of a file, and the lines that are none."""
     from melder.data.own import parse_lines
-    from melder.data.problems import Problems
-    from melder.linking.corpus import mentions_of
+    from melder.io.problems import Problems
+    from melder.jobs.mention_file import mentions_of
 
     problems = Problems()
     if str(source) != "-":

@@ -27,8 +27,8 @@ def report(
     melder evaluate runs/wikimel --data data/wikimel --predictions dev.jsonl
     melder report runs/wikimel --predictions dev.jsonl --data data/wikimel
     """
+    from melder.evaluation.evaluate import evaluate_predictions
     from melder.evaluation.report import write_report
-    from melder.linking.evaluate import evaluate_predictions
 
     page = out or predictions.with_name(f"{predictions.name}.html")
     writable(page)

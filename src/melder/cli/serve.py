@@ -54,7 +54,7 @@ def serve(
         from melder.serving.opening import source_of
     except ModuleNotFoundError as error:
         raise MelderError(f"the service needs {error.name}: install it with `pip install 'melder[serve]'`") from None
-    from melder.linking.configuration_file import checked, override
+    from melder.runs.overrides import checked, override
 
     options = {
         "token": _token(token_file),
@@ -65,7 +65,9 @@ def serve(
     }
     given = override({}, limits)
     _check_limits(given, options)
-    allowed = checked(serving.Settings, {name: each for name, each in options.items() if each} | given, "melder serve")
+    allowed = checked(
+        serving.ServiceSettings, {name: each for name, each in options.items() if each} | given, "melder serve"
+    )
     source, finder = source_of(path, data, settings, candidates), finder_of(find)
     listener = serving.listen(host, port)
     with counting() as start:

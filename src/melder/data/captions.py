@@ -14,10 +14,10 @@ from urllib.parse import unquote
 
 from pydantic import BeforeValidator
 
-from melder.data.beside import ENTITY_FILE, answered_entities, answers_note, entities_beside
-from melder.data.problems import Fault, Problems
 from melder.data.raw import Name, Text, is_nil, span
+from melder.data.sibling_entities import ENTITY_FILE, answered_entities, answers_note, entities_beside
 from melder.data.split_mapping import SPLIT_FILE, read_mapping
+from melder.io.problems import Fault, Problems
 from melder.records import Entity, Mention
 
 __all__ = ["Answers", "Caption", "CaptionLayout", "Texts", "parallel"]

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
-from melder.data.problems import Fault, Problems, describe
+from melder.io.problems import Fault, Problems, describe
 from melder.records import Entity, MelderError
 
 __all__ = ["read_csv"]

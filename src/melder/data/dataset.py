@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from melder.data.layouts import Layout, open_layout
-from melder.data.problems import Fault, Problems
+from melder.io.problems import Fault, Problems
 from melder.records import BadRecord, Entity, MelderError, Mention
 
 __all__ = ["SPLITS", "DataSet", "entity_faults", "inside", "load"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from melder.data.csv_entities import read_csv
 from melder.data.dataset import entity_faults, inside
 from melder.data.own import parse_lines
-from melder.data.problems import Fault, Problems
+from melder.io.problems import Fault, Problems
 from melder.records import Entity, MelderError, counted
 
 __all__ = ["EntityFile"]

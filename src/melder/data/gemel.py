@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from melder.data.beside import ENTITY_FILE, answered_entities, answers_note, entities_beside
 from melder.data.own import read_lines
-from melder.data.problems import Fault, Problems
 from melder.data.raw import RawRecord, Text, is_nil, span
+from melder.data.sibling_entities import ENTITY_FILE, answered_entities, answers_note, entities_beside
+from melder.io.problems import Fault, Problems
 from melder.records import Entity, Mention
 
 __all__ = ["GemelLayout", "picture_name", "unmarked"]

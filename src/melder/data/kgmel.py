@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from melder.data.captions import Answers, Caption, CaptionLayout, Texts, parallel
-from melder.data.json_array import read_array
-from melder.data.problems import Problems, describe
 from melder.data.raw import Identifier, RawRecord, Text
+from melder.io.json_array import read_array
+from melder.io.problems import Problems, describe
 
 __all__ = ["is_kgmel", "open_kgmel"]
 

@@ -12,7 +12,7 @@ from melder.data.kgmel import is_kgmel, open_kgmel
 from melder.data.melbench import is_melbench, open_melbench
 from melder.data.mimic import MimicLayout
 from melder.data.own import OwnLayout
-from melder.data.problems import Problems
+from melder.io.problems import Problems
 from melder.records import Entity, MelderError, Mention
 
 __all__ = ["LAYOUTS", "Layout", "open_layout"]

@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from melder.data.captions import Answers, Caption, CaptionLayout, Texts, parallel
-from melder.data.json_object import read_object
-from melder.data.problems import Fault, Problems, describe
 from melder.data.raw import Name, RawRecord, Text
+from melder.io.json_object import read_object
+from melder.io.problems import Fault, Problems, describe
 from melder.records import MelderError
 
 __all__ = ["is_melbench", "open_melbench"]

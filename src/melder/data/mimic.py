@@ -16,9 +16,9 @@ from urllib.parse import unquote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from melder.data.json_array import read_array
-from melder.data.problems import Fault, Problems, describe, read_bytes
 from melder.data.raw import Identifier, Name, RawRecord, Text, is_nil, span
+from melder.io.json_array import read_array
+from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, MelderError, Mention
 
 __all__ = ["MimicLayout"]

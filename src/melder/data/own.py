@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from melder.data.problems import Fault, Problems, describe, read_bytes
+from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
 __all__ = ["OwnLayout", "parse_lines", "read_lines"]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field, ValidationError
 
-from melder.data.json_object import read_object
-from melder.data.problems import Problems, describe
 from melder.data.raw import Identifier, RawRecord
+from melder.io.json_object import read_object
+from melder.io.problems import Problems, describe
 from melder.records import BadData, MelderError
 
 __all__ = ["SPLIT_FILE", "SplitMapping", "read_mapping"]

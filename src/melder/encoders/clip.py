@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from melder.encoders.pixels import PixelFormat, Pixels
-from melder.encoders.sources import Source, reading
+from melder.encoders.sources import ModelSource, reading
 from melder.encoders.tokens import Tokens, read_tokenizer
 from melder.encoders.towers import Options, Settings
 from melder.protocols import Inputs
@@ -54,7 +54,7 @@ class ClipText(nn.Module):
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> ClipText:
-        with reading(Source(str(directory), local=True)):
+        with reading(ModelSource(str(directory), local=True)):
             config = CLIPTextConfig.from_pretrained(directory)
         return new_text(config, settings["projection"], Tokens.load(directory, settings))
 
@@ -85,7 +85,7 @@ class ClipPictures(nn.Module):
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> ClipPictures:
-        with reading(Source(str(directory), local=True)):
+        with reading(ModelSource(str(directory), local=True)):
             model = CLIPVisionModel(CLIPVisionConfig.from_pretrained(directory))
         projection = nn.Linear(model.config.hidden_size, settings["projection"], bias=False)
         pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
@@ -99,7 +99,7 @@ def new_text(config: CLIPTextConfig, projection: int, tokens: Tokens) -> ClipTex
     return ClipText(CLIPTextModel(config), linear, tokens)
 
 
-def read_clip(source: Source, options: Options) -> tuple[ClipText, ClipPictures]:
+def read_clip(source: ModelSource, options: Options) -> tuple[ClipText, ClipPictures]:
     """Both towers of a published CLIP, with its weights."""
     with reading(source):
         clip = CLIPModel.from_pretrained(

@@ -19,7 +19,7 @@ from transformers.utils import cached_file
 
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.pooling import POOLINGS, read_pooling
-from melder.encoders.sources import Source, reading
+from melder.encoders.sources import ModelSource, reading
 from melder.encoders.tokens import Tokens, read_tokenizer
 from melder.encoders.towers import Options, Settings
 from melder.protocols import Inputs
@@ -98,7 +98,7 @@ class PretrainedPictures(nn.Module):
         return pooled.flatten(1), tokens
 
 
-def read_text(source: Source, options: Options) -> PretrainedText:
+def read_text(source: ModelSource, options: Options) -> PretrainedText:
     """The text tower of a source, with its weights."""
     model, _ = _weights(source)
     with reading(source):
@@ -113,7 +113,7 @@ def read_text(source: Source, options: Options) -> PretrainedText:
     return PretrainedText(_text_part(model), read_pooling(pooling), tokens)
 
 
-def read_pictures(source: Source, options: Options) -> PretrainedPictures:
+def read_pictures(source: ModelSource, options: Options) -> PretrainedPictures:
     """The picture tower of a source, with its weights."""
     model, missing = _weights(source)
     with reading(source):
@@ -123,7 +123,7 @@ def read_pictures(source: Source, options: Options) -> PretrainedPictures:
     return PretrainedPictures(model, Pixels(PixelFormat.of(processor, source)), raw=options.raw)
 
 
-def _weights(source: Source) -> tuple[Model, set[str]]:
+def _weights(source: ModelSource) -> tuple[Model, set[str]]:
     """The model, and the names of the parameters that its files do not hold."""
     with reading(source):
         model, report = AutoModel.from_pretrained(
@@ -138,7 +138,7 @@ def _weights(source: Source) -> tuple[Model, set[str]]:
 
 def _empty(directory: Path) -> Model:
     """The model that a saved configuration describes, with random weights."""
-    with reading(Source(str(directory), local=True)):
+    with reading(ModelSource(str(directory), local=True)):
         config = AutoConfig.from_pretrained(directory, local_files_only=True)
         return AutoModel.from_config(config, dtype=torch.float32)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from melder.data.pictures import fit, read_picture
-from melder.encoders.sources import Source
+from melder.encoders.sources import ModelSource
 from melder.encoders.towers import Settings
 from melder.encoders.views import random_view
 from melder.protocols import Inputs
@@ -34,7 +34,7 @@ class PixelFormat:
     scale: float = 1 / 255
 
     @staticmethod
-    def of(processor: Any, source: Source) -> PixelFormat:
+    def of(processor: Any, source: ModelSource) -> PixelFormat:
         """The format that a transformers image processor produces."""
         sizes = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
         size = sizes.get("height") or sizes.get("shortest_edge")

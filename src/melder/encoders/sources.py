@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from melder.records import MelderError
 
-__all__ = ["Source", "find_source", "reading"]
+__all__ = ["ModelSource", "find_source", "reading"]
 
 FORMS = "a directory with a config.json, python:<package>, or a hub name such as organisation/model"
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -26,29 +26,29 @@ _PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A model's name (a path, or a hub name) and whether everything about it must already be on this machine."""
 
     name: str
     local: bool
 
 
-def find_source(spec: str) -> Source:
+def find_source(spec: str) -> ModelSource:
     """The source that `spec` means; a directory wins over a hub name. Raises `MelderError` for anything else."""
     if spec.startswith("python:"):
-        return Source(str(_in_package(spec.removeprefix("python:"))), local=True)
+        return ModelSource(str(_in_package(spec.removeprefix("python:"))), local=True)
     path = Path(spec).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise MelderError(f"model directory '{spec}' holds no config.json: a model is {FORMS}")
-        return Source(str(path), local=True)
+        return ModelSource(str(path), local=True)
     if not _HUB_NAME.fullmatch(spec):
         raise MelderError(f"no model directory '{spec}': a model is {FORMS}; only a hub name is downloaded")
-    return Source(spec, local=False)
+    return ModelSource(spec, local=False)
 
 
 @contextmanager
-def reading(source: Source) -> Iterator[None]:
+def reading(source: ModelSource) -> Iterator[None]:
     """Turn what transformers raises when a model cannot be read into one line that names the model.
 
     Its progress bars show for downloads only: a local model is there in a moment.

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 import melder
-from melder.data.versions import VERSIONS, check_version
 from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.io.versions import VERSIONS, check_version
 from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
 

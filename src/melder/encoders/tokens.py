@@ -9,7 +9,7 @@ from typing import Any
 from torch.nn.functional import pad
 from transformers import AutoTokenizer
 
-from melder.encoders.sources import Source, reading
+from melder.encoders.sources import ModelSource, reading
 from melder.protocols import Inputs
 from melder.records import MelderError
 
@@ -54,11 +54,11 @@ class Tokens:
 
     @staticmethod
     def load(directory: Path, settings: dict[str, Any]) -> Tokens:
-        source = Source(str(directory / "tokenizer"), local=True)
+        source = ModelSource(str(directory / "tokenizer"), local=True)
         return Tokens(read_tokenizer(source), settings["length"], fixed=settings["fixed"])
 
 
-def read_tokenizer(source: Source) -> Tokenizer:
+def read_tokenizer(source: ModelSource) -> Tokenizer:
     """The tokenizer of a model; never runs code that comes with it."""
     with reading(source):
         return AutoTokenizer.from_pretrained(source.name, local_files_only=source.local)

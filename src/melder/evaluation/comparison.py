@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from melder.evaluation.metrics import FIGURES, per_mention
 from melder.evaluation.predictions import Prediction
-from melder.evaluation.significance import holm, paired_difference
 from melder.evaluation.stored import listed, ranks_of
+from melder.metrics.metrics import FIGURES, per_mention
+from melder.metrics.significance import holm, paired_difference
 from melder.records import MelderError
 
 __all__ = ["COMPARED", "Comparison", "compare"]

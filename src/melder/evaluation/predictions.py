@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from melder.data.own import parse_lines
-from melder.data.problems import Problems, read_bytes
+from melder.io.problems import Problems, read_bytes
 from melder.records import Link, Mention, Ranks
 
 __all__ = ["CANDIDATES", "Prediction", "Scored", "predictions", "read_predictions", "write_predictions"]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from melder.generative.found import Found, Score
-from melder.generative.prefixes import Prefix, Prefixes, Ways, ways_on
-from melder.generative.prompted import Prompt, Prompted
+from melder.generative.prefilled import PrefilledModel, Prompt
+from melder.generative.prefixes import Continuations, Prefix, Prefixes, ways_on
 from melder.generative.trie import NameTrie
 
 __all__ = ["beam_search"]
@@ -32,7 +32,7 @@ def beam_search(
 
     None = as long as the longest name. Published: 5 beams, the mean, 32 tokens.
     """
-    prefixes = Prefixes(Prompted(model, prompt))
+    prefixes = Prefixes(PrefilledModel(model, prompt))
     searches = [_Search(trie, beams, score, max_new_tokens) for _ in range(len(prompt))]
     rows, logits = list(range(len(prompt))), prefixes.prompted.first
     while True:
@@ -50,7 +50,7 @@ def _step(searches: list[_Search], logits: Any, trie: NameTrie) -> None:
     for search in searches:
         last = first + len(search.running)
         part = slice(*np.searchsorted(ways.beam, [first, last]))
-        search.step(Ways(ways.beam[part] - first, *(each[part] for each in ways[1:])))
+        search.step(Continuations(ways.beam[part] - first, *(each[part] for each in ways[1:])))
         first = last
 
 
@@ -72,7 +72,7 @@ class _Search:
         self.finished: list[tuple[float, int]] = []  # the score and the number of whole names, best first
         self.read = 0
 
-    def step(self, ways: Ways) -> None:
+    def step(self, ways: Continuations) -> None:
         """Go on with the best ways that do not end a name; those among the best `beams` that do are finished."""
         totals = np.array([prefix.total for prefix in self.running])[ways.beam] + ways.log_probability
         parents, self.running = self.running, []

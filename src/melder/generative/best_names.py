@@ -15,8 +15,8 @@ import numpy as np
 
 from melder.generative.beam_search import beam_search
 from melder.generative.found import Found, Score
-from melder.generative.prefixes import Prefix, Prefixes, Ways, ways_on
-from melder.generative.prompted import Prompt, Prompted
+from melder.generative.prefilled import PrefilledModel, Prompt
+from melder.generative.prefixes import Continuations, Prefix, Prefixes, ways_on
 from melder.generative.trie import NameTrie
 
 __all__ = ["best_names"]
@@ -37,7 +37,7 @@ def best_names(
     what beam search finds, with `exact` false.
     """
     searches = [_Search(trie, k, score, at_most) for _ in range(len(prompt))]
-    _search_all(searches, Prefixes(Prompted(model, prompt)), trie)
+    _search_all(searches, Prefixes(PrefilledModel(model, prompt)), trie)
     found = [search.found() for search in searches]
     given_up = [row for row, each in enumerate(found) if not each.exact]
     if given_up:
@@ -66,7 +66,7 @@ def _open(searches: list[_Search], wanted: list[list[Prefix]], logits: Any, trie
     ways = ways_on(logits, trie, np.array([prefix.node for _, prefix in parents]))
     starts = np.searchsorted(ways.beam, np.arange(len(parents) + 1))
     for (search, prefix), start, end in zip(parents, starts[:-1], starts[1:], strict=True):
-        search.open(prefix, Ways(*(each[start:end] for each in ways)))
+        search.open(prefix, Continuations(*(each[start:end] for each in ways)))
 
 
 def _still_searching(
@@ -100,7 +100,7 @@ class _Search:
         self.frontier: list[tuple[float, int, int, _Siblings]] = []  # a heap of (-bound, opened, sibling, siblings)
         self.opened = self.read = 0
 
-    def open(self, prefix: Prefix, ways: Ways) -> None:
+    def open(self, prefix: Prefix, ways: Continuations) -> None:
         """Whole names among the ways on are scored, the others wait."""
         totals = prefix.total + ways.log_probability
         ends = ways.token == self.trie.end

@@ -27,7 +27,7 @@ from melder.generative.language_model import LanguageModel
 from melder.generative.prompt import Template
 from melder.methods.gemel import CompactConfiguration
 
-__all__ = ["Example", "Texts", "train_compact"]
+__all__ = ["Texts", "TrainingSentence", "train_compact"]
 
 POSITIONS = 4096
 IGNORED = -100
@@ -38,7 +38,7 @@ WARMUP = 0.05  # share of the steps
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingSentence:
     """A training mention: what is asked, what answers, and a text about the answer that stands in for a picture."""
 
     text: str
@@ -52,7 +52,7 @@ class Example:
 class Texts:
     """What there is to learn from; `demonstrations`: the most that a prompt has."""
 
-    examples: Sequence[Example]
+    examples: Sequence[TrainingSentence]
     descriptions: Sequence[str]
     template: Template
     prefix_tokens: int

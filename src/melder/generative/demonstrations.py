@@ -21,14 +21,14 @@ from torch.nn.functional import normalize
 
 from melder.records import MelderError
 
-__all__ = ["Demonstrations", "Shown", "join_keys"]
+__all__ = ["Demonstration", "Demonstrations", "join_keys"]
 
 AT_ONCE = 256  # mentions × 20,000 demonstrations are 20 MB of similarities
 _TENSORS, _RECORDS = "demonstrations.safetensors", "demonstrations.jsonl"
 
 
 @dataclass(frozen=True)
-class Shown:
+class Demonstration:
     """What a demonstration says: the mention's text and surface, and the name that answers it."""
 
     text: str
@@ -40,7 +40,7 @@ class Shown:
 class Demonstrations:
     """All training mentions: shown [N], keys [N, k], pictures [N, g] (zeros where there is none), there [N]."""
 
-    shown: Sequence[Shown]
+    shown: Sequence[Demonstration]
     keys: Tensor
     pictures: Tensor
     there: Tensor
@@ -88,7 +88,7 @@ class Demonstrations:
         try:
             tensors = load_file(directory / _TENSORS)
             lines = (directory / _RECORDS).read_text(encoding="utf-8").split("\n")[:-1]
-            found = Demonstrations([Shown(*json.loads(line)) for line in lines], **tensors)
+            found = Demonstrations([Demonstration(*json.loads(line)) for line in lines], **tensors)
         except (OSError, SafetensorError, ValueError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise MelderError(f"{directory}: no demonstrations can be read ({reason}); train again") from None

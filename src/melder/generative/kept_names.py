@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melder.data.locks import locked_alone
 from melder.generative.language_model import LanguageModel
 from melder.generative.trie import NameTrie
 from melder.generative.trie_store import read_arrays
+from melder.io.locks import locked_alone
 from melder.records import MelderError
 
 __all__ = ["Numbered", "kept_names"]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from melder.encoders.sources import Source, find_source, reading
+from melder.encoders.sources import ModelSource, find_source, reading
 from melder.encoders.tokens import read_tokenizer
 from melder.protocols import Precision
 from melder.records import MelderError
@@ -135,7 +135,9 @@ def open_language_model(spec: str, *, precision: Precision = "float32", dropout:
     return read_language_model(find_source(spec), precision=precision, dropout=dropout)
 
 
-def read_language_model(source: Source, *, precision: Precision = "float32", dropout: bool = False) -> LanguageModel:
+def read_language_model(
+    source: ModelSource, *, precision: Precision = "float32", dropout: bool = False
+) -> LanguageModel:
     """The language model of a source, with its weights; no code that comes with it is run."""
     with reading(source):
         model = AutoModelForCausalLM.from_pretrained(

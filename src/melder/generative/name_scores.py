@@ -15,7 +15,7 @@ from torch import Tensor
 
 from melder.generative.flat_trie import ROOT, FlatTrie, build_trie
 from melder.generative.found import Score
-from melder.generative.prompted import Prompt, Prompted
+from melder.generative.prefilled import PrefilledModel, Prompt
 from melder.generative.sequences import Sequences
 from melder.generative.trie import NameTrie
 
@@ -47,7 +47,7 @@ def score_names(model: Any, prompt: Prompt, trie: NameTrie, numbers: np.ndarray 
 
 def score_sequences(model: Any, prompt: Prompt, sequences: Sequences) -> np.ndarray:
     """[n, sequences] the sum of the log-probabilities of each sequence's tokens after each prompt, float64."""
-    prompted = Prompted(model, prompt)
+    prompted = PrefilledModel(model, prompt)
     sums = np.zeros((len(prompted), len(sequences.lengths)))
     most = min(max(LEAST, LOGITS // prompted.first.numel()), MOST)
     for block in _blocks(sequences.rows(), most):
@@ -77,7 +77,7 @@ def _alike(one: list[int], other: list[int]) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def _score_block(prompted: Prompted, sequences: Sequences) -> np.ndarray:
+def _score_block(prompted: PrefilledModel, sequences: Sequences) -> np.ndarray:
     """[n, sequences] sums of log-probabilities, from one reading of all inner nodes of the block's tree."""
     tree, ends = build_trie(sequences, np.arange(len(sequences.lengths)))
     nodes = np.arange(1, tree.nodes)
@@ -98,7 +98,7 @@ def _score_block(prompted: Prompted, sequences: Sequences) -> np.ndarray:
 
 
 def _pack(tree: FlatTrie, inner: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens, depths and what each attends to, for `Prompted.read`: the same for all prompts."""
+    """Tokens, depths and what each attends to, for `PrefilledModel.read`: the same for all prompts."""
     visible = np.eye(len(inner), dtype=bool)
     parents = tree.parents(inner)
     for row, (parent, above) in enumerate(zip(parents, np.searchsorted(inner, parents), strict=True)):

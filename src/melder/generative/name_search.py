@@ -12,16 +12,16 @@ from melder.generative.decoding import beam_search, best_names, score_names
 from melder.generative.kept_names import kept_names
 from melder.generative.language_model import LanguageModel
 from melder.generative.model import Embedded
-from melder.generative.prompted import Prompt
+from melder.generative.prefilled import Prompt
 from melder.generative.trie import NameTrie
 from melder.methods.gemel import GEMELConfiguration
 
-__all__ = ["NameSearch", "Scored"]
+__all__ = ["NameSearch", "ScoredName"]
 
 KEPT_FROM = 10_000  # names whose trie is worth a file: fewer are tokenised in a fraction of a second
 
 
-class Scored(NamedTuple):
+class ScoredName(NamedTuple):
     """Places of names in the list of all, and their scores, best first; `exact` when no other name scores better."""
 
     names: np.ndarray
@@ -30,7 +30,7 @@ class Scored(NamedTuple):
 
 
 class NameSearch:
-    """Called with n prompts, gives n `Scored`: all names where they are few, else the best ones.
+    """Called with n prompts, gives n `ScoredName`: all names where they are few, else the best ones.
 
     directory: where the trie of many names is kept for the next time, None = nowhere
     longest: tokens of the longest name, its end included
@@ -53,7 +53,7 @@ class NameSearch:
         self.all = options.decoding == "exact" and len(names) <= options.all_names
         self.longest = int(self.trie.longest(np.array([self.trie.root]))[0])
 
-    def __call__(self, prompts: Embedded) -> list[Scored]:
+    def __call__(self, prompts: Embedded) -> list[ScoredName]:
         prompt, model, options = Prompt(prompts.embeds, prompts.mask), self.model.model, self.options
         if self.all:
             return [_sorted(scores) for scores in self.every(prompts)]
@@ -62,7 +62,7 @@ class NameSearch:
         else:
             most = options.most_prefixes
             found = best_names(model, prompt, self.trie, k=options.best_names, score=options.score, at_most=most)
-        return [Scored(self.place[each.numbers], each.scores, each.exact) for each in found]
+        return [ScoredName(self.place[each.numbers], each.scores, each.exact) for each in found]
 
     def every(self, prompts: Embedded) -> np.ndarray:
         """[n, names] the score of every name."""
@@ -75,6 +75,6 @@ class NameSearch:
         return score_names(self.model.model, Prompt(prompts.embeds, prompts.mask), self.trie, chosen).sums
 
 
-def _sorted(scores: np.ndarray) -> Scored:
+def _sorted(scores: np.ndarray) -> ScoredName:
     order = np.argsort(-scores, kind="stable")
-    return Scored(order, scores[order], exact=True)
+    return ScoredName(order, scores[order], exact=True)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melder.generative.prompted import Prompted
+from melder.generative.prefilled import PrefilledModel
 from melder.generative.trie import NameTrie
 from melder.records import MelderError
 
-__all__ = ["Prefix", "Prefixes", "Ways", "ways_on"]
+__all__ = ["Continuations", "Prefix", "Prefixes", "ways_on"]
 
 ROOM = 1024  # positions after the prompts; beyond it all are forgotten, and read again where they are wanted again
 
@@ -37,7 +37,7 @@ class Prefix:
 class Prefixes:
     """Reads prefixes after the prompts of `prompted`."""
 
-    def __init__(self, prompted: Prompted) -> None:
+    def __init__(self, prompted: PrefilledModel) -> None:
         self.prompted = prompted
         self._turn = 0  # how often everything was forgotten
 
@@ -72,7 +72,7 @@ class Prefixes:
         return list(found)
 
     def _pack(self, new: list[list[Prefix]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens, depths and what each attends to, for `Prompted.read`; tells prefixes their places."""
+        """Tokens, depths and what each attends to, for `PrefilledModel.read`; tells prefixes their places."""
         n, width, added = len(new), max(map(len, new)), self.prompted.added
         tokens, depths = np.zeros((n, width), np.int64), np.zeros((n, width), np.int64)
         visible = np.zeros((n, width, added + width), dtype=bool)
@@ -85,7 +85,7 @@ class Prefixes:
         return tokens, depths, visible
 
 
-class Ways(NamedTuple):
+class Continuations(NamedTuple):
     """The m ways on from prefixes, as in `Allowed`, with the log-probability of each."""
 
     beam: np.ndarray
@@ -94,7 +94,7 @@ class Ways(NamedTuple):
     log_probability: np.ndarray  # [m] float64, 0 at most; over the whole vocabulary, not only over what is allowed
 
 
-def ways_on(logits: Tensor, trie: NameTrie, nodes: np.ndarray) -> Ways:
+def ways_on(logits: Tensor, trie: NameTrie, nodes: np.ndarray) -> Continuations:
     """How the trie goes on from nodes [beams], with `logits` [beams, vocabulary] there.
 
     Raises `MelderError` when the language model gave no numbers, or has fewer tokens than the names.
@@ -110,4 +110,4 @@ def ways_on(logits: Tensor, trie: NameTrie, nodes: np.ndarray) -> Ways:
     values = (logits[beam, token] - logits.logsumexp(dim=1)[beam]).double().clamp(max=0).cpu().numpy()
     if np.isnan(values).any():
         raise MelderError("the language model's scores are not numbers; load it in float32 or bf16")
-    return Ways(*allowed, values)
+    return Continuations(*allowed, values)

@@ -15,7 +15,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 
-from melder.linking import RunLinker, load
+from melder.linking import RunLinker
+from melder.linking.load import load
 from melder.linking.nil import decide
 from melder.records import Candidate, Link, MelderError, Mention
 

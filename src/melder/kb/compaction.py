@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from melder.kb.knowledge_base import KnowledgeBase, Part
+from melder.kb.format.packing import merge_rows
+from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import Generation
-from melder.kb.packing import merge_rows
-from melder.kb.segment import SEGMENT_ROWS, Contents
-from melder.kb.writer import Writer, collect
+from melder.kb.segment import SEGMENT_ROWS, SegmentContents
+from melder.kb.segment_reader import SegmentReader
+from melder.kb.writer import Writer, collect_garbage
 from melder.protocols import Progress
 
 __all__ = ["compact", "to_merge"]
 
-Rows = tuple[Part, np.ndarray]  # some living rows of a segment
+Rows = tuple[SegmentReader, np.ndarray]  # some living rows of a segment
 
 
-def to_merge(base: KnowledgeBase) -> list[Part]:
+def to_merge(base: KnowledgeBase) -> list[SegmentReader]:
     """The segments that `compact` would write anew: those that are not full or have dead rows, unless there is just
     one that is not full."""
     parts = [part for part in base.parts if part.dead or len(part) < SEGMENT_ROWS]
@@ -33,7 +34,9 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
     """
     parts = to_merge(writer.base)
     if not parts:
-        collect(writer.base.directory, writer.base.generation)  # a merge that was killed may have left what it merged
+        collect_garbage(
+            writer.base.directory, writer.base.generation
+        )  # a merge that was killed may have left what it merged
         return writer.base.generation
     new = []
     for group in _groups(parts):
@@ -43,7 +46,7 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
     return writer.commit(new, merged=[part.listed.name for part in parts])
 
 
-def _groups(parts: Sequence[Part]) -> Iterator[list[Rows]]:
+def _groups(parts: Sequence[SegmentReader]) -> Iterator[list[Rows]]:
     """Living rows in their order, as many as a full segment has together."""
     group, room = list[Rows](), SEGMENT_ROWS
     for part in parts:
@@ -58,8 +61,8 @@ def _groups(parts: Sequence[Part]) -> Iterator[list[Rows]]:
         yield group
 
 
-def _contents(base: KnowledgeBase, group: Sequence[Rows]) -> Contents:
-    return Contents(
+def _contents(base: KnowledgeBase, group: Sequence[Rows]) -> SegmentContents:
+    return SegmentContents(
         entities=[entity for part, rows in group for entity in base.records_of(part).entities(rows.tolist())],
         sides=merge_rows([(part.segment.sides, rows) for part, rows in group]),
         pictures=_pictures(base, group),

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import Protocol, overload
 
 from melder.records import Entity
 
-if TYPE_CHECKING:
-    from melder.kb.knowledge_base import KnowledgeBase
-
-__all__ = ["Entities"]
+__all__ = ["Entities", "RecordSource"]
 
 AT_ONCE = 1000  # records read together
+
+
+class RecordSource(Protocol):
+    """What holds entities by row and reads them when asked."""
+
+    def __len__(self) -> int: ...
+
+    def records(self, columns: Sequence[int]) -> list[Entity]: ...
 
 
 class Entities(Sequence[Entity]):
     """The entities of a knowledge base by column, read from the disk each time."""
 
-    def __init__(self, base: KnowledgeBase) -> None:
+    def __init__(self, base: RecordSource) -> None:
         self._base = base
 
     def __len__(self) -> int:

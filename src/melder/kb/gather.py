@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.arrays import KINDS, Layout, MappedArrays, rounded
-from melder.kb.packing import NAMES, SCALE, flat_parts, pad_names, row_names
+from melder.kb.format.arrays import KINDS, ArrayLayout, MappedArrays, rounded
+from melder.kb.format.packing import NAMES, SCALE, flat_parts, pad_names, row_names
 
 __all__ = ["gather", "gatherable"]
 
@@ -67,7 +67,7 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
 
 
 @lru_cache
-def _plan(layouts: frozenset[Layout], units: tuple[str, ...] | None) -> Plan:
+def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Plan:
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
     some = next(iter(layouts)).places
     names = row_names(some, units)
@@ -95,7 +95,7 @@ def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
 
 
 @lru_cache(maxsize=1024)
-def _pieces(layout: Layout, kind: np.dtype) -> Sequence[Piece]:
+def _pieces(layout: ArrayLayout, kind: np.dtype) -> Sequence[Piece]:
     """What of a stored row makes a row of this kind."""
     found = list[Piece]()
     for name in kind.names or ():

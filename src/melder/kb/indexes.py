@@ -11,18 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from melder.kb.digests import WholeFile, digest_of
-from melder.kb.disk import writing
-from melder.kb.manifest import INDEXES, Listed, ListedIndex
+from melder.io.atomic import writing
+from melder.io.checksums import WholeFile, digest_of
+from melder.kb.manifest import INDEXES, IndexEntry, SegmentEntry
+from melder.kb.segment_reader import SegmentReader
 from melder.records import MelderError
-
-if TYPE_CHECKING:
-    from melder.kb.knowledge_base import Part
 
 __all__ = ["StoredIndex", "index_faults", "open_index", "write_index"]
 
@@ -34,7 +31,7 @@ class _Description(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    segments: tuple[Listed, ...]
+    segments: tuple[SegmentEntry, ...]
     files: dict[str, WholeFile]
 
 
@@ -43,14 +40,14 @@ class StoredIndex:
 
     def __init__(self, path: Path, description: _Description) -> None:
         self.path = path
-        self.segments: Sequence[Listed] = description.segments
+        self.segments: Sequence[SegmentEntry] = description.segments
         self._files = description.files
 
     @property
     def bytes(self) -> int:
         return sum(file.size for file in self._files.values())
 
-    def columns(self, parts: Sequence[Part]) -> np.ndarray:
+    def columns(self, parts: Sequence[SegmentReader]) -> np.ndarray:
         """[entities of the index] int64: their columns in a knowledge base of these parts; -1 for those gone since."""
         known, found, first = dict[tuple[str, str], np.ndarray](), [np.zeros(0, dtype=np.int64)], 0
         for part in parts:
@@ -76,8 +73,8 @@ class StoredIndex:
 
 
 def write_index(
-    directory: Path, name: str, search: str, segments: Sequence[Listed], fill: Callable[[Path], None]
-) -> ListedIndex:
+    directory: Path, name: str, search: str, segments: Sequence[SegmentEntry], fill: Callable[[Path], None]
+) -> IndexEntry:
     """Write an index of these segments' living rows; `fill` writes its files. It is there as a whole or not at all."""
     with writing(directory / INDEXES / name) as part:
         fill(part)
@@ -85,10 +82,10 @@ def write_index(
         files = {path.relative_to(part).as_posix(): WholeFile.of(path) for path in paths}
         content = _Description(segments=tuple(segments), files=files).model_dump_json().encode()
         (part / DESCRIPTION).write_bytes(content)
-    return ListedIndex(name=name, search=search, digest=digest_of(content))
+    return IndexEntry(name=name, search=search, digest=digest_of(content))
 
 
-def open_index(directory: Path, listed: ListedIndex) -> StoredIndex:
+def open_index(directory: Path, listed: IndexEntry) -> StoredIndex:
     """Raises MelderError when its description is missing or damaged; its files are not looked at yet."""
     path = directory / INDEXES / listed.name / DESCRIPTION
     try:
@@ -100,7 +97,7 @@ def open_index(directory: Path, listed: ListedIndex) -> StoredIndex:
     raise _damaged(path)
 
 
-def index_faults(directory: Path, listed: ListedIndex) -> list[str]:
+def index_faults(directory: Path, listed: IndexEntry) -> list[str]:
     """Everything that is wrong with an index, each file read; one line a fault."""
     try:
         return list(open_index(directory, listed).faults())

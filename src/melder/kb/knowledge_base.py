@@ -15,47 +15,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melder.features import Rows, Side, concatenate
+from melder.features import Side, concatenate
 from melder.kb.entities import Entities
+from melder.kb.format.packing import bytes_restored
+from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Generation, Listed, open_current
-from melder.kb.packing import bytes_restored
-from melder.kb.records import Records
+from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, open_current
 from melder.kb.segment import Segment
+from melder.kb.segment_reader import SegmentReader
 from melder.records import BadRecord, Entity, MelderError
 
-__all__ = ["KnowledgeBase", "Part"]
+__all__ = ["TOLD", "KnowledgeBase"]
 
 BLOCK_BYTES = 32 << 20  # of sides in float32 that are held at once: much beside a cache, little beside a model
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
 SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
 FILES = 256  # SQLite files open at once, or a quarter of what the system allows a process: opening one takes as long
 #              as ten queries, and of a million entities every segment is asked for some
-
-
-class Part:
-    """A segment and its rows that live: those that were neither removed nor replaced."""
-
-    def __init__(self, segment: Segment, listed: Listed) -> None:
-        self.segment = segment
-        self.listed = listed
-        self.dead = frozenset(listed.dead)
-        self.living = np.setdiff1d(np.arange(listed.rows), np.array(listed.dead, dtype=np.int64), assume_unique=True)
-
-    def __len__(self) -> int:
-        return len(self.living)
-
-    def rows(self, start: int, stop: int) -> Rows:
-        """The rows of the living ones from `start` to `stop`: a slice, which needs no copy, if none between is dead."""
-        some = self.living[start:stop]
-        if some[-1] - some[0] == len(some) - 1:
-            return slice(int(some[0]), int(some[-1]) + 1)
-        return torch.from_numpy(some)
-
-    def position(self, row: int) -> int:
-        """Which of the living a living row is."""
-        return int(np.searchsorted(self.living, row))
 
 
 class KnowledgeBase:
@@ -80,20 +57,16 @@ class KnowledgeBase:
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
         segments = [(Segment(directory / SEGMENTS / each.name, each.digest), each) for each in generation.segments]
-        self.parts = [Part(segment, each) for segment, each in segments]
+        self.parts = [SegmentReader(segment, each) for segment, each in segments]
         self._first = [0, *accumulate(len(part) for part in self.parts)]
         self.entities = Entities(self)
 
     @staticmethod
     def open(path: str | Path) -> KnowledgeBase:
-        """The current generation, or the shards that a directory names, as one.
+        """The current generation; `open_knowledge_base` opens sets of shards as well.
 
         Raises MelderError when there is none, or when a file is missing or cut short.
         """
-        if (Path(path) / SHARDS).is_file():
-            from melder.kb.shards import ShardedKnowledgeBase  # which is one of these
-
-            return ShardedKnowledgeBase.open(path)
         generation, descriptor = open_current(Path(path))
         try:
             return KnowledgeBase(Path(path), generation, descriptor)
@@ -235,7 +208,7 @@ class KnowledgeBase:
             found |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
         return [found[place] for place in range(len(columns))]
 
-    def records_of(self, part: Part) -> Records:
+    def records_of(self, part: SegmentReader) -> Records:
         """The records of a part, of which only the last `FILES` used stay open."""
         with self._lock:
             self._open[part.listed.name] = part.segment.records
@@ -244,7 +217,7 @@ class KnowledgeBase:
                 self._open.popitem(last=False)[1].close()
         return part.segment.records
 
-    def unreadable(self, part: Part, rows: np.ndarray | None = None) -> dict[str, str]:
+    def unreadable(self, part: SegmentReader, rows: np.ndarray | None = None) -> dict[str, str]:
         """Why pictures of some entities of a part (None = all that live) could not be read, by the pictures' paths."""
         reasons = part.segment.description.unreadable
         if not reasons:
@@ -272,7 +245,7 @@ class KnowledgeBase:
                 else:
                     yield part.segment.side(rows), cost
 
-    def _place(self, column: int) -> tuple[Part, int]:
+    def _place(self, column: int) -> tuple[SegmentReader, int]:
         number = bisect_right(self._first, column) - 1
         return self.parts[number], int(self.parts[number].living[column - self._first[number]])
 

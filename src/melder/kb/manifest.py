@@ -20,10 +20,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import melder
-from melder.data.versions import VERSIONS, check_version
-from melder.kb.digests import WholeFile, damaged, digest_of
-from melder.kb.disk import replace_file
-from melder.kb.packing import Kind
+from melder.io.atomic import replace_file
+from melder.io.checksums import WholeFile, damaged, digest_of
+from melder.io.versions import VERSIONS, check_version
+from melder.kb.format.packing import StorageDtype
 from melder.kb.pictures import Keep
 from melder.records import MelderError
 
@@ -38,9 +38,9 @@ __all__ = [
     "SHARDS",
     "Generation",
     "Identity",
-    "Listed",
-    "ListedIndex",
-    "Settings",
+    "IndexEntry",
+    "KnowledgeBaseSettings",
+    "SegmentEntry",
     "is_knowledge_base",
     "open_current",
     "publish",
@@ -64,15 +64,15 @@ class Identity(_Part):
     files: dict[str, WholeFile]
 
 
-class Settings(_Part):
+class KnowledgeBaseSettings(_Part):
     """What all segments of a knowledge base share."""
 
-    kind: Kind
+    kind: StorageDtype
     pictures: Keep
     identity: Identity
 
 
-class Listed(_Part):
+class SegmentEntry(_Part):
     """A segment of a generation; `dead` are the rows that were removed or replaced, in ascending order."""
 
     name: str = Field(pattern=r"^[0-9a-z-]+$")
@@ -85,7 +85,7 @@ class Listed(_Part):
         return self.rows - len(self.dead)
 
 
-class ListedIndex(_Part):
+class IndexEntry(_Part):
     """An index of a generation; `search` is the name of the search that it is for, such as hnsw."""
 
     name: str = Field(pattern=r"^[0-9a-z-]+$")
@@ -99,9 +99,9 @@ class Generation(_Part):
     schema_version: int = SCHEMA
     number: int = Field(ge=1)
     melder: str
-    settings: Settings
-    segments: tuple[Listed, ...]
-    indexes: tuple[ListedIndex, ...] = ()
+    settings: KnowledgeBaseSettings
+    segments: tuple[SegmentEntry, ...]
+    indexes: tuple[IndexEntry, ...] = ()
 
     @property
     def entities(self) -> int:
@@ -116,9 +116,9 @@ def is_knowledge_base(path: Path) -> bool:
 def publish(
     directory: Path,
     number: int,
-    settings: Settings,
-    segments: tuple[Listed, ...],
-    indexes: tuple[ListedIndex, ...] = (),
+    settings: KnowledgeBaseSettings,
+    segments: tuple[SegmentEntry, ...],
+    indexes: tuple[IndexEntry, ...] = (),
 ) -> Generation:
     """Write a manifest and make it the current one. The caller holds the lock; what it lists is on the disk already."""
     generation = Generation(

@@ -17,15 +17,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from melder.features import Rows, Side
-from melder.kb.arrays import MappedArrays, Place, write_arrays
-from melder.kb.digests import BlockFile, Checked, damaged, digest_blocks, digest_of
-from melder.kb.disk import writing
-from melder.kb.packing import Kind, restore, row_arrays
+from melder.io.atomic import writing
+from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
+from melder.kb.format.arrays import ArraySpec, MappedArrays, write_arrays
+from melder.kb.format.packing import StorageDtype, restore, row_arrays
+from melder.kb.format.records import Records, write_records
 from melder.kb.pictures import write_pictures
-from melder.kb.records import Records, write_records
 from melder.records import Entity, MelderError
 
-__all__ = ["SEGMENT_ROWS", "Contents", "Segment", "SegmentDescription", "write_segment"]
+__all__ = ["SEGMENT_ROWS", "Segment", "SegmentContents", "SegmentDescription", "write_segment"]
 
 SEGMENT_ROWS = 4096  # of a full segment; a build holds the sides of so many at once
 DESCRIPTION = "segment.json"
@@ -33,7 +33,7 @@ RECORDS, SIDES, PICTURES = "records.sqlite", "sides.bin", "pictures.bin"
 
 
 @dataclass
-class Contents:
+class SegmentContents:
     """What a segment is made of: n entities, and arrays whose first axis they are.
 
     sides: as `packing.pack` gives them
@@ -53,14 +53,14 @@ class SegmentDescription(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     rows: int
-    kind: Kind
-    sides: dict[str, Place]
+    kind: StorageDtype
+    sides: dict[str, ArraySpec]
     pictures: int
     unreadable: dict[str, str]
     files: dict[str, BlockFile]
 
 
-def write_segment(path: Path, contents: Contents, kind: Kind) -> str:
+def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
     with writing(path) as part:
         sides = write_arrays(part / SIDES, contents.sides, row_arrays(contents.sides))
@@ -90,7 +90,7 @@ def segment_faults(path: Path, digest: str) -> list[str]:
         files = _describe(path / DESCRIPTION, digest).files.items()
     except MelderError as error:
         return [str(error)]
-    return [str(fault) for name, expected in files for fault in Checked(path / name, expected).faults()]
+    return [str(fault) for name, expected in files for fault in ChecksummedFile(path / name, expected).faults()]
 
 
 class Segment:
@@ -102,8 +102,8 @@ class Segment:
         for name, expected in self.description.files.items():
             expected.check_size(path / name)
         self.sides = MappedArrays(path / SIDES, self.description.sides, self._file(SIDES))
-        self.records = Records(Checked(path / RECORDS, self._file(RECORDS)))
-        self._pictures = Checked(path / PICTURES, self._file(PICTURES))
+        self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)))
+        self._pictures = ChecksummedFile(path / PICTURES, self._file(PICTURES))
 
     @property
     def rows(self) -> int:

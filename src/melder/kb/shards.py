@@ -18,12 +18,13 @@ from threading import RLock
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from melder.kb.disk import replace_file, writing
+from melder.io.atomic import replace_file, writing
 from melder.kb.entities import Entities
+from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
-from melder.kb.knowledge_base import TOLD, KnowledgeBase, Part
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, Listed, open_current, publish
-from melder.kb.records import Records
+from melder.kb.knowledge_base import TOLD, KnowledgeBase
+from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
+from melder.kb.segment_reader import SegmentReader
 from melder.records import BadRecord, MelderError
 
 __all__ = ["ShardedKnowledgeBase", "current_files", "join", "shard_paths", "split", "version_of"]
@@ -56,7 +57,7 @@ class ShardedKnowledgeBase(KnowledgeBase):
         self._descriptor = None
         self._open: OrderedDict[str, Records] = OrderedDict()
         self._lock = RLock()
-        self.parts: list[Part] = [part for shard in shards for part in shard.parts]
+        self.parts: list[SegmentReader] = [part for shard in shards for part in shard.parts]
         self._first = [0, *accumulate(len(part) for part in self.parts)]
         self.entities = Entities(self)
 
@@ -176,7 +177,7 @@ def split(out: Path, whole: Path, count: int) -> int:
         return len(names)
 
 
-def _copy(base: KnowledgeBase, segments: Sequence[Listed], out: Path) -> None:
+def _copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
     with writing(out) as part:
         shutil.copytree(base.model, part / MODEL)
         for listed in segments:
@@ -184,14 +185,14 @@ def _copy(base: KnowledgeBase, segments: Sequence[Listed], out: Path) -> None:
         publish(part, 1, base.generation.settings, tuple(segments))
 
 
-def _check_copy(base: KnowledgeBase, segments: Sequence[Listed], out: Path) -> None:
+def _check_copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
     found, descriptor = open_current(out)
     os.close(descriptor)
     if (found.settings, found.segments) != (base.generation.settings, tuple(segments)):
         raise MelderError(f"{out}: is there already, and is of another cut; name another directory, or remove it first")
 
 
-def _even(segments: Sequence[Listed], count: int) -> Iterable[Sequence[Listed]]:
+def _even(segments: Sequence[SegmentEntry], count: int) -> Iterable[Sequence[SegmentEntry]]:
     """Runs of segments whose numbers differ by one at most, none empty."""
     count = min(count, len(segments))
     bounds = [len(segments) * number // count for number in range(count + 1)]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from melder.data.locks import locked_alone
-from melder.kb.digests import digest_of
-from melder.kb.disk import PART, locked, remove
+from melder.io.atomic import PART, locked, remove
+from melder.io.checksums import digest_of
+from melder.io.locks import locked_alone
 from melder.kb.indexes import open_index, write_index
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
@@ -22,13 +22,13 @@ from melder.kb.manifest import (
     LOCK,
     SEGMENTS,
     Generation,
-    Listed,
-    ListedIndex,
-    Settings,
+    IndexEntry,
+    KnowledgeBaseSettings,
+    SegmentEntry,
     open_current,
     publish,
 )
-from melder.kb.segment import Contents, write_segment
+from melder.kb.segment import SegmentContents, write_segment
 from melder.records import MelderError
 
 __all__ = ["Writer", "writer_lock"]
@@ -61,10 +61,10 @@ class Writer:
                 writer.base.close()
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> KnowledgeBaseSettings:
         return self.base.generation.settings
 
-    def write(self, contents: Contents) -> Listed:
+    def write(self, contents: SegmentContents) -> SegmentEntry:
         """Write a segment that the next generation is to list."""
         number = self.base.generation.number + 1
         identities = "\n".join(entity.id for entity in contents.entities)
@@ -72,20 +72,20 @@ class Writer:
         path = self.base.directory / SEGMENTS / name
         remove(path)  # of an attempt that was not committed
         digest = write_segment(path, contents, self.settings.kind)
-        return Listed(name=name, rows=len(contents.entities), digest=digest)
+        return SegmentEntry(name=name, rows=len(contents.entities), digest=digest)
 
     def commit(
-        self, new: Sequence[Listed] = (), *, dead: Collection[str] = (), merged: Collection[str] = ()
+        self, new: Sequence[SegmentEntry] = (), *, dead: Collection[str] = (), merged: Collection[str] = ()
     ) -> Generation:
         """Make a generation of the segments there are, without those of the names `merged`, and of `new` ones.
 
         `dead` are ids of entities that are no longer to be found in the segments there were.
         """
-        kept = [_buried(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
+        kept = [mark_deleted(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
         segments = (*(listed for listed in kept if listed.living), *new)
         return self._publish(segments, self._useful(segments))
 
-    def write_index(self, search: str, segments: Sequence[Listed], fill: Callable[[Path], None]) -> Generation:
+    def write_index(self, search: str, segments: Sequence[SegmentEntry], fill: Callable[[Path], None]) -> Generation:
         """Make a generation with an index for a search, in the place of an earlier one; `fill` writes its files.
 
         It is of the living rows of these segments, which may be those of an earlier generation.
@@ -106,24 +106,24 @@ class Writer:
             raise MelderError(f"{self.base.directory}: has no index for {search!r}; there are: {known}")
         return self._publish(current.segments, kept)
 
-    def _useful(self, segments: Sequence[Listed]) -> tuple[ListedIndex, ...]:
+    def _useful(self, segments: Sequence[SegmentEntry]) -> tuple[IndexEntry, ...]:
         """The indexes that know any of the segments; one that cannot be read is given up."""
-        names, kept = {listed.name for listed in segments}, list[ListedIndex]()
+        names, kept = {listed.name for listed in segments}, list[IndexEntry]()
         for each in self.base.generation.indexes:
             with suppress(MelderError):
                 if names & {listed.name for listed in open_index(self.base.directory, each).segments}:
                     kept.append(each)
         return tuple(kept)
 
-    def _publish(self, segments: tuple[Listed, ...], indexes: tuple[ListedIndex, ...]) -> Generation:
+    def _publish(self, segments: tuple[SegmentEntry, ...], indexes: tuple[IndexEntry, ...]) -> Generation:
         directory, number = self.base.directory, self.base.generation.number + 1
         generation = publish(directory, number, self.settings, segments, indexes)
         self.base.close()
-        collect(directory, generation)
+        collect_garbage(directory, generation)
         self.base = KnowledgeBase.open(directory)
         return generation
 
-    def _rows(self, identities: Collection[str]) -> Iterable[tuple[Listed, set[int]]]:
+    def _rows(self, identities: Collection[str]) -> Iterable[tuple[SegmentEntry, set[int]]]:
         """The living rows of the ids, segment by segment."""
         wanted = list(identities)
         for part in self.base.parts:
@@ -131,7 +131,7 @@ class Writer:
             yield part.listed, set(found) - part.dead
 
 
-def collect(directory: Path, current: Generation) -> list[str]:
+def collect_garbage(directory: Path, current: Generation) -> list[str]:
     """Remove old generations that no process has open, and every segment and index that none of the rest lists.
 
     A reader holds a shared lock on its manifest; a generation whose manifest can be locked alone has no reader, and
@@ -171,5 +171,5 @@ def _removed(path: Path) -> bool:
     return True
 
 
-def _buried(listed: Listed, gone: set[int]) -> Listed:
+def mark_deleted(listed: SegmentEntry, gone: set[int]) -> SegmentEntry:
     return listed.model_copy(update={"dead": tuple(sorted({*listed.dead, *gone}))}) if gone else listed

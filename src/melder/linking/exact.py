@@ -10,29 +10,29 @@ from torch import Tensor
 
 from melder.data import DataSet, mention_items
 from melder.data.items import MentionPictures
-from melder.evaluation.ranks import join, rank_of
 from melder.features import Side
 from melder.kb import KnowledgeBase
-from melder.linking.best import Best
-from melder.linking.certified import CERTIFIED_FROM, Certified, certifiable
 from melder.linking.gold import gold_columns
-from melder.linking.model import CHUNK, MENTIONS, Model, score_blocks
-from melder.linking.nil import LOOKED_AT, Nil, of_best
-from melder.linking.query import Answering
-from melder.linking.search import Search
-from melder.linking.sources import EncodedData, Sides, SomeSides, Source
-from melder.linking.types import Among, Types
+from melder.linking.linker import Answering
+from melder.linking.nil import NIL_TOP_K, Nil, of_best
+from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
+from melder.runs.model import CHUNK, MENTIONS, Model, score_blocks
+from melder.search.bounded import CERTIFIED_FROM, BoundedSearch, certifiable
+from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
+from melder.search.filters import EntityFilter, Types
+from melder.search.resolver import Search
+from melder.search.topk import TopK
 
 __all__ = ["ExactLinker", "Files"]
 
-PRUNED = 2  # wanted candidates: of so few, bounds rule out most entities
+MAX_K_BOUNDED = 2  # wanted candidates: of so few, bounds rule out most entities
 TYPES = 32  # of which the entities are remembered: 8 bytes each of them
-HELD = 1 << 26  # scores that are held for ranks: 256 MB
+SCORE_BUFFER = 1 << 26  # scores that are held for ranks: 256 MB
 
 # Of the sides of a block of mentions the best k entities, and of its rows [r] the ranks of the columns gold [r].
-BestAndRanks = Callable[[Side, int, Tensor, Tensor], tuple[list[Best], Ranks]]
+BestAndRanks = Callable[[Side, int, Tensor, Tensor], tuple[list[TopK], Ranks]]
 
 
 class Files:
@@ -68,11 +68,11 @@ class ExactLinker(Answering):
         self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
         self._pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
-        self._asked: dict[Types, Among] = {}
+        self._asked: dict[Types, EntityFilter] = {}
         self.entities: Sequence[Entity] = knowledge_base.entities
-        self.source: Source
+        self.source: EntityStore
         if isinstance(knowledge_base, DataSet):
-            self.source, self._at_once = EncodedData(model, knowledge_base, self.modalities, progress), MENTIONS
+            self.source, self._at_once = EncodedEntities(model, knowledge_base, self.modalities, progress), MENTIONS
         else:
             self.source, self._at_once = knowledge_base, CHUNK  # each pass over its blocks reads them from the disk
 
@@ -86,7 +86,7 @@ class ExactLinker(Answering):
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
         at_once, best_and_ranks = self._exactly()
-        if self._wanted(k) <= PRUNED and len(self.source) >= CERTIFIED_FROM and certifiable(self.model.matcher):
+        if self._wanted(k) <= MAX_K_BOUNDED and len(self.source) >= CERTIFIED_FROM and certifiable(self.model.matcher):
             at_once, best_and_ranks = self._certified()
         links, ranks, items = list[Link](), list[Ranks](), self.items(mentions)
         for block, side in self._encoded(mentions, items, at_once):
@@ -101,17 +101,17 @@ class ExactLinker(Answering):
         return links, join(ranks)
 
     def _exactly(self) -> tuple[int, BestAndRanks]:
-        def best_and_ranks(side: Side, k: int, rows: Tensor, gold: Tensor) -> tuple[list[Best], Ranks]:
+        def best_and_ranks(side: Side, k: int, rows: Tensor, gold: Tensor) -> tuple[list[TopK], Ranks]:
             totals = torch.empty(side.rows, len(self.source))
             return self._search(side, k, totals), rank_of(totals[rows], gold)
 
-        return max(1, min(self._at_once, HELD // max(1, len(self.source)))), best_and_ranks
+        return max(1, min(self._at_once, SCORE_BUFFER // max(1, len(self.source)))), best_and_ranks
 
     def _certified(self) -> tuple[int, BestAndRanks]:
         """The same, scoring only the entities that could be among the best or ahead of the answer."""
-        search = Certified.build(self.model.matcher, self.source)
+        search = BoundedSearch.build(self.model.matcher, self.source)
 
-        def best_and_ranks(side: Side, k: int, rows: Tensor, gold: Tensor) -> tuple[list[Best], Ranks]:
+        def best_and_ranks(side: Side, k: int, rows: Tensor, gold: Tensor) -> tuple[list[TopK], Ranks]:
             return search.best(side, k), search.ranks(side.take(rows), gold)
 
         return CHUNK, best_and_ranks
@@ -125,7 +125,7 @@ class ExactLinker(Answering):
             yield self._links(block, items[done : done + len(block)], self.best(side, k, types), k)
             done += len(block)
 
-    def best(self, mentions: Side, k: int, types: Types | None = None) -> list[Best]:
+    def best(self, mentions: Side, k: int, types: Types | None = None) -> list[TopK]:
         """At least the k best entities (of some types) of mentions by their sides, for some of the mentions each."""
         among, wanted = None if types is None else self._columns_of(types), self._wanted(k)
         if self.search is not None:
@@ -133,7 +133,7 @@ class ExactLinker(Answering):
         if among is None:
             return self._search(mentions, k)
         columns = torch.from_numpy(among.columns)
-        found = self._search(mentions, k, sides=SomeSides(self.source, columns))
+        found = self._search(mentions, k, sides=SubsetSides(self.source, columns))
         for each in found:
             each.columns = columns[each.columns]
         return found
@@ -168,13 +168,15 @@ class ExactLinker(Answering):
             for first in range(0, len(chunk), at_once):
                 yield chunk[first : first + at_once], side.take(slice(first, first + at_once))
 
-    def _search(self, mentions: Side, k: int, totals: Tensor | None = None, sides: Sides | None = None) -> list[Best]:
+    def _search(
+        self, mentions: Side, k: int, totals: Tensor | None = None, sides: SideStore | None = None
+    ) -> list[TopK]:
         """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled.
 
         All of `sides` are scored, by default those of all entities.
         """
         wanted = self._wanted(k)
-        best = [Best(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
+        best = [TopK(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
         for first, side in (self.source if sides is None else sides).blocks():
             for rows, scores in score_blocks(self.model.matcher, mentions, side.to(self.model.device)):
                 best[rows.start // MENTIONS].update(first, scores.total, self.model.matcher.contributions(scores))
@@ -182,22 +184,22 @@ class ExactLinker(Answering):
                     totals[rows, first : first + side.rows] = scores.total
         return best
 
-    def _columns_of(self, types: Types) -> Among:
+    def _columns_of(self, types: Types) -> EntityFilter:
         """The entities of these types, which are looked up once for many mentions."""
         if types not in self._asked:
             if len(self._asked) >= TYPES:
                 self._asked.clear()
-            self._asked[types] = Among(types, self.source)
+            self._asked[types] = EntityFilter(types, self.source)
         return self._asked[types]
 
     def _wanted(self, k: int) -> int:
-        return k if self.nil is None else max(k, LOOKED_AT)
+        return k if self.nil is None else max(k, NIL_TOP_K)
 
-    def _links(self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[Best], k: int) -> list[Link]:
+    def _links(self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[TopK], k: int) -> list[Link]:
         found = [(each, row) for each in best for row in range(len(each.columns))]
         return [self._link(*three, k) for three in zip(mentions, items, found, strict=True)]
 
-    def _link(self, mention: Mention, item: Item, found: tuple[Best, int], k: int) -> Link:
+    def _link(self, mention: Mention, item: Item, found: tuple[TopK, int], k: int) -> Link:
         best, row = found
         entities = self.source.records(best.columns[row, :k].tolist())
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}

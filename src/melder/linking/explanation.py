@@ -16,12 +16,12 @@ from torch import Tensor
 
 from melder.data.items import joined
 from melder.encoders.words import Word, words_of
-from melder.evaluation.explanation import AlignedUnit, ExplainedCandidate, Explanation, Read
 from melder.features import Side
+from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, Read
 from melder.linking.exact import ExactLinker
-from melder.linking.model import Model, answering
 from melder.protocols import Aligner
 from melder.records import Candidate, Item, Link, MelderError, Mention
+from melder.runs.model import Model, answering
 
 __all__ = ["CANDIDATES", "candidate_pictures", "explain", "explainable", "patch_grid"]
 

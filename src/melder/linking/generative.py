@@ -15,20 +15,20 @@ import torch
 
 from melder.data import DataSet, mention_items
 from melder.data.items import MentionPictures
-from melder.evaluation.ranks import join
-from melder.generative.asking import Asker
-from melder.generative.name_search import NameSearch, Scored
+from melder.generative.name_search import NameSearch, ScoredName
 from melder.generative.names import Names
 from melder.generative.prompt import Blocks, Template
+from melder.generative.prompt_builder import PromptBuilder
 from melder.kb import KnowledgeBase
 from melder.linking.exact import Files
-from melder.linking.gemel import Gemel, Pictures
 from melder.linking.gold import gold_columns
 from melder.linking.homonyms import Homonyms
-from melder.linking.query import Answering
-from melder.linking.types import Types
+from melder.linking.linker import Answering
+from melder.metrics.ranks import join
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
+from melder.runs.gemel import Gemel, Pictures
+from melder.search.filters import Types
 
 __all__ = ["NAMES", "GenerativeLinker"]
 
@@ -81,7 +81,7 @@ class GenerativeLinker(Answering):
         where = None if kept is None else kept / _key(knowledge_base.directory, self.options.aliases)
         self.search = NameSearch(model.model.language_model, self.names.texts, self.options, where)
         self.homonyms = homonyms or Homonyms(model.model, self.entities)
-        self.asker = Asker(
+        self.asker = PromptBuilder(
             model.model.language_model,
             Template(self.options.template),
             model.demonstrations,
@@ -216,7 +216,7 @@ class GenerativeLinker(Answering):
         self._counts["inexact"] += sum(not each.exact for each in found)
         return [self._of_entities(*four) for four in zip(mentions, items, prompts, found, strict=True)]
 
-    def _of_entities(self, mention: Mention, item: Item, prompt: Blocks, found: Scored) -> Answers:
+    def _of_entities(self, mention: Mention, item: Item, prompt: Blocks, found: ScoredName) -> Answers:
         """Entities from names, best first, with their scores; the first of an entity's names counts."""
         best: dict[int, float] = {}
         gold = self.column.get(str(mention.answer), -1)

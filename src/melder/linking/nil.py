@@ -23,13 +23,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sklearn.linear_model import LogisticRegression
 
-from melder.evaluation.calibration import calibration, decided
-from melder.linking.best import Best
+from melder.metrics.calibration import calibration, decided
 from melder.records import Decided, Link, MelderError, Mention
+from melder.search.topk import TopK
 
 __all__ = [
     "FILE",
-    "LOOKED_AT",
+    "NIL_TOP_K",
     "Nil",
     "Ranking",
     "decide",
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 FILE = "nil.json"  # in a run
-LOOKED_AT = 5  # candidates that the evidence is taken from; one more is needed where one may be taken out
+NIL_TOP_K = 5  # candidates that the evidence is taken from; one more is needed where one may be taken out
 SAMPLE = 500  # mentions that a training fits on: plenty for five numbers; rankings take longer than ranks
 FEATURES = ("score", "margin", "lexical", "picture")
 
@@ -101,7 +101,7 @@ def evidence(ranking: Ranking, pictured: bool) -> dict[str, float]:
     """The features of a mention by name; of a single candidate the margin is 0."""
     scores = [score for _, score, _ in ranking[:2]]
     found = {"score": scores[0], "margin": scores[0] - scores[-1], "picture": float(pictured)}
-    names = (lexical for _, _, lexical in ranking[:LOOKED_AT] if lexical is not None)
+    names = (lexical for _, _, lexical in ranking[:NIL_TOP_K] if lexical is not None)
     return {**found, "lexical": max(names, default=0.0)}
 
 
@@ -120,7 +120,7 @@ def sample(mentions: int) -> slice:
     return slice(0, mentions, max(1, -(-mentions // SAMPLE)))
 
 
-def of_best(best: Best, row: int) -> Ranking:
+def of_best(best: TopK, row: int) -> Ranking:
     """The candidates of one mention, by column."""
     names = best.parts["lexical"][row].tolist() if "lexical" in best.parts else [None] * best.columns.shape[1]
     return list(zip(best.columns[row].tolist(), best.totals[row].tolist(), names, strict=True))
@@ -136,7 +136,7 @@ def fit_nil(
     split: str,
     share: float = 0.5,
 ) -> Nil | None:
-    """Fit on mentions with their candidates (at least `LOOKED_AT` + 1, unless there are fewer), answers, and whether
+    """Fit on mentions with their candidates (at least `NIL_TOP_K` + 1, unless there are fewer), answers, and whether
     they have a picture. None when there are fewer than two candidates, so that nothing can be taken out.
     """
     if candidates < 2 or not rankings:

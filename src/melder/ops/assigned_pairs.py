@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from melder.ops.assignment import Assignment, assign
-from melder.ops.global_local import Keys, Queries
+from melder.ops.global_local import AttentionQueries, Keys
 from melder.ops.masks import never_empty, uniform_weights
 
 __all__ = ["EntityTile", "MentionTokens", "assigned", "scores_by_tiles"]
@@ -51,7 +51,11 @@ Pairs = Callable[[MentionTokens], Tensor]
 
 
 def scores_by_tiles(
-    prepare: Callable[[EntityTile], Pairs], assignment: Assignment, queries: Queries, keys: Keys, kind: torch.dtype
+    prepare: Callable[[EntityTile], Pairs],
+    assignment: Assignment,
+    queries: AttentionQueries,
+    keys: Keys,
+    kind: torch.dtype,
 ) -> Tensor:
     """[M, E] in type `kind`: for each tile `prepare` gives what scores its T entities and one mention, [T]."""
     mentions = _mentions(assignment, keys.to(kind))
@@ -70,7 +74,7 @@ def _again(pairs: Pairs, mention: MentionTokens) -> Tensor:
     return cast(Tensor, checkpoint(pairs, mention, use_reentrant=False))
 
 
-def _tile(assignment: Assignment, queries: Queries, rows: slice, kind: torch.dtype) -> EntityTile:
+def _tile(assignment: Assignment, queries: AttentionQueries, rows: slice, kind: torch.dtype) -> EntityTile:
     """Padding that all the entities of a tile have is cut off."""
     mask = never_empty(None if queries.mask is None else queries.mask[rows])
     end = None if mask is None else int(mask.any(dim=0).nonzero().max()) + 1

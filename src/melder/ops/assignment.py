@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from melder.ops.global_local import Keys, Queries
+from melder.ops.global_local import AttentionQueries, Keys
 from melder.ops.masks import masked_softmax
 from melder.ops.sinkhorn import column_potential, column_scaling, log_mass
 from melder.ops.softmax import exponentials_
@@ -55,7 +55,7 @@ class Assignment:
         return functional.normalize(tokens.detach() if self.detach else tokens, dim=-1)
 
 
-def aligned(assignment: Assignment, queries: Queries, keys: Keys) -> tuple[Tensor, Tensor]:
+def aligned(assignment: Assignment, queries: AttentionQueries, keys: Keys) -> tuple[Tensor, Tensor]:
     """Weights whose rows sum to 1 and attention logits, both [M, E, L_e, L_m]; padded mention tokens get no weight.
 
     The logits are those of attention whatever assigns, which is what distillation compares with the plan.
@@ -106,7 +106,7 @@ def _rows(
     return (logits + potential[..., None, :]).softmax(dim=-1)
 
 
-def _products(assignment: Assignment, queries: Queries, keys: Keys) -> Tensor:
+def _products(assignment: Assignment, queries: AttentionQueries, keys: Keys) -> Tensor:
     return torch.einsum("eih,mjh->meij", assignment.query(queries.query), assignment.key(keys.key))
 
 

@@ -31,11 +31,11 @@ from torch.nn import functional
 from melder.ops.masks import masked_mean, masked_softmax, never_empty, uniform_weights
 from melder.ops.pooled_attention import PooledAttention
 
-__all__ = ["Keys", "Norm", "Queries", "attention", "average_of", "normalise", "plain_scores", "pooled_scores"]
+__all__ = ["AttentionQueries", "Keys", "Norm", "attention", "average_of", "normalise", "plain_scores", "pooled_scores"]
 
 
 @dataclass
-class Queries:
+class AttentionQueries:
     """The entities' side: query [E, L_e, h], target [E, h], mask [E, L_e] or None.
 
     mass [E, L_e]: the marginal of a transport plan, zero at padding; None = uniform. Attention does not read it.
@@ -46,13 +46,13 @@ class Queries:
     mask: Tensor | None = None
     mass: Tensor | None = None
 
-    def to(self, kind: torch.dtype) -> Queries:
-        return Queries(self.query.to(kind), self.target.to(kind), self.mask, _to(self.mass, kind))
+    def to(self, kind: torch.dtype) -> AttentionQueries:
+        return AttentionQueries(self.query.to(kind), self.target.to(kind), self.mask, _to(self.mass, kind))
 
 
 @dataclass
 class Keys:
-    """The mentions' side: key and value [M, L_m, h], mask [M, L_m] or None; mass [M, L_m] as in `Queries`."""
+    """The mentions' side: key and value [M, L_m, h], mask [M, L_m] or None; mass [M, L_m] as in `AttentionQueries`."""
 
     key: Tensor
     value: Tensor
@@ -72,7 +72,7 @@ class Norm:
     epsilon: float = 1e-5
 
 
-def attention(queries: Queries, keys: Keys) -> tuple[Tensor, Tensor]:
+def attention(queries: AttentionQueries, keys: Keys) -> tuple[Tensor, Tensor]:
     """Attention weights and logits, both [M, E, L_e, L_m]; padded mention tokens get no weight."""
     scaled = keys.key / math.sqrt(keys.key.shape[-1])
     logits = torch.einsum("eih,mjh->meij", queries.query, scaled)
@@ -80,7 +80,7 @@ def attention(queries: Queries, keys: Keys) -> tuple[Tensor, Tensor]:
     return masked_softmax(logits, mask), logits
 
 
-def plain_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
+def plain_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], as the papers write it; slow and large."""
     weights, _ = attention(queries, keys)
     context = torch.einsum("meij,mjh->meih", weights, keys.value)
@@ -90,7 +90,7 @@ def plain_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     return torch.einsum("meh,eh->me", normalise(mean, norm), queries.target)
 
 
-def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
+def pooled_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], differentiable; attention is computed again in the backward pass instead of being held."""
     kind = norm.weight.dtype
     queries, keys = queries.to(kind), keys.to(kind)
@@ -100,7 +100,7 @@ def pooled_scores(queries: Queries, keys: Keys, norm: Norm) -> Tensor:
     return torch.einsum("meh,eh->me", normalise(pooled @ keys.value, norm), queries.target)
 
 
-def average_of(queries: Queries, kind: torch.dtype) -> Tensor:
+def average_of(queries: AttentionQueries, kind: torch.dtype) -> Tensor:
     """[E, L_e]: what each token of an entity weighs in the mean."""
     if queries.mask is not None:
         return uniform_weights(queries.mask, kind)

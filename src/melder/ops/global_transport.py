@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from melder.ops.assigned_pairs import EntityTile, MentionTokens, assigned, scores_by_tiles
 from melder.ops.assignment import Assignment
-from melder.ops.global_local import Keys, Norm, Queries
+from melder.ops.global_local import AttentionQueries, Keys, Norm
 
 __all__ = ["transported_scores"]
 
 
-def transported_scores(assignment: Assignment, queries: Queries, keys: Keys, norm: Norm) -> Tensor:
+def transported_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], of queries and keys with uniform marginals; computes in the type of the LayerNorm."""
 
     def prepare(tile: EntityTile) -> partial[Tensor]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from melder.features import Rows
 from melder.ops import pooled_attention
-from melder.ops.global_local import Keys, Norm, Queries, average_of, normalise
+from melder.ops.global_local import AttentionQueries, Keys, Norm, average_of, normalise
 from melder.ops.masks import never_empty
 from melder.ops.pooled_attention import tiles
 from melder.ops.softmax import LOG2E, softmax
@@ -30,7 +30,7 @@ COLUMNS = 8  # of a product, or a multiple
 
 
 @torch.no_grad()
-def tiled_scores(queries: Queries, keys: Keys, norm: Norm, products: torch.dtype | None = None) -> Tensor:
+def tiled_scores(queries: AttentionQueries, keys: Keys, norm: Norm, products: torch.dtype | None = None) -> Tensor:
     """[M, E], without gradients; equal to `plain_scores` to rounding, many times faster on a CPU.
 
     products: the type of the products of queries and keys; None = the LayerNorm's.
@@ -118,7 +118,7 @@ def _runs(entities: int, length: int, groups: Sequence[_Group]) -> Iterator[slic
     return (slice(start, start + step) for start in range(0, entities, step))
 
 
-def _run(queries: Queries, average: Tensor, order: _Order | None, run: slice) -> _Run:
+def _run(queries: AttentionQueries, average: Tensor, order: _Order | None, run: slice) -> _Run:
     if order is None:
         return _Run(queries.query[run], queries.target[run], average[run])
     rows, longest = order.rows[run], int(order.lengths[run][-1])

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from melder.ops.assigned_pairs import EntityTile, MentionTokens, assigned, scores_by_tiles
 from melder.ops.assignment import Assignment, aligned
-from melder.ops.global_local import Keys, Norm, Queries
+from melder.ops.global_local import AttentionQueries, Keys, Norm
 from melder.ops.masks import masked_softmax
 
 __all__ = ["Pooling", "RowNorm", "normalised_rows", "plain_scores", "residual_scores"]
@@ -51,7 +51,7 @@ def normalised_rows(weights: Tensor, row_norm: RowNorm) -> Tensor:
     return functional.normalize(weights, p=1.0 if row_norm == "l1" else 2.0, dim=-1)
 
 
-def plain_scores(assignment: Assignment, queries: Queries, keys: Keys, pooling: Pooling) -> Tensor:
+def plain_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, pooling: Pooling) -> Tensor:
     """[M, E], as the paper writes it, without dropout; slow and large."""
     weights = normalised_rows(aligned(assignment, queries, keys)[0], pooling.row_norm)
     context = torch.einsum("meij,mjh->meih", weights, keys.value)
@@ -61,7 +61,7 @@ def plain_scores(assignment: Assignment, queries: Queries, keys: Keys, pooling: 
     return torch.einsum("meh,eh->me", _normalise(pooled, pooling.pooled), queries.target)
 
 
-def residual_scores(assignment: Assignment, queries: Queries, keys: Keys, pooling: Pooling) -> Tensor:
+def residual_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, pooling: Pooling) -> Tensor:
     """[M, E], differentiable; equal to `plain_scores` to rounding. Computes in the type of `pooling.weight`."""
     prepare = partial(_Pairs, assignment, pooling)
     return scores_by_tiles(prepare, assignment, queries, keys, pooling.weight.dtype)

@@ -3,8 +3,8 @@
 from melder.serving.application import create_application
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
 from melder.serving.run import LOOPBACK, listen, run
-from melder.serving.settings import Settings
-from melder.serving.source import DataSetSource, Editable, NewEntity, Served, Source
+from melder.serving.settings import ServiceSettings
+from melder.serving.source import DataSetSource, Editable, NewEntity, Served, ServedSource
 
 __all__ = [
     "LOOPBACK",
@@ -14,8 +14,8 @@ __all__ = [
     "Editable",
     "NewEntity",
     "Served",
-    "Settings",
-    "Source",
+    "ServedSource",
+    "ServiceSettings",
     "create_application",
     "listen",
     "run",

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from melder.serving.refusals import Refusal
+from melder.serving.errors import ApiError
 
-__all__ = ["Place", "Resolve", "checked_address", "place_of", "resolve"]
+__all__ = ["Resolve", "ServiceAddress", "checked_address", "place_of", "resolve"]
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # host and port to addresses
 PORTS = {"http": 80, "https": 443}
@@ -25,7 +25,7 @@ STAND_INS = tuple(
 
 
 @dataclass(frozen=True)
-class Place:
+class ServiceAddress:
     """A web address taken apart."""
 
     scheme: str
@@ -34,8 +34,8 @@ class Place:
     target: str  # path and query, as it goes over the wire
 
 
-def place_of(url: str, allowed: Sequence[str]) -> Place:
-    """The parts of an address that may be fetched. Raises `Refusal` (403) for every other one.
+def place_of(url: str, allowed: Sequence[str]) -> ServiceAddress:
+    """The parts of an address that may be fetched. Raises `ApiError` (403) for every other one.
 
     allowed: names of hosts; one that starts with a dot stands for all names below it
     """
@@ -43,17 +43,17 @@ def place_of(url: str, allowed: Sequence[str]) -> Place:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
-        raise Refusal(403, "the picture's address cannot be read") from None
+        raise ApiError(403, "the picture's address cannot be read") from None
     if len(url) > LONGEST or not url.isascii() or any(ord(each) <= 32 or ord(each) == 127 for each in url):
-        raise Refusal(403, "the picture's address is too long, or holds characters that need percent-encoding")
+        raise ApiError(403, "the picture's address is too long, or holds characters that need percent-encoding")
     if parts.scheme not in PORTS or parts.username is not None or parts.password is not None:
-        raise Refusal(403, "the picture's address must start with http:// or https:// and name no user")
+        raise ApiError(403, "the picture's address must start with http:// or https:// and name no user")
     if not _is_allowed(host, allowed):
-        raise Refusal(403, "pictures may not be fetched from that host; send the picture itself, in base64")
+        raise ApiError(403, "pictures may not be fetched from that host; send the picture itself, in base64")
     if port not in (None, PORTS[parts.scheme]):
-        raise Refusal(403, "the picture's address names a port; only the usual ones, 80 and 443, are allowed")
+        raise ApiError(403, "the picture's address names a port; only the usual ones, 80 and 443, are allowed")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Place(parts.scheme, host, PORTS[parts.scheme], target)
+    return ServiceAddress(parts.scheme, host, PORTS[parts.scheme], target)
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -62,19 +62,19 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return [str(address[0]) for *_, address in found]
 
 
-async def checked_address(place: Place, lookup: Resolve) -> str:
+async def checked_address(place: ServiceAddress, lookup: Resolve) -> str:
     """An address of the place to dial; all of them must be public, and none is asked for again.
 
-    Raises `Refusal` (403) when one is not, (502) when there is none.
+    Raises `ApiError` (403) when one is not, (502) when there is none.
     """
     try:
         addresses = await lookup(place.host, place.port)
     except (OSError, UnicodeError):
         addresses = []
     if not addresses:
-        raise Refusal(502, "the picture's host is not known")
+        raise ApiError(502, "the picture's host is not known")
     if not all(map(_is_public, addresses)):
-        raise Refusal(403, "the picture's host is not on the public internet; send the picture itself, in base64")
+        raise ApiError(403, "the picture's host is not on the public internet; send the picture itself, in base64")
     return addresses[0]
 
 

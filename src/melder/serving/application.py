@@ -15,26 +15,26 @@ from starlette.responses import Response
 
 import melder
 from melder.serving.batching import Batcher
-from melder.serving.current import Current
-from melder.serving.envelope import Envelope
+from melder.serving.errors import refused
 from melder.serving.fetching import Fetcher
 from melder.serving.finding import Finder
-from melder.serving.measures import Measures
-from melder.serving.pictures import PictureDesk
-from melder.serving.refusals import refused
+from melder.serving.metrics import ServiceMetrics
+from melder.serving.middleware import RequestMiddleware
+from melder.serving.pictures import ImageLoader
 from melder.serving.requests import BatchRequest, LinkRequest
 from melder.serving.routers import ROUTERS
 from melder.serving.service import Service
-from melder.serving.settings import Settings
-from melder.serving.source import Served, Source
+from melder.serving.settings import ServiceSettings
+from melder.serving.snapshot import SnapshotReloader
+from melder.serving.source import Served, ServedSource
 
 __all__ = ["create_application"]
 
 
 def create_application(
-    source: Source,
+    source: ServedSource,
     served: Served,
-    settings: Settings | None = None,
+    settings: ServiceSettings | None = None,
     fetcher: Fetcher | None = None,
     finder: Finder | None = None,
 ) -> FastAPI:
@@ -42,14 +42,14 @@ def create_application(
 
     `finder` finds mentions that nobody has marked; by default names of entities are looked for.
     """
-    settings, measures = settings or Settings(), Measures()
-    current = Current(source, served, measures)
+    settings, measures = settings or ServiceSettings(), ServiceMetrics()
+    current = SnapshotReloader(source, served, measures)
     del served  # the application outlives it
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher = Batcher(settings, measures)
-        pictures = PictureDesk(settings, fetcher or Fetcher(settings))
+        pictures = ImageLoader(settings, fetcher or Fetcher(settings))
         app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder)
         answering = asyncio.ensure_future(batcher.run())
         watching = asyncio.ensure_future(current.watch(settings.poll))
@@ -68,7 +68,7 @@ def create_application(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(Envelope, settings=settings, measures=measures)  # type: ignore[arg-type]
+    app.add_middleware(RequestMiddleware, settings=settings, measures=measures)  # type: ignore[arg-type]
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     for router in ROUTERS:

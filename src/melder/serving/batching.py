@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from melder.linking.types import Types
 from melder.records import Link, MelderError, Mention
-from melder.serving.measures import Measures
-from melder.serving.refusals import Refusal, busy
-from melder.serving.settings import Settings
+from melder.search.filters import Types
+from melder.serving.errors import ApiError, busy
+from melder.serving.metrics import ServiceMetrics
+from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
 __all__ = ["Batcher", "Job"]
@@ -44,7 +44,7 @@ class Job:
 class Batcher:
     """A bounded queue, and the thread of the model behind it."""
 
-    def __init__(self, settings: Settings, measures: Measures) -> None:
+    def __init__(self, settings: ServiceSettings, measures: ServiceMetrics) -> None:
         self._settings, self._measures = settings, measures
         self._waiting: deque[Job] = deque()
         self._arrived = asyncio.Event()
@@ -58,7 +58,7 @@ class Batcher:
         return len(self._waiting)
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Queue all of the jobs, or none: raises `Refusal` (503) when there is no room for all."""
+        """Queue all of the jobs, or none: raises `ApiError` (503) when there is no room for all."""
         if len(self._waiting) + len(jobs) > self._settings.queue:
             self._forget_cancelled()
         if self._closed or len(self._waiting) + len(jobs) > self._settings.queue:
@@ -140,7 +140,7 @@ def _answered(jobs: Sequence[Job]) -> Sequence[Link | Exception]:
         if not isinstance(error, MelderError):
             return [error]
         log.warning("a mention cannot be linked: %s", error)
-        return [Refusal(422, "the linker cannot read this mention or its picture; the log of the service says why")]
+        return [ApiError(422, "the linker cannot read this mention or its picture; the log of the service says why")]
 
 
 def _linked(jobs: Sequence[Job]) -> list[Link]:

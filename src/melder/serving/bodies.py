@@ -7,13 +7,13 @@ import time
 
 from starlette.types import Message, Receive, Scope
 
-from melder.serving.refusals import Refusal
-from melder.serving.settings import Settings
+from melder.serving.errors import ApiError
+from melder.serving.settings import ServiceSettings
 
-__all__ = ["Body", "Meter"]
+__all__ = ["Body", "BodyBudget"]
 
 
-class Meter:
+class BodyBudget:
     """How many bytes of bodies the service holds."""
 
     def __init__(self) -> None:
@@ -21,10 +21,10 @@ class Meter:
 
 
 class Body:
-    """Stands before `receive` of one request. Raises `Refusal` (408, 413, 503) where a limit is passed,
+    """Stands before `receive` of one request. Raises `ApiError` (408, 413, 503) where a limit is passed,
     (499) when the client leaves before the end."""
 
-    def __init__(self, scope: Scope, receive: Receive, settings: Settings, meter: Meter) -> None:
+    def __init__(self, scope: Scope, receive: Receive, settings: ServiceSettings, meter: BodyBudget) -> None:
         self._receive, self._settings, self._meter = receive, settings, meter
         self._size, self._ended = 0, False
         self._until = time.monotonic() + settings.body_seconds
@@ -38,9 +38,9 @@ class Body:
         try:
             message = await asyncio.wait_for(self._receive(), max(self._until - time.monotonic(), 0.001))
         except asyncio.TimeoutError:
-            raise Refusal(408, "the request took too long to arrive; send it again", connection="close") from None
+            raise ApiError(408, "the request took too long to arrive; send it again", connection="close") from None
         if message["type"] == "http.disconnect":
-            raise Refusal(499, "the client left")
+            raise ApiError(499, "the client left")
         self._count(len(message.get("body", b"")))
         self._ended = not message.get("more_body", False)
         return message
@@ -57,8 +57,8 @@ class Body:
             raise self._too_large()
         if self._meter.held > self._settings.bodies:
             sentence = "the service holds as many requests as it can; ask again in a moment"
-            raise Refusal(503, sentence, retry_after=str(self._settings.retry_after))
+            raise ApiError(503, sentence, retry_after=str(self._settings.retry_after))
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> ApiError:
         sentence = f"the request is larger than {self._settings.body:,} bytes; send a smaller picture or fewer texts"
-        return Refusal(413, sentence, connection="close")
+        return ApiError(413, sentence, connection="close")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from melder.data import DataSet
-from melder.kb.records import folded
+from melder.kb.format.records import folded
 from melder.records import Entity
 
 __all__ = ["Catalogue", "DataSetCatalogue"]

@@ -7,41 +7,41 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from melder.serving.errors import ApiError, parsed
 from melder.serving.properties import OF_ENTITIES, Property
-from melder.serving.refusals import Refusal, parsed
-from melder.serving.settings import Settings
+from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
 __all__ = ["extended"]
 
 
-class Wish(BaseModel):
+class PropertyRequest(BaseModel):
     """A property that is asked for; clients may send settings that this service does not have."""
 
     model_config = ConfigDict(frozen=True)
 
-    class Settings(BaseModel):
+    class PropertySettings(BaseModel):
         limit: float = Field(0, ge=0, allow_inf_nan=False)
 
     id: str
-    settings: Settings = Settings()
+    settings: PropertySettings = PropertySettings()
 
 
 class Extension(BaseModel):
     """Which entities, and which of their properties."""
 
     ids: tuple[str, ...]
-    properties: tuple[Wish, ...]
+    properties: tuple[PropertyRequest, ...]
 
 
-def extended(content: str, served: Served, settings: Settings) -> dict[str, Any]:
+def extended(content: str, served: Served, settings: ServiceSettings) -> dict[str, Any]:
     """The answer to an extension query. An id that is not here has a row without values.
 
-    Raises `Refusal` (400) for a property that there is not, (413) for too many entities.
+    Raises `ApiError` (400) for a property that there is not, (413) for too many entities.
     """
     asked = parsed(Extension, content, 400)
     if len(asked.ids) > settings.extended:
-        raise Refusal(413, f"there are {len(asked.ids)} ids; send at most {settings.extended} together")
+        raise ApiError(413, f"there are {len(asked.ids)} ids; send at most {settings.extended} together")
     wishes = {each.id: (_property(each.id), int(each.settings.limit)) for each in asked.properties}
     return {
         "meta": [{"id": each.id, "name": each.name} for each, _ in wishes.values()],
@@ -61,5 +61,5 @@ def _row(identity: str, wishes: Mapping[str, tuple[Property, int]], served: Serv
 
 def _property(name: str) -> Property:
     if name not in OF_ENTITIES:
-        raise Refusal(400, f"there is no property {name!r} of entities; ask for one of {', '.join(OF_ENTITIES)}")
+        raise ApiError(400, f"there is no property {name!r} of entities; ask for one of {', '.join(OF_ENTITIES)}")
     return OF_ENTITIES[name]

@@ -15,20 +15,20 @@ from urllib.parse import urljoin
 import anyio
 import h11
 
-from melder.serving.addresses import Place, Resolve, checked_address, place_of, resolve
-from melder.serving.refusals import Refusal
-from melder.serving.settings import Settings
+from melder.serving.addresses import Resolve, ServiceAddress, checked_address, place_of, resolve
+from melder.serving.errors import ApiError
+from melder.serving.settings import ServiceSettings
 
 __all__ = ["Fetcher", "dial"]
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Dial = Callable[[Place, str], Awaitable[Streams]]  # a place, and the address checked for it
+Dial = Callable[[ServiceAddress, str], Awaitable[Streams]]  # a place, and the address checked for it
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 READ = 65_536  # bytes at a time
 HEAD = 32_768  # bytes of an answer's status and headers
 
 
-async def dial(place: Place, address: str) -> Streams:
+async def dial(place: ServiceAddress, address: str) -> Streams:
     """A connection to an address; the certificate must be the host's."""
     if place.scheme == "http":
         return await asyncio.open_connection(address, place.port)
@@ -39,20 +39,20 @@ async def dial(place: Place, address: str) -> Streams:
 class Fetcher:
     """Fetches from the hosts that the settings allow."""
 
-    def __init__(self, settings: Settings, lookup: Resolve = resolve, dial: Dial = dial) -> None:
+    def __init__(self, settings: ServiceSettings, lookup: Resolve = resolve, dial: Dial = dial) -> None:
         self._settings, self._lookup, self._dial = settings, lookup, dial
 
     async def fetch(self, url: str) -> bytes:
-        """What lies at an address. Raises `Refusal` (403) when it may not be fetched, (502) when that fails."""
+        """What lies at an address. Raises `ApiError` (403) when it may not be fetched, (502) when that fails."""
         if not self._settings.picture_hosts:
-            raise Refusal(403, "this service does not fetch pictures; send the picture itself, in base64")
+            raise ApiError(403, "this service does not fetch pictures; send the picture itself, in base64")
         try:
             with anyio.fail_after(self._settings.picture_seconds):
                 return await self._follow(url)
         except TimeoutError:
-            raise Refusal(502, "the picture's host did not answer in time") from None
+            raise ApiError(502, "the picture's host did not answer in time") from None
         except (OSError, ssl.SSLError, h11.ProtocolError, asyncio.IncompleteReadError):
-            raise Refusal(502, "the picture could not be fetched from its host") from None
+            raise ApiError(502, "the picture could not be fetched from its host") from None
 
     async def _follow(self, url: str) -> bytes:
         place = place_of(url, self._settings.picture_hosts)
@@ -63,11 +63,11 @@ class Fetcher:
                 return content
             url = urljoin(url, moved)
             if place.scheme == "https" and not url.startswith("https:"):
-                raise Refusal(403, "the picture's host leads from https to http")
+                raise ApiError(403, "the picture's host leads from https to http")
             place = place_of(url, self._settings.picture_hosts)
-        raise Refusal(403, "the picture's host leads from address to address too often")
+        raise ApiError(403, "the picture's host leads from address to address too often")
 
-    async def _get(self, place: Place, address: str) -> tuple[bytes, str | None]:
+    async def _get(self, place: ServiceAddress, address: str) -> tuple[bytes, str | None]:
         """The content at a place, or where it says that it has moved to."""
         reader, writer = await self._dial(place, address)
         try:
@@ -76,7 +76,7 @@ class Fetcher:
             writer.close()
 
     async def _exchange(
-        self, place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, place: ServiceAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> tuple[bytes, str | None]:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD)
         headers = [
@@ -97,11 +97,11 @@ class Fetcher:
                 if event.status_code in REDIRECTS:
                     return b"", _location(event)
                 if event.status_code != 200:
-                    raise Refusal(502, "the picture's host did not give the picture")
+                    raise ApiError(502, "the picture's host did not give the picture")
             elif isinstance(event, h11.Data):
                 content += event.data
                 if len(content) > self._settings.picture_bytes:
-                    raise Refusal(422, f"the picture is larger than {self._settings.picture_bytes:,} bytes")
+                    raise ApiError(422, f"the picture is larger than {self._settings.picture_bytes:,} bytes")
             elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
                 return bytes(content), None
 
@@ -109,5 +109,5 @@ class Fetcher:
 def _location(response: h11.Response) -> str:
     found = [value for name, value in response.headers if name == b"location"]
     if len(found) != 1:
-        raise Refusal(502, "the picture's host leads nowhere")
+        raise ApiError(502, "the picture's host leads nowhere")
     return found[0].decode("latin-1")

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
-from melder.linking.mentions import MentionFinder
+from melder.mentions.dictionary import MentionFinder
 from melder.records import MelderError
 from melder.serving.source import Served
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from melder.kb import KnowledgeBase
+from melder.building.build import add_entities, remove_entities
+from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.manifest import MODEL, Identity
 from melder.kb.shards import version_of
 from melder.linking import ExactLinker
-from melder.linking.kb_build import add_entities, open_model, remove_entities
-from melder.linking.model import Model
-from melder.linking.open import nil_of, open_linker, searching
+from melder.linking.load import nil_of, open_linker, searching
 from melder.protocols import Counting
 from melder.records import Entity, MelderError
-from melder.serving.kinds import Kinds
+from melder.runs.directory import open_model
+from melder.runs.model import Model
 from melder.serving.source import NewEntity, Served, model_name
+from melder.serving.type_counts import TypeCounts
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource", "ReadOnlySource"]
 
@@ -78,13 +79,13 @@ class ReadOnlySource:
     def __init__(self, directory: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
         self.directory, self.changes, self.candidates = directory, tuple(changes), candidates
         self._opened: _Opened | None = None
-        self._kinds = Kinds()
+        self._kinds = TypeCounts()
 
     def generation(self) -> str:
         return version_of(self.directory)
 
     def open(self, counting: Counting | None = None) -> Served:
-        base = KnowledgeBase.open(self.directory)
+        base = open_knowledge_base(self.directory)
         try:
             return self._served(base, counting)
         except BaseException:

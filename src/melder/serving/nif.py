@@ -18,7 +18,7 @@ from rdflib.namespace import RDF, XSD
 from rdflib.term import Node
 
 from melder.records import Link
-from melder.serving.refusals import Refusal
+from melder.serving.errors import ApiError
 from melder.serving.requests import Span
 
 __all__ = ["Annotated", "read_nif", "write_nif"]
@@ -40,15 +40,15 @@ class Annotated:
 
 
 def read_nif(content: bytes) -> tuple[Graph, list[Annotated]]:
-    """A document and the texts in it. Raises `Refusal` (400, 422) when it is no Turtle or no NIF."""
+    """A document and the texts in it. Raises `ApiError` (400, 422) when it is no Turtle or no NIF."""
     graph = Graph()
     try:
         graph.parse(data=content, format="turtle", publicID="urn:nif:")
     except Exception as error:  # the parser's errors are of many kinds, some of Python's own
-        raise Refusal(400, f"the document is not Turtle ({_first_line(error)}); send text/turtle in UTF-8") from None
+        raise ApiError(400, f"the document is not Turtle ({_first_line(error)}); send text/turtle in UTF-8") from None
     texts = [_annotated(graph, context) for context in sorted(set(graph.subjects(NIF.isString)))]
     if not texts:
-        raise Refusal(422, "the document has no text: give a resource with nif:isString")
+        raise ApiError(422, "the document has no text: give a resource with nif:isString")
     return graph, texts
 
 
@@ -81,7 +81,7 @@ def _places(graph: Graph, resources: set[Node]) -> Iterator[tuple[tuple[int, int
         place = [graph.value(each, name) for name in (NIF.beginIndex, NIF.endIndex)]
         start, end = (int(str(value)) if NUMBER.fullmatch(str(value)) else -1 for value in place)
         if not 0 <= start < end:
-            raise Refusal(422, f"{each}: nif:beginIndex and nif:endIndex must be numbers, the end behind the start")
+            raise ApiError(422, f"{each}: nif:beginIndex and nif:endIndex must be numbers, the end behind the start")
         yield (start, end), each
 
 

@@ -9,12 +9,14 @@ from melder.kb import is_knowledge_base
 from melder.kb.manifest import SHARDS
 from melder.records import MelderError
 from melder.serving.knowledge_base import KnowledgeBaseSource, ReadOnlySource
-from melder.serving.source import DataSetSource, Source
+from melder.serving.source import DataSetSource, ServedSource
 
 __all__ = ["source_of"]
 
 
-def source_of(path: Path, data: Path | None, changes: Sequence[str] = (), candidates: str | None = None) -> Source:
+def source_of(
+    path: Path, data: Path | None, changes: Sequence[str] = (), candidates: str | None = None
+) -> ServedSource:
     """`changes` are settings of the method in the place of the run's; `candidates` names a search.
 
     Raises MelderError when there is nothing, when the data set of a run is not named, or when one is named for a

@@ -12,11 +12,11 @@ import anyio
 import anyio.to_thread
 
 from melder.data.pictures import UnreadablePicture, read_picture
+from melder.serving.errors import ApiError
 from melder.serving.fetching import Fetcher
-from melder.serving.refusals import Refusal
-from melder.serving.settings import Settings
+from melder.serving.settings import ServiceSettings
 
-__all__ = ["PictureDesk"]
+__all__ = ["ImageLoader"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -24,17 +24,17 @@ Result = TypeVar("Result")
 WEB = ("http://", "https://")
 
 
-class PictureDesk:
+class ImageLoader:
     """Takes pictures in, a few at a time, since a decoded one is large."""
 
-    def __init__(self, settings: Settings, fetcher: Fetcher) -> None:
+    def __init__(self, settings: ServiceSettings, fetcher: Fetcher) -> None:
         self._limits, self._fetcher = settings.picture_limits, fetcher
         self._room = anyio.CapacityLimiter(settings.decoders)
 
     async def take(self, given: str | bytes | None) -> bytes | None:
         """The bytes of a picture given as base64, data URI, web address or bytes; nothing for nothing.
 
-        Raises `Refusal` (422) when it is none, or is too large, (403) when it may not be fetched.
+        Raises `ApiError` (422) when it is none, or is too large, (403) when it may not be fetched.
         """
         if not given:
             return None
@@ -58,7 +58,7 @@ class PictureDesk:
         try:
             read_picture(content, limits=self._limits)
         except UnreadablePicture as error:
-            raise Refusal(422, str(error)) from None
+            raise ApiError(422, str(error)) from None
         return content
 
 
@@ -67,8 +67,8 @@ def _decoded(text: str) -> bytes:
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not comma or not head.lower().endswith(";base64"):
-            raise Refusal(422, "the picture is a data URI that is not in base64; write data:image/jpeg;base64,…")
+            raise ApiError(422, "the picture is a data URI that is not in base64; write data:image/jpeg;base64,…")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise Refusal(422, "the picture is not base64; encode the bytes of the file, or give a data URI") from None
+        raise ApiError(422, "the picture is not base64; encode the bytes of the file, or give a data URI") from None

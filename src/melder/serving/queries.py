@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from melder.linking.types import Types
 from melder.records import Candidate, Entity, Link, Mention
+from melder.search.filters import Types
 from melder.serving.catalogue import Catalogue
 from melder.serving.properties import CONTEXT, IMAGE
 

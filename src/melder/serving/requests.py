@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from melder.evaluation.explanation import Explanation
+from melder.linking.evidence import Explanation
 from melder.records import Link
 
 __all__ = ["BatchAnswer", "BatchRequest", "ExplainAnswer", "LinkAnswer", "LinkRequest", "Links", "Span"]

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from melder.records import MelderError
-from melder.serving.settings import Settings
+from melder.serving.settings import ServiceSettings
 
 __all__ = ["LOOPBACK", "listen", "run"]
 
@@ -33,7 +33,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> None:
     """Serve until SIGTERM or Ctrl+C; then finish what has begun, for `drain` seconds at most."""
     config = uvicorn.Config(
         app,

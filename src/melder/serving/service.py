@@ -14,18 +14,18 @@ from weakref import WeakKeyDictionary
 import anyio
 from fastapi import Depends, Request
 
-from melder.evaluation.explanation import Explanation
+from melder.linking.evidence import Explanation
 from melder.linking.explanation import explain, explainable
-from melder.linking.types import Types
 from melder.records import Link, MelderError, Mention
+from melder.search.filters import Types
 from melder.serving.batching import Batcher, Job
-from melder.serving.current import Current
-from melder.serving.envelope import ARRIVED
+from melder.serving.errors import ApiError, busy
 from melder.serving.finding import Finder, named
-from melder.serving.measures import Measures
-from melder.serving.pictures import PictureDesk
-from melder.serving.refusals import Refusal, busy
-from melder.serving.settings import Settings
+from melder.serving.metrics import ServiceMetrics
+from melder.serving.middleware import ARRIVED
+from melder.serving.pictures import ImageLoader
+from melder.serving.settings import ServiceSettings
+from melder.serving.snapshot import SnapshotReloader
 from melder.serving.source import Served
 
 __all__ = ["Question", "Service", "Serving", "before_deadline"]
@@ -47,17 +47,17 @@ class Question:
 class Service:
     """One running service."""
 
-    settings: Settings
-    current: Current
+    settings: ServiceSettings
+    current: SnapshotReloader
     batcher: Batcher
-    pictures: PictureDesk
-    measures: Measures
+    pictures: ImageLoader
+    measures: ServiceMetrics
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
     finder: Finder | None = None  # of mentions that nobody has marked; None: one of the names of what is served
     _finders: WeakKeyDictionary[Served, asyncio.Future[Finder]] = field(default_factory=WeakKeyDictionary)
 
     async def link(self, questions: Sequence[Question], served: Served) -> list[Link]:
-        """Links of mentions, all from one generation. Raises `Refusal` (503) when there is no room in the queue.
+        """Links of mentions, all from one generation. Raises `ApiError` (503) when there is no room in the queue.
 
         Whoever gives up (a deadline, a client that left) cancels the call, and what waits is linked no more.
         """
@@ -75,7 +75,7 @@ class Service:
         return self.batcher.waiting + self.pictures.waiting >= self.settings.queue
 
     async def picture(self, given: str | bytes | None) -> bytes | None:
-        """`PictureDesk.take`; raises `Refusal` (503) at once when the queue behind it is full."""
+        """`ImageLoader.take`; raises `ApiError` (503) at once when the queue behind it is full."""
         if given and self.full:
             raise busy(self.settings)
         return await self.pictures.take(given)
@@ -86,16 +86,16 @@ class Service:
         return await asyncio.to_thread(finder.find, text)
 
     async def explain(self, question: Question, link: Link, served: Served) -> Explanation:
-        """What matched in a link. Raises `Refusal` (501) when the method cannot tell, (422) when the linker fails."""
+        """What matched in a link. Raises `ApiError` (501) when the method cannot tell, (422) when the linker fails."""
         try:
             explainable(served.linker)
         except MelderError as error:
-            raise Refusal(501, str(error)) from None
+            raise ApiError(501, str(error)) from None
         try:
             return await self.batcher.aside(lambda: _explained(question, link, served))
         except MelderError:
             log.exception("a link cannot be explained")
-            raise Refusal(422, "this link cannot be explained; the log of the service says why") from None
+            raise ApiError(422, "this link cannot be explained; the log of the service says why") from None
 
     async def _names(self, served: Served) -> Finder:
         """The first call for a generation reads all its names, and goes on with that when it is cancelled."""
@@ -118,7 +118,7 @@ Serving = Annotated[Service, Depends(_service)]
 
 
 @asynccontextmanager
-async def before_deadline(request: Request, settings: Settings) -> AsyncIterator[None]:
+async def before_deadline(request: Request, settings: ServiceSettings) -> AsyncIterator[None]:
     """A block that ends when the request's deadline has come (504), or when its client has left (499, seen by nobody).
 
     The whole body must have been read.
@@ -133,8 +133,8 @@ async def before_deadline(request: Request, settings: Settings) -> AsyncIterator
     if not scope.cancelled_caught:
         return
     if watch.done() and not watch.cancelled() and watch.exception() is None:
-        raise Refusal(499, "the client left")
-    raise Refusal(504, "there was no answer in time; ask for less, or ask again later")
+        raise ApiError(499, "the client left")
+    raise ApiError(504, "there was no answer in time; ask for less, or ask again later")
 
 
 async def _cancel_when_left(request: Request, scope: anyio.CancelScope) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from melder.data.pictures import Limits
-from melder.linking.configuration import Section
+from melder.runs.configuration import Section
 
-__all__ = ["Settings"]
+__all__ = ["ServiceSettings"]
 
 
-class Settings(Section):
+class ServiceSettings(Section):
     """Limits and addresses of one service. Times are in seconds, sizes in bytes unless they say otherwise."""
 
     # Batches
@@ -70,7 +70,7 @@ class Settings(Section):
     )
 
     @model_validator(mode="after")
-    def _requests_fit_the_queue(self) -> Settings:
+    def _requests_fit_the_queue(self) -> ServiceSettings:
         if max(self.mentions, self.queries) > self.queue:
             raise ValueError("mentions and queries may not be above queue, or the largest requests never fit")
         return self

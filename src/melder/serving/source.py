@@ -11,13 +11,13 @@ from typing import Protocol, runtime_checkable
 import melder
 from melder.data import DataSet
 from melder.data.layouts import open_layout
-from melder.linking.run import read_configuration
-from melder.linking.types import Types
 from melder.protocols import Counting
 from melder.records import Entity, Item, Link, MelderError, Mention
+from melder.runs.directory import read_configuration
+from melder.search.filters import Types
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
 
-__all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServingLinker", "Source", "model_name"]
+__all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServedSource", "ServingLinker", "model_name"]
 
 
 class ServingLinker(Protocol):
@@ -53,7 +53,7 @@ class NewEntity:
     pictures: tuple[bytes, ...] = ()
 
 
-class Source(Protocol):
+class ServedSource(Protocol):
     """Where a knowledge base comes from."""
 
     def generation(self) -> str:

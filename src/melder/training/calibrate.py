@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from melder.data import DataSet
+from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
-from melder.linking.configuration_file import checked, read_yaml
-from melder.linking.evaluate import open_both, with_its_own
 from melder.linking.exact import ExactLinker
-from melder.linking.nil import LOOKED_AT, Nil, fit_nil, of_link
-from melder.linking.open import open_linker
-from melder.linking.run import read_configuration
+from melder.linking.load import open_linker
+from melder.linking.nil import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.protocols import Counting
 from melder.records import MelderError, Mention
+from melder.runs.directory import read_configuration
+from melder.runs.overrides import checked, read_yaml
 from melder.training.configuration import Configuration
 from melder.training.prepare import OnUnreadable, split_data
 
@@ -44,7 +44,7 @@ def calibrate(
     linker = open_linker(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
     if not isinstance(linker, ExactLinker):
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
-    links, _ = linker.links_and_ranks(mentions, LOOKED_AT + 1, counting("linking", len(mentions)))
+    links, _ = linker.links_and_ranks(mentions, NIL_TOP_K + 1, counting("linking", len(mentions)))
     nil = fit_nil(
         [of_link(link) for link in links],
         [mention.answer for mention in mentions],

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from melder.linking.configuration import ModelConfiguration, Section
-from melder.linking.configuration_file import checked, override, read_yaml
 from melder.methods.gemel import GEMELConfiguration
+from melder.runs.configuration import ModelConfiguration, Section
+from melder.runs.overrides import checked, override, read_yaml
 from melder.training.negatives_configuration import NegativesConfiguration
 
 __all__ = ["Configuration", "NegativesConfiguration", "TrainingConfiguration", "read_configuration"]

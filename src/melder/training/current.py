@@ -11,14 +11,14 @@ import torch
 
 from melder.data import DataSet, entity_items, mention_items
 from melder.features import Features
-from melder.linking.model import CHUNK, Model
 from melder.records import Item, Mention
+from melder.runs.model import CHUNK, Model
 from melder.training.ranking import chunks
 
-__all__ = ["Current", "FeaturesNow", "ItemsNow"]
+__all__ = ["CurrentModel", "FeaturesNow", "ItemsNow"]
 
 
-class Current(Protocol):
+class CurrentModel(Protocol):
     """Features in chunks, without gradients."""
 
     @property

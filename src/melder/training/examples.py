@@ -19,7 +19,7 @@ from melder.records import Item, Mention
 from melder.training.batched import Batched
 from melder.training.configuration import TrainingConfiguration
 from melder.training.negatives import Sampler, same_entity
-from melder.training.order import Plan, draw
+from melder.training.order import BatchPlan, draw
 
 __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
 
@@ -27,7 +27,7 @@ __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
 class Examples(Protocol):
     """All training examples of a run."""
 
-    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched: ...
+    def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> Batched: ...
 
 
 @dataclass
@@ -42,7 +42,7 @@ class ItemExamples:
     training: TrainingConfiguration
     negatives: Sampler
 
-    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
+    def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> Batched:
         pairs = [self._pair(plan, epoch, int(row)) for row in rows]
         mentions, entities = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         drawn = self.negatives.draw(plan.seed, epoch, rows)
@@ -61,12 +61,12 @@ class ItemExamples:
     def numbers(self) -> np.ndarray:
         return same_entity(self.dataset)
 
-    def _entities(self, plan: Plan, epoch: int, columns: np.ndarray) -> list[Item]:
+    def _entities(self, plan: BatchPlan, epoch: int, columns: np.ndarray) -> list[Item]:
         entities = [self.dataset.entities[column] for column in columns]
         images = [draw_image(entity, plan.seed, epoch, int(c)) for entity, c in zip(entities, columns, strict=True)]
         return entity_items(entities, self.dataset, self.encoder.separator, self.modalities, images)
 
-    def _pair(self, plan: Plan, epoch: int, row: int) -> tuple[Item, Item]:
+    def _pair(self, plan: BatchPlan, epoch: int, row: int) -> tuple[Item, Item]:
         entity = self.dataset.entities[self.answers[row]]
         separator = self.encoder.separator
         image = draw_image(entity, plan.seed, epoch, row)
@@ -102,7 +102,7 @@ class FeatureExamples:
     numbers: np.ndarray
     padded: bool = False
 
-    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Batched:
+    def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> Batched:
         answer = torch.tensor([self.answers[int(row)] for row in rows])
         hidden = np.stack([self._hidden(plan, epoch, int(row)) for row in rows])
         chosen = torch.tensor([self.rows[int(row)] for row in rows])
@@ -119,7 +119,7 @@ class FeatureExamples:
         chosen = features[rows]
         return (chosen if self.padded else chosen.trimmed()).to(torch.float32)
 
-    def _hidden(self, plan: Plan, epoch: int, row: int) -> np.ndarray:
+    def _hidden(self, plan: BatchPlan, epoch: int, row: int) -> np.ndarray:
         return plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
 
 

@@ -16,10 +16,10 @@ from melder.data.from_entities import make_mentions
 from melder.data.own import OwnLayout
 from melder.data.writing import claim, write_dataset, write_lines
 from melder.encoders.views import random_view
-from melder.kb import KnowledgeBase, is_knowledge_base
-from melder.linking.configuration_file import override, read_yaml
+from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.protocols import Counting
 from melder.records import BadRecord, Entity, MelderError
+from melder.runs.overrides import override, read_yaml
 from melder.training.configuration import Configuration
 from melder.training.prepare import open_data
 
@@ -139,7 +139,7 @@ def _exported(source: Path, pictures: Path) -> DataSet:
 
     Of one that stores none the names stay, by which features of pictures are found.
     """
-    with KnowledgeBase.open(source) as base:
+    with open_knowledge_base(source) as base:
         entities = list(base.entities)
         if base.generation.settings.pictures != "none":
             entities = [_with_files(entity, column, base, pictures) for column, entity in enumerate(entities)]

@@ -11,25 +11,25 @@ import torch
 
 from melder.data import DataSet, mention_items
 from melder.encoders import Towers, build_encoder, fingerprint, load_features, save_features
-from melder.encoders.sources import Source
+from melder.encoders.sources import ModelSource
 from melder.features import Features
-from melder.generative.asking import Asker
-from melder.generative.compact import Example, Texts, train_compact
-from melder.generative.demonstrations import Demonstrations, Shown
+from melder.generative.compact import Texts, TrainingSentence, train_compact
+from melder.generative.demonstrations import Demonstration, Demonstrations
 from melder.generative.language_model import LanguageModel, open_language_model, read_language_model
 from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.names import name_of
 from melder.generative.prompt import Blocks, Template
-from melder.linking.frozen import stored_features
-from melder.linking.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
+from melder.generative.prompt_builder import PromptBuilder
 from melder.linking.generative import NAMES, GenerativeLinker
-from melder.linking.run import run_device
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Counting
 from melder.records import MelderError, Mention, Ranks
+from melder.runs.directory import run_device
+from melder.runs.feature_cache import stored_features
+from melder.runs.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
 from melder.training.configuration import Configuration
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.prepare import OnUnreadable, Split, split_data
 
 __all__ = ["Asked", "PreparedGenerative", "PromptExamples", "prepare_generative"]
@@ -60,14 +60,14 @@ class PromptExamples:
     A picture is hidden now and then, so that the prefix of a mention without one is learned.
     """
 
-    asker: Asker
+    asker: PromptBuilder
     mentions: Sequence[Mention]
     pictures: Pictures
     answers: Sequence[list[int]]
     shown: Sequence[Sequence[int]]
     drop_image: float
 
-    def batch(self, plan: Plan, epoch: int, rows: np.ndarray) -> Asked:
+    def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> Asked:
         chosen = [int(row) for row in rows]
         hidden = [bool(plan.hidden(epoch, row, 0.0, self.drop_image)[0, 1]) for row in chosen]
         known = [bool(self.pictures.there[row]) for row in chosen]
@@ -98,7 +98,7 @@ def prepare_generative(
     pictures = _pictures(configuration, dataset, encoder, "train", split.train, cache, counting)
     retriever = build_retriever(options)
     keys = keys_of(encoder.text if retriever is None else retriever, options, split.train, pictures)
-    shown = [Shown(mention.text, mention.surface, name) for mention, name in _answered(dataset, split.train)]
+    shown = [Demonstration(mention.text, mention.surface, name) for mention, name in _answered(dataset, split.train)]
     demonstrations = Demonstrations(shown, keys, pictures.vectors, pictures.there)
     language_model = _language_model(configuration, dataset, split, cache.parent / "language_model", counting)
     torch.manual_seed(configuration.training.seed)
@@ -127,7 +127,7 @@ def prepare_generative(
 
 
 def _examples(
-    configuration: Configuration, split: Split, pictures: Pictures, asker: Asker, gemel: Gemel
+    configuration: Configuration, split: Split, pictures: Pictures, asker: PromptBuilder, gemel: Gemel
 ) -> PromptExamples:
     demonstrations, options = gemel.demonstrations, gemel.options.demonstrations
     skip = demonstrations.alike(options.skip)
@@ -216,7 +216,7 @@ def _language_model(
         texts = _texts(configuration, dataset, split, options)
         train_compact(texts, options.compact, configuration.training.seed, progress).save(where)
         (where / "finished").touch()
-    source = Source(str(where), local=True)
+    source = ModelSource(str(where), local=True)
     return read_language_model(source, precision=options.precision, dropout=options.published)
 
 
@@ -224,7 +224,7 @@ def _texts(configuration: Configuration, dataset: DataSet, split: Split, options
     entities = {entity.id: entity for entity in dataset.entities}
     sees = "image" in configuration.data.modalities
     examples = [
-        Example(
+        TrainingSentence(
             mention.text,
             mention.surface,
             name,

@@ -7,7 +7,7 @@ from typing import Any
 import lightning
 import torch
 
-from melder.linking.gemel import Gemel
+from melder.runs.gemel import Gemel
 from melder.training.configuration import TrainingConfiguration
 from melder.training.generative import Asked
 from melder.training.optimizer import build_optimizer, learning_rate_factor

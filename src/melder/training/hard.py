@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from melder.features import Side
-from melder.linking.model import answering, sides_of
-from melder.training.current import Current
+from melder.runs.model import answering, sides_of
+from melder.training.current import CurrentModel
 from melder.training.pool import Pool
 
 __all__ = ["Hard"]
@@ -20,7 +20,7 @@ __all__ = ["Hard"]
 class Hard:
     """The `count` hardest candidates of each example, the same ones until the next refresh that it is part of."""
 
-    def __init__(self, pool: Pool, current: Current, count: int, refresh: int) -> None:
+    def __init__(self, pool: Pool, current: CurrentModel, count: int, refresh: int) -> None:
         self.pool, self.current, self.count, self.refresh = pool, current, count, refresh
         self.found = np.full((len(pool.answers), count), -1, dtype=np.int64)
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from melder.records import MelderError
 from melder.training.examples import Batched, Examples
 from melder.training.negatives import Refreshed
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 
 __all__ = ["PlannedLoader"]
 
@@ -30,7 +30,7 @@ class PlannedLoader:
     def __init__(
         self,
         examples: Examples,
-        plan: Plan,
+        plan: BatchPlan,
         steps_done: Callable[[], int],
         workers: int = 0,
         refreshed: Refreshed | None = None,
@@ -69,7 +69,7 @@ class PlannedLoader:
 class _Stretch:
     """Some steps of one epoch as a data set whose elements are batches."""
 
-    def __init__(self, examples: Examples, plan: Plan, epoch: int, rows: list[np.ndarray]) -> None:
+    def __init__(self, examples: Examples, plan: BatchPlan, epoch: int, rows: list[np.ndarray]) -> None:
         self.examples, self.plan, self.epoch, self.rows = examples, plan, epoch, rows
 
     def __len__(self) -> int:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from melder.encoders import computing
 from melder.features import Features, Scores
-from melder.linking.model import Model
 from melder.methods.losses import Batch
 from melder.protocols import Inputs
 from melder.records import MelderError
+from melder.runs.model import Model
 from melder.training.configuration import TrainingConfiguration
 from melder.training.examples import Batched
 from melder.training.gather import gather, gather_rows

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from melder.data import DataSet
-from melder.linking.candidates import lexical_candidates
 from melder.records import Mention
-from melder.training.current import Current
+from melder.search.candidates import lexical_candidates
+from melder.training.current import CurrentModel
 from melder.training.generator import Generator
 from melder.training.hard import Hard
 from melder.training.negatives_configuration import NegativesConfiguration
@@ -24,7 +24,7 @@ from melder.training.order import draw
 from melder.training.policy_gradient import PolicyGradient
 from melder.training.pool import Pool
 
-__all__ = ["SAMPLERS", "InBatch", "Lexical", "Refreshed", "Sampler", "Uniform", "build_sampler", "same_entity"]
+__all__ = ["SAMPLERS", "InBatch", "LexicalSampler", "Refreshed", "Sampler", "Uniform", "build_sampler", "same_entity"]
 
 
 class Sampler(Protocol):
@@ -69,7 +69,7 @@ class Uniform:
         return np.stack([each.choice(self.entities, self.count, replace=False) for each in choose])
 
 
-class Lexical:
+class LexicalSampler:
     """`count` of each example's candidates [examples, k]: the entities whose names look most like its surface."""
 
     def __init__(self, candidates: np.ndarray, count: int) -> None:
@@ -80,23 +80,23 @@ class Lexical:
         return np.take_along_axis(self.candidates[rows], drawn, axis=1)
 
 
-Builder = Callable[[NegativesConfiguration, DataSet, Sequence[Mention], Current], Sampler]
+Builder = Callable[[NegativesConfiguration, DataSet, Sequence[Mention], CurrentModel], Sampler]
 
 
 def _in_batch(
-    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
 ) -> Sampler:
     return InBatch()
 
 
 def _uniform(
-    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
 ) -> Sampler:
     return Uniform(len(dataset.entities), options.count)
 
 
 def _lexical(
-    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
 ) -> Sampler:
     """The answer itself is left out of the candidates, since it mostly has the best name of all."""
     answer = {entity.id: column for column, entity in enumerate(dataset.entities)}
@@ -104,16 +104,18 @@ def _lexical(
     found = lexical_candidates(surfaces, dataset.entities, options.candidates + 1)
     own = found == np.array([answer[str(mention.answer)] for mention in mentions])[:, None]
     last = np.argsort(own, axis=1, kind="stable")  # the own one, if it is there, comes last and is cut off
-    return Lexical(np.take_along_axis(found, last, axis=1)[:, : options.candidates], options.count)
+    return LexicalSampler(np.take_along_axis(found, last, axis=1)[:, : options.candidates], options.count)
 
 
-def _hard(options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current) -> Sampler:
+def _hard(
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
+) -> Sampler:
     pool = Pool(mentions, dataset.entities, same_entity(dataset), options.candidates)
     return Hard(pool, current, options.count, options.refresh)
 
 
 def _policy_gradient(
-    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
 ) -> Sampler:
     pool = Pool(mentions, dataset.entities, same_entity(dataset), options.candidates)
     generator = Generator(current.model.encoder.sizes, options.generator).to(current.model.device)
@@ -130,7 +132,7 @@ SAMPLERS: dict[str, Builder] = {
 
 
 def build_sampler(
-    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: Current, seed: int = 0
+    options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel, seed: int = 0
 ) -> Sampler:
     """The sampler that the configuration names, for the examples `mentions`, which all have an answer; `seed` is that
     of a generator's first weights."""

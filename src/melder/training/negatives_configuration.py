@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from melder.linking.configuration import Section
+from melder.runs.configuration import Section
 
 __all__ = ["GeneratorConfiguration", "NegativesConfiguration"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from melder.generative.model import GenerativeModel
-from melder.linking.gemel import Gemel
-from melder.linking.model import Model
+from melder.runs.gemel import Gemel
+from melder.runs.model import Model
 from melder.training.configuration import TrainingConfiguration
 
 __all__ = ["build_optimizer", "learning_rate_factor"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Plan", "draw"]
+__all__ = ["BatchPlan", "draw"]
 
 _KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4, "plant": 5}
 
@@ -18,7 +18,7 @@ def draw(kind: str, *numbers: int) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """Which mentions each step takes: a new order every epoch, the last, smaller batch included.
 
     With several processes each takes its part of every batch, and what would make the parts unequal is left out.

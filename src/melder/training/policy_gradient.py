@@ -18,21 +18,21 @@ import torch
 from torch import Tensor
 
 from melder.features import Features, concatenate
-from melder.linking.model import sides_of
 from melder.methods.losses import Batch
+from melder.runs.model import sides_of
 from melder.training.batched import Batched
-from melder.training.current import Current
+from melder.training.current import CurrentModel
 from melder.training.gather import gather_rows
 from melder.training.generator import Generator, entropy, policy_loss, reward, warm_loss
 from melder.training.negatives_configuration import GeneratorConfiguration
 from melder.training.order import draw
 from melder.training.pool import Pool
 
-__all__ = ["Played", "PolicyGradient"]
+__all__ = ["PolicyGradient", "PolicyStep"]
 
 
 @dataclass
-class Played:
+class PolicyStep:
     """The generator's loss, and figures to watch it by."""
 
     loss: Tensor
@@ -57,7 +57,7 @@ class _Choices:
 class PolicyGradient:
     """The sampler: `count` independent draws for each mention."""
 
-    def __init__(self, pool: Pool, current: Current, generator: Generator, count: int, refresh: int) -> None:
+    def __init__(self, pool: Pool, current: CurrentModel, generator: Generator, count: int, refresh: int) -> None:
         self.pool, self.current, self.generator = pool, current, generator
         self.count, self.refresh = count, refresh
         self.columns = np.full((len(pool.answers), 2 * pool.k), -1, dtype=np.int64)
@@ -89,7 +89,7 @@ class PolicyGradient:
         columns = choices.columns.cpu().gather(1, chosen).numpy()
         return np.where(columns < 0, self.pool.answers[rows][:, None], columns)
 
-    def play(self, batched: Batched, batch: Batch, scores: Tensor, epoch: int) -> Played:
+    def play(self, batched: Batched, batch: Batch, scores: Tensor, epoch: int) -> PolicyStep:
         """What the generator learns from a batch whose negatives it drew; `scores` [m, e] are the matcher's totals."""
         rows, options = batched.rows.cpu().numpy(), self.options
         assert batch.sampled is not None
@@ -111,7 +111,7 @@ class PolicyGradient:
             "baseline": self.generator.baseline.clone(),
             "active_hinges": (options.margin + negative > gold[:, None]).float().mean(),
         }
-        return Played(loss, figures)
+        return PolicyStep(loss, figures)
 
     def _choices(self, rows: np.ndarray) -> _Choices:
         """Each entity goes through the generator once, however many mentions it is a candidate of."""

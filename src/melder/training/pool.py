@@ -8,9 +8,9 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from melder.features import Side
-from melder.linking.candidates import dense_candidates, lexical_candidates
 from melder.methods.matcher import UnitMatcher
 from melder.records import Entity, Mention
+from melder.search.candidates import dense_candidates, lexical_candidates
 
 __all__ = ["Pool"]
 

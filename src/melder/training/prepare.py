@@ -13,12 +13,12 @@ import torch
 from melder.data import DataSet, entity_items, load, tune_split
 from melder.encoders import build_encoder
 from melder.features import concatenate
-from melder.linking.best import Best
-from melder.linking.frozen import encode_data, stored_features
-from melder.linking.model import Model
 from melder.methods import build_matcher
 from melder.protocols import Counting
 from melder.records import Item, MelderError, Mention, Ranks
+from melder.runs.feature_cache import encode_data, stored_features
+from melder.runs.model import Model
+from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
@@ -47,7 +47,7 @@ class Rank(Protocol):
     (`melder.linking.nil.sample`), for some mentions an element.
     """
 
-    def __call__(self, mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks: ...
+    def __call__(self, mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks: ...
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> 
     negatives = build_sampler(c.training.negatives, known, split.train, current, c.training.seed)
     examples = ItemExamples(model.encoder, known, split.train, answers, modalities, c.training, negatives)
 
-    def rank(mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks:
+    def rank(mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks:
         return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions), best)
 
     return Prepared(model, examples, split, rank, negatives, planted)
@@ -161,7 +161,7 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
         features["train"], rows, entities, answers, c.training, negatives, numbers, padded=c.published
     )
 
-    def rank(mentions: Sequence[Mention], best: list[Best] | None = None) -> Ranks:
+    def rank(mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks:
         chosen = features[split.source][torch.tensor(_places(dataset, split.source, mentions))]
         return rank_features(model, chosen, features["entities"], _answers(dataset, mentions), best)
 

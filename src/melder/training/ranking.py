@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from melder.data import DataSet, entity_items, mention_items
-from melder.evaluation.ranks import join, rank_of
 from melder.features import Features, Scores, Side
-from melder.linking.best import Best
-from melder.linking.certified import CERTIFIED_FROM, Certified, certifiable
-from melder.linking.model import CHUNK, Model, score_blocks, sides_of
-from melder.linking.nil import LOOKED_AT, sample
-from melder.linking.sources import HeldSides
+from melder.linking.nil import NIL_TOP_K, sample
+from melder.metrics.ranks import join, rank_of
 from melder.records import Mention, Ranks
+from melder.runs.model import CHUNK, Model, score_blocks, sides_of
+from melder.search.bounded import CERTIFIED_FROM, BoundedSearch, certifiable
+from melder.search.entity_store import HeldSides
+from melder.search.topk import TopK
 
 __all__ = ["chunks", "figures", "rank_features", "rank_items"]
 
@@ -27,7 +27,7 @@ def rank_items(
     modalities: frozenset[str],
     mentions: Sequence[Mention],
     gold: Sequence[int],
-    best: list[Best] | None = None,
+    best: list[TopK] | None = None,
 ) -> Ranks:
     """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are columns.
 
@@ -40,7 +40,7 @@ def rank_items(
 
 
 def rank_features(
-    model: Model, mentions: Features, entities: Features, gold: Sequence[int], best: list[Best] | None = None
+    model: Model, mentions: Features, entities: Features, gold: Sequence[int], best: list[TopK] | None = None
 ) -> Ranks:
     """Rank with the features of a frozen encoder; `best` as in `rank_items`."""
     side = sides_of(model.matcher, chunks(mentions), "mention_side")
@@ -59,12 +59,12 @@ def chunks(features: Features) -> Iterator[Features]:
         yield features[start : start + CHUNK].to(torch.float32)
 
 
-def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[Best] | None) -> Ranks:
+def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[TopK] | None) -> Ranks:
     some = torch.arange(mentions.rows)[sample(mentions.rows)]
     if entities.rows >= CERTIFIED_FROM and certifiable(model.matcher):
-        search = Certified.build(model.matcher, HeldSides(entities))
+        search = BoundedSearch.build(model.matcher, HeldSides(entities))
         if best is not None:
-            best += search.best(mentions.take(some), LOOKED_AT + 1)
+            best += search.best(mentions.take(some), NIL_TOP_K + 1)
         return search.ranks(mentions, torch.tensor(gold))
     ranks = []
     for rows, scores in score_blocks(model.matcher, mentions, entities):
@@ -74,11 +74,11 @@ def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], bes
     return join(ranks)
 
 
-def _best(model: Model, scores: Scores, rows: Tensor) -> list[Best]:
+def _best(model: Model, scores: Scores, rows: Tensor) -> list[TopK]:
     """Of some rows of a block, if any, the first candidates."""
     if not len(rows):
         return []
     parts = {name: part[rows] for name, part in model.matcher.contributions(scores).items()}
-    best = Best(len(rows), LOOKED_AT + 1)
+    best = TopK(len(rows), NIL_TOP_K + 1)
     best.update(0, scores.total[rows], parts)
     return [best]

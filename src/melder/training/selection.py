@@ -9,9 +9,9 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-__all__ = ["Selection", "Told"]
+__all__ = ["Selection", "ValidationCallback"]
 
-Told = Callable[[int, Mapping[str, float]], None]  # the epoch, counted from 1, and the figures of a look
+ValidationCallback = Callable[[int, Mapping[str, float]], None]  # the epoch, counted from 1, and the figures of a look
 
 
 class Selection(Callback):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class Selection(Callback):  # type: ignore[misc]
         *,
         every: int,
         patience: int,
-        told: Told,
+        told: ValidationCallback,
     ) -> None:
         self.look, self.best, self.every, self.patience, self.told = look, best, every, patience, told
         self.highest = -1.0

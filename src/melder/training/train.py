@@ -14,17 +14,17 @@ import yaml
 from lightning.pytorch.callbacks import Callback
 
 from melder.data import DataSet
-from melder.evaluation.metrics import metrics
-from melder.evaluation.name_match import name_match
-from melder.evaluation.slices import slices
-from melder.linking.best import Best
-from melder.linking.configuration_file import read_yaml
-from melder.linking.evaluate import describe
+from melder.evaluation.evaluate import describe
 from melder.linking.nil import fit_nil, of_best, sample
-from melder.linking.run import write_json, write_run
 from melder.methods.gemel import GEMELConfiguration
+from melder.metrics.metrics import metrics
+from melder.metrics.name_match import name_match
+from melder.metrics.slices import slices
 from melder.protocols import Counting
 from melder.records import BadRecord, MelderError, Mention
+from melder.runs.directory import write_json, write_run
+from melder.runs.overrides import read_yaml
+from melder.search.topk import TopK
 from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
@@ -33,11 +33,11 @@ from melder.training.generative_module import GenerativeModule
 from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
 from melder.training.negatives import Refreshed
-from melder.training.order import Plan
+from melder.training.order import BatchPlan
 from melder.training.policy_gradient import PolicyGradient
 from melder.training.prepare import OnUnreadable, Prepared, prepare
 from melder.training.ranking import figures
-from melder.training.selection import Selection, Told
+from melder.training.selection import Selection, ValidationCallback
 from melder.training.trainer import build_trainer
 
 __all__ = ["Trained", "train"]
@@ -62,7 +62,7 @@ def train(
     out: Path,
     *,
     counting: Counting = lambda title, total: lambda done: None,
-    told: Told = lambda epoch, figures: None,
+    told: ValidationCallback = lambda epoch, figures: None,
     callbacks: Sequence[Callback] = (),
     on_unreadable: OnUnreadable = None,
 ) -> Trained:
@@ -82,7 +82,7 @@ def train(
     first = True
     if configuration.training.epochs:
         first = _fit(configuration, prepared, out, told, callbacks)
-    found = list[Best]()
+    found = list[TopK]()
     selected = _selected(out, prepared, dataset, configuration, found)
     if first:
         _write(out, prepared, configuration, selected)
@@ -91,7 +91,11 @@ def train(
 
 
 def _fit(
-    configuration: Configuration, prepared: AnyPrepared, out: Path, told: Told, callbacks: Sequence[Callback]
+    configuration: Configuration,
+    prepared: AnyPrepared,
+    out: Path,
+    told: ValidationCallback,
+    callbacks: Sequence[Callback],
 ) -> bool:
     """Train, and leave the best weights in the model; False in the further processes of a training."""
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
@@ -117,7 +121,7 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
 
 
 def _selected(
-    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: list[Best]
+    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: list[TopK]
 ) -> dict[str, Any]:
     """Complete figures of the selection set, the name-match baseline beside them; of a matching method, `found` gets
     the first candidates of some of them."""
@@ -138,7 +142,7 @@ def _write(out: Path, prepared: AnyPrepared, configuration: Configuration, selec
 
 
 def _calibrate(
-    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: Sequence[Best]
+    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, found: Sequence[TopK]
 ) -> None:
     """Fit NIL probabilities of a matching method on the selection set, from the scores that its ranks are of."""
     if not found:
@@ -157,9 +161,9 @@ def _calibrate(
         nil.write(out)
 
 
-def _plan(configuration: Configuration, prepared: AnyPrepared, rank: int = 0) -> Plan:
+def _plan(configuration: Configuration, prepared: AnyPrepared, rank: int = 0) -> BatchPlan:
     training = configuration.training
-    return Plan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
+    return BatchPlan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
 
 
 def _loader(configuration: Configuration, prepared: AnyPrepared, trainer: lightning.Trainer) -> PlannedLoader:
@@ -205,7 +209,7 @@ def _module(configuration: Configuration, prepared: AnyPrepared) -> TrainingModu
     )
 
 
-def _selection(configuration: Configuration, prepared: AnyPrepared, best: Path, told: Told) -> Selection:
+def _selection(configuration: Configuration, prepared: AnyPrepared, best: Path, told: ValidationCallback) -> Selection:
     training = configuration.training
     sample = _sample(prepared.split.selection, training.validate_mentions)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from melder.features import Heads, Side
 from melder.ops.bounds import norm_ceiling
-from melder.ops.global_local import Keys, Norm, Queries
+from melder.ops.global_local import AttentionQueries, Keys, Norm
 
 __all__ = ["Modality", "local_ceiling", "local_side", "to_keys", "to_queries"]
 
@@ -31,8 +31,8 @@ def local_side(heads: Heads, modality: Modality, **projections: Callable[[Tensor
     return Side({**side, **mask, "global": whole, "present": heads.has_image if image else heads.has_text})
 
 
-def to_queries(entities: Side) -> Queries:
-    return Queries(entities["query"], entities["target"], entities.get("mask"), entities.get("mass"))
+def to_queries(entities: Side) -> AttentionQueries:
+    return AttentionQueries(entities["query"], entities["target"], entities.get("mask"), entities.get("mass"))
 
 
 def to_keys(mentions: Side) -> Keys:

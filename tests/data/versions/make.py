@@ -19,8 +19,8 @@ from pathlib import Path
 import yaml
 
 from melder.cli import app
-from melder.data.versions import VERSIONS
 from melder.encoders import compact
+from melder.io.versions import VERSIONS
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))

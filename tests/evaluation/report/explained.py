@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.report.test_report import png
-from melder.evaluation.explanation import AlignedUnit, ExplainedCandidate, Explanation, Read
 from melder.evaluation.report import ExplanationPage
+from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, Read
 
 TOLD = Read(text="Guinea. Guinea won", head=6, span=(8, 14), words=((0, 6), (6, 7), (8, 14), (15, 18)), grid=(2, 2))
 SAID = Read(text="Guinea, flag of stripes", head=6, words=((0, 6), (8, 12)), grid=(2, 2))

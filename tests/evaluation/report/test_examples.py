@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from melder.data.dataset import DataSet, load
-from melder.evaluation.confusions import Confusion
 from melder.evaluation.report.examples import CANDIDATES, confident_errors, confused_pairs, examples
+from melder.metrics.confusions import Confusion
 from melder.records import Candidate, Entity, Link, Mention
 
 ENTITIES = [Entity(id=f"Q{n}", name=f"name {n}", images=(f"{n}.png", "other.png") if n else ()) for n in range(8)]

@@ -12,10 +12,10 @@ import pytest
 from evaluation.report.explained import PATCHES, SAID, TOLD, WORDS, explanation, page
 from evaluation.report.test_browser import CHROMIUM, run
 from evaluation.report.test_report import EVIL, digest, read
-from melder.evaluation.explanation import Read
 from melder.evaluation.report import ExplanationPage, document, write_explanation
 from melder.evaluation.report.heat import LEVELS
 from melder.evaluation.report.places import patches, words
+from melder.linking.evidence import Read
 
 SCRIPT = Path(document.__file__).with_name("explanation.js").read_text(encoding="utf-8")
 STYLE = Path(document.__file__).with_name("explanation.css").read_text(encoding="utf-8")

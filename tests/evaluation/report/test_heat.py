@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from evaluation.report.explained import PATCHES, WORDS
-from melder.evaluation.explanation import AlignedUnit
 from melder.evaluation.report.heat import LEVELS, even_share, levels, percent, strongest
+from melder.linking.evidence import AlignedUnit
 
 
 def test_what_is_no_more_than_an_even_share_has_no_colour() -> None:

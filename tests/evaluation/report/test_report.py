@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from melder.evaluation.metrics import metrics
 from melder.evaluation.report import ConfusedPair, Example, ReportPage, Shown, document, write_report
 from melder.evaluation.report.charts import rank_counts
 from melder.evaluation.report.thumbnails import Album
-from melder.evaluation.unit_margins import UnitMargin
+from melder.metrics.metrics import metrics
+from melder.metrics.unit_margins import UnitMargin
 from melder.records import Ranks
 
 EVIL = "</title></style><script>alert(1)</script><img src=x onerror='a'>\"&"

@@ -15,13 +15,13 @@ from melder.records import MelderError
 __all__ = ["build"]
 
 
-class Sides(str, Enum):
+class StoredAs(str, Enum):
     float32 = "float32"
     float16 = "float16"
     int8 = "int8"
 
 
-class Pictures(str, Enum):
+class KeptPictures(str, Enum):
     small = "small"
     original = "original"
     none = "none"
@@ -33,9 +33,9 @@ def build(
     images: Images = None,
     out: Path = typer.Option(..., "--out", help="The directory of the knowledge base; a build stopped there goes on."),
     encoder: str = typer.Option(None, "--encoder", help="Without any training: this encoder as it is, and the names."),
-    sides: Sides = typer.Option(Sides.float16, "--sides", help="How sides are stored; int8 is the smallest."),
-    pictures: Pictures = typer.Option(
-        Pictures.small, "--pictures", help="What is kept of pictures: small copies, the original files, or nothing."
+    sides: StoredAs = typer.Option(StoredAs.float16, "--sides", help="How sides are stored; int8 is the smallest."),
+    pictures: KeptPictures = typer.Option(
+        KeptPictures.small, "--pictures", help="What is kept of pictures: small copies, the original files, or nothing."
     ),
     skip_bad: SkipBad = False,
     ray: Address = None,
@@ -57,10 +57,10 @@ def build(
     compute_with(ray, workers, threads)
     if (run is None) == (encoder is None):
         raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
+    from melder.building.build import build as build_kb
+    from melder.building.segments import write_segments
     from melder.data import EntityFile
-    from melder.linking.kb_build import build as build_kb
-    from melder.linking.kb_segments import write_segments
-    from melder.scale.build import segments_on
+    from melder.jobs.ray.build import segments_on
 
     with counting() as start:
         built = build_kb(

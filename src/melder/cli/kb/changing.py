@@ -21,8 +21,8 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed recor
 
 def change(kb: Path, entities: Path, images: Path | None, *, replace: bool, skip_bad: bool) -> None:
     """Add the entities of a file, or put them in the place of those with their ids."""
+    from melder.building.build import change_from_file
     from melder.data import EntityFile
-    from melder.linking.kb_build import change_from_file
 
     with counting() as start:
         source = EntityFile(entities, images)

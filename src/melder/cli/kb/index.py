@@ -25,7 +25,7 @@ def index(
     melder link flags-kb --candidates hnsw --text "Guinea won the toss" --mention Guinea
     """
     from melder.kb import Writer
-    from melder.linking.stored_search import store_search
+    from melder.search.stored import store_search
 
     if remove:
         with Writer.open(kb) as writer:

@@ -24,10 +24,10 @@ def info(
     \b
     melder kb info flags-kb
     """
-    from melder.kb import KnowledgeBase
+    from melder.kb import open_knowledge_base
     from melder.kb.inspection import information
 
-    with KnowledgeBase.open(kb) as base:
+    with open_knowledge_base(kb) as base:
         told = information(base)
     if as_json:
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))

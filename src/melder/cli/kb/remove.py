@@ -25,7 +25,7 @@ def remove(
     """
     if bool(ids) == (id_file is not None):
         raise MelderError("name ids, or with --ids a file that holds some")
-    from melder.linking.kb_build import remove_entities
+    from melder.building.build import remove_entities
 
     chosen = list(dict.fromkeys(ids or _read(id_file)))
     remove_entities(kb, chosen)
@@ -33,7 +33,7 @@ def remove(
 
 
 def _read(path: Path) -> list[str]:
-    from melder.data.problems import read_bytes
+    from melder.io.problems import read_bytes
 
     try:
         lines = [line.strip() for line in read_bytes(path).decode().splitlines()]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from melder.evaluation.explanation import AlignedUnit, Read
 from melder.evaluation.report.figures import table
 from melder.evaluation.report.heat import even_share, levels, percent, strongest
 from melder.evaluation.report.markup import Markup, element
 from melder.evaluation.report.places import patch_name, patches, words
 from melder.evaluation.report.thumbnails import Album
+from melder.linking.evidence import AlignedUnit, Read
 
 __all__ = ["Shown", "aligned_unit"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 
 from melder.evaluation.report.charts import BINS, bin_name
-from melder.evaluation.report.figures import Section, section
+from melder.evaluation.report.figures import ReportSection, section
 from melder.evaluation.report.gallery import CANDIDATE_SIDE, article
 from melder.evaluation.report.markup import Markup, element, join
 from melder.evaluation.report.page import ConfusedPair, Example, ReportPage, Shown
@@ -17,7 +17,7 @@ __all__ = ["confusions", "errors", "filter_form", "selection"]
 Options = Iterable[tuple[str, str]]  # values and what the reader sees
 
 
-def confusions(page: ReportPage, album: Album) -> Section:
+def confusions(page: ReportPage, album: Album) -> ReportSection:
     """The pairs of entities, each with a button that shows its errors."""
     browsable = {example.confused for example in page.errors}
     rows = [
@@ -30,7 +30,7 @@ def confusions(page: ReportPage, album: Album) -> Section:
     return section("What is taken for what", explanation, listed)
 
 
-def errors(page: ReportPage, album: Album) -> Section:
+def errors(page: ReportPage, album: Album) -> ReportSection:
     """The errors behind a form; without script all of them are shown and the form is not."""
     pairs = {frozenset((pair.first.id, pair.second.id)): str(n) for n, pair in enumerate(page.confused)}
     groups = {name: str(number) for number, name in enumerate(page.slices)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from melder.evaluation.report.browser import filter_form, selection
-from melder.evaluation.report.figures import Section, figure_name, section, table
+from melder.evaluation.report.figures import ReportSection, figure_name, section, table
 from melder.evaluation.report.gallery import candidates, mention, rank_text
 from melder.evaluation.report.markup import Markup, element, join
 from melder.evaluation.report.page import ComparisonPage, Contrast, Example
@@ -15,7 +15,7 @@ from melder.evaluation.report.thumbnails import Album
 __all__ = ["comparison_sections", "p_text"]
 
 
-def comparison_sections(page: ComparisonPage) -> list[Section]:
+def comparison_sections(page: ComparisonPage) -> list[ReportSection]:
     """Figures, who is right, and the mentions that one alone gets right."""
     sections = [_figures(page.comparison.figures), _counts(page)]
     return [*sections, _browser(page)] if page.only_a or page.only_b else sections
@@ -26,7 +26,7 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _figures(figures: Mapping[str, Mapping[str, Any]]) -> Section:
+def _figures(figures: Mapping[str, Mapping[str, Any]]) -> ReportSection:
     rows = [
         (
             figure_name(name),
@@ -44,7 +44,7 @@ def _figures(figures: Mapping[str, Mapping[str, Any]]) -> Section:
     return section("Scores", explanation, table(("Figure", "A", "B", "B − A", "p"), rows, "numbers"))
 
 
-def _counts(page: ComparisonPage) -> Section:
+def _counts(page: ComparisonPage) -> ReportSection:
     comparison = page.comparison
     rows = [
         ("A right", f"{comparison.both:,}", f"{len(comparison.only_a):,}"),
@@ -54,7 +54,7 @@ def _counts(page: ComparisonPage) -> Section:
     return section("Who is right", explanation, table(("Mentions", "B right", "B wrong"), rows, "numbers"))
 
 
-def _browser(page: ComparisonPage) -> Section:
+def _browser(page: ComparisonPage) -> ReportSection:
     album, comparison = Album(), page.comparison
     form = filter_form(selection("Right", "group", [("b", "only B"), ("a", "only A")]))
     articles = [_article(each, "B", album) for each in page.only_b] + [_article(e, "A", album) for e in page.only_a]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from melder.evaluation.report.figures import Section, section
+from melder.evaluation.report.figures import ReportSection, section
 from melder.evaluation.report.markup import Markup, element
 
 __all__ = ["Curves", "curves", "read_curves"]
@@ -45,7 +45,7 @@ def read_curves(run: Path) -> Curves:
     return {name: sorted(points.items()) for name, points in sorted(found.items(), key=lambda each: _place(each[0]))}
 
 
-def curves(logged: Curves) -> Section:
+def curves(logged: Curves) -> ReportSection:
     """The charts; a figure's last value stands beside its name."""
     explanation = "Figures that were logged during training, by step. Lowest and highest values stand at the left."
     charts = [_chart(name, points) for name, points in logged.items()]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from melder.data.dataset import DataSet
-from melder.evaluation.confusions import Confusion, is_wrong
 from melder.evaluation.report.page import ConfusedPair, Example, Shown
 from melder.kb import KnowledgeBase
+from melder.metrics.confusions import Confusion, is_wrong
 from melder.records import Candidate, Entity, Link, Mention
 
 __all__ = ["confident_errors", "confused_pairs", "examples"]

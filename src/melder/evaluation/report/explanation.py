@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from melder.evaluation.explanation import ExplainedCandidate, Explanation
 from melder.evaluation.report.aligned import Shown, aligned_unit
 from melder.evaluation.report.document import write_document
 from melder.evaluation.report.figures import facts
 from melder.evaluation.report.gallery import unit_bars
 from melder.evaluation.report.markup import Markup, element
 from melder.evaluation.report.thumbnails import Album
+from melder.linking.evidence import ExplainedCandidate, Explanation
 
 __all__ = ["ExplanationPage", "write_explanation"]
 

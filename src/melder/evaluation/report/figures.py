@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from melder.evaluation.metrics import FIGURES, Metrics
 from melder.evaluation.report.charts import bar, rank_counts
 from melder.evaluation.report.markup import Markup, element, join
-from melder.evaluation.unit_margins import UnitMargin
+from melder.metrics.metrics import FIGURES, Metrics
+from melder.metrics.unit_margins import UnitMargin
 from melder.records import Ranks
 
 __all__ = [
-    "Section",
+    "ReportSection",
     "cards",
     "contents",
     "facts",
@@ -29,7 +29,7 @@ NAMES = {"mrr": "MRR", "mr": "Mean rank"}
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A headed part of the page, which the table of contents leads to."""
 
     heading: str
@@ -45,12 +45,12 @@ class Section:
         return element("section", *parts, id=self.anchor)
 
 
-def section(heading: str, explanation: str, *contents: Markup) -> Section:
+def section(heading: str, explanation: str, *contents: Markup) -> ReportSection:
     """A section of anything."""
-    return Section(heading, explanation, contents)
+    return ReportSection(heading, explanation, contents)
 
 
-def contents(sections: Iterable[Section]) -> Markup:
+def contents(sections: Iterable[ReportSection]) -> Markup:
     """Links to the sections."""
     links = [element("a", each.heading, href=f"#{each.anchor}") for each in sections]
     return element("nav", *links, aria_label="Sections")
@@ -62,7 +62,7 @@ def facts(run: Mapping[str, str]) -> Markup:
     return element("dl", *rows, class_="facts")
 
 
-def cards(metrics: Metrics, name_match: Metrics) -> Section:
+def cards(metrics: Metrics, name_match: Metrics) -> ReportSection:
     """A card a figure, with its interval, and the baseline's beneath."""
     explanation = (
         f"{metrics['mentions']:,} mentions, ranked against {metrics['candidates']:,} candidates. In brackets, "
@@ -72,7 +72,7 @@ def cards(metrics: Metrics, name_match: Metrics) -> Section:
     return section("Scores", explanation, element("ul", *listed, class_="cards"))
 
 
-def modalities(by_input: Mapping[str, Metrics], name_match: Metrics) -> Section:
+def modalities(by_input: Mapping[str, Metrics], name_match: Metrics) -> ReportSection:
     """A bar chart of hits@1 by what the linker was given."""
     rows = [_bar_row(name, metrics, "bar") for name, metrics in by_input.items()]
     baseline = _bar_row("name match", name_match, "bar other")
@@ -81,7 +81,7 @@ def modalities(by_input: Mapping[str, Metrics], name_match: Metrics) -> Section:
     return section("What text and picture contribute", explanation, drawn)
 
 
-def slices(groups: Mapping[str, Metrics]) -> Section:
+def slices(groups: Mapping[str, Metrics]) -> ReportSection:
     """A table of the groups of mentions."""
     rows = [
         (
@@ -99,7 +99,7 @@ def slices(groups: Mapping[str, Metrics]) -> Section:
     )
 
 
-def histogram(ranks: Ranks) -> Section:
+def histogram(ranks: Ranks) -> ReportSection:
     """A bar chart of how many gold entities have which rank."""
     counts = rank_counts(ranks)
     most = max(1, *counts.values())
@@ -111,7 +111,7 @@ def histogram(ranks: Ranks) -> Section:
     return section("Where the right entity stands", explanation, table(("Rank", "", "Mentions"), rows, "bars"))
 
 
-def units(margins: Mapping[str, UnitMargin]) -> Section:
+def units(margins: Mapping[str, UnitMargin]) -> ReportSection:
     """A table of what each unit sets the gold entity above its strongest rival by."""
     most = max(abs(value) for each in margins.values() for value in (each.right or 0.0, each.wrong or 0.0)) or 1.0
     rows = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from melder.evaluation.explanation import AlignedUnit
+from melder.linking.evidence import AlignedUnit
 
 __all__ = ["LEVELS", "even_share", "levels", "percent", "strongest"]
 

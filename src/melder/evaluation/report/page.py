@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from melder.evaluation.comparison import Comparison
-from melder.evaluation.metrics import Metrics
 from melder.evaluation.report.curves import Curves
-from melder.evaluation.unit_margins import UnitMargin
+from melder.metrics.metrics import Metrics
+from melder.metrics.unit_margins import UnitMargin
 from melder.records import Ranks
 
 __all__ = ["ComparisonPage", "ConfusedPair", "Contrast", "Example", "ReportPage", "Shown"]
@@ -72,7 +72,7 @@ class ReportPage:
     """The contents of a report; sections of which nothing is given are left out.
 
     run: what was run, a name and a value a row (method, data, split, versions, seed …)
-    metrics, name_match: as `melder.evaluation.metrics` gives them, of the method and of the baseline
+    metrics, name_match: as `melder.metrics.metrics` gives them, of the method and of the baseline
     ranks: those that `metrics` was computed from
     modalities: metrics with parts of the input taken away, by a name such as "text only"
     slices: metrics by group of mentions

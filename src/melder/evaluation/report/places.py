@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from melder.evaluation.explanation import Read
 from melder.evaluation.report.markup import Markup, element, join
+from melder.linking.evidence import Read
 
 __all__ = ["Marks", "patch_name", "patches", "words"]
 

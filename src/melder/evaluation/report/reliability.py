@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from melder.evaluation.report.figures import Section, section, table
+from melder.evaluation.report.figures import ReportSection, section, table
 from melder.evaluation.report.markup import Markup, element, join
 
 __all__ = ["diagram", "reliability"]
@@ -14,7 +14,7 @@ SIDE = 300  # of the drawing, in its own units
 EDGE = 36  # left of and below it, for the scales
 
 
-def reliability(nil: Mapping[str, Any]) -> Section:
+def reliability(nil: Mapping[str, Any]) -> ReportSection:
     """The diagram, its numbers as a table, and those of real NIL mentions where there are any."""
     explanation = (
         f"The probability that the entity is not in the knowledge base, on {nil['mentions']:,} mentions, each with its "

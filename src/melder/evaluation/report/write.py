@@ -10,7 +10,7 @@ from melder.evaluation.report.comparison import comparison_sections
 from melder.evaluation.report.curves import curves
 from melder.evaluation.report.document import write_document
 from melder.evaluation.report.figures import (
-    Section,
+    ReportSection,
     cards,
     contents,
     facts,
@@ -43,11 +43,11 @@ def write_comparison(path: Path, page: ComparisonPage) -> None:
     _write(path, title, header, comparison_sections(page))
 
 
-def _write(path: Path, title: str, header: Markup, sections: Sequence[Section]) -> None:
+def _write(path: Path, title: str, header: Markup, sections: Sequence[ReportSection]) -> None:
     write_document(path, title, [header, contents(sections), *(each.markup() for each in sections)])
 
 
-def _sections(page: ReportPage) -> list[Section]:
+def _sections(page: ReportPage) -> list[ReportSection]:
     album = Album()
     shown = [cards(page.metrics, page.name_match)]
     if page.modalities:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from melder.data.thumbnails import thumbnail
 from melder.records import Entity, MelderError
 from melder.serving.changes import Changed, EntityChange, EntityChanges
-from melder.serving.refusals import Refusal, Refused, parsed
+from melder.serving.errors import ApiError, Refused, parsed
 from melder.serving.service import Service, Serving
 from melder.serving.source import Editable, NewEntity, Served
 
@@ -32,12 +32,12 @@ async def _editor(request: Request, service: Serving) -> Editable:
     """The source, if it can be changed and the client may change it."""
     token, source = service.settings.token, service.current.source
     if token is None:
-        raise Refusal(403, "changes are off; start the service with --token-file to allow them")
+        raise ApiError(403, "changes are off; start the service with --token-file to allow them")
     given = request.headers.get("authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode()):
-        raise Refusal(401, "send the service's token: Authorization: Bearer TOKEN", www_authenticate="Bearer")
+        raise ApiError(401, "send the service's token: Authorization: Bearer TOKEN", www_authenticate="Bearer")
     if not isinstance(source, Editable):
-        raise Refusal(501, "only a knowledge base can be changed here, no data set and no set of shards; serve that")
+        raise ApiError(501, "only a knowledge base can be changed here, no data set and no set of shards; serve that")
     return source
 
 
@@ -62,11 +62,11 @@ async def add(request: Request, service: Serving, source: Editing) -> Changed:
     """One entity, or `{"entities": […]}`. An id that is there already is refused; PUT takes its place."""
     changes = parsed(EntityChanges, await request.body()).entities
     if len(changes) > service.settings.changed:
-        raise Refusal(413, f"there are {len(changes)} entities; send at most {service.settings.changed} together")
+        raise ApiError(413, f"there are {len(changes)} entities; send at most {service.settings.changed} together")
     ids = [each.id for each in changes]
     taken = await asyncio.to_thread(_taken, service.current.served, ids)
     if taken:
-        raise Refusal(409, f"there is an entity {taken[0]!r} already; replace it with PUT /entities/ID")
+        raise ApiError(409, f"there is an entity {taken[0]!r} already; replace it with PUT /entities/ID")
     new = [await _new(service, each) for each in changes]
     return await _changed(service, lambda: source.add(new))
 
@@ -75,7 +75,7 @@ async def add(request: Request, service: Serving, source: Editing) -> Changed:
 async def put(identity: str, request: Request, service: Serving, source: Editing) -> Changed:
     change = parsed(EntityChange, await request.body())
     if change.id != identity:
-        raise Refusal(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
+        raise ApiError(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
     new = await _new(service, change)
     known = await asyncio.to_thread(_taken, service.current.served, [identity])
     return await _changed(service, lambda: (source.replace if known else source.add)([new]))
@@ -91,7 +91,7 @@ def _small(served: Served, identity: str) -> bytes:
     shown = served.catalogue.picture(_known(served, identity))
     small = None if shown is None else thumbnail(shown, SIDE)
     if small is None:
-        raise Refusal(404, f"{identity!r} has no picture")
+        raise ApiError(404, f"{identity!r} has no picture")
     return small.content
 
 
@@ -104,13 +104,13 @@ def _taken(served: Served, identities: Sequence[str]) -> list[str]:
 def _known(served: Served, identity: str) -> Entity:
     found = served.catalogue.entity(identity)
     if found is None:
-        raise Refusal(404, f"there is no entity {identity!r}")
+        raise ApiError(404, f"there is no entity {identity!r}")
     return found
 
 
 async def _new(service: Service, change: EntityChange) -> NewEntity:
     if len(change.images) > service.settings.entity_pictures:
-        raise Refusal(413, f"{change.id!r} has more than {service.settings.entity_pictures} pictures; send fewer")
+        raise ApiError(413, f"{change.id!r} has more than {service.settings.entity_pictures} pictures; send fewer")
     taken = [await service.pictures.take(each) for each in change.images]
     entity = Entity(**change.model_dump(exclude={"images"}))
     return NewEntity(entity, tuple(each for each in taken if each is not None))
@@ -123,7 +123,7 @@ async def _changed(service: Service, change: Callable[[], None]) -> Changed:
             await asyncio.to_thread(change)
         except MelderError:
             log.exception("a change failed")
-            raise Refusal(409, "the knowledge base cannot be changed now; the log of the service says why") from None
+            raise ApiError(409, "the knowledge base cannot be changed now; the log of the service says why") from None
         await service.current.refresh()
     served = service.current.served
     return Changed(generation=served.generation, entities=len(served.catalogue))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from melder.serving.refusals import Refusal, Refused
+from melder.serving.errors import ApiError, Refused
 from melder.serving.requests import ExplainAnswer
 from melder.serving.routers.link import BODY, questions_of, read_request
 from melder.serving.service import Serving, before_deadline
@@ -19,7 +19,7 @@ async def explain(request: Request, service: Serving) -> ExplainAnswer:
     """As /link, for one mention, with what each unit matched of it and of its first ten candidates."""
     asked, upload = await read_request(request, service)
     if len(asked.mentions) != 1:
-        raise Refusal(422, f"field 'mentions': has {len(asked.mentions)} mentions; explain one at a time")
+        raise ApiError(422, f"field 'mentions': has {len(asked.mentions)} mentions; explain one at a time")
     served = service.current.served
     async with before_deadline(request, service.settings):
         (question,) = await questions_of(service, served, asked, upload)

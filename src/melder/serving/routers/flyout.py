@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from melder.evaluation.report.markup import Markup, element, join
+from melder.serving.errors import ApiError, Refused
 from melder.serving.properties import OF_ENTITIES, OF_QUERIES
-from melder.serving.refusals import Refusal, Refused
 from melder.serving.service import Serving
 
 __all__ = ["router"]
@@ -19,7 +19,7 @@ def flyout_entity(id: str, service: Serving) -> dict[str, str]:
     served = service.current.served
     entity = served.catalogue.entity(id)
     if entity is None:
-        raise Refusal(404, f"there is no entity {id!r}")
+        raise ApiError(404, f"there is no entity {id!r}")
     return {"id": id, "html": _lines(entity.name or id, entity.description, ", ".join(entity.types))}
 
 
@@ -27,7 +27,7 @@ def flyout_entity(id: str, service: Serving) -> dict[str, str]:
 def flyout_type(id: str, service: Serving) -> dict[str, str]:
     served = service.current.served
     if id not in served.catalogue.types:
-        raise Refusal(404, f"there is no type {id!r}")
+        raise ApiError(404, f"there is no type {id!r}")
     return {"id": id, "html": _lines(id)}
 
 
@@ -35,7 +35,7 @@ def flyout_type(id: str, service: Serving) -> dict[str, str]:
 async def flyout_property(id: str) -> dict[str, str]:
     found = (OF_QUERIES | OF_ENTITIES).get(id)
     if found is None:
-        raise Refusal(404, f"there is no property {id!r}")
+        raise ApiError(404, f"there is no property {id!r}")
     return {"id": id, "html": _lines(found.name, found.description)}
 
 

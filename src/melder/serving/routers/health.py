@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from melder.serving.refusals import Refused, busy
+from melder.serving.errors import Refused, busy
 from melder.serving.service import Serving
 
 __all__ = ["router"]

@@ -9,10 +9,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from melder.linking.types import Types
 from melder.records import Mention
+from melder.search.filters import Types
+from melder.serving.errors import BUSY, ApiError, Refused, parsed
 from melder.serving.forms import read_form
-from melder.serving.refusals import BUSY, Refusal, Refused, parsed
 from melder.serving.requests import BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Question, Service, Serving, before_deadline
 from melder.serving.source import Served
@@ -92,44 +92,44 @@ def _as_json(fields: Mapping[str, str | bytes]) -> str:
 
 def _value(name: str, value: str | bytes) -> Any:
     if isinstance(value, bytes):
-        raise Refusal(422, f"field '{name}': is a file; only the picture may be one")
+        raise ApiError(422, f"field '{name}': is a file; only the picture may be one")
     if name not in INSIDE:
         return value
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise Refusal(422, f"field '{name}': is not JSON; write {INSIDE[name]}") from None
+        raise ApiError(422, f"field '{name}': is not JSON; write {INSIDE[name]}") from None
 
 
 def _check_size(service: Service, batch: BatchRequest) -> None:
     if len(batch.requests) > service.settings.texts:
-        raise Refusal(413, f"there are {len(batch.requests)} texts; send at most {service.settings.texts} together")
+        raise ApiError(413, f"there are {len(batch.requests)} texts; send at most {service.settings.texts} together")
     check_number(service, sum(len(each.mentions) for each in batch.requests))
 
 
 def check_number(service: Service, mentions: int) -> None:
-    """Raises `Refusal` (413) when there are too many mentions for one request."""
+    """Raises `ApiError` (413) when there are too many mentions for one request."""
     if mentions > service.settings.mentions:
-        raise Refusal(413, f"there are {mentions} mentions; send at most {service.settings.mentions} together")
+        raise ApiError(413, f"there are {mentions} mentions; send at most {service.settings.mentions} together")
 
 
 async def _prepared(service: Service, served: Served, asked: LinkRequest) -> list[Question] | str:
     """The questions of one text of a batch, or why there are none."""
     try:
         return await questions_of(service, served, asked, None)
-    except Refusal as refusal:
+    except ApiError as refusal:
         if refusal.status_code == BUSY:
             raise
         return str(refusal.detail)
 
 
 async def questions_of(service: Service, served: Served, asked: LinkRequest, upload: bytes | None) -> list[Question]:
-    """A question for each mention of a text. Raises `Refusal` (413, 422) when something in it is wrong."""
+    """A question for each mention of a text. Raises `ApiError` (413, 422) when something in it is wrong."""
     settings = service.settings
     if len(asked.text) > settings.characters:
-        raise Refusal(413, f"field 'text': has more than {settings.characters:,} characters; send a part of it")
+        raise ApiError(413, f"field 'text': has more than {settings.characters:,} characters; send a part of it")
     if asked.k > settings.candidates:
-        raise Refusal(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
+        raise ApiError(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     check_number(service, len(spans))
     mentions = [_mention(number, span, asked.text) for number, span in enumerate(spans)]
@@ -142,5 +142,5 @@ def _mention(number: int, span: Span, text: str) -> Mention:
     surface = text[span.start : span.end]
     if span.end > len(text) or not surface.strip():
         where = f"[{span.start}, {span.end}) covers no words of the text of {len(text)} characters"
-        raise Refusal(422, f"field 'mentions.{number}': {where}; give code point offsets, end excluded")
+        raise ApiError(422, f"field 'mentions.{number}': {where}; give code point offsets, end excluded")
     return Mention(id=str(number), text=text, start=span.start, end=span.end, surface=surface)

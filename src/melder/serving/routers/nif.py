@@ -9,7 +9,7 @@ from itertools import islice
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from melder.serving.refusals import Refusal, Refused
+from melder.serving.errors import ApiError, Refused
 from melder.serving.requests import LinkRequest
 from melder.serving.routers.link import check_number, questions_of
 from melder.serving.service import Serving, before_deadline
@@ -25,16 +25,16 @@ BODY = {"required": True, "content": {TURTLE: {"schema": {"type": "string"}}}}
 async def nif(request: Request, service: Serving) -> Response:
     """Mentions that are marked get their entities (D2KB); in a text without any they are found (A2KB)."""
     if find_spec("rdflib") is None:
-        raise Refusal(501, "NIF is not installed here; install it with pip install 'melder[nif]'")
+        raise ApiError(501, "NIF is not installed here; install it with pip install 'melder[nif]'")
     from melder.serving.nif import read_nif, write_nif
 
     content, served = await request.body(), service.current.served
     if len(content) > 4 * service.settings.characters * service.settings.texts:
-        raise Refusal(413, "the document is too large; send fewer texts together")
+        raise ApiError(413, "the document is too large; send fewer texts together")
     async with before_deadline(request, service.settings):
         graph, texts = await asyncio.to_thread(read_nif, content)
         if len(texts) > service.settings.texts:
-            raise Refusal(413, f"there are {len(texts)} texts; send at most {service.settings.texts} together")
+            raise ApiError(413, f"there are {len(texts)} texts; send at most {service.settings.texts} together")
         asked = [LinkRequest(text=each.text, mentions=tuple(each.spans), image=None, k=1) for each in texts]
         questions = [await questions_of(service, served, each, None) for each in asked]
         check_number(service, sum(map(len, questions)))

@@ -7,7 +7,7 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from melder.serving.refusals import Refusal
+from melder.serving.errors import ApiError
 
 __all__ = ["router"]
 
@@ -31,7 +31,7 @@ async def page() -> Response:
 @router.get("/page/{name}")
 async def part(name: str) -> Response:
     if name not in KINDS:
-        raise Refusal(404, f"the page has no part {name!r}")
+        raise ApiError(404, f"the page has no part {name!r}")
     return _file(name, KINDS[name])
 
 

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from melder.evaluation.report.markup import Markup, element
 from melder.evaluation.report.thumbnails import Album
 from melder.records import Entity
-from melder.serving.refusals import Refusal, Refused
+from melder.serving.errors import ApiError, Refused
 from melder.serving.service import Serving
 from melder.serving.source import Served
 
@@ -36,7 +36,7 @@ async def style() -> Response:
 def _page(served: Served, identity: str) -> str:
     entity = served.catalogue.entity(identity)
     if entity is None:
-        raise Refusal(404, f"there is no entity {identity!r}")
+        raise ApiError(404, f"there is no entity {identity!r}")
     title = entity.name or entity.id
     head = element(
         "head",

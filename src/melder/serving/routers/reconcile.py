@@ -10,10 +10,10 @@ from fastapi import APIRouter, Request
 
 import melder
 from melder.records import Link
+from melder.serving.errors import BUSY, ApiError, Refused, parsed
 from melder.serving.extending import extended
 from melder.serving.forms import read_form
 from melder.serving.queries import Queries, Query, identified, mention_of, picture_of, results
-from melder.serving.refusals import BUSY, Refusal, Refused, parsed
 from melder.serving.service import Question, Service, Serving, before_deadline
 from melder.serving.source import Served
 
@@ -43,14 +43,14 @@ async def post(request: Request, service: Serving) -> dict[str, Any]:
     fields = await read_form(request, service.settings)
     answer = await _answer(request, service, {name: each for name, each in fields.items() if isinstance(each, str)})
     if answer is None:
-        raise Refusal(400, "send a form with the field queries, or with the field extend")
+        raise ApiError(400, "send a form with the field queries, or with the field extend")
     return answer
 
 
 async def _answer(request: Request, service: Service, fields: Mapping[str, str]) -> dict[str, Any] | None:
     """The answer to `queries` or `extend`; None when neither is there."""
     if "callback" in fields or "callback" in request.query_params:
-        raise Refusal(400, "JSONP is not offered, since it runs code; leave out callback, every answer allows CORS")
+        raise ApiError(400, "JSONP is not offered, since it runs code; leave out callback, every answer allows CORS")
     served = service.current.served
     if "queries" in fields:
         async with before_deadline(request, service.settings):
@@ -64,7 +64,7 @@ async def _reconciled(service: Service, served: Served, content: str) -> dict[st
     """A result a query. One that is wrong has no candidates and says why in `error`."""
     queries = parsed(Queries, content, 400).root
     if len(queries) > service.settings.queries:
-        raise Refusal(413, f"there are {len(queries)} queries; send at most {service.settings.queries} together")
+        raise ApiError(413, f"there are {len(queries)} queries; send at most {service.settings.queries} together")
     answers = await asyncio.to_thread(_identified, queries, served)
     questions: dict[str, Question] = {}
     for key, query in queries.items():
@@ -72,7 +72,7 @@ async def _reconciled(service: Service, served: Served, content: str) -> dict[st
             continue
         try:
             questions[key] = await _question(service, query)
-        except Refusal as refusal:
+        except ApiError as refusal:
             if refusal.status_code == BUSY:
                 raise
             answers[key] = {"result": [], "error": refusal.detail}
@@ -96,7 +96,7 @@ def _results(queries: Sequence[Query], links: Sequence[Link], served: Served, mo
 async def _question(service: Service, query: Query) -> Question:
     mention, most = mention_of(query), service.settings.candidates
     if len(mention.text) > service.settings.characters:
-        raise Refusal(413, f"the query has more than {service.settings.characters:,} characters; send a part of it")
+        raise ApiError(413, f"the query has more than {service.settings.characters:,} characters; send a part of it")
     image = await service.picture(picture_of(query))
     return Question(mention, image, query.wanted(most), query.wanted_types)
 

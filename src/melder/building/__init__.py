@@ -1,0 +1,1 @@
+"""A knowledge base made, and changed, from entities and a model."""

@@ -1,0 +1,119 @@
+"""What a segment of a knowledge base is made of: entities, their sides, their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
+from melder.data.items import EntityPictures
+from melder.features import Side
+from melder.kb.format.packing import pack
+from melder.kb.manifest import KnowledgeBaseSettings
+from melder.kb.pictures import kept_picture
+from melder.kb.segment import SegmentContents, write_segment
+from melder.protocols import Progress
+from melder.records import Entity, Item
+from melder.runs.directory import open_model
+from melder.runs.model import Model
+
+__all__ = [
+    "BuildJob",
+    "Planned",
+    "WriteSegments",
+    "encode_segment",
+    "reads_files",
+    "segment_contents",
+    "write_segments",
+]
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """What the segments of a build have in common; `model` is the run inside the knowledge base."""
+
+    model: Path
+    source: EntityFile
+    settings: KnowledgeBaseSettings
+    skip_bad: bool
+
+
+Planned = tuple[Path, Sequence[Entity]]  # where a segment is to be, or is already, and what is in it
+WriteSegments = Callable[[BuildJob, Iterable[Planned], Progress], None]
+
+
+def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress) -> None:
+    """Encode and write the segments that are not there yet, one after the other."""
+    model, modalities = open_model(job.model)
+    for path, entities in planned:
+        if path.is_dir():
+            progress(len(entities))
+            continue
+        contents = encode_segment(entities, job.source, model, modalities, job.settings, job.skip_bad, progress)
+        write_segment(path, contents, job.settings.kind)
+
+
+def encode_segment(
+    entities: Sequence[Entity],
+    source: EntityPictures,
+    model: Model,
+    modalities: frozenset[str],
+    settings: KnowledgeBaseSettings,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> SegmentContents:
+    """What a segment of these entities holds: a function of them, their pictures and the model, and of nothing else.
+
+    A picture that cannot be read raises, or with `skip_bad` counts as missing and is listed.
+    """
+    unreadable: dict[str, str] = {}
+
+    def note(item: Item, error: Exception) -> None:
+        unreadable[str(item.image)] = str(error)
+
+    model.encoder.on_unreadable = note if skip_bad else None
+    items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES)
+    side = model.entity_side(items, progress)
+    return segment_contents(entities, source, side, settings, skip_bad, unreadable)
+
+
+def segment_contents(
+    entities: Sequence[Entity],
+    source: EntityPictures,
+    side: Side,
+    settings: KnowledgeBaseSettings,
+    skip_bad: bool,
+    unreadable: dict[str, str],
+) -> SegmentContents:
+    """What a segment of these entities with these sides holds; `unreadable` says of which pictures that is known.
+
+    A picture that cannot be read raises, or with `skip_bad` is added to them.
+    """
+    stored = list(_pictures(entities, source, settings, unreadable if skip_bad else None))
+    return SegmentContents(entities, pack(side, settings.kind), pictures=stored, unreadable=unreadable)
+
+
+def _pictures(
+    entities: Sequence[Entity],
+    source: EntityPictures,
+    settings: KnowledgeBaseSettings,
+    unreadable: dict[str, str] | None,
+) -> Iterator[tuple[tuple[int, int], bytes]]:
+    keep, needed = settings.pictures, reads_files(settings.identity.encoder)
+    for row, entity in enumerate(entities if keep != "none" else ()):
+        for number, name in enumerate(entity.images):
+            path = source.entity_image(name)
+            if not needed and not path.is_file():
+                continue  # only its features are there
+            try:
+                yield (row, number), kept_picture(path, keep)  # type: ignore[arg-type]
+            except UnreadablePicture as error:
+                if unreadable is None:
+                    raise
+                unreadable[str(path)] = str(error)
+
+
+def reads_files(encoder: str) -> bool:
+    """Whether an encoder of this name opens pictures; their features may be all that there is of them."""
+    return not encoder.startswith("precomputed:")

@@ -1,0 +1,219 @@
+"""Evaluation of a run, or of the predictions that it left: exact ranks, figures, a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from melder.data import DataSet
+from melder.data import load as load_data
+from melder.evaluation.evaluation import Evaluation, assess
+from melder.evaluation.overlap import TOP, agreement_of
+from melder.evaluation.predictions import CANDIDATES, read_predictions
+from melder.evaluation.report import read_curves
+from melder.evaluation.stored import links_of, mentions_of, ranks_of
+from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
+from melder.kb.manifest import MODEL
+from melder.linking.exact import ExactLinker
+from melder.linking.generative import GenerativeLinker
+from melder.linking.load import RunLinker, Stored, nil_of, open_linker
+from melder.linking.nil import NIL_TOP_K, Nil, nil_figures
+from melder.metrics.metrics import metrics
+from melder.metrics.slices import slices
+from melder.protocols import Counting
+from melder.records import Item, MelderError, Mention
+from melder.runs.configuration import ModelConfiguration
+from melder.runs.directory import read_configuration, seed_of, versions
+from melder.runs.feature_cache import ENTITIES
+from melder.runs.overrides import read_yaml
+
+__all__ = ["Evaluation", "describe", "evaluate", "evaluate_predictions", "evaluate_run", "open_both", "with_its_own"]
+
+
+def evaluate_run(
+    run: Path,
+    data: Path,
+    split: str,
+    *,
+    knowledge_base: Path | None = None,
+    skip_bad: bool = False,
+    counting: Counting,
+    on_unreadable: Callable[[Item, Exception], None] | None = None,
+    changes: Sequence[str] = (),
+    nil_threshold: float | None = None,
+    candidates: str | None = None,
+    kept: int = CANDIDATES,
+    features: Path | None = None,
+    kb_features: Path | None = None,
+) -> Evaluation:
+    """Evaluate a run on a split, against the data set's own entities or those of `knowledge_base`.
+
+    Either may be a knowledge base on disk: as the run it means its own model and its own entities.
+
+    Bad records raise `BadData` or, with `skip_bad`, are left out; unreadable pictures raise too unless
+    `on_unreadable` is to be told of them. `changes` are settings of the method that take the place of the run's.
+    `nil_threshold` is the NIL probability from which on the answer is "none of these". `candidates` names a search
+    (`melder.search.resolver`), whose agreement with the exact links is measured on some of the mentions. `kept` is
+    how many candidates a link has; of fewer than `melder.linking.nil.NIL_TOP_K` no NIL probability is known.
+    `features`, of the mentions and the data set's entities, and `kb_features`, of those of `knowledge_base`, are
+    directories that `melder features` wrote.
+    """
+    _check_kept(kept, nil_threshold, candidates)
+    run, knowledge_base = with_its_own(run, knowledge_base)
+    configuration = read_configuration(run, changes)
+    dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
+    mentions = dataset.split(split)
+    stored = _stored(dataset, base, split, features, kb_features)
+    linker = open_linker(
+        run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable, features=stored
+    )
+    if not isinstance(linker, ExactLinker) and nil_threshold is not None:
+        raise MelderError(
+            f"{run}: writes names, and has no NIL probabilities to compare with the threshold; leave it out"
+        )
+    if isinstance(linker, ExactLinker) and kept < NIL_TOP_K:
+        linker.nil = None
+    result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
+    if candidates is not None:
+        result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)
+    _add_nil(result, getattr(linker, "nil", None), nil_threshold, run)
+    return _described(result, run, configuration, split)
+
+
+def _check_kept(kept: int, nil_threshold: float | None, candidates: str | None) -> None:
+    """Raises MelderError for fewer candidates than what is asked for is measured by."""
+    if nil_threshold is not None and kept < NIL_TOP_K:
+        raise MelderError(
+            f"a threshold needs NIL probabilities, and these {NIL_TOP_K} candidates; keep more than {kept}"
+        )
+    if candidates is not None and kept < TOP:
+        raise MelderError(f"{candidates} is measured by the best {TOP} candidates; keep more than {kept}")
+
+
+def evaluate(
+    linker: RunLinker,
+    mentions: Sequence[Mention],
+    *,
+    kept: int = CANDIDATES,
+    progress: Callable[[int], None] | None = None,
+    seen: Collection[str] | None = None,
+) -> Evaluation:
+    """Figures, links and ranks of the mentions; `seen` are the ids of the entities that were answers in training.
+
+    Of a linker that shows demonstrations, `without_demonstrations` are the figures when it shows none.
+    """
+    if linker.data is None:
+        raise MelderError("these mentions are of no data set: make the linker with the data set that they are of")
+    links, ranks = linker.links_and_ranks(mentions, kept, progress)
+    result = assess(mentions, links, ranks, linker.data, linker.knowledge_base, seen)
+    if isinstance(linker, GenerativeLinker):
+        result.figures |= linker.figures
+        if linker.options.demonstrations.count:
+            result.figures["without_demonstrations"] = _without_demonstrations(linker, mentions, seen)
+    return result
+
+
+def _without_demonstrations(
+    linker: GenerativeLinker, mentions: Sequence[Mention], seen: Collection[str] | None
+) -> dict[str, Any]:
+    answered = [mention for mention in mentions if mention.answer is not None]
+    entities = {entity.id: entity for entity in linker.entities}
+    ranks = linker.without_demonstrations().ranks(answered)
+    return {**metrics(ranks, len(entities)), "slices": slices(answered, entities, seen, ranks)}
+
+
+def evaluate_predictions(
+    run: Path, file: Path, data: Path, *, knowledge_base: Path | None = None, skip_bad: bool = False
+) -> Evaluation:
+    """What `evaluate_run` found when it wrote the predictions in `file`, without linking again.
+
+    The split is the one that holds the mentions. Raises MelderError when the predictions are not of this data.
+    """
+    run, knowledge_base = with_its_own(run, knowledge_base)
+    configuration, rows = read_configuration(run), read_predictions(file)
+    dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
+    split, mentions = mentions_of(rows, dataset, str(file))
+    links = links_of(rows, mentions, {entity.id: entity for entity in base.entities}, str(file))
+    result = assess(mentions, links, ranks_of(rows), dataset, base, _seen(run))
+    _add_nil(result, nil_of(run, base), None, run)
+    return _described(result, run, configuration, split)
+
+
+def _stored(
+    dataset: DataSet, base: DataSet | KnowledgeBase, split: str, features: Path | None, kb_features: Path | None
+) -> list[Stored]:
+    """Where the features of the mentions and of the entities are; those of a knowledge base on disk lie within it."""
+    found = [] if features is None else [(dataset, split, features)]
+    of_entities = features if base is dataset and kb_features is None else kb_features
+    if of_entities is not None and isinstance(base, DataSet):
+        found.append((base, ENTITIES, of_entities))
+    return found
+
+
+def describe(
+    run: Path, configuration: ModelConfiguration, dataset: DataSet, knowledge_base: DataSet | KnowledgeBase, split: str
+) -> dict[str, Any]:
+    """What figures were measured on and with: method, encoder, data, configuration, seed, versions."""
+    whole = {**read_yaml(run / "config.yaml"), "method": configuration.method.model_dump(mode="json")}
+    return {
+        "method": str(configuration.method.name),  # type: ignore[attr-defined]
+        "encoder": configuration.encoder.name,
+        "data": dataset.directory.resolve().name,
+        "knowledge_base": knowledge_base.directory.resolve().name,
+        "split": split,
+        "configuration": whole,
+        "seed": seed_of(run),
+        "versions": versions(),
+    }
+
+
+def _add_nil(result: Evaluation, nil: Nil | None, threshold: float | None, run: Path) -> None:
+    """How good the NIL probabilities are, if there are any."""
+    if nil is None and threshold is not None:
+        raise MelderError(
+            f"{run}: has no NIL probabilities to compare with the threshold, or not with --set; calibrate it first, "
+            f"with `melder calibrate {run} --data DIR`"
+        )
+    if nil is not None and (figures := nil_figures(nil, result.mentions, result.links, threshold)):
+        result.figures["nil"] = figures
+
+
+def with_its_own(run: Path, knowledge_base: Path | None) -> tuple[Path, Path | None]:
+    """A knowledge base in the place of a run is its model, and what is searched if nothing else is named."""
+    return (run / MODEL, knowledge_base or run) if is_knowledge_base(run) else (run, knowledge_base)
+
+
+def open_both(
+    configuration: ModelConfiguration, data: Path, knowledge_base: Path | None, skip_bad: bool
+) -> tuple[DataSet, DataSet | KnowledgeBase]:
+    """The data set of the mentions and that of the entities, the same one where no other is named."""
+    text_field = configuration.data.text_field
+    dataset = load_data(data, text_field=text_field, skip_bad=skip_bad)
+    if knowledge_base is None:
+        return dataset, dataset
+    if is_knowledge_base(knowledge_base):
+        return dataset, open_knowledge_base(knowledge_base)
+    return dataset, load_data(knowledge_base, text_field=text_field, skip_bad=skip_bad)
+
+
+def _described(result: Evaluation, run: Path, configuration: ModelConfiguration, split: str) -> Evaluation:
+    dataset, base = result.dataset, result.knowledge_base
+    result.figures |= describe(run, configuration, dataset, base, split)
+    result.training = read_curves(run)
+    result.skipped = [*dataset.skipped, *(base.skipped if base is not dataset else [])]
+    return result
+
+
+def _seen(run: Path) -> Collection[str] | None:
+    """The answers of the run's training mentions, with how often each was, if the run says."""
+    path = run / "trained_on.json"
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        answers: Collection[str] = content.get("counts") or content["answers"]
+    except (ValueError, TypeError, KeyError):
+        raise MelderError(f"{path}: is damaged; remove it to evaluate without the groups of entities seen") from None
+    return answers

@@ -1,0 +1,53 @@
+"""From mentions to prompts: the most similar demonstrations that the context has room for, and the question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from melder.generative.demonstrations import Demonstrations
+from melder.generative.language_model import LanguageModel
+from melder.generative.prompt import Block, Blocks, Template, answer_room, fitted
+from melder.records import Mention
+
+__all__ = ["PromptBuilder"]
+
+
+class PromptBuilder:
+    """Builds prompts; the demonstrations are tokenised once.
+
+    limit: positions of a prompt and its answer together, None = as many as the language model was made for
+    longest_answer: tokens of the longest name, its end included
+    """
+
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        template: Template,
+        demonstrations: Demonstrations,
+        *,
+        prefix_tokens: int,
+        limit: int | None,
+        longest_answer: int,
+    ) -> None:
+        self.language_model, self.template, self.prefix_tokens = language_model, template, prefix_tokens
+        self.room = answer_room(language_model, limit, longest_answer)
+        texts = [template.demonstration(each.text, each.surface, each.answer) for each in demonstrations.shown]
+        self.blocks = [
+            Block(tokens, demonstrations.picture(row)) for row, tokens in enumerate(language_model.tokens(texts))
+        ]
+
+    def __call__(
+        self, mentions: Sequence[Mention], pictures: Sequence[Tensor | None], shown: Sequence[Sequence[int]]
+    ) -> list[Blocks]:
+        """A prompt a mention; `shown` are the rows of its demonstrations, the most similar last.
+
+        Raises `MelderError` when a question alone is longer than the context.
+        """
+        questions = [self.template.question(mention.text, mention.surface) for mention in mentions]
+        tokens = self.language_model.tokens(questions)
+        return [
+            fitted([self.blocks[each] for each in rows], Block(ids, picture), self.room, self.prefix_tokens, mention)
+            for mention, ids, picture, rows in zip(mentions, tokens, pictures, shown, strict=True)
+        ]

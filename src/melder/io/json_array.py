@@ -1,0 +1,52 @@
+"""Reads a file that is one JSON array, as far as it can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from melder.io.problems import Problems, read_bytes
+
+__all__ = ["read_array"]
+
+_OPENING = re.compile(r"\s*\[\s*")
+_COMMA = re.compile(r"\s*,\s*")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+def read_array(path: Path, problems: Problems) -> Iterator[tuple[int, object]]:
+    """The elements with their numbers, counted from 1; after a syntax error, those that come before it.
+
+    Bytes that are not UTF-8 become lone surrogates, so that each record that holds one can be named. A file of
+    white space holds nothing.
+    """
+    text = read_bytes(path).decode("utf-8", errors="surrogateescape")
+    if not text.strip():
+        return
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        yield from _before_the_error(text, error, path, problems)
+        return
+    if not isinstance(values, list):
+        problems.add(path, 0, [("", "is not a JSON array; put the records in [ … ]")])
+        return
+    yield from enumerate(values, 1)
+
+
+def _before_the_error(text: str, error: Exception, path: Path, problems: Problems) -> Iterator[tuple[int, object]]:
+    decoder, number = json.JSONDecoder(), 0
+    gap = _OPENING.match(text)
+    while gap:
+        number += 1
+        try:
+            value, end = decoder.raw_decode(text, gap.end())
+        except (ValueError, RecursionError):
+            break
+        yield number, value
+        gap = _COMMA.match(text, end)
+    encoding = "not UTF-8, or " if _UNDECODED.search(text) else ""
+    message = f"is {encoding}not JSON ({error}); nothing from here on can be read: mend the file"
+    problems.add(path, number, [("", message)])

@@ -1,0 +1,1 @@
+"""Long work on files: links of a file of mentions, and clusters."""

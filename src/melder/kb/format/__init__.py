@@ -1,0 +1,1 @@
+"""The bytes of a segment: arrays, how they are packed, and records."""

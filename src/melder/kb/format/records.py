@@ -1,0 +1,141 @@
+"""The entities of a segment in SQLite, with full-text search over their names and aliases.
+
+Tables: `records` (row, id, record as JSON), `pictures` (row, number, start, size: where a picture is in pictures.bin),
+`names`, an FTS5 index that has the row as its rowid and keeps no text of its own, and `folded` (name, row), in which
+whole names are looked up. The file is never changed once it is written, so that it is opened as immutable: without
+locks, on read-only media too.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+
+from melder.io.checksums import ChecksummedFile, damaged
+from melder.records import Entity, MelderError
+
+__all__ = ["Records", "folded", "write_records"]
+
+AT_ONCE = 500  # ids in one query; SQLite's oldest limit is 999
+MAPPED = 1 << 30  # bytes of a file that are read where they are, instead of being copied for each open file
+
+_SCHEMA = """
+CREATE TABLE records (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record TEXT NOT NULL);
+CREATE TABLE pictures (row INTEGER, number INTEGER, start INTEGER, size INTEGER, PRIMARY KEY (row, number))
+    WITHOUT ROWID;
+CREATE VIRTUAL TABLE names USING fts5(name, content='', tokenize='unicode61 remove_diacritics 2');
+CREATE TABLE folded (name TEXT, row INTEGER, PRIMARY KEY (name, row)) WITHOUT ROWID;
+"""
+
+Spans = Mapping[tuple[int, int], tuple[int, int]]  # (row, number of the picture) → (first byte, bytes)
+
+
+def folded(name: str) -> str:
+    """A name as names are compared: without case and without needless spaces."""
+    return " ".join(name.casefold().split())
+
+
+def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
+    """Write a new file; rows are counted from 0 in the order given. The same entities give the same bytes.
+
+    Raises MelderError when the disk does not take it.
+    """
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + _SCHEMA)
+        for row, entity in enumerate(entities):
+            record = entity.model_dump_json(exclude_defaults=True)
+            connection.execute("INSERT INTO records VALUES (?, ?, ?)", (row, entity.id, record))
+            connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(entity.names)))
+            whole = dict.fromkeys(filter(None, map(folded, entity.names)))
+            connection.executemany("INSERT INTO folded VALUES (?, ?)", ((name, row) for name in whole))
+        connection.executemany(
+            "INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items())
+        )
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise MelderError(f"{path}: cannot be written ({error}); make room there") from None
+    finally:
+        connection.close()
+
+
+class Records:
+    """The records of one segment; the file is checked as a whole when it is first read. Threads may share it."""
+
+    def __init__(self, checked: ChecksummedFile) -> None:
+        self.checked = checked
+        self._connection: sqlite3.Connection | None = None
+        self._lock = RLock()
+
+    def entities(self, rows: Sequence[int]) -> list[Entity]:
+        """The entities of some rows, in the order asked for."""
+        found = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
+        return [Entity.model_validate_json(found[row]) for row in rows]
+
+    def rows(self, identities: Sequence[str]) -> dict[str, int]:
+        """The row of each id that is here."""
+        return dict(self._among("SELECT id, row FROM records WHERE id IN", identities))
+
+    def typed(self, types: Sequence[str], *, every: bool) -> list[int]:
+        """Rows that have any of the types, or with `every` all of them."""
+        sql = """
+            SELECT row FROM records, json_each(record, '$.types') AS type
+            WHERE type.value IN (SELECT value FROM json_each(?)) GROUP BY row HAVING count(DISTINCT type.value) >= ?
+        """
+        least = len(set(types)) if every else 1
+        return [row for (row,) in self._all(sql, (json.dumps(list(types)), least))]  # type: ignore[misc]
+
+    def picture(self, row: int, number: int) -> tuple[int, int] | None:
+        """Where a picture is: its first byte and its size; None when it was not stored."""
+        found = self._all("SELECT start, size FROM pictures WHERE row = ? AND number = ?", (row, number))
+        return found[0] if found else None  # type: ignore[return-value]
+
+    def pictures(self, row: int) -> list[int]:
+        """The numbers of the pictures of a row that were stored."""
+        return [number for (number,) in self._all("SELECT number FROM pictures WHERE row = ?", (row,))]  # type: ignore[misc]
+
+    def named(self, name: str) -> list[int]:
+        """Rows with just this name, upper and lower case and spaces apart, in ascending order."""
+        whole = folded(name)
+        if self._all("SELECT 1 FROM sqlite_master WHERE name = 'folded'", ()):
+            return [row for (row,) in self._all("SELECT row FROM folded WHERE name = ? ORDER BY row", (whole,))]  # type: ignore[misc]
+        rows = sorted(row for row, _ in self.search(name, -1))  # of a file that was written before there was the table
+        return [row for row, each in zip(rows, self.entities(rows), strict=True) if whole in map(folded, each.names)]
+
+    def search(self, query: str, limit: int) -> list[tuple[int, float]]:
+        """Rows whose names have every word of the query, the last one perhaps only begun; the higher the better."""
+        words = ['"' + word.replace('"', '""') + '"' for word in query.replace("\0", " ").split()]
+        if not words:
+            return []
+        sql = "SELECT rowid, -bm25(names) FROM names WHERE names MATCH ? ORDER BY bm25(names), rowid LIMIT ?"
+        return self._all(sql, (" ".join(words) + " *", limit))  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _among(self, sql: str, values: Sequence[object]) -> Iterator[tuple]:  # type: ignore[type-arg]
+        for start in range(0, len(values), AT_ONCE):
+            some = values[start : start + AT_ONCE]
+            yield from self._all(f"{sql} ({','.join('?' * len(some))})", some)
+
+    def _all(self, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._open().execute(sql, values).fetchall()  # type: ignore[arg-type]
+            except sqlite3.DatabaseError as error:
+                raise damaged(self.checked.path, f"cannot be read ({error})") from None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.checked.check_all()
+            uri = self.checked.path.absolute().as_uri() + "?mode=ro&immutable=1"
+            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self._connection.execute(f"PRAGMA mmap_size = {MAPPED}")
+        return self._connection

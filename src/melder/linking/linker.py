@@ -1,0 +1,71 @@
+"""What a person asks: a mention from a text and the span meant, and the verb `link` that every linker has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from melder.records import Item, Link, MelderError, Mention
+from melder.search.filters import Types
+
+__all__ = ["Answering", "to_mention"]
+
+
+class Answering(ABC):
+    """`link`, in terms of the four verbs in which linkers differ."""
+
+    @abstractmethod
+    def items(self, mentions: Sequence[Mention]) -> list[Item]:
+        """What the encoder reads of mentions whose pictures lie in the data set."""
+
+    @abstractmethod
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere."""
+
+    @abstractmethod
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+    ) -> Iterator[list[Link]]:
+        """Links of a few mentions at a time, in order, to entities of some types or (None) of any."""
+
+    @abstractmethod
+    def known_types(self, types: Sequence[str]) -> Types | None:
+        """What `answers` is to be given for entities of any of these types; None where none are named.
+
+        Raises MelderError for a type that no entity has, and by a linker that cannot do this.
+        """
+
+    def link(
+        self,
+        mentions: str | Sequence[Mention],
+        k: int = 10,
+        *,
+        mention: str | None = None,
+        image: str | Path | bytes | None = None,
+        types: str | Sequence[str] = (),
+    ) -> Link | list[Link]:
+        """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
+
+        A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
+        image file, gives one `Link`. With `types` only entities that have one of them are candidates.
+        """
+        known = self.known_types([types] if isinstance(types, str) else types)
+        if not isinstance(mentions, str):
+            return [link for block in self.answers(mentions, self.items(mentions), k, known) for link in block]
+        record = to_mention(mentions, mention)
+        return next(self.answers([record], [self.item(record, image)], k, known))[0]
+
+
+def to_mention(text: str, surface: str | None = None, identity: str = "query") -> Mention:
+    """The first occurrence of `surface` in `text`, the whole text when no surface is given.
+
+    Raises `MelderError` when the surface is empty or does not occur.
+    """
+    span = text if surface is None else surface
+    if not span.strip():
+        raise MelderError("the mention is empty: give the words that are to be linked")
+    start = text.find(span)
+    if start < 0:
+        raise MelderError(f"the mention {span!r} does not occur in the text {text!r}: copy it letter by letter")
+    return Mention(id=identity, text=text, start=start, end=start + len(span), surface=span)

@@ -1,0 +1,140 @@
+"""The directory that a training leaves behind: everything that linking with it needs."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import lightning
+import numpy as np
+import sklearn
+import torch
+import transformers
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import melder
+from melder.io.versions import VERSIONS, check_version
+from melder.encoders import load_encoder
+from melder.runs.configuration import ModelConfiguration
+from melder.runs.overrides import checked, override, read_yaml
+from melder.runs.gemel import Gemel
+from melder.runs.model import Model
+from melder.methods import METHODS, build_matcher, method
+from melder.records import MelderError
+
+__all__ = ["SCHEMA", "open_model", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
+
+SCHEMA = VERSIONS["run"].current
+EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
+
+
+def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
+    """Write model, configuration and environment; `metrics.json` is written by whoever evaluates."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.encoder.save(directory / "encoder")
+    state = model.weights() if isinstance(model, Gemel) else model.state_dict()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    try:
+        save_file(tensors, directory / "model.safetensors")
+    except SafetensorError as error:
+        raise MelderError(f"{directory / 'model.safetensors'}: cannot be written ({error}); make room there") from None
+    if isinstance(model, Gemel):
+        model.save(directory)
+    (directory / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
+    write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
+
+
+def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, ModelConfiguration]:
+    """The model of a run and the configuration it was trained with.
+
+    changes: `method.key=value` settings in the place of those of the run, such as method.assignment=attention
+    Raises `MelderError` when the directory is no run, or one of another schema version, or when the weights do not
+    fit the changes.
+    """
+    configuration = read_configuration(directory, changes)
+    encoder = load_encoder(directory / "encoder")
+    matcher = build_matcher(configuration.method, encoder.sizes)
+    model = Model(encoder, matcher, configuration.encoder.precision)
+    try:
+        model.load_state_dict(load_file(directory / "model.safetensors"))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = shorten(str(error), 200, placeholder=" …")
+        if changes:
+            raise MelderError(f"{directory}: its weights do not fit {', '.join(changes)} ({reason})") from None
+        raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
+    return model.eval().to(run_device()), configuration
+
+
+def open_model(run: Path) -> tuple[Model, frozenset[str]]:
+    """The model of a run, and which modalities of an entity it reads."""
+    model, configuration = open_run(run)
+    return model, frozenset(configuration.data.modalities)
+
+
+def seed_of(directory: Path) -> int | None:
+    """The seed that a run was trained with; None where none was needed."""
+    seed = (read_yaml(directory / "config.yaml").get("training") or {}).get("seed")
+    return None if seed is None else int(seed)
+
+
+def run_device() -> torch.device:
+    """A GPU where there is one; Apple's is left alone, since some operations that matchers use are missing there."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelConfiguration:
+    """A run's data, encoder and method, with changes of the method's settings."""
+    _check_schema(directory)
+    fixed = [each for each in changes if not each.startswith("method.") or each.startswith("method.name=")]
+    if fixed:
+        raise MelderError(f"{fixed[0]!r}: only settings of a run's method can be changed; write method.KEY=VALUE")
+    sections = override(_as_written(read_yaml(directory / "config.yaml")), changes)
+    known = {name: value for name, value in sections.items() if name in ModelConfiguration.model_fields}
+    return checked(ModelConfiguration, known, str(directory / "config.yaml"))
+
+
+def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a run with what an earlier Melder did where there was nothing to set yet."""
+    section = sections.get("method")
+    if not isinstance(section, dict) or str(section.get("name")) not in METHODS:
+        return sections
+    fields = method(section["name"]).configuration.model_fields
+    return sections | {"method": {key: value for key, value in EARLIER.items() if key in fields} | section}
+
+
+def _check_schema(directory: Path) -> None:
+    path = directory / "environment.json"
+    if not path.is_file():
+        raise MelderError(f"{directory}: is no run (environment.json is missing); make one with `melder train`")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema, writer = content.get("schema"), content.get("melder")
+    except (ValueError, AttributeError):
+        raise MelderError(f"{path}: is not valid JSON; train again") from None
+    check_version("run", f"{path}, field 'schema'", schema, writer)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Melder and of what numbers depend on, and the machine."""
+    return {
+        "melder": melder.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "lightning": lightning.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people: two spaces a level, UTF-8."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,101 @@
+"""Features of a frozen encoder: encoded once by `melder features`, kept on disk, read by trainings and evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from melder.data import DataSet, entity_items, mention_items
+from melder.encoders import Towers, encode, fingerprint, load_features, save_features
+from melder.features import Features
+from melder.runs.configuration import ModelConfiguration
+from melder.protocols import Counting
+from melder.records import Item, MelderError
+
+__all__ = ["ENTITIES", "StoredFeatures", "encode_data", "stored_features"]
+
+ENTITIES = "entities"  # the part that holds them; the others are splits
+
+
+class StoredFeatures:
+    """Features by what was encoded: a text and a picture.
+
+    padded: keep the padding, which counts in published mode
+    """
+
+    def __init__(self, padded: bool = False) -> None:
+        self.padded = padded
+        self._parts: list[Features] = []
+        self._place: dict[tuple[str, Path | bytes | None], tuple[int, int]] = {}
+
+    def add(self, items: Sequence[Item], features: Features) -> None:
+        """Take in the features of `items`, in their order."""
+        number = len(self._parts)
+        self._parts.append(features)
+        self._place.update({(item.text, item.image): (number, row) for row, item in enumerate(items)})
+
+    def of(self, items: Sequence[Item]) -> Features | None:
+        """Features of the items in float32, with their surfaces; None unless one part holds all of them."""
+        places = [self._place.get((item.text, item.image)) for item in items]
+        known = [place for place in places if place is not None]
+        if len(known) < len(places) or len({number for number, _ in known}) != 1:
+            return None
+        found = self._parts[known[0][0]][torch.tensor([row for _, row in known])]
+        found.surfaces = [item.surfaces for item in items]
+        return (found if self.padded else found.trimmed()).to(torch.float32)
+
+
+def stored_features(
+    configuration: ModelConfiguration, seed: int | None, dataset: DataSet, encoder: Towers, part: str, where: Path
+) -> tuple[list[Item], Features]:
+    """The items of `part` (entities, train, dev or test), and their memory-mapped features with their surfaces.
+
+    `seed` is that of the training. Raises MelderError when `where` holds none, or others.
+    """
+    items, ids = _part(configuration, dataset, encoder, part)
+    mark = fingerprint(items, _identity(configuration, seed))
+    if not (where / part / "features.json").is_file():
+        raise MelderError(f"{where}: holds no features of {part!r}; run `melder features` for this configuration")
+    surfaces = [item.surfaces for item in items]
+    return items, load_features(where / part, ids=ids, fingerprint=mark, surfaces=surfaces)
+
+
+def encode_data(
+    configuration: ModelConfiguration,
+    seed: int | None,
+    dataset: DataSet,
+    encoder: Towers,
+    part: str,
+    where: Path,
+    counting: Counting,
+) -> None:
+    """Encode `part` into the directory `where`, unless exactly that is already there."""
+    items, ids = _part(configuration, dataset, encoder, part)
+    mark = fingerprint(items, _identity(configuration, seed))
+    try:
+        load_features(where / part, ids=ids, fingerprint=mark)
+    except MelderError:
+        progress = counting(f"encoding {part}", len(items))
+        device = next(iter(encoder.parameters())).device
+        precision = configuration.encoder.precision
+        features = encode(encoder, items, device=device, precision=precision, progress=progress)
+        save_features(features, where / part, ids=ids, fingerprint=mark)
+
+
+def _identity(configuration: ModelConfiguration, seed: int | None) -> str:
+    """Whatever changes features besides the items: the encoder, published padding, a new encoder's seed."""
+    mattering = seed if "clip:compact" in configuration.encoder.name else None
+    return repr((configuration.encoder, configuration.published, mattering))
+
+
+def _part(
+    configuration: ModelConfiguration, dataset: DataSet, encoder: Towers, part: str
+) -> tuple[list[Item], list[str]]:
+    modalities = frozenset(configuration.data.modalities)
+    if part == ENTITIES:
+        items = entity_items(dataset.entities, dataset, encoder.separator, modalities)
+        return items, [entity.id for entity in dataset.entities]
+    mentions = dataset.split(part)
+    return mention_items(mentions, dataset, encoder.separator, modalities), [mention.id for mention in mentions]

@@ -1,0 +1,88 @@
+"""An encoder and a matcher together: from items to sides, and from sides to scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from melder.encoders import Towers, encode
+from melder.features import Features, Scores, Side, concatenate
+from melder.runs.feature_cache import StoredFeatures
+from melder.methods.matcher import UnitMatcher
+from melder.protocols import Precision, Progress
+from melder.records import Item
+
+__all__ = ["Model", "answering", "score_blocks", "sides_of"]
+
+CHUNK = 256  # items that go through encoder and heads together
+MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the most that is ever held
+
+
+class Model(nn.Module):
+    """What a run holds; `precision` is what the encoder computes in."""
+
+    def __init__(self, encoder: Towers, matcher: UnitMatcher, precision: Precision = "float32") -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.matcher = matcher
+        self.precision: Precision = precision
+        self.stored: StoredFeatures | None = None  # features that need not be computed
+
+    def features(self, items: Sequence[Item]) -> Features:
+        """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
+        known = None if self.stored is None else self.stored.of(items)
+        if known is not None:
+            return known
+        return encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
+
+    def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
+        """Every entity's side, encoded a chunk at a time so that raw features are never held together."""
+        return sides_of(self.matcher, self._chunks(items, progress), "entity_side")
+
+    def mention_side(self, items: Sequence[Item]) -> Side:
+        return sides_of(self.matcher, self._chunks(items, None), "mention_side")
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.matcher.parameters()).device
+
+    def _chunks(self, items: Sequence[Item], progress: Progress | None) -> Iterator[Features]:
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            yield self.features(chunk)
+            if progress is not None:
+                progress(len(chunk))
+
+
+@contextmanager
+def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
+    """The matcher in evaluation mode and without gradients, put back afterwards."""
+    training = matcher.training
+    if training:
+        matcher.eval()
+    try:
+        with torch.inference_mode():
+            yield matcher
+    finally:
+        if training:
+            matcher.train()
+
+
+def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Side:
+    """Sides of features that come in chunks, on the matcher's device; `verb` is `entity_side` or `mention_side`."""
+    device = next(matcher.parameters()).device
+    with answering(matcher):
+        sides: list[Side] = [getattr(matcher, verb)(chunk.to(device)) for chunk in chunks]
+        return concatenate(sides)
+
+
+def score_blocks(matcher: UnitMatcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:
+    """Scores of all entities for a block of mentions at a time, on the CPU: the block's rows, and [block, entities]."""
+    for start in range(0, mentions.rows, MENTIONS):
+        rows = slice(start, min(start + MENTIONS, mentions.rows))
+        with answering(matcher):
+            scores = matcher.score(mentions.take(rows), entities)
+        yield rows, scores.cpu()

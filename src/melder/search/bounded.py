@@ -1,0 +1,181 @@
+r"""Certified search: exact answers without scoring every entity, by a ceiling that no pair's score exceeds.
+
+    s(m, e) ≤ ⟨a_m, b_e⟩ + w cos(m, e)
+
+a and b are what the units hand out as bounds (`Bounded`): their inner-product parts, and a coordinate for the most
+that the rest can be. The cosine of names is computed for all entities by the index of names, so that it is no bound
+but the number itself. Errors of what is stored and of the arithmetic are added (`FlatIndex.ceilings`).
+
+Entities are scored in the order of their ceilings, until the next ceiling is below the k-th best score: nothing behind
+it can be among the k best. In the same way the rank of an entity needs the scores only of those whose ceiling is not
+below its own score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from melder.features import Scores, Side
+from melder.methods.matcher import UnitMatcher
+from melder.metrics.ranks import RankCounter, join
+from melder.protocols import Bounded, Counting
+from melder.records import MelderError, Ranks
+from melder.runs.model import answering
+from melder.search.entity_store import SideStore
+from melder.search.filters import EntityFilter
+from melder.search.hybrid import HybridIndex, surface_of
+from melder.search.indexes import FlatIndex
+from melder.search.topk import TopK
+from melder.search.two_stage import best_of, rerank, searched
+
+__all__ = ["CERTIFIED_FROM", "BoundedSearch", "bound_vectors", "certifiable"]
+
+CERTIFIED_FROM = 2000  # entities: of so many, scoring only those that could be ahead is the faster way to exact ranks
+FIRST = 32  # entities scored at first, at least; then four times as many each time
+AT_ONCE = 4096  # entities scored together for a rank: what their sides take stays within some dozen megabytes
+ROUNDED = 1e-5  # of a cosine that is summed up in float32
+
+
+class UpperBounds(NamedTuple):
+    """values [entities]: at least the scores; cosines [entities] of their names, None where these are not compared"""
+
+    values: Tensor
+    cosines: Tensor | None
+
+
+class BoundedSearch:
+    """parts: who together are all entities; indexes of their `bound_vectors` and names.
+
+    scored: how many pairs were scored since it was made
+    """
+
+    def __init__(self, matcher: UnitMatcher, source: SideStore, parts: Sequence[HybridIndex[FlatIndex]]) -> None:
+        self.matcher = matcher
+        self.source = source
+        self.parts = parts
+        self.scored = 0
+
+    @classmethod
+    def build(cls, matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> BoundedSearch:
+        """Raises MelderError when a unit of the matcher has no bound."""
+        return cls(matcher, source, [cls.indexed(matcher, source, counting)])
+
+    @staticmethod
+    def indexed(matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> HybridIndex[FlatIndex]:
+        """All entities of the source, whose places are the columns there."""
+        vectors, names = searched(matcher, source, lambda side: bound_vectors(matcher, side, "entity"), counting)
+        return HybridIndex(FlatIndex.build(vectors), names)
+
+    def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
+        """One a mention, in order: what scoring all entities, or those `among` which it is to be, gives."""
+        queries = bound_vectors(self.matcher, mentions, "mention")
+        return [self._best(mentions.take(slice(row, row + 1)), query, k, among) for row, query in enumerate(queries)]
+
+    def ranks(self, mentions: Side, gold: Tensor) -> Ranks:
+        """The exact ranks of the columns `gold` [mentions]."""
+        queries, pairs = bound_vectors(self.matcher, mentions, "mention"), list[Ranks]()
+        for row, query in enumerate(queries):
+            pairs.append(self._rank(mentions.take(slice(row, row + 1)), query, gold[row : row + 1]))
+        return join(pairs)
+
+    def ceilings(self, mention: Side, query: Tensor) -> UpperBounds:
+        """At least the scores of one mention."""
+        if len(self.parts) == 1 and self.parts[0].columns is None:
+            return self._ceilings(self.parts[0], mention, query)
+        values, known = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
+        for part in self.parts:
+            columns = np.arange(len(part.index)) if part.columns is None else part.columns
+            living, ceilings = columns >= 0, self._ceilings(part, mention, query)
+            values[columns[living]] = ceilings.values[living]
+            if ceilings.cosines is not None:
+                known.append((columns[living], ceilings.cosines[living]))
+        if len(known) < len(self.parts):
+            return UpperBounds(values, None)
+        cosines = torch.zeros(len(self.source))
+        for columns, told in known:
+            cosines[columns] = told
+        return UpperBounds(values, cosines)
+
+    def _ceilings(self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor) -> UpperBounds:
+        """Those of a part, by place."""
+        values = part.index.ceilings(query)
+        if part.names is None or self.matcher.lexical is None:
+            return UpperBounds(values, None)
+        weight = float(self.matcher.lexical.weight.detach())
+        cosines = torch.from_numpy(part.names.cosines(*surface_of(mention, 0)))
+        return UpperBounds(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
+
+    def _best(self, mention: Side, query: Tensor, k: int, among: EntityFilter | None) -> TopK:
+        (ceilings, cosines), columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        if among is not None:
+            chosen = torch.from_numpy(among.columns)
+            ceilings = torch.full_like(ceilings, float("-inf")).index_copy_(0, chosen, ceilings[chosen])
+        floor, step = float("-inf"), max(FIRST, 2 * k)
+        while True:
+            top = ceilings.topk(min(step, len(ceilings)))
+            some = top.indices[(top.values >= floor) & (top.values > float("-inf"))]
+            if not len(some):
+                break
+            columns.append(some)
+            found.append(self._scored(mention, some, cosines))
+            ceilings[some] = float("-inf")
+            totals = torch.cat([scores.total for scores in found], dim=1)[0]
+            floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
+            step *= 4
+        return best_of(self.matcher, torch.cat(columns), _joined(found), k) if columns else TopK(1, k)
+
+    def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
+        ceilings, cosines = self.ceilings(mention, query)
+        near = ceilings >= self._scored(mention, gold, cosines).total[0]
+        near[gold] = False
+        # The gold entity is scored again with others, for the bits of a score may depend on those it is computed with.
+        columns = torch.cat([gold, near.nonzero().flatten()])
+        tiles = [columns[start : start + AT_ONCE] for start in range(0, len(columns), AT_ONCE)]
+        totals = torch.cat([self._scored(mention, some, cosines).total for some in tiles], dim=1)
+        counter = RankCounter(totals[:, 0])
+        counter.update(totals)
+        return counter.ranks()
+
+    def _scored(self, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
+        self.scored += len(columns)
+        known = None if cosines is None else cosines[None, columns]
+        return rerank(self.matcher, self.source, mention, columns, known)
+
+
+def certifiable(matcher: UnitMatcher) -> bool:
+    """Whether every unit in use has a bound."""
+    return not _unbounded(matcher)
+
+
+def _unbounded(matcher: UnitMatcher) -> list[str]:
+    return [name for name in matcher.evaluation_units if not isinstance(matcher.units[name], Bounded)]
+
+
+def bound_vectors(matcher: UnitMatcher, side: Side, kind: str) -> Tensor:
+    """[n, b]: the bounds of all units in use, side by side; `kind` is `mention` or `entity`.
+
+    An inner product of a mention's and an entity's is at least the mean of the units' scores. Raises MelderError when
+    a unit has no bound.
+    """
+    free = _unbounded(matcher)
+    if free:
+        raise MelderError(f"the unit {free[0]!r} has no bound of its scores, so that nothing can be certified")
+    units = {name: matcher.units[name] for name in matcher.evaluation_units}
+    share = 1 / len(units) if kind == "entity" else 1.0
+    with answering(matcher):
+        return torch.cat([share * _bounds(unit, side.part(name), kind) for name, unit in units.items()], dim=1)
+
+
+def _bounds(unit: nn.Module, side: Side, kind: str) -> Tensor:
+    bounded = cast(Bounded, unit)
+    return bounded.mention_bounds(side) if kind == "mention" else bounded.entity_bounds(side)
+
+
+def _joined(found: list[Scores]) -> Scores:
+    parts = {name: torch.cat([scores.parts[name] for scores in found], dim=1) for name in found[0].parts}
+    return Scores(torch.cat([scores.total for scores in found], dim=1), parts)

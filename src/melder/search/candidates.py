@@ -1,0 +1,86 @@
+"""Candidates: for each mention the entities whose names look most like its surface, or whose vectors are nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from torch import Tensor
+
+from melder.features import Side
+from melder.methods.matcher import UnitMatcher
+from melder.protocols import Dense
+from melder.records import Entity
+from melder.runs.model import answering
+
+__all__ = ["dense_candidates", "dense_vectors", "lexical_candidates"]
+
+MENTIONS_AT_ONCE = 128  # x 50,000 entities, of which over half share some n-gram: about 50 MB of products
+
+
+def lexical_candidates(surfaces: Sequence[str], entities: Sequence[Entity], k: int) -> np.ndarray:
+    """[surfaces, min(k, entities)] columns of entities, best first: the cosine of character n-grams (2 to 4), of the
+    best of each entity's names and aliases.
+
+    Entities that share no n-gram with the surface fill up the rest, in the order of the knowledge base.
+    """
+    k = min(k, len(entities))
+    owner = np.repeat(np.arange(len(entities)), [len(entity.names) for entity in entities])
+    names = [name for entity in entities for name in entity.names]
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    try:
+        table = vectorizer.fit_transform(names).T.tocsr()
+    except ValueError:  # scikit-learn's way to say that there is no n-gram at all
+        return np.tile(np.arange(k), (len(surfaces), 1))
+    unique = {surface: row for row, surface in enumerate(dict.fromkeys(surfaces))}
+    queries = vectorizer.transform(unique)
+    found = np.concatenate([_best(queries[rows] @ table, owner, len(entities), k) for rows in _blocks(len(unique))])
+    return found[[unique[surface] for surface in surfaces]]
+
+
+def _best(cosines: sparse.csr_matrix, owner: np.ndarray, entities: int, k: int) -> np.ndarray:
+    """[rows, k] from cosines [rows, names]; `owner` [names] says whose name each is."""
+    scores = np.zeros(entities)
+    best = np.empty((cosines.shape[0], k), dtype=np.int64)
+    for row in range(cosines.shape[0]):
+        stored = slice(cosines.indptr[row], cosines.indptr[row + 1])
+        touched = owner[cosines.indices[stored]]
+        np.maximum.at(scores, touched, cosines.data[stored])
+        top = np.argpartition(-scores, k - 1)[:k]
+        best[row] = top[np.lexsort((top, -scores[top]))]
+        scores[touched] = 0
+    return best
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    return (slice(start, start + MENTIONS_AT_ONCE) for start in range(0, rows, MENTIONS_AT_ONCE))
+
+
+def dense_candidates(matcher: UnitMatcher, mentions: Side, entities: Side, k: int) -> np.ndarray:
+    """[mentions, min(k, entities)] columns of entities, best first: those with the largest inner products of
+    `dense_vectors`, which hold what the matcher's units have of such.
+
+    One matrix product for a block of mentions. Without any unit of that kind there are no columns.
+    """
+    queries, keys = dense_vectors(matcher, mentions, "mention"), dense_vectors(matcher, entities, "entity")
+    k = min(k, len(keys)) if keys.shape[1] else 0
+    with torch.inference_mode():
+        best = [(queries[rows] @ keys.t()).topk(k, dim=1).indices for rows in _blocks(len(queries))]
+        return torch.cat([queries.new_empty(0, k, dtype=torch.long), *best]).cpu().numpy()
+
+
+def dense_vectors(matcher: UnitMatcher, side: Side, kind: str) -> Tensor:
+    """[n, d]: the vectors of all units that hand out some, side by side; `kind` is `mention` or `entity`.
+
+    An inner product of a mention's and an entity's is the sum of what these units score, or of the part of it that
+    they have as an inner product.
+    """
+    with answering(matcher):
+        units = {name: matcher.units[name] for name in matcher.names_in_use()}
+        found = [
+            getattr(unit, f"{kind}_vectors")(side.part(name)) for name, unit in units.items() if isinstance(unit, Dense)
+        ]
+        return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *found], dim=1)

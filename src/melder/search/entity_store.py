@@ -1,0 +1,107 @@
+"""Where the sides of the entities come from: a data set that is encoded now, or a knowledge base on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+from melder.data import DataSet, entity_items
+from melder.features import Side
+from melder.protocols import Progress
+from melder.records import Entity
+from melder.runs.model import Model
+
+__all__ = ["EncodedEntities", "EntityStore", "HeldSides", "SideStore", "SubsetSides"]
+
+BLOCK = 1024  # entities whose sides are read together, when they are some of many
+
+
+class SideStore(Protocol):
+    """The sides of entities, by column."""
+
+    def __len__(self) -> int: ...
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        """All sides, a block at a time: the block's first column, and the sides of it and those after it."""
+        ...
+
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        """The sides of some columns, in their order; of these units, by default of all."""
+        ...
+
+
+@runtime_checkable
+class EntityStore(SideStore, Protocol):
+    """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
+
+    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+        """The column of each id that is here."""
+        ...
+
+    def records(self, columns: Sequence[int]) -> list[Entity]:
+        """The entities of some columns, in their order."""
+        ...
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        """Ascending columns of the entities that have any of some types, or with `every` all of them."""
+        ...
+
+
+class SubsetSides:
+    """Some columns of a source, by place; fulfils `SideStore`."""
+
+    def __init__(self, source: SideStore, columns: Tensor) -> None:
+        self._source, self._columns = source, columns
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        for first in range(0, len(self), BLOCK):
+            yield first, self._source.side(self._columns[first : first + BLOCK])
+
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        return self._source.side(self._columns[columns], units)
+
+
+class HeldSides:
+    """Sides in memory; fulfils `SideStore`."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+
+    def __len__(self) -> int:
+        return self._side.rows
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        yield 0, self._side
+
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        some = self._side if units is None else self._side.only(units)
+        return some.take(columns.to(next(iter(self._side.values())).device))
+
+
+class EncodedEntities(HeldSides):
+    """The entities of a data set, encoded when this is made; fulfils `EntityStore`."""
+
+    def __init__(
+        self, model: Model, dataset: DataSet, modalities: frozenset[str], progress: Progress | None = None
+    ) -> None:
+        self._entities = dataset.entities
+        self._column = {entity.id: column for column, entity in enumerate(self._entities)}
+        items = entity_items(self._entities, dataset, model.encoder.separator, modalities=modalities)
+        super().__init__(model.entity_side(items, progress))
+
+    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+        return {each: self._column[each] for each in identities if each in self._column}
+
+    def records(self, columns: Sequence[int]) -> list[Entity]:
+        return [self._entities[column] for column in columns]
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        fits = set(types).issubset if every else lambda own: not set(types).isdisjoint(own)
+        found = [column for column, entity in enumerate(self._entities) if fits(entity.types)]
+        return np.array(found, dtype=np.int64)

@@ -1,0 +1,37 @@
+"""Entities of some types only, as those who ask name them and as searches see them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from melder.search.entity_store import EntityStore
+
+__all__ = ["EntityFilter", "Types"]
+
+
+@dataclass(frozen=True)
+class Types:
+    """Entities that have any of the types `names` or, with `every`, all of them."""
+
+    names: tuple[str, ...]
+    every: bool = False
+
+    def admit(self, types: Collection[str]) -> bool:
+        """Whether an entity of these types is one of them."""
+        return (all if self.every else any)(name in types for name in self.names)
+
+
+class EntityFilter:
+    """The entities of a source that types admit; they are looked up when they are first needed."""
+
+    def __init__(self, types: Types, source: EntityStore) -> None:
+        self.types, self._source = types, source
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Ascending, int64."""
+        return self._source.typed(self.types.names, every=self.types.every)

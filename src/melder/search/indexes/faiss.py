@@ -1,0 +1,79 @@
+"""Any index that FAISS can build from a factory string, by inner products: `pip install melder[faiss]`.
+
+The strings are FAISS's own, such as IVF256,SQ8 (https://github.com/facebookresearch/faiss/wiki/The-index-factory).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from melder.records import MelderError
+from melder.search.indexes.files import new_directory
+from melder.search.indexes.index import Nearest
+from melder.search.indexes.lifted import MipsToCosine
+
+__all__ = ["FaissIndex"]
+
+DEFAULT = "HNSW32,Flat"
+INDEX, LIFT = "index.faiss", "lift.json"
+
+
+class FaissIndex:
+    """index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length."""
+
+    def __init__(self, index: Any, lift: MipsToCosine) -> None:
+        self.index = index
+        self.lift = lift
+
+    @classmethod
+    def build(cls, vectors: Tensor, factory: str = DEFAULT) -> FaissIndex:
+        """Raises MelderError when FAISS does not know the factory string, or has too few vectors to train it."""
+        faiss, lift = _faiss(), MipsToCosine.of(vectors)
+        lifted = lift.vectors(vectors)
+        try:
+            index = faiss.index_factory(lift.width + 1, factory, faiss.METRIC_INNER_PRODUCT)
+            index.train(lifted)
+            index.add(lifted)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise MelderError(f"faiss:{factory}: FAISS refuses ({reason}); give another factory string") from None
+        return cls(index, lift)
+
+    @classmethod
+    def open(cls, path: Path) -> FaissIndex:
+        faiss = _faiss()
+        try:
+            lift = MipsToCosine(**json.loads((path / LIFT).read_text(encoding="utf-8")))
+            return cls(faiss.read_index(str(path / INDEX)), lift)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise MelderError(f"{path}: is no index of this kind, or is damaged ({reason}); build it again") from None
+
+    def save(self, path: Path) -> None:
+        with new_directory(path) as part:
+            _faiss().write_index(self.index, str(part / INDEX))
+            (part / LIFT).write_text(json.dumps(vars(self.lift)), encoding="utf-8")
+
+    def add(self, vectors: Tensor) -> None:
+        self.index.add(self.lift.vectors(vectors))
+
+    def remove(self, columns: np.ndarray) -> None:
+        """Always raises MelderError: FAISS would give the columns behind those other numbers, or cannot remove."""
+        raise MelderError("an index of FAISS cannot lose vectors and keep their numbers; build it again without them")
+
+    def search(self, query: Tensor, k: int) -> Nearest:
+        found = self.index.search(self.lift.query(query)[None], k)[1][0]
+        return Nearest(found[found >= 0], None)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise MelderError("faiss needs its package: pip install melder[faiss]") from None
+    return faiss

@@ -1,0 +1,37 @@
+"""An index as a directory of arrays: written as a whole, memory-mapped when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from melder.io.atomic import writing
+from melder.records import MelderError
+
+__all__ = ["new_directory", "open_arrays", "save_arrays"]
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A directory to fill that becomes `path` at once at the end. Raises MelderError when that is there already."""
+    if path.exists():
+        raise MelderError(f"{path}: is there already; name another directory, or remove this one first")
+    with writing(path) as part:
+        yield part
+
+
+def save_arrays(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        np.save(directory / f"{name}.npy", array, allow_pickle=False)
+
+
+def open_arrays(directory: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Memory-mapped arrays that can be written to, for this process alone."""
+    try:
+        found = {name: np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in names}
+    except (OSError, ValueError, EOFError) as error:
+        raise MelderError(f"{directory}: is no index of this kind, or is damaged ({error}); build it again") from None
+    return {name: array.view(np.ndarray) for name, array in found.items()}  # slices of it are made faster

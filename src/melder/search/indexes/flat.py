@@ -1,0 +1,85 @@
+r"""The flat index: the inner product with every vector, exact but for the rounding of what is stored.
+
+Vectors are divided by the length M of the longest, so that float16 neither overflows nor loses the short ones; half
+the bytes are half the time, since reading memory is all that takes any. How far an inner product can be from the real
+one is known (`melder.ops.bounds.rounding`): `ceilings` adds it, for a search that must not miss anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melder.ops.bounds import rounding
+from melder.search.indexes.files import new_directory, open_arrays, save_arrays
+from melder.search.indexes.index import Nearest
+
+__all__ = ["FlatIndex"]
+
+ARRAYS = ("vectors", "lengths", "scale", "alive")
+
+
+class FlatIndex:
+    """vectors [n, d] in float16 or float32, over the scale M; lengths [n] of the real ones; alive [n], False = removed.
+
+    Opened from files it is memory-mapped, and nothing is read before the first search.
+    """
+
+    def __init__(self, vectors: Tensor, lengths: Tensor, scale: Tensor, alive: Tensor) -> None:
+        self.vectors = vectors
+        self.lengths = lengths
+        self.scale = scale
+        self.alive = alive
+
+    @classmethod
+    def build(cls, vectors: Tensor, kind: torch.dtype = torch.float16) -> FlatIndex:
+        lengths = torch.linalg.vector_norm(vectors.float(), dim=1).cpu()
+        scale = lengths.max().clamp(min=1e-30) if len(lengths) else torch.tensor(1.0)
+        alive = torch.ones(len(lengths), dtype=torch.bool)
+        return cls((vectors.cpu().float() / scale).to(kind), lengths, scale, alive)
+
+    @classmethod
+    def open(cls, path: Path) -> FlatIndex:
+        return cls(*(torch.from_numpy(array) for array in open_arrays(path, ARRAYS).values()))
+
+    def save(self, path: Path) -> None:
+        with new_directory(path) as part:
+            save_arrays(part, {name: getattr(self, name).numpy() for name in ARRAYS})
+
+    def __len__(self) -> int:
+        """The number of columns, removed ones too."""
+        return len(self.vectors)
+
+    def add(self, vectors: Tensor) -> None:
+        more = FlatIndex.build(vectors)
+        self.vectors = torch.cat([self.vectors, (vectors.cpu().float() / self.scale).to(self.vectors.dtype)])
+        self.lengths, self.alive = torch.cat([self.lengths, more.lengths]), torch.cat([self.alive, more.alive])
+
+    def remove(self, columns: np.ndarray) -> None:
+        self.alive[torch.as_tensor(columns)] = False
+
+    def search(self, query: Tensor, k: int) -> Nearest:
+        rough, _ = self._products(query)
+        best = rough.topk(min(k, len(rough)))
+        columns = best.indices[best.values > float("-inf")].numpy()
+        return Nearest(columns, self.products(query, columns))
+
+    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
+        vectors = self.vectors[torch.from_numpy(columns)].float()
+        return (vectors @ query.detach().cpu().float()).mul_(self.scale).numpy()
+
+    def ceilings(self, query: Tensor) -> Tensor:
+        """[n] float32: the inner products of a query [d], none of them below the real one; -inf where removed."""
+        products, length = self._products(query)
+        error = rounding(self.lengths, self.scale, self.vectors.shape[1], self.vectors.dtype)
+        return torch.add(error, products, alpha=float(self.scale)).mul_(length)
+
+    def _products(self, query: Tensor) -> tuple[Tensor, float]:
+        """[n] of the stored vectors and the query over its length, and that length."""
+        query = query.detach().cpu().float()
+        length = max(float(torch.linalg.vector_norm(query)), 1e-30)
+        products = (self.vectors @ (query / length).to(self.vectors.dtype)).float()
+        return products.masked_fill_(~self.alive, float("-inf")), length

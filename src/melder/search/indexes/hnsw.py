@@ -1,0 +1,106 @@
+"""A navigable small-world graph of the vectors (Malkov and Yashunin, 2018) by usearch: `pip install melder[index]`.
+
+It looks at some hundred vectors whatever their number, and may miss some of the best. Vectors are kept in float16.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from melder.protocols import Progress
+from melder.records import MelderError
+from melder.search.indexes.files import new_directory
+from melder.search.indexes.index import Nearest
+from melder.search.indexes.lifted import MipsToCosine
+
+__all__ = ["HNSWIndex"]
+
+CONNECTIVITY = 32  # edges of a vector; 16 misses several times as many
+ADDING = 64  # vectors kept in view while one is added; twice as many take nearly twice as long
+SEARCHING = 128  # … while one is searched for, at least: as many as are asked for, half the root of all there are
+AT_ONCE = 1 << 14  # vectors that are added together
+GRAPH, LIFT = "graph.usearch", "lift.json"
+
+
+class HNSWIndex:
+    """graph: usearch's index of lifted vectors; its keys are the columns."""
+
+    def __init__(self, graph: Any, lift: MipsToCosine, columns: int) -> None:
+        self.graph = graph
+        self.lift = lift
+        self.columns = columns
+
+    @classmethod
+    def build(cls, vectors: Tensor, progress: Progress = lambda done: None) -> HNSWIndex:
+        """`progress` is told of vectors: a million of them take minutes."""
+        lift = MipsToCosine.of(vectors)
+        graph = _usearch().Index(
+            ndim=lift.width + 1,
+            metric="cos",
+            dtype="f16",
+            connectivity=CONNECTIVITY,
+            expansion_add=ADDING,
+            expansion_search=SEARCHING,
+        )
+        index = cls(graph, lift, 0)
+        for start in range(0, len(vectors), AT_ONCE):
+            some = vectors[start : start + AT_ONCE]
+            index.add(some)
+            progress(len(some))
+        return index
+
+    @classmethod
+    def open(cls, path: Path) -> HNSWIndex:
+        usearch = _usearch()
+        try:
+            described = json.loads((path / LIFT).read_text(encoding="utf-8"))
+            columns = int(described.pop("columns"))
+            graph = usearch.Index.restore(str(path / GRAPH), view=True)
+            if graph is None:
+                raise ValueError("usearch does not know the graph")
+            return cls(graph, MipsToCosine(**described), columns)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
+
+    def save(self, path: Path) -> None:
+        with new_directory(path) as part:
+            self.graph.save(str(part / GRAPH))
+            (part / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
+
+    def add(self, vectors: Tensor) -> None:
+        """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
+        keys = np.arange(self.columns, self.columns + len(vectors), dtype=np.uint64)
+        if len(keys):
+            self.graph.add(keys, self.lift.vectors(vectors))
+        self.columns += len(keys)
+
+    def remove(self, columns: np.ndarray) -> None:
+        self.graph.remove(np.asarray(columns, dtype=np.uint64))
+
+    def search(self, query: Tensor, k: int) -> Nearest:
+        wanted = min(k, len(self.graph))
+        if not wanted:
+            return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
+        found = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
+        return Nearest(found.keys.astype(np.int64), self.lift.products(1 - found.distances, query))
+
+    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
+        if not len(columns):
+            return np.zeros(0, np.float32)
+        lifted = np.concatenate(self.graph.get(columns.astype(np.uint64), np.float32)).reshape(len(columns), -1)
+        return self.lift.products(lifted @ self.lift.query(query), query)
+
+
+def _usearch() -> Any:
+    try:
+        import usearch.index
+    except ImportError:
+        raise MelderError("hnsw needs the package usearch: pip install melder[index]") from None
+    return usearch.index

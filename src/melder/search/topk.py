@@ -1,0 +1,46 @@
+"""The best entities of some mentions, from scores that come a block of entities at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+__all__ = ["TopK"]
+
+
+class TopK:
+    """The k best of the columns seen so far, best first: columns and totals [mentions, k], and what each unit adds.
+
+    Of equal totals those of an earlier block stay in front.
+    """
+
+    def __init__(self, mentions: int, k: int) -> None:
+        self.k = k
+        self.columns = torch.zeros(mentions, 0, dtype=torch.long)
+        self.totals = torch.zeros(mentions, 0)
+        self.parts: dict[str, Tensor] = {}
+
+    def update(self, first: int, total: Tensor, parts: Mapping[str, Tensor]) -> None:
+        """Take in the scores [mentions, n] of the columns from `first` on."""
+        totals, columns = total.topk(min(self.k, total.shape[1]), dim=1)
+        self.join(first + columns, totals, {name: part.gather(1, columns) for name, part in parts.items()})
+
+    def join(self, columns: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:
+        """Take in other columns, best first, with their totals and what each unit adds, all [mentions, n].
+
+        Where there are none, what each unit adds need not be said.
+        """
+        if not columns.shape[1]:
+            return
+        if not self.columns.shape[1]:
+            self.columns, self.totals = columns[:, : self.k], totals[:, : self.k].float()
+            self.parts = {name: part[:, : self.k].float() for name, part in parts.items()}
+            return
+        merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
+        kept = order[:, : self.k]
+        before = self.parts or dict.fromkeys(parts, self.totals)
+        self.parts = {name: torch.cat([before[name], part], dim=1).gather(1, kept) for name, part in parts.items()}
+        self.columns = torch.cat([self.columns, columns], dim=1).gather(1, kept)
+        self.totals = merged[:, : self.k]

@@ -1,0 +1,168 @@
+"""Two stages: candidates from an index of vectors and from the index of names, then the full matcher on these alone.
+
+What neither index finds is never scored, so that the answer may differ from the exact one; how often it does is
+measured (`melder.evaluation.overlap`), never assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import isqrt
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melder.features import Scores, Side
+from melder.methods.matcher import UnitMatcher
+from melder.protocols import Counting
+from melder.records import MelderError
+from melder.runs.model import answering
+from melder.search.candidates import dense_vectors
+from melder.search.entity_store import EntityStore, SideStore
+from melder.search.filters import EntityFilter
+from melder.search.hybrid import Candidates, HybridIndex
+from melder.search.indexes import Index, build_index
+from melder.search.indexes.names import NameIndex
+from melder.search.topk import TopK
+
+__all__ = ["TwoStage", "best_of", "rerank", "searched"]
+
+DENSE_K = 64  # candidates by vectors: at least so many, an eighth of the root of all there are, and the answers wanted
+LEXICAL_K = 128  # candidates by names, or as many as answers are wanted
+RERANK_K = 48  # of them that get the full score, or `AHEAD` times as many as answers are wanted
+AHEAD = 3
+RECORDS = 1000  # read together
+FEW = 1024  # entities of the types wanted that are all scored: some milliseconds a mention
+
+
+class TwoStage:
+    """parts: who together are all entities; indexes of their `dense_vectors` and names.
+
+    near, named, kept: how many candidates by vectors and by names each part gives, and how many of all get the full
+    score; or as many as answers are wanted
+    scored: how many pairs were scored since it was made
+    """
+
+    def __init__(self, matcher: UnitMatcher, source: SideStore, parts: Sequence[HybridIndex[Index | None]]) -> None:
+        self.matcher = matcher
+        self.source = source
+        self.parts = parts
+        self.near, self.named, self.kept = max(DENSE_K, isqrt(len(source)) // 8), LEXICAL_K, RERANK_K
+        self.scored = 0
+
+    @classmethod
+    def build(cls, matcher: UnitMatcher, source: SideStore, backend: str, counting: Counting | None = None) -> TwoStage:
+        """Raises MelderError when the matcher has neither vectors nor names to search by."""
+        return cls(matcher, source, [cls.indexed(matcher, source, backend, counting)])
+
+    @staticmethod
+    def indexed(
+        matcher: UnitMatcher, source: SideStore, backend: str, counting: Counting | None = None
+    ) -> HybridIndex[Index | None]:
+        """All entities of the source, whose places are the columns there."""
+        vectors, names = searched(matcher, source, lambda side: dense_vectors(matcher, side, "entity"), counting)
+        types = _types(source) if backend.partition(":")[0] == "milvus" else None
+        index = build_index(backend, vectors, counting, types) if vectors.shape[1] else None
+        if names is None and index is None:
+            raise MelderError("this method has no vectors and no names to find candidates by: score all entities")
+        return HybridIndex(index, names)
+
+    def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
+        """One a mention, in order; only of the entities `among` which it is to be."""
+        candidates = self.candidates(mentions, k, among)
+        return [self._best(mentions.take(slice(row, row + 1)), some, k) for row, some in enumerate(candidates)]
+
+    def candidates(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[Candidates]:
+        """For each mention, in ascending order: of each part the `near` best by vectors and the `named` best by names;
+        of all these the `kept` best by both together, where the indexes tell.
+
+        `among` few entities all are candidates: an index would have to be searched for many more to find them.
+        """
+        if among is not None and len(among.columns) <= FEW:
+            return [Candidates(among.columns, None, None)] * mentions.rows
+        parts = self.parts if among is None else [part.only(among, len(self.source)) for part in self.parts]
+        queries = dense_vectors(self.matcher, mentions, "mention") / len(self.matcher.evaluation_units)
+        near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
+        weight = 0.0 if lexical is None else float(lexical.weight.detach())
+        found = []
+        for row in range(mentions.rows):
+            mention, query = mentions.take(slice(row, row + 1)), queries[row : row + 1]
+            some = [part.candidates(query, mention, near, named, weight) for part in parts]
+            found.append(_most_likely(some, max(AHEAD * k, self.kept)))
+        return found
+
+    def _best(self, mention: Side, found: Candidates, k: int) -> TopK:
+        if not len(found.columns):
+            return TopK(1, k)
+        self.scored += len(found.columns)
+        columns, cosines = torch.from_numpy(found.columns), found.cosines
+        known = None if cosines is None else torch.from_numpy(cosines)[None]
+        return best_of(self.matcher, columns, rerank(self.matcher, self.source, mention, columns, known), k)
+
+
+def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
+    """In ascending order, the `kept` likeliest, or all where it is not known how likely they are."""
+    every = found[0] if len(found) == 1 else Candidates(*map(_together, zip(*found, strict=True)))  # type: ignore[arg-type]
+    if every.likely is not None and len(every.columns) > kept:
+        every = every.take(np.argpartition(-every.likely, kept - 1)[:kept])
+    return every.take(np.argsort(every.columns))
+
+
+def _together(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """One after the other; None where any is."""
+    there = [each for each in arrays if each is not None]
+    return np.concatenate(there) if len(there) == len(arrays) else None
+
+
+def _types(source: SideStore) -> list[tuple[str, ...]] | None:
+    """Those of all entities, where they are known."""
+    if not isinstance(source, EntityStore):
+        return None
+    blocks = (range(start, min(start + RECORDS, len(source))) for start in range(0, len(source), RECORDS))
+    return [entity.types for block in blocks for entity in source.records(block)]
+
+
+def searched(
+    matcher: UnitMatcher, source: SideStore, vectors_of: Callable[[Side], Tensor], counting: Counting | None = None
+) -> tuple[Tensor, NameIndex | None]:
+    """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).
+
+    Each side is read once.
+    """
+    progress = counting("reading entities", len(source)) if counting is not None else None
+    vectors = list[Tensor]()
+
+    def lexical() -> Iterator[Side]:
+        for _, side in source.blocks():
+            vectors.append(vectors_of(side).cpu())
+            if progress is not None:
+                progress(side.rows)
+            yield side.part("lexical")
+
+    if matcher.lexical is not None:
+        names = NameIndex.build(lexical(), matcher.lexical.buckets)
+        return torch.cat(vectors), names
+    for _ in lexical():
+        pass
+    return torch.cat(vectors), None
+
+
+def rerank(
+    matcher: UnitMatcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
+) -> Scores:
+    """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
+    their names, which need not be read then, where these are known."""
+    device = next(matcher.parameters()).device
+    with answering(matcher):
+        units = matcher.names_in_use(lexical=cosines is None)
+        known = None if cosines is None else cosines.to(device)
+        return matcher.score(mention, source.side(columns, units).to(device), known).cpu()
+
+
+def best_of(matcher: UnitMatcher, columns: Tensor, scores: Scores, k: int) -> TopK:
+    """The k best of the scores [1, columns]."""
+    best = TopK(1, k)
+    best.update(0, scores.total, matcher.contributions(scores))
+    best.columns = columns[best.columns]
+    return best

@@ -1,0 +1,54 @@
+"""Candidates by name, against cosines of whole matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from melder.records import Entity
+from melder.search.candidates import lexical_candidates
+
+
+def entity(identifier: str, *names: str) -> Entity:
+    return Entity(id=identifier, name=names[0], aliases=names[1:])
+
+
+ENTITIES = [
+    entity("a", "Michael Jordan", "Air Jordan"),
+    entity("b", "Jordan"),
+    entity("c", "Michael Jackson", "King of Pop"),
+    entity("d", "Peter Jackson"),
+    entity("e", "Zimbabwe"),
+]
+
+
+def cosines(surface: str) -> np.ndarray:
+    """[entities] of the best name, the plain way."""
+    names = [name for each in ENTITIES for name in each.names]
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True).fit(names)
+    query = vectorizer.transform([surface])
+    return np.array([(vectorizer.transform(each.names) @ query.T).toarray().max() for each in ENTITIES])
+
+
+@pytest.mark.parametrize("surface", ["Jordan", "jackson", "The King of Pop", "Michael", "air", "xyz", ""])
+def test_candidates_have_the_best_cosines_in_order(surface: str) -> None:
+    expected = cosines(surface)
+    (found,) = lexical_candidates([surface], ENTITIES, 3)
+    assert np.allclose(expected[found], np.sort(expected)[::-1][:3])
+
+
+def test_each_surface_has_its_row() -> None:
+    found = lexical_candidates(["Zimbabwe", "Jordan", "Zimbabwe"], ENTITIES, 2)
+    assert found.shape == (3, 2)
+    assert found[0].tolist() == found[2].tolist() != found[1].tolist()
+    assert found[0, 0] == 4
+
+
+def test_no_more_than_there_are_entities() -> None:
+    (found,) = lexical_candidates(["Jordan"], ENTITIES, 50)
+    assert sorted(found) == list(range(5))
+
+
+def test_a_knowledge_base_without_n_grams_gives_its_first_entities() -> None:
+    assert lexical_candidates(["Jordan"], [entity("x", "-"), entity("y", "?")], 2).tolist() == [[0, 1]]

@@ -1,0 +1,280 @@
+"""What every index promises. A backend without a case fails the last test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from melder.features import Side
+from melder.records import MelderError
+from melder.search.filters import EntityFilter, Types
+from melder.search.hybrid import HybridIndex
+from melder.search.indexes import BACKENDS, FaissIndex, FlatIndex, MilvusIndex, SupportsScoring, build_index, open_index
+from melder.search.indexes.index import Index
+from melder.search.indexes.lifted import MipsToCosine
+
+WIDTH, COUNT = 24, 3000
+
+
+@dataclass(frozen=True)
+class Case:
+    """found: the share of the true best ten that it finds, at least; removes: whether vectors can be taken out"""
+
+    name: str
+    found: float
+    removes: bool = True
+    package: str | None = None
+
+
+CASES = [
+    Case("flat", 0.999),
+    Case("hnsw", 0.95, package="usearch"),
+    Case("faiss", 0.85, removes=False, package="faiss"),
+    Case("faiss:Flat", 1.0, removes=False, package="faiss"),
+    Case("faiss:IVF16,Flat", 0.1, removes=False, package="faiss"),
+    Case("milvus:FILE", 0.999, package="milvus_lite"),
+]
+
+
+def near_real(count: int, seed: int) -> Tensor:
+    """Vectors in clusters, of few effective dimensions and of very unequal lengths, as encoders give them."""
+    draw = torch.Generator().manual_seed(seed)
+    shape = torch.Generator().manual_seed(0)
+    centres = torch.randn(40, WIDTH, generator=shape) * torch.linspace(1, 0.05, WIDTH)
+    chosen = torch.randint(40, (count,), generator=draw)
+    vectors = centres[chosen] + 0.4 * torch.randn(count, WIDTH, generator=draw) * torch.linspace(1, 0.05, WIDTH)
+    return vectors * torch.empty(count, 1).log_normal_(0, 0.4, generator=draw) + 0.5
+
+
+VECTORS, MORE, QUERIES = near_real(COUNT, 1), near_real(200, 2), near_real(50, 3)
+
+
+def best(vectors: Tensor, k: int, without: list[int] | None = None) -> np.ndarray:
+    products = QUERIES.double() @ vectors.double().t()
+    products[:, without or []] = float("-inf")
+    return products.topk(k, dim=1).indices.numpy()
+
+
+def found_by(index: Index, k: int = 10) -> list[np.ndarray]:
+    return [index.search(query, k).columns for query in QUERIES]
+
+
+def share(found: Sequence[np.ndarray], real: np.ndarray) -> float:
+    return float(np.mean([len(set(f) & set(r)) / len(r) for f, r in zip(found, real, strict=True)]))
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """The URI of an embedded one, which stops at the end."""
+    from milvus_lite.server_manager import server_manager_instance
+
+    uri = str(folder / "vectors.db")
+    try:
+        yield uri
+    finally:
+        server_manager_instance.release_server(uri)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    chosen: Case = request.param
+    if chosen.package:
+        pytest.importorskip(chosen.package)
+    if not chosen.name.startswith("milvus"):
+        yield chosen
+        return
+    with database(tmp_path_factory.mktemp("database")) as uri:  # beside what a test saves
+        yield replace(chosen, name=f"milvus:{uri}")
+
+
+@pytest.fixture
+def index(case: Case) -> Index:
+    return build_index(case.name, VECTORS)
+
+
+def test_the_vectors_are_no_easy_ones() -> None:
+    lengths = VECTORS.norm(dim=1)
+    assert lengths.quantile(0.95) > 2.5 * lengths.quantile(0.05)
+    cosines = torch.nn.functional.normalize(QUERIES, dim=1) @ torch.nn.functional.normalize(VECTORS, dim=1).t()
+    assert share(cosines.topk(10, dim=1).indices.numpy(), best(VECTORS, 10)) < 0.5
+
+
+def test_it_finds_the_largest_inner_products_whatever_the_lengths(case: Case, index: Index) -> None:
+    found = found_by(index)
+    assert share(found, best(VECTORS, 10)) >= case.found
+    largest = float((QUERIES @ VECTORS.t()).abs().max())
+    for columns, query in zip(found, QUERIES, strict=True):
+        assert columns.dtype == np.int64
+        assert len(set(columns)) == len(columns)
+        assert len(columns) == 10 or "IVF" in case.name
+        assert (np.diff((VECTORS[torch.from_numpy(columns)] @ query).numpy()) <= 2e-2 * largest).all()
+
+
+def test_one_that_was_saved_finds_the_same(case: Case, index: Index, tmp_path: Path) -> None:
+    index.save(tmp_path / "index")
+    again = open_index(case.name, tmp_path / "index")
+    assert all(map(np.array_equal, found_by(again), found_by(index)))
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    with pytest.raises(MelderError, match="is there already"):
+        index.save(tmp_path / "index")
+
+
+def test_vectors_that_are_added_are_found(case: Case, index: Index) -> None:
+    fitting = MORE * VECTORS.norm(dim=1).max() / MORE.norm(dim=1).max()
+    index.add(fitting)
+    assert share(found_by(index), best(torch.cat([VECTORS, fitting]), 10)) >= case.found - 0.05
+
+
+def test_vectors_that_are_removed_are_not_found(case: Case, index: Index) -> None:
+    gone = best(VECTORS, 3).ravel()
+    if not case.removes:
+        with pytest.raises(MelderError, match="build it again"):
+            index.remove(gone)
+        return
+    index.remove(gone)
+    found = found_by(index)
+    assert not set(np.concatenate(found)) & set(gone)
+    assert share(found, best(VECTORS, 10, gone.tolist())) >= case.found - 0.05
+
+
+def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
+    nearest, products = index.search(QUERIES[0], 20)
+    if not isinstance(index, SupportsScoring):
+        assert isinstance(index, FaissIndex | MilvusIndex)
+        assert products is None
+        return
+    columns = np.array([5, 0, COUNT - 1, 5])
+    real = VECTORS[torch.from_numpy(columns)] @ QUERIES[0]
+    assert np.allclose(index.products(QUERIES[0], columns), real.numpy(), atol=1e-2 * float(real.abs().max()))
+    assert index.products(QUERIES[0], columns[:0]).shape == (0,)
+    assert products is not None
+    assert np.allclose(products, index.products(QUERIES[0], nearest), atol=2e-3 * float(real.abs().max()))
+
+
+def test_fewer_vectors_than_asked_for(case: Case) -> None:
+    if "IVF" in case.name:
+        with pytest.raises(MelderError, match="IVF16"):
+            build_index(case.name, VECTORS[:3])
+        return
+    found = found_by(build_index(case.name, VECTORS[:3]), 5)
+    assert all(sorted(columns) == [0, 1, 2] for columns in found)
+
+
+LONG = "ü" * 300  # more bytes than Milvus keeps of a type
+KINDS = [("town", "port") if row % 7 == 0 else ("river",) if row % 3 else () for row in range(COUNT)]
+KINDS[5] = (LONG,)
+
+
+class TypeCounts:
+    """A source of which nothing but the types is known."""
+
+    def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
+        fits = [set(types) <= set(own) if every else bool(set(types) & set(own)) for own in KINDS]
+        return np.flatnonzero(fits)
+
+
+WANTED = [
+    Types(("port",)),
+    Types(("river", "port")),
+    Types(("town", "port"), every=True),
+    Types(("river", "port"), every=True),
+    Types(('"quoted" \\',)),
+    Types((LONG,)),
+]
+
+
+def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
+    every, some = HybridIndex(build_index(case.name, VECTORS, types=KINDS), None), slice(0, 3)
+    for among in (EntityFilter(types, TypeCounts()) for types in WANTED):  # type: ignore[arg-type]
+        part = every.only(among, COUNT)
+        found = [part.candidates(query[None], Side({}), 64, 0, 0.0).columns for query in QUERIES[some]]
+        assert all(set(row) <= set(among.columns) for row in found)
+        if len(among.columns):
+            real = among.columns[best(VECTORS[among.columns], min(10, len(among.columns)))[some]]
+            shares = [len(set(f) & set(r)) / len(r) for f, r in zip(found, real, strict=True)]
+            assert np.mean(shares) >= case.found - 0.05
+
+
+def test_a_database_filters_by_types_itself(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    with database(tmp_path) as uri:
+        index = MilvusIndex.build(VECTORS, uri, KINDS)
+        assert set(np.concatenate(found_by(index.only(Types(("port",)))))) <= set(range(0, COUNT, 7))
+        assert share(found_by(index), best(VECTORS, 10)) >= 0.999
+
+
+def test_a_database_that_fails_on_the_way_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    with database(tmp_path) as uri:
+        index = MilvusIndex.build(VECTORS[:50], uri)
+        index.client.drop_collection(index.collection)
+        with pytest.raises(MelderError, match=r"vectors\.db: failed \(.*\); see to the database"):
+            index.search(QUERIES[0], 3)
+
+
+def test_a_database_that_has_the_vectors_is_sent_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("milvus_lite")
+    with database(tmp_path) as uri:
+        first = MilvusIndex.build(VECTORS, uri)
+        monkeypatch.setattr(MilvusIndex, "add", None)
+        assert all(map(np.array_equal, found_by(MilvusIndex.build(VECTORS, uri)), found_by(first)))
+        monkeypatch.undo()
+        first.remove(np.arange(5))  # as a process that was killed while it wrote leaves them
+        assert share(found_by(MilvusIndex.build(VECTORS, uri)), best(VECTORS, 10)) >= 0.999
+        other = MilvusIndex.build(MORE, uri)
+        assert share(found_by(other), best(MORE, 10)) >= 0.999
+
+
+def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    with pytest.raises(MelderError, match="milvus: needs to know where"):
+        build_index("milvus", VECTORS)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MelderError, match="cannot be opened"):
+        build_index(f"milvus:{tmp_path / 'file' / 'vectors.db'}", VECTORS)
+
+
+def test_what_is_no_index_is_named(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match="nothing: is no index of this kind"):
+        open_index(case.name, tmp_path / "nothing")
+
+
+def test_an_unknown_name_lists_those_that_there_are() -> None:
+    with pytest.raises(MelderError, match="'tree': is no index; there are flat, hnsw, faiss"):
+        build_index("tree", VECTORS)
+    pytest.importorskip("faiss")
+    with pytest.raises(MelderError, match="faiss:Nonsense: FAISS refuses"):
+        build_index("faiss:Nonsense", VECTORS)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+@pytest.mark.parametrize("width", [3, 400])
+def test_ceilings_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
+    draw = torch.Generator().manual_seed(width)
+    vectors = torch.randn(500, width, generator=draw) * torch.empty(500, 1).log_normal_(0, 3, generator=draw)
+    index = FlatIndex.build(vectors, kind)
+    for scale in (1e-4, 1.0, 1e6):
+        query = scale * torch.randn(width, generator=draw)
+        real = vectors.double() @ query.double()
+        above = index.ceilings(query).double() - real
+        room = vectors.double().norm(dim=1) * query.double().norm()
+        assert (above >= 0).all()
+        assert (above <= (5e-3 if kind == torch.float16 else 2e-4) * room + 5e-6 * room.max()).all()
+
+
+def test_no_vector_may_be_longer_than_the_lift() -> None:
+    lift = MipsToCosine.of(VECTORS)
+    assert np.allclose(np.linalg.norm(lift.vectors(VECTORS), axis=1), 1, atol=1e-6)
+    with pytest.raises(MelderError, match="build the index again"):
+        lift.vectors(2 * VECTORS)
+
+
+def test_every_backend_has_a_case() -> None:
+    assert {case.name.partition(":")[0] for case in CASES} == set(BACKENDS)

@@ -1,0 +1,230 @@
+"""Searches that do not score every entity, against scoring every entity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from melder.features import Features, Side, Sizes
+from melder.io.checksums import digest_blocks
+from melder.kb.format.arrays import MappedArrays, write_arrays
+from melder.kb.format.packing import StorageDtype, pack, restore, row_arrays
+from melder.methods import build_matcher
+from melder.methods.clip import CLIPConfiguration
+from melder.methods.m3el import M3ELConfiguration
+from melder.methods.matcher import UnitMatcher
+from melder.methods.mimic import MIMICConfiguration
+from melder.methods.ot_mel import OTMELConfiguration
+from melder.methods.pgmel import PGMELConfiguration
+from melder.records import Entity, MelderError
+from melder.search.bounded import BoundedSearch, bound_vectors
+from melder.search.candidates import dense_vectors
+from melder.search.resolver import build_search
+from melder.search.two_stage import TwoStage
+from units.made import BLIND, SIZES, features, lacking
+
+MENTIONS, ENTITIES = 20, 300
+METHODS = {
+    "m3el": M3ELConfiguration(hidden=8, image_width=7),
+    "m3el without names": M3ELConfiguration(hidden=8, image_width=7, lexical=False, cross="uni"),
+    "m3el, published": M3ELConfiguration(hidden=8, image_width=7, published=True),
+    "m3el by transport": M3ELConfiguration(hidden=8, image_width=7, assignment="transport"),
+    "mimic": MIMICConfiguration(hidden=8, image_width=7),
+    "mimic of the figure": MIMICConfiguration(hidden=8, image_width=7, variant="figure"),
+    "clip": CLIPConfiguration(),
+    "ot_mel": OTMELConfiguration(hidden=8, token_width=9),
+    "pgmel": PGMELConfiguration(hidden=8),
+}
+
+
+class Held:
+    """Sides as a source gives them."""
+
+    def __init__(self, side: Side, step: int = 128) -> None:
+        self.whole, self.step = side, step
+
+    def __len__(self) -> int:
+        return self.whole.rows
+
+    def blocks(self) -> Iterator[tuple[int, Side]]:
+        for first in range(0, len(self), self.step):
+            yield first, self.whole.take(slice(first, first + self.step))
+
+    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+        return (self.whole if units is None else self.whole.only(units)).take(columns)
+
+    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+        return {each: int(each) for each in identities}
+
+    def records(self, columns: Sequence[int]) -> list[Entity]:
+        return [Entity(id=str(column)) for column in columns]
+
+
+def some(count: int, seed: int, vision: bool) -> Features:
+    given = features(count, seed, vision=vision, aliases=2)
+    rows = list(range(0, count, 9))
+    return lacking(given, text=rows[1:4], image=rows[3:]) if vision else lacking(given, text=rows[1:4])
+
+
+def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, Features, Features]:
+    """A matcher with random weights, mentions and entities."""
+    torch.manual_seed(seed)
+    matcher = build_matcher(METHODS[name], sizes).eval()
+    with torch.no_grad():
+        for parameter in matcher.parameters():
+            if parameter.dim() < 2:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    vision = sizes.image_global is not None
+    return matcher, some(MENTIONS, 2 * seed + 1, vision), some(ENTITIES, 2 * seed + 2, vision)
+
+
+def stored(side: Side, kind: StorageDtype, path: Path) -> Side:
+    """A side as a knowledge base gives it back."""
+    arrays = pack(side, kind)
+    places = write_arrays(path, arrays, row_arrays(arrays))
+    return restore(MappedArrays(path, places, digest_blocks(path)), slice(0, side.rows))
+
+
+def check(matcher: UnitMatcher, mentions: Side, source: Held, k: int) -> BoundedSearch:
+    """The certified search answers exactly as scoring all entities does."""
+    search = BoundedSearch.build(matcher, source)
+    with torch.inference_mode():
+        scores = matcher.score(mentions, source.whole).total
+    expected = scores.topk(k, dim=1)
+    for row, best in enumerate(search.best(mentions, k)):
+        assert torch.allclose(best.totals[0], expected.values[row], atol=1e-4)
+        assert torch.allclose(scores[row, best.columns[0]], expected.values[row], atol=1e-4)
+        assert torch.allclose(sum(best.parts.values())[0], best.totals[0], atol=1e-3)  # type: ignore[index]
+    return search
+
+
+@pytest.mark.parametrize("k", [1, 10])
+@pytest.mark.parametrize("sizes", [SIZES, BLIND], ids=["vision", "blind"])
+@pytest.mark.parametrize("name", METHODS)
+def test_certified_is_exact_for_every_method(name: str, sizes: Sizes, k: int) -> None:
+    matcher, mentions, entities = made(name, sizes=sizes)
+    with torch.inference_mode():
+        check(matcher, matcher.mention_side(mentions), Held(matcher.entity_side(entities)), k)
+
+
+@pytest.mark.parametrize(("kind", "matchers"), [("float32", 1), ("float16", 1), ("int8", 10)])
+def test_certified_is_exact_on_a_thousand_mentions_of_stored_sides(
+    kind: StorageDtype, matchers: int, tmp_path: Path
+) -> None:
+    for seed in range(matchers):
+        matcher, _, entities = made("m3el", seed)
+        mentions = some(100, 1000 + seed, vision=True)
+        with torch.inference_mode():
+            side = stored(matcher.entity_side(entities), kind, tmp_path / f"{seed}.bin")
+            check(matcher, matcher.mention_side(mentions), Held(side), 1 + seed % 3)
+
+
+def test_certified_scores_few_where_the_local_part_is_small() -> None:
+    matcher, mentions, entities = made("m3el")
+    with torch.no_grad():
+        for name in ("text", "image"):
+            matcher.units[name].target.weight.mul_(0.01)  # type: ignore[union-attr, operator]
+    search = check(matcher, matcher.mention_side(mentions), Held(matcher.entity_side(entities)), 1)
+    assert search.scored < 0.25 * MENTIONS * ENTITIES
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_ceilings_are_above_every_score(name: str) -> None:
+    matcher, mentions, entities = made(name, seed=3)
+    sides = matcher.mention_side(mentions), matcher.entity_side(entities)
+    search = BoundedSearch.build(matcher, Held(sides[1]))
+    with torch.inference_mode():
+        scores = matcher.score(*sides).total
+    queries = bound_vectors(matcher, sides[0], "mention")
+    for row in range(MENTIONS):
+        ceilings = search.ceilings(sides[0].take(slice(row, row + 1)), queries[row]).values
+        assert (ceilings >= scores[row]).all()
+
+
+@pytest.mark.parametrize("name", ["m3el", "m3el without names", "mimic"])
+def test_ranks_by_ceilings_are_the_exact_ranks(name: str) -> None:
+    matcher, mentions, entities = made(name)
+    sides = matcher.mention_side(mentions), matcher.entity_side(entities)
+    search, gold = BoundedSearch.build(matcher, Held(sides[1])), torch.arange(MENTIONS) * 13
+    with torch.inference_mode():
+        scores = matcher.score(*sides).total.double()
+    own = scores.gather(1, gold[:, None])
+    ranks = search.ranks(sides[0], gold)
+    assert (ranks.optimistic >= 1 + (scores > own + 1e-4).sum(dim=1).numpy()).all()
+    assert (ranks.pessimistic <= (scores >= own - 1e-4).sum(dim=1).numpy()).all()
+    assert (ranks.optimistic <= ranks.pessimistic).all()
+
+
+@pytest.mark.parametrize("name", ["m3el", "clip", "m3el without names"])
+def test_two_stages_are_exact_when_every_entity_is_a_candidate(name: str) -> None:
+    matcher, mentions, entities = made(name)
+    sides = matcher.mention_side(mentions), matcher.entity_side(entities)
+    search = TwoStage.build(matcher, Held(sides[1]), "flat")
+    search.near = search.named = search.kept = ENTITIES
+    with torch.inference_mode():
+        expected = matcher.score(*sides).total.topk(5, dim=1).values
+    found = torch.cat([best.totals for best in search.best(sides[0], 5)])
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_two_stages_score_only_candidates_of_either_index() -> None:
+    matcher, mentions, entities = made("m3el")
+    sides = matcher.mention_side(mentions), matcher.entity_side(entities)
+    search = TwoStage.build(matcher, Held(sides[1]), "flat")
+    search.near = search.named = 7
+    candidates = [each.columns for each in search.candidates(sides[0], 3)]
+    assert all(7 <= len(each) <= 14 for each in candidates[4:])
+    assert search.parts[0].index is not None
+    assert search.parts[0].names is not None
+    search.best(sides[0], 3)
+    assert search.scored == sum(map(len, candidates))
+
+
+@pytest.mark.parametrize(("entities", "near"), [(10, 64), (50_000, 64), (1_000_000, 125)])
+def test_of_more_entities_more_are_candidates_by_vectors(entities: int, near: int) -> None:
+    assert TwoStage(made("clip")[0], range(entities), []).near == near  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["m3el", "m3el without names", "clip"])
+def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
+    matcher, mentions, entities = made(name)
+    sides = matcher.mention_side(mentions), matcher.entity_side(entities)
+    search = TwoStage.build(matcher, Held(sides[1]), "flat")
+    search.kept = ENTITIES
+    everyone = [each.columns for each in search.candidates(sides[0], 2)]
+    search.kept = 20
+    chosen = [each.columns for each in search.candidates(sides[0], 2)]
+    vectors = [dense_vectors(matcher, side, kind) for side, kind in zip(sides, ("mention", "entity"), strict=True)]
+    likely = vectors[0] @ vectors[1].t() / len(matcher.evaluation_units)
+    if matcher.lexical is not None:
+        with torch.inference_mode():
+            likely = likely + matcher.lexical.weight * matcher.lexical.score(*(side.part("lexical") for side in sides))
+    for row, (kept, candidates) in enumerate(zip(chosen, everyone, strict=True)):
+        assert len(kept) == 20 < len(candidates)
+        assert set(kept.tolist()) <= set(candidates.tolist())
+        least = likely[row, candidates].topk(20).values[-1]
+        assert (likely[row, kept] >= least - 1e-2 * float(likely[row].abs().max())).all()
+
+
+def test_a_unit_without_a_bound_is_refused() -> None:
+    matcher, _, entities = made("clip")
+    side = matcher.entity_side(entities)
+    bare = UnitMatcher(matcher.heads, {"text": Bare()})
+    with pytest.raises(MelderError, match="the unit 'text' has no bound"):
+        build_search("certified", bare, Held(side))
+    with pytest.raises(MelderError, match="no vectors and no names"):
+        build_search("flat", bare, Held(side))
+
+
+def test_an_unknown_search_lists_those_that_there_are() -> None:
+    matcher, _, entities = made("clip")
+    with pytest.raises(MelderError, match="'nearly': is no search; there are certified, flat, hnsw, faiss"):
+        build_search("nearly", matcher, Held(matcher.entity_side(entities)))
+
+
+class Bare(nn.Module):
+    """A unit that scores, and hands nothing out."""
