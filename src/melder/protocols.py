@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from pydantic import BaseModel
 from torch import Tensor
 
 from melder.features import Alignment, Features, Side, Sizes
 from melder.records import Item
 
-__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Precision", "Progress"]
+__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Method", "Precision", "Progress"]
 
 Progress = Callable[[int], None]  # told how many more items are done
 Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
@@ -75,3 +76,35 @@ class Aligner(Protocol):
     modality: Literal["text", "image"]
 
     def align(self, mentions: Side, entities: Side) -> Alignment: ...
+
+
+class Method(Protocol):
+    """A published way to link: its settings, its matcher, and what it can do.
+
+    compares: it scores entities by features of them, so that these can be stored, searched and calibrated; a method
+        that does not registers its own storage, training and linker (docs/extending.md)
+    trains_encoder, samples_negatives, trains_in_processes: what its training can be asked for
+    """
+
+    @property
+    def configuration(self) -> type[BaseModel]: ...
+
+    @property
+    def compares(self) -> bool: ...
+
+    @property
+    def trains_encoder(self) -> bool: ...
+
+    @property
+    def samples_negatives(self) -> bool: ...
+
+    @property
+    def trains_in_processes(self) -> bool: ...
+
+    def build(self, configuration: BaseModel, sizes: Sizes) -> Any:
+        """The matcher that a configuration describes, for an encoder of these sizes.
+
+        Raises:
+            MelderError: The method does not compare.
+        """
+        ...

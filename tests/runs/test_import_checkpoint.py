@@ -171,7 +171,7 @@ def test_another_clip_than_the_checkpoints_is_refused(checkpoint: Path, tmp_path
         ("clip", None, "'clip' has no official weights; methods that do: m3el, mimic"),
         ("m4el", None, "there is no method 'm4el'"),
         ("mimic", "cmm", "--variant cmm: mimic has no variants; leave it out"),
-        ("m3el", "cmn", "--variant cmn: M3EL's cross-modal units are cmm and cmmb"),
+        ("m3el", "cmn", "--variant cmn: of m3el there are cmm and cmmb"),
     ],
 )
 def test_what_there_is_no_weights_for_is_refused(

@@ -25,7 +25,7 @@ from melder.runs.configuration import ModelConfiguration
 from melder.runs.overrides import checked, override, read_yaml
 from melder.runs.gemel import Gemel
 from melder.runs.model import Model
-from melder.methods import METHODS, build_matcher, method
+from melder.methods import METHODS, build_matcher
 from melder.records import MelderError
 
 __all__ = ["SCHEMA", "open_model", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
@@ -104,7 +104,7 @@ def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
     section = sections.get("method")
     if not isinstance(section, dict) or str(section.get("name")) not in METHODS:
         return sections
-    fields = method(section["name"]).configuration.model_fields
+    fields = METHODS.get(str(section["name"])).configuration.model_fields
     return sections | {"method": {key: value for key, value in EARLIER.items() if key in fields} | section}
 
 
