@@ -54,7 +54,8 @@ def method_of(configuration: BaseModel) -> Method:
 
 def build_matcher(configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
     """The matcher that a method's configuration describes, for an encoder of these sizes."""
-    return method_of(configuration).build(configuration, sizes)
+    matcher: UnitMatcher = method_of(configuration).build(configuration, sizes)
+    return matcher
 
 
 def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: Any) -> UnitMatcher:
