@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from melder.features import Alignment, Features, Side, Sizes
-from melder.records import Item
+from melder.records import Entity, Item, Mention
 
-__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Method", "Precision", "Progress"]
+__all__ = ["Aligner", "Bounded", "Counting", "Dense", "Encoder", "Inputs", "Method", "Precision", "Progress", "Reader"]
 
 Progress = Callable[[int], None]  # told how many more items are done
 Counting = Callable[[str, int], Progress]  # starts a progress bar, given a title and a total
@@ -108,3 +108,37 @@ class Method(Protocol):
             MelderError: The method does not compare.
         """
         ...
+
+
+class Reader(Protocol):
+    """A directory whose files somebody else named: where they are, and how their records are read.
+
+    Readers note what is not a record in `problems` (`melder.io.problems.Problems`) and yield the rest with their
+    numbers in the file. `entities` is called before anything else is asked for.
+
+    name: of the layout
+    notes: what a user should know of the reading, one sentence a note
+    field_names: what the file calls a field ("entity.images" → "image_list") where the names differ
+    feature_keys: for each name of a picture the key of its features in the file that comes with the layout; None for
+        layouts without such a file
+    """
+
+    entity_file: Path
+    entity_pictures: Path
+    mention_pictures: Path
+    name: str
+    notes: tuple[str, ...]
+
+    @property
+    def field_names(self) -> Mapping[str, str]: ...
+
+    @property
+    def feature_keys(self) -> Mapping[str, str] | None: ...
+
+    def entities(self, problems: Any) -> Iterator[tuple[int, Entity]]: ...
+
+    def split_file(self, split: str) -> Path | None:
+        """The file of the mentions of train, dev or test; None when there is none."""
+        ...
+
+    def mentions(self, split: str, path: Path, problems: Any) -> Iterator[tuple[int, Mention]]: ...

@@ -14,16 +14,16 @@ from transformers import CLIPModel
 
 import melder
 from encoders import tiny_models
-from runs.official import lightning_checkpoint, official_state, small_clip
 from melder.data import load
 from melder.encoders import build_encoder
 from melder.linking import ExactLinker, open_run
+from melder.methods import from_official_state_dict
+from melder.records import Item, MelderError
 from melder.runs.import_checkpoint import convert
 from melder.runs.model import Model
 from melder.runs.official_checkpoint import read_official_state
-from melder.methods import from_official_state_dict
-from melder.records import Item, MelderError
 from methods.golden import CASES, read_golden
+from runs.official import lightning_checkpoint, official_state, small_clip
 
 
 @pytest.fixture(scope="module")

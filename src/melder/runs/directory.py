@@ -19,16 +19,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import melder
-from melder.io.versions import VERSIONS, check_version
 from melder.encoders import load_encoder
-from melder.runs.configuration import ModelConfiguration
-from melder.runs.overrides import checked, override, read_yaml
-from melder.runs.gemel import Gemel
-from melder.runs.model import Model
+from melder.io.versions import VERSIONS, check_version
 from melder.methods import METHODS, build_matcher
 from melder.records import MelderError
+from melder.runs.configuration import ModelConfiguration
+from melder.runs.gemel import Gemel
+from melder.runs.model import Model
+from melder.runs.overrides import checked, override, read_yaml
 
-__all__ = ["SCHEMA", "open_model", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
+__all__ = [
+    "SCHEMA",
+    "open_model",
+    "open_run",
+    "read_configuration",
+    "run_device",
+    "seed_of",
+    "versions",
+    "write_json",
+    "write_run",
+]
 
 SCHEMA = VERSIONS["run"].current
 EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
