@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melder.mentions.dictionary import MentionFinder
+from melder.mentions.dictionary import NameFinder
 
 PIECES = ["a", "b", "B", "ß", "SS", "İ", "ﬁ", "fi", "\u0301", "á", " ", "\u00a0", "\n", "-", ".", "京", "都", "𝔸", "1"]
 texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
@@ -45,12 +45,12 @@ def _is_boundary(text: str, place: int) -> bool:
 
 @given(st.lists(texts.filter(lambda name: not name.isupper()), max_size=8), texts)
 def test_mentions_are_those_of_a_finder_that_tries_every_span(names: list[str], text: str) -> None:
-    assert MentionFinder(names).find(text) == _slow(names, text)
+    assert NameFinder(names).find(text) == _slow(names, text)
 
 
 @given(st.lists(texts, max_size=5), texts)
 def test_mentions_are_disjoint_and_within_the_text(names: list[str], text: str) -> None:
-    found = MentionFinder(names).find(text)
+    found = NameFinder(names).find(text)
     assert all(0 <= start < end <= len(text) for start, end in found)
     assert all(end <= start for (_, end), (start, _) in pairwise(found))
 
@@ -76,18 +76,18 @@ def test_mentions_are_disjoint_and_within_the_text(names: list[str], text: str) 
     ],
 )
 def test_names_are_found_as_a_reader_would(names: list[str], text: str, expected: list[str]) -> None:
-    assert [text[start:end] for start, end in MentionFinder(names).find(text)] == expected
+    assert [text[start:end] for start, end in NameFinder(names).find(text)] == expected
 
 
 def test_a_name_of_which_another_is_part_is_left_when_it_breaks_off() -> None:
     """Where the longer way ends, the automaton falls back to the name within it."""
-    finder = MentionFinder(["one two three four", "two three", "three five"])
+    finder = NameFinder(["one two three four", "two three", "three five"])
     assert finder.find("one two three five") == [(8, 18)]
     assert finder.find("one two three six") == [(4, 13)]
 
 
 def test_the_time_grows_with_the_text_and_not_with_its_square() -> None:
-    finder = MentionFinder([" ".join("a" * count) for count in range(1, 60)])
+    finder = NameFinder([" ".join("a" * count) for count in range(1, 60)])
     text = " ".join("a" * 10_000)
     found = finder.find(text)
     assert sum(end - start for start, end in found) > 19_000

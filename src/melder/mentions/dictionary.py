@@ -13,7 +13,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-__all__ = ["MentionFinder"]
+from melder.records import MelderError
+
+__all__ = ["NameFinder"]
 
 SHORTEST = 2  # characters of a name that is looked for, one of them a letter: the number 12 is seldom a name
 LONGEST = 64  # words, signs and spaces of a name that is looked for
@@ -40,11 +42,13 @@ class _Word(NamedTuple):
     key: str
 
 
-class MentionFinder:
+class NameFinder:
     """Finds names in texts. Case and the kinds of spaces, apostrophes, hyphens and composed letters do not matter.
 
-    Immutable once made, so that threads may share it.
+    Immutable once made, so that threads may share it. Fulfils `melder.protocols.MentionFinder`.
     """
+
+    reads_names = True
 
     def __init__(self, names: Iterable[str]) -> None:
         self._edges: dict[tuple[int, str], int] = {}  # from a state by a word to the next; state 0 is the start
@@ -55,6 +59,16 @@ class MentionFinder:
         self._fallback = [0] * len(self._depth)  # the state of the longest proper ending that is a beginning
         self._shorter = [0] * len(self._depth)  # the next state down the fallbacks at which a name ends
         self._connect()
+
+    @classmethod
+    def open(cls, options: str = "") -> NameFinder:
+        """One that knows no names yet."""
+        if options:
+            raise MelderError(f"--find names:{options}: names have no options; write names")
+        return cls(())
+
+    def of_names(self, names: Iterable[str]) -> NameFinder:
+        return NameFinder(names)
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """[start, end) of the mentions in order, in code points. Of those that overlap the longest stands, of equally
