@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint setup clean
+.PHONY: demo test fuzz lint docs setup clean
 
 # Draws flags, trains M3EL on them and shows what it can do.
 demo: $(VENV)/ready
@@ -22,6 +22,10 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
+
+# The documentation site, in build/docs: pages, search, API reference. Warnings, broken links between pages too, are errors.
+docs: $(VENV)/ready-dev
+	$(BIN)/python -m sphinx -b html --fail-on-warning --keep-going --quiet docs build/docs
 
 setup: $(VENV)/ready-dev
 
