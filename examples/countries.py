@@ -8,7 +8,7 @@ from melder.building.build import build
 from melder.data import EntityFile
 
 TABLE = """id,name,aliases,description,types
-GN,Guinea,Republic of Guinea|Guinea-Conakry,"A country of West Africa on the Atlantic; its capital is Conakry.",country
+GN,Guinea,Guinea-Conakry,"A country of West Africa on the Atlantic; its capital is Conakry.",country
 GQ,Equatorial Guinea,,"A country of Central Africa, on the mainland and on islands; its capital is Malabo.",country
 GW,Guinea-Bissau,,"A country of West Africa where Portuguese is spoken; its capital is Bissau.",country
 PG,Papua New Guinea,,"A country of Oceania, the east of an island north of Australia.",country

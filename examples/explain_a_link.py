@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from countries import write_knowledge_base
-
 import melder
+from countries import write_knowledge_base
 from melder.linking import explain
 from melder.linking.linker import to_mention
 

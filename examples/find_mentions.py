@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from countries import write_knowledge_base
-
 import melder
+from countries import write_knowledge_base
 from melder.mentions.dictionary import MentionFinder
 
 TEXT = "In Papua New Guinea nobody pays with a gold guinea, and in Guinea-Bissau nobody keeps a cavy."

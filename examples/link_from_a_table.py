@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from countries import write_knowledge_base
-
 import melder
+from countries import write_knowledge_base
 
 TEXTS = (
     "The president of Guinea flew home to Conakry.",
