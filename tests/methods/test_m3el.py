@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from melder.features import Features, Scores, Sizes
-from melder.methods import build_matcher, from_official_state_dict, method
+from melder.methods import METHODS, build_matcher, from_official_state_dict
 from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
@@ -144,8 +144,8 @@ def test_without_vision_only_texts_are_compared() -> None:
 
 
 def test_an_unknown_method_is_an_error_that_lists_the_known_ones() -> None:
-    for ask in (lambda: method("m4el"), lambda: from_official_state_dict("m4el", {})):
-        with pytest.raises(MelderError, match=r"there is no method 'm4el'; Melder has .*m3el"):
+    for ask in (lambda: METHODS.get("m4el"), lambda: from_official_state_dict("m4el", {})):
+        with pytest.raises(MelderError, match=r"there is no method 'm4el'; did you mean 'm3el'\? there are .*pgmel"):
             ask()
 
 

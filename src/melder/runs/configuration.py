@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator
 
-from melder.methods import method
+from melder.methods import METHODS
 from melder.protocols import Precision
 from melder.records import MelderError
 
@@ -72,7 +72,7 @@ class ModelConfiguration(Section):
         if "name" not in value:
             raise ValueError("a method needs a name, such as m3el")
         try:
-            return method(str(value["name"])).configuration.model_validate(value)
+            return METHODS.get(str(value["name"])).configuration.model_validate(value)
         except MelderError as error:
             raise ValueError(str(error)) from None
 

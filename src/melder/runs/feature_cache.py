@@ -10,9 +10,9 @@ import torch
 from melder.data import DataSet, entity_items, mention_items
 from melder.encoders import Towers, encode, fingerprint, load_features, save_features
 from melder.features import Features
-from melder.runs.configuration import ModelConfiguration
 from melder.protocols import Counting
 from melder.records import Item, MelderError
+from melder.runs.configuration import ModelConfiguration
 
 __all__ = ["ENTITIES", "StoredFeatures", "encode_data", "stored_features"]
 

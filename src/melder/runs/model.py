@@ -10,10 +10,10 @@ from torch import nn
 
 from melder.encoders import Towers, encode
 from melder.features import Features, Scores, Side, concatenate
-from melder.runs.feature_cache import StoredFeatures
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Precision, Progress
 from melder.records import Item
+from melder.runs.feature_cache import StoredFeatures
 
 __all__ = ["Model", "answering", "score_blocks", "sides_of"]
 
