@@ -1,4 +1,4 @@
-"""Six countries that share their names, as a table, and a knowledge base of them: what the other examples start from."""
+"""Six entities that share their names, as a table and as a knowledge base: what the other examples start from."""
 
 from __future__ import annotations
 

@@ -19,9 +19,7 @@ with TemporaryDirectory() as directory:
     for text in TEXTS:
         link = linker.link(text, mention="Guinea", k=2)
         first, second = link.candidates
-        print(
-            f"{text}\n  {first.name} ({first.id}) {first.score:.2f}, then {second.name} ({second.id}) {second.score:.2f}"
-        )
+        print(f"{text}\n  {first.name} ({first.id}) {first.score:.2f}, then {second.id} {second.score:.2f}")
     # Only entities of some types:
     coin = linker.link(TEXTS[0], mention="Guinea", types=["coin"]).candidates[0]
     print(f"of the coins: {coin.id}")

@@ -1,6 +1,7 @@
 """Draw a data set, train M3EL on it, measure it against name match: python examples/train_and_evaluate.py
 
-The same on a command line: melder data flags, melder train, melder evaluate. A few minutes of training (`melder demo`) do far better than these seconds.
+The same on a command line: melder data flags, melder train, melder evaluate. A few minutes of
+training (`melder demo`) do far better than these seconds.
 """
 
 from __future__ import annotations
