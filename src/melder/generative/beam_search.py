@@ -49,18 +49,18 @@ def _step(searches: list[_Search], logits: Any, trie: NameTrie) -> None:
     first = 0
     for search in searches:
         last = first + len(search.running)
-        part = slice(*np.searchsorted(ways.beam, [first, last]))
-        search.step(Continuations(ways.beam[part] - first, *(each[part] for each in ways[1:])))
+        chosen = slice(*np.searchsorted(ways.beam, [first, last]))
+        search.step(Continuations(ways.beam[chosen] - first, *(column[chosen] for column in ways[1:])))
         first = last
 
 
 def _still_running(rows: list[int], searches: list[_Search], prefixes: Prefixes) -> list[int]:
     """Drop ended searches from the batch once they are half of it (what stays of the cache is copied then)."""
-    kept = [place for place, row in enumerate(rows) if searches[row].running]
-    if not kept or 2 * len(kept) > len(rows):
+    running = [place for place, row in enumerate(rows) if searches[row].running]
+    if not running or 2 * len(running) > len(rows):
         return rows
-    prefixes.keep(np.array(kept))
-    return [rows[place] for place in kept]
+    prefixes.keep(np.array(running))
+    return [rows[place] for place in running]
 
 
 class _Search:
@@ -104,6 +104,6 @@ class _Search:
 def _best(totals: np.ndarray, count: int) -> np.ndarray:
     """The places of the largest, best first."""
     if len(totals) > count:
-        some = np.argpartition(-totals, count)[:count]
-        return some[np.argsort(-totals[some], kind="stable")]
+        largest = np.argpartition(-totals, count)[:count]
+        return largest[np.argsort(-totals[largest], kind="stable")]
     return np.argsort(-totals, kind="stable")

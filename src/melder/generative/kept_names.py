@@ -72,10 +72,10 @@ def kept_names(directory: Path, names: Sequence[str], language_model: LanguageMo
     if tokenizer is None:
         return Numbered(*NameTrie.build(names, language_model.name_tokens))
     written = _Written.of(names)
-    found = _read(directory, tokenizer)
-    if found is not None and found[1].digest == written.digest:
-        return found[0]
-    made = _changed(*found, names, language_model) if found is not None else None
+    stored = _read(directory, tokenizer)
+    if stored is not None and stored[1].digest == written.digest:
+        return stored[0]
+    made = _changed(*stored, names, language_model) if stored is not None else None
     if made is None:
         made = Numbered(*NameTrie.build(names, language_model.name_tokens))
     _save(directory, made, written, tokenizer)
@@ -103,7 +103,7 @@ def _changed(
     if len(came) > ANEW * len(names):
         return None
     there = set(names)
-    gone = [known for name, known in number.items() if name not in there]
+    gone = [old_number for name, old_number in number.items() if name not in there]
     trie = before.trie.remove(np.array(gone, np.int64)) if gone else before.trie
     if came:
         trie, numbers = trie.add(came, language_model.name_tokens)

@@ -25,9 +25,11 @@ def room_cache() -> Any:
 def join_caches(parts: Sequence[Any]) -> Any:
     """One cache of the rows of all parts, which have the same last position; zeros before what is shorter."""
     joined = room_cache()
-    for layers in zip(*(part.layers for part in parts), strict=True):
+    for layers in zip(*(cache.layers for cache in parts), strict=True):
         layer = RoomLayer()
-        layer.update(_join([each.keys for each in layers]), _join([each.values for each in layers]))
+        layer.update(
+            _join([layer_part.keys for layer_part in layers]), _join([layer_part.values for layer_part in layers])
+        )
         joined.layers.append(layer)
     return joined
 
@@ -58,12 +60,12 @@ class RoomLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def _join(parts: list[Tensor]) -> Tensor:
-    rows, length = sum(part.shape[0] for part in parts), max(part.shape[2] for part in parts)
+    rows, length = sum(tensor.shape[0] for tensor in parts), max(tensor.shape[2] for tensor in parts)
     joined = parts[0].new_zeros(rows, parts[0].shape[1], length, parts[0].shape[3])
     first = 0
-    for part in parts:
-        joined[first : first + part.shape[0], :, length - part.shape[2] :] = part
-        first += part.shape[0]
+    for tensor in parts:
+        joined[first : first + tensor.shape[0], :, length - tensor.shape[2] :] = tensor
+        first += tensor.shape[0]
     return joined
 
 

@@ -77,9 +77,9 @@ class PrefilledModel:
         positions = torch.from_numpy(depths).to(device) + self.lengths[:, None]
         _check_length(self.model.config, int(positions.max()) + 1)
         prompt = self.mask[:, None, :].expand(-1, tokens.shape[1], -1)
-        seen = torch.cat([prompt, torch.from_numpy(visible).to(device)], dim=2)
+        attended = torch.cat([prompt, torch.from_numpy(visible).to(device)], dim=2)
         dtype = self.model.get_input_embeddings().weight.dtype
-        mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, torch.finfo(dtype).min)
+        mask = torch.zeros(attended.shape, dtype=dtype, device=device).masked_fill_(~attended, torch.finfo(dtype).min)
         return self._forward(
             self.cache,
             input_ids=torch.from_numpy(tokens).to(device),

@@ -95,8 +95,8 @@ def link_on(
 def _wave(rows: list[dict[str, Any]], job: ShardJob, cluster: Cluster) -> Iterator[int]:
     import ray.data
 
-    given = ray.data.from_items(rows, override_num_blocks=len(rows))
-    yield from counts(given.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actors(len(rows))))
+    shards = ray.data.from_items(rows, override_num_blocks=len(rows))
+    yield from counts(shards.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actors(len(rows))))
 
 
 def _missing(
@@ -104,12 +104,12 @@ def _missing(
 ) -> Iterator[dict[str, Any]]:
     """The shards that are not there yet; the path of every one goes to `paths`."""
     waiting = iter(mentions)
-    while some := list(islice(waiting, SHARD_ROWS)):
-        lines = b"\n".join(mention.model_dump_json().encode() for mention in some)
+    while shard := list(islice(waiting, SHARD_ROWS)):
+        lines = b"\n".join(mention.model_dump_json().encode() for mention in shard)
         digest = hashlib.sha256(repr(job).encode() + lines).hexdigest()
         paths.append(shards / f"{len(paths):06d}-{digest[:12]}.jsonl")
         if paths[-1].is_file():
-            progress(len(some))
+            progress(len(shard))
         else:
             yield {"path": str(paths[-1]), "mentions": lines}
 
