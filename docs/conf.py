@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
 
 project = "Melder"
 author = "The Melder developers"
@@ -37,3 +42,25 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # console blocks with prose in them
 autodoc_inherit_docstrings = False  # Lightning's and PyTorch's own are in their documentation
+
+
+def _commands() -> str:
+    """Every command with its options, as Markdown; examples, which help texts give as lines, in blocks."""
+    done = subprocess.run(
+        [sys.executable, "-m", "typer", "melder.cli", "utils", "docs", "--name", "melder", "--title", "Commands"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return re.sub(r"(?m)^((?:melder .*\n)+)", r"```console\n\1```\n", done.stdout).replace("&#x27;", "'")
+
+
+def _write_commands(app: object) -> None:
+    page = Path(__file__).parent / "api" / "commands.md"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(_commands(), encoding="utf-8")
+
+
+def setup(app: Any) -> None:
+    """Sphinx calls this."""
+    app.connect("builder-inited", _write_commands)
