@@ -26,9 +26,7 @@ import pytest
 __all__ = ["CTRL", "PATIENCE", "SHIFT", "Browser", "needs_chromium", "run_probe"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian: apt-get install chromium)")
-    CHROMIUM is None, reason="there is no Chromium; on Debian: apt-get install chromium"
-)
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; Debian: apt-get install chromium")
 OPTIONS = (
     "--headless",
     "--no-sandbox",  # root, as in CI, is refused one
