@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ import melder
 from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.io.atomic import replace_file, replacing
 from melder.io.versions import VERSIONS, check_version
 from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
@@ -85,12 +84,11 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     (directory / _MANIFEST).unlink(missing_ok=True)
     tensors = features.tensors()
     for name, tensor in tensors.items():
-        with _replacing(directory / f"{name}.npy") as file:
+        with replacing(directory / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, _on_disk(name, tensor), allow_pickle=False)
     version = {"format": VERSIONS["features"].current, "melder": melder.__version__}
     content = {**version, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
-    with _replacing(directory / _MANIFEST) as file:
-        file.write(json.dumps(content).encode())
+    replace_file(directory / _MANIFEST, json.dumps(content).encode())
 
 
 def load_features(
@@ -176,17 +174,6 @@ def _on_disk(name: str, tensor: Tensor) -> np.ndarray:
     # Some models have a few huge activations; the largest float16 says as much about them, infinity does not.
     limit = torch.finfo(torch.float16).max
     return tensor.clamp(-limit, limit).half().numpy()
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Write through a new file: a process that has the old one mapped keeps reading it."""
-    part = file.with_suffix(".part")
-    with part.open("wb") as out:
-        yield out
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:

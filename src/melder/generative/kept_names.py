@@ -11,9 +11,7 @@ made in memory: the directory saves time, and nothing is lost with it.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +20,7 @@ import numpy as np
 from melder.generative.language_model import LanguageModel
 from melder.generative.trie import NameTrie
 from melder.generative.trie_store import read_arrays
-from melder.io.locks import locked_alone
+from melder.io.locks import exclusive_lock
 from melder.records import MelderError
 
 __all__ = ["Numbered", "kept_names"]
@@ -117,18 +115,7 @@ def _save(directory: Path, numbered: Numbered, written: _Written, tokenizer: str
     arrays = {"name texts": written.text, "name ends": written.ends, "name numbers": numbered.numbers}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _alone(directory) as alone:
-            if alone:
-                numbered.trie.save(directory, arrays, {"tokenizer": tokenizer})
-    except OSError:  # read-only, or full: the next opening takes as long as this one
+        with exclusive_lock(directory / _LOCK, MelderError("another process is writing"), waits=False):
+            numbered.trie.save(directory, arrays, {"tokenizer": tokenizer})
+    except (MelderError, OSError):  # or read-only, or full: the next opening takes as long as this one
         return
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[bool]:
-    """Whether no other process is writing there."""
-    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        yield locked_alone(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from melder.features import Side, concatenate
+from melder.io.limits import open_files_allowed
 from melder.kb.entities import Entities
 from melder.kb.format.packing import bytes_restored
 from melder.kb.format.records import Records
@@ -258,8 +258,8 @@ class KnowledgeBase:
 
 
 def _files_at_once() -> int:
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return FILES if allowed == resource.RLIM_INFINITY else min(FILES, allowed // 4)
+    allowed = open_files_allowed()
+    return FILES if allowed is None else min(FILES, allowed // 4)
 
 
 def _together(sides: Iterable[Side]) -> Side:

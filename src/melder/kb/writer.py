@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from melder.io.atomic import PART, locked, remove
+from melder.io.atomic import PART, remove
 from melder.io.checksums import digest_of
-from melder.io.locks import locked_alone
+from melder.io.locks import check_flock, exclusive_lock, is_shared
 from melder.kb.indexes import open_index, write_index
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
@@ -38,7 +38,7 @@ __all__ = ["Writer", "writer_lock"]
 def writer_lock(directory: Path) -> Iterator[None]:
     """Hold the lock of a knowledge base. Raises MelderError when another process writes for longer than seconds."""
     busy = MelderError(f"{directory}: another process is changing this knowledge base; try again when it is done")
-    with locked(directory / LOCK, busy):
+    with exclusive_lock(directory / LOCK, busy):
         yield
 
 
@@ -52,6 +52,7 @@ class Writer:
     @contextmanager
     def open(directory: str | Path) -> Iterator[Writer]:
         """Wait for the lock and open the current generation. Raises MelderError when either fails."""
+        check_flock(Path(directory))
         os.close(open_current(Path(directory))[1])  # no lock is laid into a directory that is no knowledge base
         with writer_lock(Path(directory)):
             writer = Writer(KnowledgeBase.open(directory))
@@ -161,9 +162,12 @@ def _names(generation: Generation) -> set[str]:
 
 def _removed(path: Path) -> bool:
     """Remove a manifest that is not finished or has no reader, and say so."""
+    if path.name.endswith(PART):
+        remove(path)
+        return True
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if not path.name.endswith(PART) and not locked_alone(descriptor):
+        if is_shared(descriptor):
             return False
         remove(path)  # while it is locked: a reader that waits for it then finds it gone, and looks again
     finally:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
 from dataclasses import replace
-from html import unescape
 from pathlib import Path
 
-import pytest
-
+from browser import needs_chromium, run_probe
 from evaluation.report.test_report import page
 from melder.evaluation.report import Shown, write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PROBE = """<!doctype html><pre id="said"></pre><iframe src="report.html" width="360" height="800"></iframe><script>
 const frame = document.querySelector("iframe");
 frame.onload = async () => {
@@ -47,7 +40,7 @@ frame.onload = async () => {
 </script>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
     whole = page(tmp_path)
     (error,) = whole.errors
@@ -61,7 +54,7 @@ def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
     slices = {**whole.slices, "odd": whole.metrics}
     write_report(tmp_path / "report.html", replace(whole, errors=errors, slices=slices))
     (tmp_path / "probe.html").write_text(PROBE, encoding="utf-8")
-    said = run(tmp_path / "probe.html")
+    said = run_probe(tmp_path / "probe.html")
     every = ["one", "two", "three", "four"]
     assert said.pop("focus") == "confusion"
     assert said.pop("width") is True
@@ -75,12 +68,3 @@ def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
         "button": ["mention one", "mention four"],
     }
     assert said["rank"][1] == "2 of 4 shown"
-
-
-def run(probe: Path) -> dict[str, tuple[list[str], str]]:
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-    command = [str(CHROMIUM), *options, "--virtual-time-budget=5000", f"--user-data-dir={probe.parent}/profile"]
-    done = subprocess.run([*command, "--dump-dom", probe.as_uri()], capture_output=True, text=True, timeout=120)
-    found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, flags=re.DOTALL)
-    assert found, done.stderr
-    return dict(json.loads(unescape(found[1])))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from browser import needs_chromium, run_probe
 from evaluation.report.explained import PATCHES, SAID, TOLD, WORDS, explanation, page
-from evaluation.report.test_browser import CHROMIUM, run
 from evaluation.report.test_report import EVIL, digest, read
 from melder.evaluation.report import ExplanationPage, document, write_explanation
 from melder.evaluation.report.heat import LEVELS
@@ -150,10 +150,10 @@ frame.onload = () => {
 </script>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_choosing_a_word_shows_what_it_matched(plain: Path) -> None:
     (plain.parent / "probe.html").write_text(PROBE, encoding="utf-8")
-    said = run(plain.parent / "probe.html")
+    said = run_probe(plain.parent / "probe.html")
     rest = [[0, 5, 9, 0], [9, 7]]
     assert said == {
         "sections": [True, False],

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from melder.io.atomic import PART, remove
+from melder.io.atomic import remove, replacing
 from melder.jobs.mention_file import links_of, written
 from melder.jobs.ray.cluster import Cluster, connected, counts
 from melder.kb.shards import current_files
@@ -160,9 +158,8 @@ class LinkShard:
 def _write(path: Path, lines: Sequence[str], unreadable: dict[str, str]) -> None:
     """The links last: where they are, the rest is too. Another worker may be at it, taken for dead."""
     for each, content in ((_beside(path), json.dumps(unreadable)), (path, "".join(lines))):
-        part = each.with_name(f"{each.name}-{uuid.uuid4().hex}{PART}")
-        part.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(part, each)
+        with replacing(each, attempt=True) as part:
+            part.write_text(content, encoding="utf-8", newline="\n")
 
 
 def _beside(path: Path) -> Path:
