@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint docs setup clean
+.PHONY: demo test matrix numeric fuzz lint docs setup clean
 
 # Draws flags, trains M3EL on them and shows what it can do.
 demo: $(VENV)/ready
@@ -11,6 +11,14 @@ demo: $(VENV)/ready
 # All tests, one process a core; OPTIONS are pytest's, such as OPTIONS="-k lexical".
 test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(OPTIONS)
+
+# Everything under other instruction sets and numbers of threads: the better part of an hour on two cores.
+matrix: $(VENV)/ready-dev
+	$(BIN)/python tests/matrix.py
+
+# What computes, under three of them.
+numeric: $(VENV)/ready-dev
+	$(BIN)/python tests/matrix.py --numeric avx2 "default, two threads" perturbed
 
 # Other inputs each time, 20,000 a test: hours. OPTIONS as for test.
 fuzz: $(VENV)/ready-dev

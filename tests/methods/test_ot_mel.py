@@ -103,7 +103,7 @@ def test_distillation_brings_the_student_to_its_teacher() -> None:
         optimizer.zero_grad()
         loss(_batch(matcher)).backward()
         optimizer.step()
-    assert float(loss(_batch(matcher))) < 0.5 * first
+    assert loss(_batch(matcher)).item() < 0.5 * first
 
 
 def test_the_teacher_gets_no_gradient() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 
 import numpy as np
 import pytest
@@ -113,10 +112,3 @@ def test_holm_rejects_what_the_procedure_of_steps_rejects(p: list[float], level:
             break
         rejected.add(number)
     assert {number for number, each in enumerate(holm(p)) if each <= level} == rejected
-
-
-def test_10_000_draws_of_2_500_mentions_take_a_second() -> None:
-    first, second = np.random.default_rng(7).random((2, 2500))
-    start = time.process_time()
-    paired_difference(first, second)
-    assert time.process_time() - start < 3

@@ -15,6 +15,7 @@ from melder.generative.found import Found, Score
 from melder.generative.prefilled import PrefilledModel, Prompt
 from melder.generative.prefixes import Continuations, Prefix, Prefixes, ways_on
 from melder.generative.trie import NameTrie
+from melder.ops.largest import largest_of_array
 
 __all__ = ["beam_search"]
 
@@ -76,7 +77,7 @@ class _Search:
         """Go on with the best ways that do not end a name; those among the best `beams` that do are finished."""
         totals = np.array([prefix.total for prefix in self.running])[ways.beam] + ways.log_probability
         parents, self.running = self.running, []
-        for rank, way in enumerate(_best(totals, 2 * self.beams)):
+        for rank, way in enumerate(largest_of_array(totals, 2 * self.beams)):
             parent, token, node = parents[ways.beam[way]], int(ways.token[way]), int(ways.node[way])
             if token != self.trie.end:
                 self.running.append(Prefix(node, parent, token, float(totals[way])))
@@ -99,11 +100,3 @@ class _Search:
 
     def _score(self, total: float, tokens: int) -> float:
         return total / tokens if self.score == "mean" else total
-
-
-def _best(totals: np.ndarray, count: int) -> np.ndarray:
-    """The places of the largest, best first."""
-    if len(totals) > count:
-        largest = np.argpartition(-totals, count)[:count]
-        return largest[np.argsort(-totals[largest], kind="stable")]
-    return np.argsort(-totals, kind="stable")

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from melder.ops.largest import largest
 from melder.records import MelderError
 
 __all__ = ["Demonstration", "Demonstrations", "join_keys"]
@@ -118,7 +119,5 @@ def join_keys(vectors: Sequence[tuple[float, Tensor]]) -> Tensor:
 
 def _best(scores: Tensor, count: int) -> list[int]:
     """Columns of the `count` best scores [N], best last; of ties the earlier ones, the earliest last."""
-    worst = scores.topk(min(count, len(scores))).values[-1]
-    columns = (scores >= worst).logical_and(scores > -torch.inf).nonzero().flatten()
-    order = scores[columns].argsort(descending=True, stable=True)[:count]
-    return columns[order].flip(0).tolist()  # type: ignore[no-any-return]
+    values, columns = largest(scores, count)
+    return columns[values > -torch.inf].flip(0).tolist()  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ The cache of transformers concatenates at every step: for a prompt of 700 positi
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-__all__ = ["join_caches", "room_cache"]
+__all__ = ["cache_argument", "join_caches", "room_cache"]
 
 ROOM = 64  # positions; the least that is added when the room is used up
 
@@ -20,6 +21,14 @@ ROOM = 64  # positions; the least that is added when the room is used up
 def room_cache() -> Any:
     """An empty cache for a transformers model; its layers also have `shorten`."""
     return Cache(layer_class_to_replicate=RoomLayer)
+
+
+def cache_argument(model: Any) -> str:
+    """The name under which a model takes its cache.
+
+    It is `cache` in newer releases of transformers, which refuse the older name from 5.40 on.
+    """
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def join_caches(parts: Sequence[Any]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melder.generative.kv_cache import join_caches, room_cache
+from melder.generative.kv_cache import cache_argument, join_caches, room_cache
 from melder.records import MelderError
 
 __all__ = ["PrefilledModel", "Prompt"]
@@ -54,6 +54,7 @@ class PrefilledModel:
     def __init__(self, model: Any, prompt: Prompt) -> None:
         _check(model, prompt)
         self.model = model
+        self.cache_argument = cache_argument(model)
         self.mask = prompt.attention_mask.bool()  # [n, length]
         self.lengths = self.mask.sum(dim=1)  # [n]
         # first: [n, vocabulary] logits of the first token after the prompt
@@ -123,7 +124,7 @@ class PrefilledModel:
 
     def _forward(self, cache: Any, **inputs: Any) -> Tensor:
         with torch.inference_mode():
-            output = self.model(**inputs, past_key_values=cache, use_cache=True)
+            output = self.model(**inputs, **{self.cache_argument: cache}, use_cache=True)
         logits: Tensor = output.logits
         return logits
 

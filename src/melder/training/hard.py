@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from melder.features import Side
+from melder.ops.largest import largest
 from melder.runs.model import answering, sides_of
 from melder.training.current import CurrentModel
 from melder.training.pool import Pool
@@ -42,8 +43,9 @@ class Hard:
         """[count]; where there are fewer candidates the best stands there again, or the answer: both are masked."""
         if not len(columns):
             return np.full(self.count, self.pool.answers[row])
+        columns = np.sort(columns)
         chosen = torch.from_numpy(columns).to(next(iter(entities.values())).device)
         with answering(self.current.model.matcher) as matcher:
             scores = matcher.score(mention, entities.take(chosen)).total[0]
-        best = columns[scores.topk(min(self.count, len(columns))).indices.cpu().numpy()]
+        best = columns[largest(scores, self.count)[1].cpu().numpy()]
         return np.concatenate([best, np.full(self.count - len(best), best[0])])

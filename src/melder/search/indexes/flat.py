@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from melder.ops.bounds import rounding
+from melder.ops.largest import largest
 from melder.search.indexes.files import new_directory, open_arrays, save_arrays
 from melder.search.indexes.index import Nearest
 
@@ -63,8 +64,8 @@ class FlatIndex:
 
     def search(self, query: Tensor, k: int) -> Nearest:
         rough, _ = self._products(query)
-        best = rough.topk(min(k, len(rough)))
-        columns = best.indices[best.values > float("-inf")].numpy()
+        values, places = largest(rough, k)
+        columns = places[values > float("-inf")].numpy()
         return Nearest(columns, self.products(query, columns))
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
