@@ -74,7 +74,7 @@ def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
         "group": ["mention two", "mention three"],
         "button": ["mention one", "mention four"],
     }
-    assert said["rank"][1] == "2 of 4 shown"
+    assert said["rank"][1] == "2 of 4"
 
 
 def run(probe: Path) -> dict[str, tuple[list[str], str]]:
