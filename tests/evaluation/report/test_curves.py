@@ -34,7 +34,9 @@ def test_a_run_without_logs_has_no_charts(tmp_path: Path) -> None:
 
 def drawn(directory: Path, training: Curves) -> str:
     write_report(directory / "r.html", replace(page(directory), training=training))
-    return re.findall(r'<div class="curves">.*?</div>', (directory / "r.html").read_text(encoding="utf-8"), re.DOTALL)[0]
+    return re.findall(r'<div class="curves">.*?</div>', (directory / "r.html").read_text(encoding="utf-8"), re.DOTALL)[
+        0
+    ]
 
 
 def test_a_chart_is_a_line_from_the_first_step_to_the_last_and_from_the_lowest_to_the_highest(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.report.explained import PATCHES, SAID, TOLD, explanation, page
+from evaluation.report.explained import SAID, TOLD, WORDS, explanation, page
 from evaluation.report.test_browser import CHROMIUM, run
 from evaluation.report.test_report import EVIL, digest, read
 from melder.evaluation.report import ExplanationPage, document, write_explanation
-from melder.evaluation.report.heat import LEVELS
+from melder.evaluation.report.headlines import explanation_headline
+from melder.evaluation.report.heat import CLEAR, LEVELS
 from melder.linking.evidence import Read
 
 SCRIPT = Path(document.__file__).with_name("explanation.js").read_text(encoding="utf-8")
@@ -108,6 +109,69 @@ def test_weight_that_fell_on_no_word_is_told(plain: Path) -> None:
     text = plain.read_text(encoding="utf-8")
     assert text.count("5.0\u00a0% of all weight fell on marks that stand for no word.") == 2
     assert "stand for no patch" not in text
+
+
+def test_the_answer_comes_first_and_how_to_read_it_last(plain: Path) -> None:
+    text = plain.read_text(encoding="utf-8")
+    answer = "“Guinea” is linked to Guinea, 2.500 ahead of Mali"
+    assert text.index(answer) < text.index('id="candidate-1"') < text.index("How to read the colours")
+
+
+@pytest.mark.parametrize(
+    ("scores", "units", "said"),
+    [
+        (
+            (3.0, 1.0),
+            ({"lexical": 2.0, "text": 1.0}, {"text": 1.0}),
+            ", 2.000 ahead of b, mostly by the names (+2.000).",
+        ),
+        (
+            (1.0, 0.5),
+            ({"text": 1.5, "image": -0.5}, {"text": 0.5, "image": 0.0}),
+            ", 0.500 ahead of b, mostly by the texts (+1.000); the pictures point the other way (−0.500).",
+        ),
+        (
+            (1.0, 0.5),
+            ({"image_to_text": 1.0}, {}),
+            ", 0.500 ahead of b, mostly by the scores of image to text (+1.000).",
+        ),
+        ((1.0, 0.5), ({}, {}), ", 0.500 ahead of b."),
+        ((1.0, 0.9999), ({"text": 1.0}, {"text": 1.0}), ", level with b."),
+        ((1.0,), ({"text": 1.0},), ", the only candidate."),
+    ],
+)
+def test_the_answer_is_one_sentence(scores: tuple[float, ...], units: tuple[dict[str, float], ...], said: str) -> None:
+    whole = explanation()
+    candidates = tuple(
+        whole.candidates[0].model_copy(update={"name": name, "score": score, "units": parts})
+        for name, score, parts in zip("ab", scores, units, strict=False)
+    )
+    assert (
+        explanation_headline(whole.model_copy(update={"candidates": candidates})).text
+        == f"“Guinea” is linked to a{said}"
+    )
+
+
+def test_shares_near_an_even_one_are_not_listed(tmp_path: Path) -> None:
+    """Of five places an even share is 0.2: 0.29 is noise, 0.31 is not."""
+    weights = ((0.29, 0.25, 0.23, 0.23), (0.23, 0.2, 0.31, 0.26))
+    words = WORDS.model_copy(update={"weights": weights})
+    even = WORDS.model_copy(update={"weights": (weights[0], weights[0])})
+    listed = {}
+    for name, unit in {"one": words, "none": even}.items():
+        candidate = explanation().candidates[0].model_copy(update={"aligned": {"text": unit}})
+        whole = explanation().model_copy(update={"candidates": (candidate,)})
+        write_explanation(tmp_path / "why.html", ExplanationPage(whole))
+        text = (tmp_path / "why.html").read_text(encoding="utf-8")
+        listed[name] = re.findall("<tr><th.*?</tr>", text), "No word stands out" in text
+    assert listed == {
+        "one": (['<tr><th scope="row">flag</th><td>Guinea</td><td>31\u00a0%</td></tr>'], False),
+        "none": ([], True),
+    }
+
+
+def test_style_script_and_lists_agree_on_what_stands_out() -> None:
+    assert f"const CLEAR = {CLEAR};" in SCRIPT
 
 
 def test_a_page_without_candidates_says_so(tmp_path: Path) -> None:

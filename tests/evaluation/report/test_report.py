@@ -187,7 +187,9 @@ def test_hits_at_1_beside_name_match_come_first(
     tmp_path: Path, hits: float, baseline: float, said: str, tone: str
 ) -> None:
     whole = page(tmp_path)
-    changed = replace(whole, metrics=whole.metrics | {"hits@1": hits}, name_match=whole.name_match | {"hits@1": baseline})
+    changed = replace(
+        whole, metrics=whole.metrics | {"hits@1": hits}, name_match=whole.name_match | {"hits@1": baseline}
+    )
     write_report(tmp_path / "r.html", changed)
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert f'<p class="headline {tone}">{said}</p>' in text[: text.index("<nav")]
@@ -207,7 +209,9 @@ def test_cards_show_the_figure_its_interval_and_the_baseline(plain: Path, tmp_pa
 
 
 def test_parts_of_a_score_are_drawn_on_one_scale_with_negative_parts_red_and_to_the_left(plain: Path) -> None:
-    bars = re.findall(r'<rect x="([\d.]+)%" width="([\d.]+)%" height="100%" rx="3" class="(bar[a-z ]*)"/>', plain.read_text())
+    bars = re.findall(
+        r'<rect x="([\d.]+)%" width="([\d.]+)%" height="100%" rx="3" class="(bar[a-z ]*)"/>', plain.read_text()
+    )
     # parts 1, -0.5, 0.25, 0.25: zero lies at a third of the width
     against = ("0.00", "33.33", "bar against")
     expected = [("33.33", "66.67", "bar"), against, ("33.33", "16.67", "bar"), ("33.33", "16.67", "bar")]

@@ -12,6 +12,7 @@ __all__ = ["LEVEL", "Headline", "comparison_headline", "explanation_headline", "
 
 LEVEL = 0.05  # from this p on, adjusted for the figures that are compared, no difference is shown
 FIGURE, WORDS = "hits@1", "Hits@1"
+COMPARED = {"lexical": "the names", "text": "the texts", "image": "the pictures"}  # what a unit compares, in words
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,16 @@ def report_headline(metrics: Metrics, name_match: Metrics) -> Headline:
 def comparison_headline(comparison: Comparison) -> Headline:
     """Which of two systems has the better hits@1, if the test shows a difference."""
     figure = comparison.figures[FIGURE]
-    difference, p = 100 * figure["difference"], f"p {p_text(figure['p_holm'])}".replace("p <", "p <")
-    low, high = (100 * bound for bound in figure["difference_ci"])
-    if figure["p_holm"] >= LEVEL:
-        return Headline(
-            f"No difference shown: {WORDS} of B less that of A is {difference:+.1f} points, 95 % interval "
-            f"{low:+.1f} to {high:+.1f}, {p}.".replace("-", "−")
-        )
-    better, bounds = ("B", (low, high)) if difference > 0 else ("A", (-high, -low))
-    return Headline(
-        f"{better} is better by {_points(difference)} of {WORDS}, 95 % interval {bounds[0]:.1f} to {bounds[1]:.1f}, "
-        f"{p}.".replace("-", "−")
-    )
+    difference = 100 * figure["difference"]
+    better, worse = ("B", "A") if difference > 0 else ("A", "B")
+    low, high = sorted(bound if difference > 0 else -bound for bound in figure["difference_ci"])
+    evidence = f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f}, adjusted p {p_text(figure['p_holm'])})"
+    evidence = evidence.replace("-", "−")
+    if figure["p_holm"] < LEVEL:
+        return Headline(f"{better} is better than {worse} by {_points(difference)} of {WORDS} {evidence}.")
+    if not figure["difference"]:
+        return Headline(f"No difference shown: A and B have the same {WORDS} {evidence}.")
+    return Headline(f"No difference shown: {better} is {_points(difference)} of {WORDS} ahead {evidence}.")
 
 
 def explanation_headline(explanation: Explanation) -> Headline:
@@ -83,10 +82,11 @@ def _reasons(best: ExplainedCandidate, second: ExplainedCandidate) -> str:
     if not margins:
         return ""
     pro, contra = max(margins, key=margins.__getitem__), min(margins, key=margins.__getitem__)
-    reasons = [f"most through {_unit(pro)} ({margins[pro]:+.3f})"]
-    reasons += [f"although {_unit(contra)} says otherwise (−{-margins[contra]:.3f})"] if margins[contra] < 0 else []
-    return f", {', '.join(reasons)}"
+    reasons = f", mostly by {_compared(pro)} ({margins[pro]:+.3f})"
+    if margins[contra] < 0:
+        reasons += f"; {_compared(contra)} point the other way (−{-margins[contra]:.3f})"
+    return reasons
 
 
-def _unit(unit: str) -> str:
-    return unit.replace("_", " ")
+def _compared(unit: str) -> str:
+    return COMPARED.get(unit, f"the scores of {unit.replace('_', ' ')}")

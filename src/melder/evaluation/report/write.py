@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,22 @@ from melder.evaluation.report.charts import BINS, bin_name, rank_counts, unit_ax
 from melder.evaluation.report.curves import charts
 from melder.evaluation.report.document import write_document
 from melder.evaluation.report.headlines import comparison_headline, p_text, report_headline
-from melder.evaluation.report.page import ComparisonPage, ConfusedPair, Example, ReportPage
+from melder.evaluation.report.page import ComparisonPage, ConfusedPair, ReportPage
 from melder.evaluation.report.thumbnails import Album
 from melder.metrics.metrics import FIGURES
 from melder.metrics.unit_margins import UnitMargin
 
 __all__ = ["write_comparison", "write_report"]
+
+
+@dataclass(frozen=True)
+class ErrorMarks:
+    """What the script filters an error by: numbers of the options of each choice."""
+
+    rank: int
+    groups: str
+    pair: str
+
 
 ASSETS: dict[str, Any] = {"styles": ("report.css",), "script": "report.js"}
 
@@ -40,7 +51,11 @@ def write_report(path: Path, page: ReportPage) -> None:
         path,
         "report.html",
         **ASSETS,
-        **{"page": page, "title": page.title, "summary": page.summary, "album": Album(), "figures": FIGURES},
+        page=page,
+        title=page.title,
+        summary=page.summary,
+        album=Album(),
+        figures=FIGURES,
         sections={heading: template for heading, (template, contents) in sections.items() if contents},
         headline=report_headline(page.metrics, page.name_match),
         counts=rank_counts(page.ranks),
@@ -58,7 +73,9 @@ def write_comparison(path: Path, page: ComparisonPage) -> None:
         path,
         "comparison.html",
         **ASSETS,
-        **{"page": page, "title": "Melder comparison", "album": Album()},
+        page=page,
+        title="Melder comparison",
+        album=Album(),
         summary=f"{len(page.comparison.first):,} mentions, each answered by both.",
         sections={"Scores": "differences.html", "Who is right": "wins.html"} | examples,
         headline=comparison_headline(page.comparison),
@@ -78,18 +95,18 @@ def _filters(page: ReportPage) -> dict[str, Any]:
     groups = {name: str(number) for number, name in enumerate(page.slices)}
     pairs = {frozenset((pair.first.id, pair.second.id)): str(number) for number, pair in enumerate(page.confused)}
     marks = [
-        {
-            "rank": ceil(error.rank or 0),
-            "groups": " ".join(groups[name] for name in error.groups if name in groups),
-            "pair": pairs.get(error.confused, ""),
-        }
+        ErrorMarks(
+            rank=ceil(error.rank or 0),
+            groups=" ".join(groups[name] for name in error.groups if name in groups),
+            pair=pairs.get(error.confused, ""),
+        )
         for error in page.errors
     ]
     present = {name for error in page.errors for name in error.groups}
-    browsable = {mark["pair"] for mark in marks}
+    browsable = {mark.pair for mark in marks}
     options = {
         "groups": {number: name for name, number in groups.items() if name in present},
-        "ranks": _ranks([mark["rank"] for mark in marks]),
+        "ranks": _ranks([mark.rank for mark in marks]),
         "pairs": {
             str(number): _pair_name(pair) for number, pair in enumerate(page.confused) if str(number) in browsable
         },
