@@ -64,7 +64,7 @@ def _contrasts(
         _examples(chosen, [predictions[row] for row in rows], name, dataset, base)
         for name, predictions in zip(comparison.names, (comparison.first, comparison.second), strict=True)
     )
-    return [Contrast(one, other) for one, other in zip(a, b, strict=True)]
+    return [Contrast(*pair) for pair in zip(a, b, strict=True)]
 
 
 def _examples(

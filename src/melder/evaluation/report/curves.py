@@ -31,16 +31,16 @@ def read_curves(run: Path) -> Curves:
 
     Lines that are not readable are left out: a report is about something else.
     """
-    found: dict[str, dict[int, float]] = {}
+    curves: dict[str, dict[int, float]] = {}
     logs = run / "logs"
     for file in [*sorted(logs.glob("metrics-*.csv"), key=_number), logs / "metrics.csv"]:
         for row in _rows(file):
             step = _value(row.get("step"))
             for name, value in row.items():
-                known = _value(value)
-                if name and name not in ("step", "epoch") and known is not None and step is not None:
-                    found.setdefault(name, {})[int(step)] = known
-    return {name: sorted(points.items()) for name, points in sorted(found.items(), key=lambda each: _place(each[0]))}
+                number = _value(value)
+                if name and name not in ("step", "epoch") and number is not None and step is not None:
+                    curves.setdefault(name, {})[int(step)] = number
+    return {name: sorted(points.items()) for name, points in sorted(curves.items(), key=lambda curve: _place(curve[0]))}
 
 
 @dataclass(frozen=True)
