@@ -51,10 +51,11 @@ def processor(directory: Path, kind: str) -> None:
         "do_resize": True,
         "size": {"height": SIZE, "width": SIZE},
         "do_normalize": True,
+        "rescale_factor": 1 / 255,
         "image_mean": [0.4, 0.5, 0.6],
         "image_std": [0.2, 0.25, 0.3],
     }
-    if kind == "CLIPImageProcessor":
+    if kind in ("CLIPImageProcessor", "ChineseCLIPImageProcessor"):
         content |= {"size": {"shortest_edge": SIZE}, "do_center_crop": True}
         content |= {"crop_size": {"height": SIZE, "width": SIZE}}
     (directory / "preprocessor_config.json").write_text(json.dumps(content))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from melder.encoders.clip import ClipPictures, ClipText, read_clip
 from melder.encoders.compact import CompactPictures, compact_pictures, compact_text
+from melder.encoders.joint import JointPictures, JointText, read_joint
 from melder.encoders.paired import PretrainedPictures, PretrainedText, read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files
 from melder.encoders.sources import find_source
@@ -17,7 +18,7 @@ from melder.records import MelderError
 
 __all__ = ["BUILDERS", "Pooled", "build_encoder", "load_encoder"]
 
-FORMS = "clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<files>+<text>"
+FORMS = "clip:<name or directory>, clip:compact, joint:<name or directory>, paired:<text>+<vision or none>, precomputed:<files>+<text>"
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
 
@@ -32,6 +33,7 @@ def build_encoder(
     texts: Iterable[str] = (),
     published: bool = False,
     pooled: Pooled = "projected",
+    width: int | None = None,
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
@@ -40,6 +42,8 @@ def build_encoder(
     published: as MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description
     pooled: a picture's global vector, `raw` = before CLIP's projection and not normalised, which GEMEL reads; stored
         features are what they are
+    width: so many first numbers of a text's vector are used (a joint model's pictures too), None = all; only models
+        trained for that, by Matryoshka losses, are as good then
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
@@ -48,7 +52,12 @@ def build_encoder(
     builder = BUILDERS.get(spec) or BUILDERS.get(kind)
     if builder is None or not rest:
         raise MelderError(f"unknown encoder '{spec}': an encoder is one of {FORMS}")
-    text, image = builder(rest, Options(text_length, texts, published, pooled == "raw"))
+    text, image = builder(rest, Options(text_length, texts, published, pooled == "raw", width))
+    if width not in (None, text.widths[0]):
+        raise MelderError(
+            f"encoder.width is {width}, but texts of '{spec}' have vectors of {text.widths[0]} numbers, which cannot "
+            "be cut to that; leave it out, or lower it for a text model or a joint one"
+        )
     separator = PUBLISHED_SEPARATOR if kind == "clip" and published else SEPARATOR
     return _assembled(spec, text, image, separator)
 
@@ -94,6 +103,10 @@ def _clip(rest: str, options: Options) -> Both:
     return read_clip(find_source(rest), options)
 
 
+def _joint(rest: str, options: Options) -> Both:
+    return read_joint(find_source(rest), options)
+
+
 def _compact(rest: str, options: Options) -> Both:
     return compact_text(options), compact_pictures(options)
 
@@ -126,16 +139,19 @@ def _two(rest: str, form: str) -> tuple[str, str]:
 BUILDERS: dict[str, Callable[[str, Options], Both]] = {
     "clip": _clip,
     "clip:compact": _compact,
+    "joint": _joint,
     "paired": _paired,
     "precomputed": _precomputed,
 }
 TEXT_TOWERS: dict[str, Callable[[Path, dict[str, Any]], TextTower]] = {
     "clip": ClipText.load,
+    "joint": JointText.load,
     "pretrained": PretrainedText.load,
 }
 IMAGE_TOWERS: dict[str, Callable[[Path, dict[str, Any]], ImageTower]] = {
     "clip": ClipPictures.load,
     "compact": CompactPictures.load,
+    "joint": JointPictures.load,
     "pretrained": PretrainedPictures.load,
     "stored": StoredPictures.load,
 }
