@@ -85,7 +85,9 @@ def read_processor(source: ModelSource) -> Any:
             return AutoImageProcessor.from_pretrained(
                 source.name, local_files_only=source.local, trust_remote_code=False, backend="pil"
             )
-        except ImportError:
+        except (ImportError, ValueError) as error:
+            if "torchvision" not in str(error):
+                raise
             file = find_file(source, "preprocessor_config.json")
             content = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
             if not NUMBERS <= content.keys():

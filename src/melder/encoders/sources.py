@@ -38,7 +38,7 @@ def find_source(spec: str) -> ModelSource:
         return ModelSource(str(_in_package(spec.removeprefix("python:"))), local=True)
     path = Path(spec).expanduser()
     if path.is_dir():
-        if not (path / "config.json").is_file():
+        if not any((path / name).is_file() for name in ("config.json", "modules.json")):
             raise MelderError(f"model directory '{spec}' holds no config.json: a model is {FORMS}")
         return ModelSource(str(path), local=True)
     if not _HUB_NAME.fullmatch(spec):

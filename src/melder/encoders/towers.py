@@ -87,9 +87,14 @@ class Towers(nn.Module):
 
     def prepare(self, items: Sequence[Item]) -> Inputs:
         """Tokenise the texts and decode the pictures of n items; raises `MelderError` for a bad picture."""
-        inputs = self.text.prepare([item.text for item in items])
+        inputs = self.text.prepare([self.text_read(item) for item in items])
         inputs["has_text"] = torch.tensor([bool(item.text.strip()) for item in items])
         return inputs if self.image is None else inputs | self._pictures(self.image, items)
+
+    def text_read(self, item: Item) -> str:
+        """The text that is read of an item: after the prompt of its role, if the model has one and there is a text."""
+        prompt = self.text.tokens.prompts.get(item.role or "", "") if item.text.strip() else ""
+        return prompt + item.text
 
     def forward(self, inputs: Inputs) -> Features:
         has_text = inputs["has_text"]
