@@ -108,34 +108,100 @@ ARCHITECTURES = [
     ),
     Architecture("MetaCLIP 2", "joint", "MetaClip2Config", _clip_like, "CLIPImageProcessor"),
     Architecture(
-        "Chinese-CLIP", "joint", "ChineseCLIPConfig", lambda n: _clip_like(n, eos_token_id=None), "ChineseCLIPImageProcessor"
+        "Chinese-CLIP",
+        "joint",
+        "ChineseCLIPConfig",
+        lambda n: _clip_like(n, eos_token_id=None),
+        "ChineseCLIPImageProcessor",
     ),
-    Architecture(
-        "AltCLIP", "joint", "AltCLIPConfig", lambda n: _clip_like(n, project_dim=16), "CLIPImageProcessor"
-    ),
+    Architecture("AltCLIP", "joint", "AltCLIPConfig", lambda n: _clip_like(n, project_dim=16), "CLIPImageProcessor"),
     Architecture("AIMv2 (LiT)", "joint", "Aimv2Config", _clip_like, "CLIPImageProcessor"),
     Architecture("TIPS v2", "joint", "Tipsv2Config", lambda n: _siglip(n, hidden_size=16), "Tipsv2ImageProcessor"),
     Architecture("GroupViT", "joint", "GroupViTConfig", _clip_like, "CLIPImageProcessor"),
     Architecture("BERT", "text", "BertConfig", lambda n: {**TEXT, "vocab_size": n}),
-    Architecture("DistilBERT", "text", "DistilBertConfig", lambda n: {"vocab_size": n, "dim": 16, "hidden_dim": 32, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 48}),
+    Architecture(
+        "DistilBERT",
+        "text",
+        "DistilBertConfig",
+        lambda n: {
+            "vocab_size": n,
+            "dim": 16,
+            "hidden_dim": 32,
+            "n_layers": 2,
+            "n_heads": 2,
+            "max_position_embeddings": 48,
+        },
+    ),
     Architecture("XLM-RoBERTa", "text", "XLMRobertaConfig", lambda n: {**TEXT, "vocab_size": n, "pad_token_id": 0}),
     Architecture("MPNet", "text", "MPNetConfig", lambda n: {**TEXT, "vocab_size": n}),
-    Architecture("ModernBERT", "text", "ModernBertConfig", lambda n: {**TEXT, "vocab_size": n, "pad_token_id": 0, "cls_token_id": 2, "sep_token_id": n - 1, "bos_token_id": 2, "eos_token_id": n - 1}),
-    Architecture("T5 (encoder)", "text", "T5Config", lambda n: {"vocab_size": n, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, "pad_token_id": 0}, model="T5EncoderModel"),
+    Architecture(
+        "ModernBERT",
+        "text",
+        "ModernBertConfig",
+        lambda n: {
+            **TEXT,
+            "vocab_size": n,
+            "pad_token_id": 0,
+            "cls_token_id": 2,
+            "sep_token_id": n - 1,
+            "bos_token_id": 2,
+            "eos_token_id": n - 1,
+        },
+    ),
+    Architecture(
+        "T5 (encoder)",
+        "text",
+        "T5Config",
+        lambda n: {
+            "vocab_size": n,
+            "d_model": 16,
+            "d_kv": 8,
+            "d_ff": 32,
+            "num_layers": 2,
+            "num_heads": 2,
+            "pad_token_id": 0,
+        },
+        model="T5EncoderModel",
+    ),
     Architecture("Qwen3", "text", "Qwen3Config", _decoder),
     Architecture("Gemma 3 (text)", "text", "Gemma3TextConfig", lambda n: _decoder(n, use_bidirectional_attention=True)),
-    Architecture("EmbeddingGemma 2", "text", "EmbeddingGemma2Config", lambda n: {"text_config": _decoder(n, global_head_dim=8, hidden_size_per_layer_input=8, embedding_dim=20)}),
+    Architecture(
+        "EmbeddingGemma 2",
+        "text",
+        "EmbeddingGemma2Config",
+        lambda n: {"text_config": _decoder(n, global_head_dim=8, hidden_size_per_layer_input=8, embedding_dim=20)},
+    ),
     Architecture("Qwen2.5-VL", "text", "Qwen2_5_VLConfig", lambda n: _vision_language(n, "qwen2")),
     Architecture("Qwen3-VL", "text", "Qwen3VLConfig", lambda n: _vision_language(n, "qwen3")),
     Architecture("ViT", "pictures", "ViTConfig", lambda n: dict(VISION)),
     Architecture("DINOv2", "pictures", "Dinov2Config", lambda n: {**VISION, "mlp_ratio": 2}, "BitImageProcessor"),
     Architecture("DINOv3", "pictures", "DINOv3ViTConfig", lambda n: dict(VISION), "DINOv3ViTImageProcessor"),
-    Architecture("ConvNeXt V2", "pictures", "ConvNextV2Config", lambda n: {"hidden_sizes": [8, 16, 24, 32], "depths": [1] * 4}, "ConvNextImageProcessor"),
-    Architecture("Swin", "pictures", "SwinConfig", lambda n: {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": 2}),
+    Architecture(
+        "ConvNeXt V2",
+        "pictures",
+        "ConvNextV2Config",
+        lambda n: {"hidden_sizes": [8, 16, 24, 32], "depths": [1] * 4},
+        "ConvNextImageProcessor",
+    ),
+    Architecture(
+        "Swin",
+        "pictures",
+        "SwinConfig",
+        lambda n: {
+            "image_size": 32,
+            "patch_size": 4,
+            "embed_dim": 8,
+            "depths": [1, 1],
+            "num_heads": [1, 2],
+            "window_size": 2,
+        },
+    ),
     Architecture("MLCD", "pictures", "MLCDVisionConfig", lambda n: dict(VISION), "CLIPImageProcessor"),
     Architecture("SigLIP (vision)", "pictures", "SiglipVisionConfig", lambda n: dict(VISION), "SiglipImageProcessor"),
     Architecture("MetaCLIP 2 (vision)", "pictures", "MetaClip2Config", lambda n: _clip_like(99), "CLIPImageProcessor"),
-    Architecture("AltCLIP (vision)", "pictures", "AltCLIPConfig", lambda n: _clip_like(99, project_dim=16), "CLIPImageProcessor"),
+    Architecture(
+        "AltCLIP (vision)", "pictures", "AltCLIPConfig", lambda n: _clip_like(99, project_dim=16), "CLIPImageProcessor"
+    ),
 ]
 
 
@@ -189,7 +255,9 @@ def print_table() -> None:
     """The table of docs/encoders.md: what was measured of each architecture with this version of transformers."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    print("| architecture | configuration | read as | largest difference from the library | trained, saved, read again |")
+    print(
+        "| architecture | configuration | read as | largest difference from the library | trained, saved, read again |"
+    )
     print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         files = list(tiny_models.pictures(Path(folder) / "pictures").values())

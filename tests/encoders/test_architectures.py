@@ -1,4 +1,4 @@
-"""Every architecture is loaded, equal to the library where that says what a vector is, trained, saved and read again."""
+"""Every architecture is loaded, equal to the library where that has vectors, trained, saved and read again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def _written(architecture: Architecture, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES, ids=[architecture.name for architecture in ARCHITECTURES])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Architecture, Path, Towers]:
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Architecture, Path, Towers]:
     directory = _written(request.param, tmp_path_factory.mktemp("model"))
     return request.param, directory, build_encoder(request.param.spec(directory))
 

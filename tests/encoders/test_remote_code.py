@@ -81,14 +81,19 @@ def test_language_models_and_retrievers_are_refused_too(tmp_path: Path) -> None:
 def test_modules_of_a_sentence_encoders_own_are_refused_by_name(tmp_path: Path) -> None:
     directory = tiny_models.sentence_encoder(tmp_path)
     trace = _infect(directory, ())
-    rows = [*json.loads((directory / "modules.json").read_text()), {"idx": 2, "name": "2", "path": "", "type": "own.Own"}]
+    rows = [
+        *json.loads((directory / "modules.json").read_text()),
+        {"idx": 2, "name": "2", "path": "", "type": "own.Own"},
+    ]
     (directory / "modules.json").write_text(json.dumps(rows))
     with pytest.raises(MelderError, match=r"has modules Transformer, Pooling, own\.Own; a text model here is"):
         build_encoder(f"paired:{directory}+none")
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("activation", ["own.Own", "torch.hub.load", "torch.nn.modules.activation.Unheard", "os.system"])
+@pytest.mark.parametrize(
+    "activation", ["own.Own", "torch.hub.load", "torch.nn.modules.activation.Unheard", "os.system"]
+)
 def test_activations_that_are_not_torchs_are_refused(activation: str, tmp_path: Path) -> None:
     settings = {"activation_function": activation}
     directory = tiny_models.sentence_encoder(tmp_path, modules=["Dense"], dense=settings)

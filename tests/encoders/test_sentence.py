@@ -144,7 +144,11 @@ def test_other_modules_are_refused_by_name(kinds: list[str], tmp_path: Path) -> 
     ("file", "content", "message"),
     [
         ("1_Pooling/config.json", {"pooling_mode": "mean", "include_prompt": False}, "leaves the prompt out"),
-        ("2_Dense/config.json", {"module_input_name": "token_embeddings"}, "its Dense reads or writes token_embeddings"),
+        (
+            "2_Dense/config.json",
+            {"module_input_name": "token_embeddings"},
+            "its Dense reads or writes token_embeddings",
+        ),
         ("sentence_bert_config.json", {"transformer_task": "text-generation"}, "its transformer does text-generation"),
         ("modules.json", None, "modules.json: is no JSON"),
     ],
@@ -160,6 +164,8 @@ def test_what_is_not_computed_is_refused(file: str, content: object, message: st
 @pytest.mark.parametrize("spec", ["clip:{clip}", "clip:compact", "paired:{bert}+none"])
 def test_a_width_that_vectors_do_not_have_is_refused(spec: str, tmp_path: Path) -> None:
     models = {"clip": tiny_models.clip(tmp_path / "clip"), "bert": tiny_models.bert(tmp_path / "bert")}
-    with pytest.raises(MelderError, match=r"encoder\.width is 4000, but texts of .* which cannot be cut to that") as caught:
+    with pytest.raises(
+        MelderError, match=r"encoder\.width is 4000, but texts of .* which cannot be cut to that"
+    ) as caught:
         build_encoder(spec.format(**models), width=4000)
     assert "\n" not in str(caught.value)

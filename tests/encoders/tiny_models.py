@@ -102,7 +102,7 @@ def sentence_encoder(
     transformer: Callable[[Path], Path] = bert,
     dense: dict[str, object] | None = None,
 ) -> Path:
-    """A model with the files that sentence-transformers reads and writes; `dense` changes its Dense layers' settings."""
+    """A model with the files that sentence-transformers reads and writes; `dense` changes settings of its Dense."""
     transformer(directory)
     width = json.loads((directory / "config.json").read_text())["hidden_size"]
     kinds = ["Transformer", "Pooling", *modules]

@@ -99,7 +99,9 @@ def read_clip(source: ModelSource, options: Options) -> tuple[ClipText, ClipPict
     config = read_config(source)
     if config.model_type != "clip":
         form = "joint:NAME if it has texts and pictures in one space, else paired:TEXT+VISION"
-        raise MelderError(f"model '{source.name}' is of the type {config.model_type}, and clip: reads CLIP only; write {form}")
+        raise MelderError(
+            f"model '{source.name}' is of the type {config.model_type}, and clip: reads CLIP only; write {form}"
+        )
     clip, report = read_model(CLIPModel, source, config=config)
     used = (clip.text_model, clip.text_projection, clip.vision_model, clip.visual_projection)
     check_weights(source, clip, used, report)

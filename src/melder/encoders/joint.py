@@ -167,7 +167,7 @@ def joint_text(source: ModelSource, model: Model, options: Options) -> JointText
         left = padded is not None and tokenizer.padding_side == "left"
         tokens = Tokens(tokenizer, options.text_length, fixed=options.published, positions=positions, padded=padded)
         masked = "attention_mask" in tokenizer.model_input_names
-        settings = {"masked": masked, "left": left, "width": options.width}
+        settings: dict[str, Any] = {"masked": masked, "left": left, "width": options.width}
         whole = JointText(model, tokens, (), **settings)
         without = unused_parts(model, lambda part: whole.features(part, tokens(["."])))
         return JointText(without_parts(model, without), tokens, without, **settings)

@@ -149,8 +149,8 @@ def _tokens(sentence: SentenceEncoder, model: Model, options: Options) -> Tokens
         backend = tokenizer.backend_tokenizer
         backend.normalizer = Normalizers([Lowercase(), *([backend.normalizer] if backend.normalizer else [])])
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    limits = {"fixed": options.published, "positions": positions}
-    return Tokens(tokenizer, options.text_length, prompts=sentence.prompts, **limits)
+    length, fixed = options.text_length, options.published
+    return Tokens(tokenizer, length, fixed=fixed, positions=positions, prompts=sentence.prompts)
 
 
 def _empty(directory: Path) -> Model:

@@ -1,4 +1,4 @@
-"""A model without the parts that a tower does not compute with: they would get no gradient, and fill a run's weights."""
+"""A model without the parts that a tower does not compute with: they would get no gradient, and fill a run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _used(model: Model, compute: Callable[[Model], tuple[Tensor, ...]]) -> set[i
     parameters = [parameter.requires_grad_() for parameter in model.parameters()]
     with torch.enable_grad():
         # Uneven weights: the plain sum of what a LayerNorm gives does not depend on what it is given.
-        total = sum((part.flatten() * torch.linspace(1, 2, part.numel())).sum() for part in compute(model))
+        total = torch.cat([part.flatten() * torch.linspace(1, 2, part.numel()) for part in compute(model)]).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     return {id(parameter) for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
 

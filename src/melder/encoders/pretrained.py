@@ -90,7 +90,7 @@ def read_processor(source: ModelSource) -> Any:
                 raise
             file = find_file(source, "preprocessor_config.json")
             content = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
-            if not NUMBERS <= content.keys():
+            if not content.keys() >= NUMBERS:
                 raise
             return SimpleNamespace(**{"do_rescale": True, "do_normalize": True, **content})
 

@@ -13,12 +13,15 @@ from melder.encoders.joint import JointPictures, JointText, read_joint
 from melder.encoders.paired import PretrainedPictures, PretrainedText, read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files
 from melder.encoders.sources import find_source
-from melder.encoders.towers import FORMAT, ImageTower, Options, TextTower, Towers
+from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
 
 __all__ = ["BUILDERS", "Pooled", "build_encoder", "load_encoder"]
 
-FORMS = "clip:<name or directory>, clip:compact, joint:<name or directory>, paired:<text>+<vision or none>, precomputed:<files>+<text>"
+FORMS = (
+    "clip:<name or directory>, clip:compact, joint:<name or directory>, paired:<text>+<vision or none>, "
+    "precomputed:<files>+<text>"
+)
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
 
@@ -34,6 +37,7 @@ def build_encoder(
     published: bool = False,
     pooled: Pooled = "projected",
     width: int | None = None,
+    context: Context = "window",
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
@@ -44,6 +48,8 @@ def build_encoder(
         features are what they are
     width: so many first numbers of a text's vector are used (a joint model's pictures too), None = all; only models
         trained for that, by Matryoshka losses, are as good then
+    context: of a mention's text that is longer than `text_length`, the words around the mention are read (window), or
+        its beginning; in published mode always the beginning
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
@@ -59,7 +65,7 @@ def build_encoder(
             "be cut to that; leave it out, or lower it for a text model or a joint one"
         )
     separator = PUBLISHED_SEPARATOR if kind == "clip" and published else SEPARATOR
-    return _assembled(spec, text, image, separator)
+    return _assembled(spec, text, image, separator, "beginning" if published else context)
 
 
 def load_encoder(directory: Path) -> Towers:
@@ -74,13 +80,14 @@ def load_encoder(directory: Path) -> Towers:
         image = None
         if content["image"] is not None:
             image = IMAGE_TOWERS[content["image"]["kind"]](directory / "image", content["image"])
-        return _assembled(content["spec"], text, image, content["separator"])
+        context = content.get("context", "beginning")
+        return _assembled(content["spec"], text, image, content["separator"], context)
     except (KeyError, TypeError) as error:
         raise _damaged(directory / "encoder.json", f"{error} is missing or unknown") from error
 
 
-def _assembled(spec: str, text: TextTower, image: ImageTower | None, separator: str) -> Towers:
-    encoder = Towers(spec, text, image, separator)
+def _assembled(spec: str, text: TextTower, image: ImageTower | None, separator: str, context: Context) -> Towers:
+    encoder = Towers(spec, text, image, separator, context)
     encoder.eval()
     return encoder
 

@@ -107,7 +107,9 @@ def read_sentence_encoder(source: ModelSource, width: int | None = None) -> Sent
     """
     listed = find_file(source, "modules.json")
     if listed is None:
-        return SentenceEncoder(source, SentenceHead(read_pooling(find_file(source, "1_Pooling/config.json")), (), width))
+        return SentenceEncoder(
+            source, SentenceHead(read_pooling(find_file(source, "1_Pooling/config.json")), (), width)
+        )
     modules = [_Module(source, row) for row in _read(listed)]
     kinds = [module.kind for module in modules]
     if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Dense", "Normalize"}:
@@ -174,15 +176,19 @@ def _layer(module: _Module) -> Settings:
     content = module.config()
     names = {content.get(name) for name in ("module_input_name", "module_output_name")} - {None, "sentence_embedding"}
     if names:
-        raise MelderError(f"model '{module.source.name}': its {module.kind} reads or writes {names.pop()}; only the "
-                          "vector of a text can be changed here")
+        raise MelderError(
+            f"model '{module.source.name}': its {module.kind} reads or writes {names.pop()}; only the "
+            "vector of a text can be changed here"
+        )
     if module.kind == "Normalize":
         return dict(NormalizeLayer.settings)
     named = str(content.get("activation_function", "torch.nn.modules.activation.Tanh"))
     activation = named.rpartition(".")[2]
     if not named.startswith("torch.nn.") or activation not in ACTIVATIONS:
-        raise MelderError(f"model '{module.source.name}': its Dense has the activation {named}, which is not one of "
-                          "torch.nn without arguments")
+        raise MelderError(
+            f"model '{module.source.name}': its Dense has the activation {named}, which is not one of "
+            "torch.nn without arguments"
+        )
     return {
         "type": "Dense",
         "in_features": content["in_features"],
@@ -197,8 +203,10 @@ def _fill(layer: nn.Module, module: _Module) -> None:
     """Put the published weights into a Dense."""
     file = module.file("model.safetensors")
     if file is None:
-        raise MelderError(f"model '{module.source.name}': its {module.row['path']} holds no model.safetensors; "
-                          "only such weights are read")
+        raise MelderError(
+            f"model '{module.source.name}': its {module.row['path']} holds no model.safetensors; "
+            "only such weights are read"
+        )
     try:
         layer.load_state_dict(load_file(file))
     except Exception as error:

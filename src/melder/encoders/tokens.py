@@ -68,6 +68,19 @@ class Tokens:
         ids = pad(batch["input_ids"], more, value=self.tokenizer.pad_token_id)
         return {"input_ids": ids, "attention_mask": pad(batch["attention_mask"].bool(), more)}
 
+    def count(self, text: str) -> int:
+        """How many tokens a text has, with the marks of its beginning and end."""
+        return len(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    def pieces(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of a text begins and ends in it; evenly spread where the tokenizer does not say."""
+        options = {"add_special_tokens": False, "truncation": False, "verbose": False}
+        if self.tokenizer.is_fast:
+            places = self.tokenizer(text, return_offsets_mapping=True, **options)["offset_mapping"]
+            return [(start, end) for start, end in places if start < end]
+        count = max(1, len(self.tokenizer(text, **options)["input_ids"]))
+        return [(len(text) * n // count, len(text) * (n + 1) // count) for n in range(count)]
+
     def save(self, directory: Path) -> dict[str, Any]:
         self.tokenizer.save_pretrained(directory / "tokenizer")
         settings: dict[str, Any] = {"length": self.length, "fixed": self.fixed}
