@@ -114,15 +114,16 @@ def load_features(
     return Features(**tensors, surfaces=surfaces)
 
 
-def fingerprint(items: Sequence[Item], encoder_spec: str) -> str:
+def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False) -> str:
     """SHA-256 (hexadecimal) over the texts and picture names (or bytes) of items and the encoder's specification.
 
-    Put into the specification whatever else changes features: the text length, published mode, a run's digest.
+    `spans`: and over where mentions stand, for an encoder that reads the words around them. Put into the specification
+    whatever else changes features: the text length, published mode, a run's digest.
     """
     digest = hashlib.sha256(json.dumps(encoder_spec).encode())
     for item in items:
         picture = hashlib.sha256(item.image).hexdigest() if isinstance(item.image, bytes) else _name(item.image)
-        digest.update(json.dumps([item.text, picture]).encode())
+        digest.update(json.dumps([item.text, picture, *((item.span or ()) if spans else ())]).encode())
     return digest.hexdigest()
 
 

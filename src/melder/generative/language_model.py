@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from melder.encoders.sources import ModelSource, find_source, reading
-from melder.encoders.tokens import read_tokenizer
+from melder.encoders.pretrained import read_model, read_tokenizer
+from melder.encoders.sources import ModelSource, find_source
 from melder.protocols import Precision
 from melder.records import MelderError
 
@@ -139,10 +139,7 @@ def read_language_model(
     source: ModelSource, *, precision: Precision = "float32", dropout: bool = False
 ) -> LanguageModel:
     """The language model of a source, with its weights; no code that comes with it is run."""
-    with reading(source):
-        model = AutoModelForCausalLM.from_pretrained(
-            source.name, local_files_only=source.local, use_safetensors=True, dtype=TYPES[precision]
-        )
+    model, _ = read_model(AutoModelForCausalLM, source, dtype=TYPES[precision])
     return LanguageModel(source.name, model, read_tokenizer(source), dropout=dropout)
 
 

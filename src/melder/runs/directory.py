@@ -42,6 +42,7 @@ __all__ = [
 
 SCHEMA = VERSIONS["run"].current
 EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
+EARLIER_ENCODER = {"context": "beginning"}  # and of encoders
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
@@ -111,6 +112,8 @@ def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelCon
 
 def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run with what an earlier Melder did where there was nothing to set yet."""
+    if isinstance(sections.get("encoder"), dict):
+        sections = sections | {"encoder": EARLIER_ENCODER | sections["encoder"]}
     section = sections.get("method")
     if not isinstance(section, dict) or str(section.get("name")) not in METHODS:
         return sections
