@@ -31,7 +31,7 @@ from melder.records import MelderError
 __all__ = ["SCHEMA", "open_model", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
 
 SCHEMA = VERSIONS["run"].current
-EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
+EARLIER = {"lexical_part": 0.0, "lexical_fold": False}  # settings of methods that runs lack which were written before there were these
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
