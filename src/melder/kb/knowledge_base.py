@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path, PurePath
 from threading import RLock
@@ -179,13 +179,9 @@ class KnowledgeBase:
         return self.picture(self.columns([entity.id])[entity.id]) if entity.images else None
 
     def named(self, name: str) -> list[int]:
-        """Columns of entities with just this name or alias, upper and lower case and spaces apart."""
-        return [
-            first + part.position(row)
-            for part, first in zip(self.parts, self._first, strict=False)
-            for row in self.records_of(part).named(name)
-            if row not in part.dead
-        ]
+        """Columns of entities with just this name or alias, as names are compared (melder/names.py); where there are
+        none, of those with it but for diacritics."""
+        return self._named(name, Records.named) or self._named(name, Records.named_but_for_accents)
 
     def search(self, query: str, limit: int = 10) -> list[int]:
         """Columns of entities with every word of the query in a name or an alias, the last word perhaps only begun;
@@ -244,6 +240,14 @@ class KnowledgeBase:
                     pending += [(middle, stop), (start, middle)]
                 else:
                     yield part.segment.side(rows), cost
+
+    def _named(self, name: str, rows: Callable[[Records, str], list[int]]) -> list[int]:
+        return [
+            first + part.position(row)
+            for part, first in zip(self.parts, self._first, strict=False)
+            for row in rows(self.records_of(part), name)
+            if row not in part.dead
+        ]
 
     def _place(self, column: int) -> tuple[SegmentReader, int]:
         number = bisect_right(self._first, column) - 1

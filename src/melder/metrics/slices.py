@@ -9,6 +9,7 @@ import numpy as np
 from melder.metrics.answers import answers
 from melder.metrics.metrics import Metrics, metrics
 from melder.metrics.popularity import popularity
+from melder.names import folded
 from melder.records import Entity, Mention, Ranks
 
 __all__ = ["group_names", "groups", "slices"]
@@ -20,12 +21,12 @@ def groups(
     """Boolean arrays [mentions] by the name of the group; pairs of groups part the mentions in two.
 
     `seen` holds the ids of the entities that were answers in training, best with how often they were, a group
-    for each range of times; None = unknown, and those groups are left out. Names are compared without regard to
-    case. Raises MelderError for an answer that `entities` lacks.
+    for each range of times; None = unknown, and those groups are left out. Names are compared as
+    `melder.names.folded` gives them. Raises MelderError for an answer that `entities` lacks.
     """
     golds = [entities[answer] for answer in answers(mentions, entities)]
     picture = [mention.image is not None for mention in mentions]
-    same = [m.surface.casefold() == gold.name.casefold() for m, gold in zip(mentions, golds, strict=True)]
+    same = [folded(m.surface) == folded(gold.name) for m, gold in zip(mentions, golds, strict=True)]
     grouped = {
         **_parted("picture", "no picture", picture),
         **_parted("surface is the name", "surface differs from the name", same),

@@ -41,8 +41,9 @@ __all__ = [
 ]
 
 SCHEMA = VERSIONS["run"].current
-EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
-EARLIER_ENCODER = {"context": "beginning"}  # and of encoders
+# Settings of methods, and of encoders, that runs lack which were written before there were these.
+EARLIER = {"lexical_part": 0.0, "lexical_fold": False}
+EARLIER_ENCODER = {"context": "beginning"}
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -54,9 +55,10 @@ def finder_of(name: str) -> Finder | None:
     return SpacyFinder(_pipeline(pipeline))
 
 
-def named(served: Served) -> Finder:
-    """The finder of the names and aliases of all entities; reads them all."""
-    return MentionFinder(served.catalogue.names())
+def named(served: Served, rules: Sequence[str]) -> Finder:
+    """The finder of the names and aliases of all entities, with these rules for what is written onto them; reads all
+    names."""
+    return MentionFinder(served.catalogue.names(), rules)
 
 
 def _pipeline(name: str) -> Language:

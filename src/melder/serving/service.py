@@ -100,7 +100,7 @@ class Service:
     async def _names(self, served: Served) -> Finder:
         """The first call for a generation reads all its names, and goes on with that when it is cancelled."""
         if served not in self._finders:
-            self._finders[served] = asyncio.ensure_future(asyncio.to_thread(named, served))
+            self._finders[served] = asyncio.ensure_future(asyncio.to_thread(named, served, self.settings.name_rules))
         return await asyncio.shield(self._finders[served])
 
 
