@@ -40,9 +40,9 @@ def replacing(path: Path, *, attempt: bool = False) -> Iterator[Path]:
         path: The name that the file gets; one of that name is replaced.
         attempt: Whether others may be writing the same file: each then writes at a path of its own.
     """
-    part = path.with_name(f"{path.name}-{uuid.uuid4().hex}{PART}" if attempt else path.name + PART)
-    yield part
-    finish_file(part, path)
+    partial = path.with_name(f"{path.name}-{uuid.uuid4().hex}{PART}" if attempt else path.name + PART)
+    yield partial
+    finish_file(partial, path)
 
 
 def finish_file(part: Path, path: Path) -> None:
@@ -54,7 +54,7 @@ def finish_file(part: Path, path: Path) -> None:
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
     """Write a file whole, in the place of one of that name: afterwards it is the old one or the new one."""
-    with replacing(path) as part, part.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         file.write(content)
 
 
@@ -68,13 +68,13 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         path: The name that the directory gets; it must not be there yet.
         durable: Whether a loss of power may not harm it; waiting for that takes milliseconds a file.
     """
-    part = path.with_name(path.name + PART)
-    remove(part)
-    os.makedirs(part)
-    yield part
+    partial = path.with_name(path.name + PART)
+    remove(partial)
+    os.makedirs(partial)
+    yield partial
     if durable:
-        _sync_all(part)
-    os.rename(part, path)
+        _sync_all(partial)
+    os.rename(partial, path)
     sync(path.parent)
 
 

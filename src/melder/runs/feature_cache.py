@@ -46,12 +46,12 @@ class StoredFeatures:
     def of(self, items: Sequence[Item]) -> Features | None:
         """Features of the items in float32, with their surfaces; None unless one part holds all of them."""
         places = [self._place.get(_key(item)) for item in items]
-        known = [place for place in places if place is not None]
-        if len(known) < len(places) or len({number for number, _ in known}) != 1:
+        stored = [place for place in places if place is not None]
+        if len(stored) < len(places) or len({number for number, _ in stored}) != 1:
             return None
-        found = self._parts[known[0][0]][torch.tensor([row for _, row in known])]
-        found.surfaces = [item.surfaces for item in items]
-        return (found if self.padded else found.trimmed()).to(torch.float32)
+        features = self._parts[stored[0][0]][torch.tensor([row for _, row in stored])]
+        features.surfaces = [item.surfaces for item in items]
+        return (features if self.padded else features.trimmed()).to(torch.float32)
 
 
 def stored_features(

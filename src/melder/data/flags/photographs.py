@@ -20,13 +20,13 @@ WIDTH, HEIGHT = 160, 120
 
 def photograph(flag: Image.Image, random: np.random.Generator) -> Image.Image:
     """An RGB picture of `WIDTH` by `HEIGHT` pixels in which at least some part of the flag is seen."""
-    seen = background(random, HEIGHT, WIDTH)
+    scene = background(random, HEIGHT, WIDTH)
     across, down, span = _view(random, flag.width / flag.height)
     across, down, shade = _ripple(random, across, down)
     cloth = _sample(flag, across, down, span) * shade[..., None]
     cover = _cover(across, down, span)[..., None]
-    seen = seen * (1 - cover) + cloth * cover
-    return _lens(random, _light(random, _before(random, seen)))
+    scene = scene * (1 - cover) + cloth * cover
+    return _lens(random, _light(random, _before(random, scene)))
 
 
 def scene(random: np.random.Generator) -> Image.Image:
