@@ -1,4 +1,4 @@
-"""The tests as on other processors: under other instruction sets and numbers of threads, by the libraries' own switches.
+"""The tests as on other processors: other instruction sets and numbers of threads, by the libraries' own switches.
 
     python tests/matrix.py                                        # everything under every entry
     python tests/matrix.py --numeric avx2 default perturbed       # what computes, under three of them: `.ci/run`
