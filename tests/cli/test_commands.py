@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from cli.conftest import Melder
 from melder.evaluation.predictions import read_predictions
 from melder.records import Link
-from rounding import rounding
+from rounding import alike, rounding
 from training.small import read_lines, small_run, write_lines
 
 
@@ -105,9 +105,7 @@ def test_a_file_of_mentions_is_linked_as_each_of_them(melder: Melder, small_data
     (first, *_) = links(melder(*link, "--input", small_data / "dev.jsonl").out)
     query = ("--text", record["text"], "--mention", record["surface"], "--image", small_data / record["image"])
     alone = Link.model_validate_json(melder(*link, *query, "--json").out)
-    assert [each.id for each in alone.candidates] == [each.id for each in first.candidates]
-    for one, other in zip(alone.candidates, first.candidates, strict=True):
-        assert one.score == pytest.approx(other.score, abs=rounding(256, max(1, abs(other.score))))
+    assert alike(alone, first)
 
 
 def test_training_on_stored_features_gives_the_same_run(melder: Melder, recipe: Path, tmp_path: Path) -> None:

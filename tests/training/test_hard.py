@@ -20,12 +20,11 @@ from melder.training.hard import Hard
 from melder.training.negatives import same_entity
 from melder.training.pool import Pool
 from melder.training.prepare import build_model
-from rounding import close
+from rounding import SCORE, close
 from training.small import settings
 
 ROWS = np.array([5, 0, 9, 22])
 COUNT = 3
-TERMS = 256  # of the sums from a text or picture to a score: widths of 64 and 16, sixteen tokens, nine patches
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ def test_they_are_the_best_of_all_entities_but_the_answers_group(
     drawn = torch.from_numpy(hard.draw(0, 0, ROWS))
     assert all(len(set(row)) == COUNT for row in drawn.tolist())
     # Not the columns: twins have one score in exact arithmetic, and either may be the higher by rounding.
-    assert close(others.gather(1, drawn), others.topk(COUNT).values, TERMS)
+    assert close(others.gather(1, drawn), others.topk(COUNT).values, SCORE)
 
 
 def test_they_follow_the_model(dataset: DataSet, mentions: list[Mention], current: ItemsNow) -> None:
@@ -100,7 +99,7 @@ def test_stored_features_give_the_same_as_encoding_anew(
         hard.prepare(ROWS)
         drawn.append(torch.from_numpy(hard.draw(0, 0, ROWS)))
     every = scores(current, ROWS)
-    assert close(every.gather(1, drawn[0]), every.gather(1, drawn[1]), TERMS)
+    assert close(every.gather(1, drawn[0]), every.gather(1, drawn[1]), SCORE)
     numbers = same_entity(dataset)
     assert np.array_equal(*(numbers[columns.numpy()] for columns in drawn))
 
