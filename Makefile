@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint setup clean
+.PHONY: demo test matrix numeric fuzz lint docs setup clean
 
 # Draws flags, trains M3EL on them and shows what it can do.
 demo: $(VENV)/ready
@@ -11,6 +11,14 @@ demo: $(VENV)/ready
 # All tests, one process a core; OPTIONS are pytest's, such as OPTIONS="-k lexical".
 test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(OPTIONS)
+
+# Everything under other instruction sets and numbers of threads: the better part of an hour on two cores.
+matrix: $(VENV)/ready-dev
+	$(BIN)/python tests/matrix.py
+
+# What computes, under three of them.
+numeric: $(VENV)/ready-dev
+	$(BIN)/python tests/matrix.py --numeric avx2 "default, two threads" perturbed
 
 # Other inputs each time, 20,000 a test: hours. OPTIONS as for test.
 fuzz: $(VENV)/ready-dev
@@ -22,6 +30,10 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
+
+# The documentation site, in build/docs: pages, search, API reference. Warnings, broken links between pages too, are errors.
+docs: $(VENV)/ready-dev
+	$(BIN)/python -m sphinx -b html --fail-on-warning --keep-going --quiet docs build/docs
 
 setup: $(VENV)/ready-dev
 

@@ -154,8 +154,31 @@ def test_whole_names_are_found_in_a_file_without_their_table(tmp_path: Path) -> 
     write_records(path, [entity("A", "Red kite hill"), entity("B", "Red Kite"), entity("C", "red  kite")], {})
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE folded")
+        connection.execute("PRAGMA user_version = 0")
     connection.close()
     assert Records(ChecksummedFile(path, digest_blocks(path))).named("red kite") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("Café Müller", [0]),
+        ("Cafe\u0301 Mu\u0308ller", [0]),
+        ("cafe muller", [0]),
+        ("Muller", [2]),
+        ("Müller", [1]),
+        ("Mu\u200bller\ufeff", [2]),
+        ("O’Neill", [3]),
+        ("Guinea‐Bissau", [4]),
+        ("Miller", []),
+    ],
+)
+def test_names_are_looked_up_as_people_compare_them(tmp_path: Path, query: str, found: list[int]) -> None:
+    names = ["Café Müller", "Müller", "Muller", "O'Neill", "Guinea-Bissau"]
+    build(tmp_path / "kb", [entity("A", names[0])], [entity(name, name) for name in names[1:]])
+    with open_knowledge_base(tmp_path / "kb") as base:
+        assert base.named(query) == found
+        assert set(found) <= set(base.search(query))
 
 
 def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

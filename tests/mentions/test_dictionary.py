@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from melder.mentions.affixes import RULES
 from melder.mentions.dictionary import NameFinder
+from melder.records import MelderError
 
 PIECES = ["a", "b", "B", "ß", "SS", "İ", "ﬁ", "fi", "\u0301", "á", " ", "\u00a0", "\n", "-", ".", "京", "都", "𝔸", "1"]
 texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
@@ -61,7 +63,7 @@ def test_mentions_are_disjoint_and_within_the_text(names: list[str], text: str) 
         (["Guinea", "Papua New Guinea"], "Papua New Guinea beat Guinea.", ["Papua New Guinea", "Guinea"]),
         (["Guinea", "Guinea pig", "pig farm"], "a guinea pig farm", ["guinea pig"]),
         (["new york", "york city hall"], "New York City Hall", ["York City Hall"]),
-        (["Guinea"], "Guineas, Guinea-Bissau, Equatorialguinea, GUINEA's", ["Guinea", "GUINEA"]),
+        (["Guinea"], "Guineas, Guinea-Bissau, Equatorialguinea, GUINEA's", ["Guineas", "Guinea", "GUINEA"]),
         (["Straße"], "🏏 DIE STRASSE, die Straße", ["STRASSE", "Straße"]),
         (["İzmir"], "İİ İzmir", ["İzmir"]),
         (["Zoë"], "Zoe\u0308", ["Zoe\u0308"]),
@@ -91,3 +93,46 @@ def test_the_time_grows_with_the_text_and_not_with_its_square() -> None:
     text = " ".join("a" * 10_000)
     found = finder.find(text)
     assert sum(end - start for start, end in found) > 19_000
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "expected"),
+    [
+        (["기니"], "기니는 축구에서 이겼다. 적도기니에서", ["기니"]),
+        (["적도 기니"], "적도 기니에서도 이겼다", ["적도 기니"]),
+        (["BTS"], "BTS는 노래한다", ["BTS"]),
+        (["غينيا"], "فازت غينيا وغينيا بغينيا", ["غينيا", "غينيا", "غينيا"]),
+        (["القاهرة"], "بالقاهرة للقاهرة", ["القاهرة", "لقاهرة"]),
+        (["غينيا بيساو"], "وغينيا بيساو", ["غينيا بيساو"]),
+        (["ירושלים"], "בירושלים ומירושלים", ["ירושלים", "ירושלים"]),
+        (
+            ["Guinea pig", "bus", "city", "CEO"],
+            "guinea pigs in buses of CITIES, CEOs",
+            ["guinea pigs", "buses", "CITIES", "CEOs"],
+        ),
+        (["Pari", "viru", "gla"], "Paris, virus, glass", []),
+        (["US"], "it uses us", []),
+        (["Guinea", "Papua New Guinea"], "file_Guinea_2.png and Papua_New_Guinea", ["Guinea", "Papua_New_Guinea"]),
+        (["__Guinea__", "snake_case"], "Guinea, snake case", ["Guinea", "snake case"]),
+        (
+            ["Guinea", "New York"],
+            "\ufeffGuinea\u200b, Gui\u00adnea in New\u200b \u2060York",
+            ["Guinea", "Gui\u00adnea", "New\u200b \u2060York"],
+        ),
+        (["❤"], "I ❤\ufe0f NY", []),
+    ],
+)
+def test_names_are_found_with_what_languages_write_onto_them(names: list[str], text: str, expected: list[str]) -> None:
+    assert [text[start:end] for start, end in NameFinder(names).find(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "text"),
+    [("particles", "기니", "기니는"), ("prefixes", "غينيا", "وغينيا"), ("plurals", "Guinea", "Guineas")],
+)
+def test_rules_can_be_turned_off(rule: str, name: str, text: str) -> None:
+    others = RULES.keys() - {rule}
+    assert NameFinder([name], [rule]).find(text)
+    assert not NameFinder([name], others).find(text)
+    with pytest.raises(MelderError, match="there is no rule 'endings' for names in texts; use particles, prefixes"):
+        NameFinder([name], ["endings"])

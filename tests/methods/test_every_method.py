@@ -22,7 +22,8 @@ from melder.methods.pgmel import PGMELConfiguration
 from melder.runs.model import Model
 from melder.training.examples import Batched
 from melder.training.module import training_losses
-from units.made import BLIND, NAMES, SIZES, features, lacking, leaves
+from rounding import close
+from units.made import BLIND, NAMES, SIZES, TERMS, features, lacking, leaves
 
 CASES: dict[str, Callable[[], BaseModel]] = {
     "clip": CLIPConfiguration,
@@ -97,14 +98,14 @@ def test_the_total_is_the_mean_of_the_units_and_the_names(matcher: UnitMatcher, 
     scores = _score(matcher, *_pair(vision))
     units = [part for name, part in scores.parts.items() if name != "lexical"]
     names = scores.parts.get("lexical", torch.zeros(()))
-    assert torch.allclose(scores.total, torch.stack(units).mean(dim=0) + names, atol=1e-5)
+    assert close(scores.total, torch.stack(units).mean(dim=0) + names, TERMS)
 
 
 def test_what_the_units_contribute_adds_up_to_the_total(matcher: UnitMatcher, vision: bool) -> None:
     scores = _score(matcher, *_pair(vision))
     contributions = matcher.contributions(scores)
     assert list(contributions) == list(scores.parts)
-    assert torch.allclose(torch.stack(list(contributions.values())).sum(dim=0), scores.total, atol=1e-5)
+    assert close(torch.stack(list(contributions.values())).sum(dim=0), scores.total, TERMS)
 
 
 @torch.no_grad()

@@ -17,7 +17,8 @@ from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import DistillationConfiguration, OTMELConfiguration, TripletConfiguration
-from units.made import BLIND, SIZES, features, lacking, padded
+from rounding import close
+from units.made import BLIND, SIZES, TERMS, features, lacking, padded
 
 PAIRS = 4
 
@@ -103,7 +104,7 @@ def test_distillation_brings_the_student_to_its_teacher() -> None:
         optimizer.zero_grad()
         loss(_batch(matcher)).backward()
         optimizer.step()
-    assert float(loss(_batch(matcher))) < 0.5 * first
+    assert loss(_batch(matcher)).item() < 0.5 * first
 
 
 def test_the_teacher_gets_no_gradient() -> None:
@@ -124,7 +125,7 @@ def test_the_divergence_is_that_of_rows_and_columns_of_valid_tokens(temperature:
     found = divergence(Alignment(weights[None], logits[None]), rows[None], columns[None], mass[None], temperature)
     plan, shown = (mass[:, None] * weights)[rows][:, columns], logits[rows][:, columns]
     expected = _kl(plan, shown, temperature) + _kl(plan.t(), shown.t(), temperature)
-    assert torch.allclose(found[0], expected, atol=1e-5)
+    assert close(found[0], expected, TERMS)
 
 
 def test_a_student_that_is_its_teacher_loses_nothing() -> None:

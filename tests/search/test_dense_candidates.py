@@ -15,8 +15,9 @@ from melder.search.candidates import MENTIONS_AT_ONCE, dense_candidates, entity_
 from melder.units.cosine import Cosine
 from melder.units.gated_multimodal import FusedMatch
 from melder.units.inner_product import InnerProduct
+from rounding import close
 from units.cases import CASES, Made
-from units.made import BLIND, SIZES, features, lacking
+from units.made import BLIND, SIZES, TERMS, features, lacking
 
 MENTIONS, ENTITIES = 6, 9
 DENSE = [name for name, case in CASES.items() if case.build().has_vectors]
@@ -45,7 +46,7 @@ def products(unit: nn.Module, mentions: Side, entities: Side) -> Tensor:
 def test_inner_products_are_the_score_absent_pairs_included(name: str, vision: bool) -> None:
     made = Made(CASES[name], SIZES if vision else BLIND)
     _, _, mentions, entities = sides(made, vision)
-    assert torch.allclose(products(made.unit, mentions, entities), made.unit.score(mentions, entities), atol=1e-5)
+    assert close(products(made.unit, mentions, entities), made.unit.score(mentions, entities), TERMS)
 
 
 @pytest.mark.parametrize("vision", [True, False])
@@ -62,7 +63,7 @@ def test_inner_products_are_the_global_half_of_the_score(name: str, vision: bool
         expected = torch.where(both, one @ other.t() / 2, torch.tensor(made.absent))
     else:
         expected = torch.full((MENTIONS, ENTITIES), made.absent)
-    assert torch.allclose(products(made.unit, mentions, entities), expected, atol=1e-5)
+    assert close(products(made.unit, mentions, entities), expected, TERMS)
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -159,6 +159,18 @@ def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
     assert np.allclose(products, index.products(QUERIES[0], nearest), atol=2e-3 * float(real.abs().max()))
 
 
+def test_of_equal_products_the_lower_column_comes_first(case: Case) -> None:
+    """Four vectors that are equal, 75 times. Their products with the query are one number times one: exact."""
+    size = 1 + torch.arange(COUNT // 10) * 7 % 75
+    vectors = torch.cat([size[:, None].float(), torch.ones(len(size), WIDTH - 1)], dim=1)
+    query = torch.eye(WIDTH)[0]
+    found = build_index(case.name, vectors).search(query, 20).columns.tolist()
+    order = sorted(range(len(size)), key=lambda column: (-int(size[column]), column))
+    assert found == [column for column in order if column in found]
+    if case.found >= 0.999:
+        assert found == order[:20]
+
+
 def test_fewer_vectors_than_asked_for(case: Case) -> None:
     if "IVF" in case.name:
         with pytest.raises(MelderError, match="IVF16"):

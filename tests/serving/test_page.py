@@ -14,10 +14,10 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from browser import CTRL, PATIENCE, SHIFT, Browser, needs_chromium
 from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, Read
 from melder.records import Item, Link, Mention
 from melder.serving import ServiceSettings, create_application, listen
-from serving.chromium import CHROMIUM, CTRL, PATIENCE, SHIFT, Browser
 from serving.toy import ToySource, picture
 
 PARTS = [each.name for each in files("melder.serving").joinpath("page").iterdir() if each.name != "index.html"]
@@ -64,7 +64,7 @@ def running(source: ToySource) -> Iterator[str]:
         listener.close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_people_link_mentions_by_keyboard_find_them_and_read_what_went_wrong(source: ToySource, tmp_path: Path) -> None:
     (tmp_path / "flag.png").write_bytes(picture())
     (tmp_path / "no.png").write_bytes(b"no picture")
@@ -135,7 +135,7 @@ def matched(linker: object, mention: Mention, link: Link, item: Item) -> Explana
     return Explanation(id=link.id, surface=link.surface, read=told, candidates=(explained,))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_what_matched_lies_over_words_and_pictures(
     source: ToySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,3 +183,42 @@ def test_strangers_in_the_same_bucket_are_no_part() -> None:
     entities = [(f"{one} {other}",) for one, other in zip(names[::2], names[1::2], strict=True)]
     scores = unit.score(_mention_side(unit, names[:100]), _side(unit, entities))
     assert (scores >= PART - 1e-6).nonzero()[:, 1].tolist() == [number // 2 for number in range(100)]
+
+
+def _folding(mention: str, *entities: str, part: float = PART) -> list[float]:
+    unit = Lexical(BUCKETS, part=part, fold=True)
+    unit.fit([*NAMES, *entities])
+    return unit.score(_mention_side(unit, [mention]), _side(unit, [(name,) for name in entities]))[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("mention", "name"),
+    [
+        ("Cafe\u0301 Mu\u0308ller", "Café Müller"),
+        ("Guinea\u200b", "Guinea"),
+        ("\ufeffGuinea", "Guinea"),
+        ("Côte d’Ivoire", "Côte d'Ivoire"),
+        ("Guinea‑Bissau", "Guinea-Bissau"),
+        ("STRASSE", "Straße"),
+    ],
+)
+@pytest.mark.parametrize("part", [0.0, PART])
+def test_names_that_look_the_same_score_one(mention: str, name: str, part: float) -> None:
+    assert _folding(mention, name, part=part)[0] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("exact", "folded", "other"), [("Müller", "Muller", "Möller"), ("Łódź", "Lodz", "Łomża")])
+def test_an_exact_form_is_better_than_a_folded_one_and_that_better_than_none(
+    exact: str, folded: str, other: str
+) -> None:
+    for mention, names in {exact: (exact, folded, other), folded: (folded, exact, other)}.items():
+        scores = _folding(mention, *names)
+        assert scores[0] > scores[1] > scores[2]
+        whole = _folding(mention, *(f"Anna {name}" for name in names))
+        assert whole[0] > whole[1] > whole[2]
+
+
+def test_without_folding_only_case_is_one() -> None:
+    unit = Lexical(BUCKETS)
+    assert _scores(unit, [("GUINEA",)], [("Guinea",)]) == pytest.approx(1, abs=1e-5)
+    assert _scores(unit, [("Guinea\u200b",)], [("Guinea",)]) < 0.95

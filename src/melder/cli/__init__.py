@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from melder.cli.audit import audit
 from melder.cli.calibrate import calibrate
@@ -25,8 +28,29 @@ from melder.records import MelderError
 
 __all__ = ["app", "main"]
 
+TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT  # exit statuses, as a shell has them
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever stops a command so gets what Ctrl+C gets, and the line that says so."""
+
+
+class Commands(TyperGroup):
+    """Melder's commands; one that is stopped says so, which Typer's own would not."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            terminated = isinstance(stop, Terminated)
+            said = "stopped by SIGTERM" if terminated else "stopped"
+            errors.print(f"{said}; {stop}" if str(stop) else said, markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="melder",
+    cls=Commands,
     help="Link mentions in text and pictures to the entities of a knowledge base.",
     epilog="Exit status: 0 done; 1 a defect of Melder; 2 a mistake in what was given; 3 done, but for bad records.",
     no_args_is_help=True,
@@ -60,13 +84,11 @@ def _common(version: bool = typer.Option(False, "--version", help="Print Melder'
 
 def main() -> None:
     """Run a command; a user's mistake is one line on standard error and exit status 2."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except MelderError as error:
         _leave(str(error))
-    except KeyboardInterrupt as error:
-        errors.print(f"stopped; {error}" if str(error) else "stopped", markup=False)
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -74,6 +96,10 @@ def main() -> None:
         if error.errno is None:
             raise
         _leave(f"{error.filename or 'writing'}: {error.strerror}; name another place, or make room there")
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def _leave(message: str) -> None:

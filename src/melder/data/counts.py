@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from melder.data.dataset import DataSet
+from melder.names import folded
 from melder.records import Entity, Mention
 
 __all__ = ["Counts", "EntityCounts", "SplitCounts", "count"]
@@ -58,7 +59,7 @@ class Counts(_Counts):
 
 def count(dataset: DataSet) -> Counts:
     """Read every split and look for every picture's file. Raises BadData as `DataSet.split` does."""
-    names = Counter(entity.name.casefold() for entity in dataset.entities if entity.name.strip())
+    names = Counter(folded(entity.name) for entity in dataset.entities if entity.name.strip())
     known = {entity.id: entity for entity in dataset.entities}
     splits = {split: _split(dataset, dataset.split(split), known, names) for split in dataset.splits}
     return Counts(
@@ -80,7 +81,7 @@ def _entities(dataset: DataSet, names: Counter[str]) -> EntityCounts:
         pictured=sum(bool(entity.images) for entity in entities),
         pictures=len(pictures),
         missing_pictures=_missing(pictures, dataset.entity_image),
-        homonyms=sum(names[entity.name.casefold()] > 1 for entity in entities),
+        homonyms=sum(names[folded(entity.name)] > 1 for entity in entities),
     )
 
 
@@ -97,12 +98,12 @@ def _split(dataset: DataSet, mentions: Sequence[Mention], known: dict[str, Entit
         missing_pictures=_missing(pictures, dataset.mention_image),
         absent_spans=sum(mention.start is None for mention in mentions),
         surface_is_name=sum(_named(mention, gold) for mention, gold in answered),
-        surface_is_homonym=sum(names[mention.surface.casefold()] > 1 for mention in mentions),
+        surface_is_homonym=sum(names[folded(mention.surface)] > 1 for mention in mentions),
     )
 
 
 def _named(mention: Mention, gold: Entity) -> bool:
-    return bool(mention.surface) and mention.surface.casefold() == gold.name.casefold()
+    return bool(mention.surface) and folded(mention.surface) == folded(gold.name)
 
 
 def _missing(pictures: Collection[str], locate: Callable[[str], Path]) -> int:

@@ -29,19 +29,23 @@ class MentionPictures(Protocol):
 def mention_items(
     mentions: Iterable[Mention], dataset: MentionPictures, separator: str, modalities: frozenset[str] = MODALITIES
 ) -> list[Item]:
-    """An item a mention: surface + separator + context, the picture, the surface.
+    """An item a mention: surface + separator + context, the picture, the surface, and where the mention stands.
 
     `modalities` leaves out the text, surfaces included, or the picture. Whether a picture's file is there shows
     when it is decoded.
     """
-    return [
-        Item(
-            text=joined(mention.surface, mention.text, separator) if "text" in modalities else "",
-            image=dataset.mention_image(mention.image) if mention.image and "image" in modalities else None,
-            surfaces=(mention.surface,) if mention.surface.strip() and "text" in modalities else (),
-        )
-        for mention in mentions
-    ]
+    return [_mention_item(mention, dataset, separator, modalities) for mention in mentions]
+
+
+def _mention_item(mention: Mention, dataset: MentionPictures, separator: str, modalities: frozenset[str]) -> Item:
+    image = dataset.mention_image(mention.image) if mention.image and "image" in modalities else None
+    if "text" not in modalities:
+        return Item(image=image, role="mention")
+    text = joined(mention.surface, mention.text, separator)
+    lead = len(text) - len(mention.text)  # the context comes last
+    span = None if mention.start is None or mention.end is None else (lead + mention.start, lead + mention.end)
+    surfaces = (mention.surface,) if mention.surface.strip() else ()
+    return Item(text, image, surfaces, role="mention", span=span, lead=lead if span else 0)
 
 
 def entity_items(
@@ -62,6 +66,7 @@ def entity_items(
             text=joined(entity.name, entity.description, separator) if "text" in modalities else "",
             image=dataset.entity_image(entity.images[index]) if entity.images and "image" in modalities else None,
             surfaces=entity.names if "text" in modalities else (),
+            role="entity",
         )
         for entity, index in zip(entities, chosen, strict=True)
     ]

@@ -1,6 +1,7 @@
 """What turns texts and pictures into features: CLIP, a small CLIP, any pair of models, stored features."""
 
 from melder.encoders.precision import computing, has_bf16
+from melder.encoders.readback import check_readable
 from melder.encoders.resolver import build_encoder, load_encoder
 from melder.encoders.store import encode, fingerprint, load_features, longest_first, save_features
 from melder.encoders.towers import Towers
@@ -8,6 +9,7 @@ from melder.encoders.towers import Towers
 __all__ = [
     "Towers",
     "build_encoder",
+    "check_readable",
     "computing",
     "encode",
     "fingerprint",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -26,32 +27,36 @@ _CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLI
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel."""
+    """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel.
+
+    patch: side of the patches that the model wants its picture cut into (NaFlex); None = it wants the square
+    """
 
     size: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     scale: float = 1 / 255
+    patch: int | None = None
 
     @staticmethod
     def of(processor: Any, source: ModelSource) -> PixelFormat:
         """The format that a transformers image processor produces."""
-        sizes = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
-        size = sizes.get("height") or sizes.get("shortest_edge")
-        if size is None or sizes.get("width", size) != size:
-            raise MelderError(f"vision model '{source.name}' reads pictures of size {sizes}, not squares")
+        if timm := getattr(processor, "data_config", None):
+            return PixelFormat(timm["input_size"][-1], tuple(timm["mean"]), tuple(timm["std"]))
+        size, patch = _side(processor, source), getattr(processor, "max_num_patches", None) and processor.patch_size
         mean, deviation = (0.0,) * 3, (1.0,) * 3
         if processor.do_normalize:
             mean, deviation = tuple(processor.image_mean), tuple(processor.image_std)
-        return PixelFormat(size, mean, deviation, processor.rescale_factor if processor.do_rescale else 1.0)
+        return PixelFormat(size, mean, deviation, processor.rescale_factor if processor.do_rescale else 1.0, patch)
 
     def to_json(self) -> Settings:
-        return asdict(self)
+        content = asdict(self)
+        return content if self.patch else {name: value for name, value in content.items() if name != "patch"}
 
     @staticmethod
     def from_json(content: Settings) -> PixelFormat:
         mean, deviation = tuple(content["mean"]), tuple(content["deviation"])
-        return PixelFormat(content["size"], mean, deviation, content["scale"])
+        return PixelFormat(content["size"], mean, deviation, content["scale"], content.get("patch"))
 
 
 class Pixels(nn.Module):
@@ -88,6 +93,22 @@ class Pixels(nn.Module):
         values = (inputs["pixels"].to(self.mean.dtype) * self.form.scale - self.mean) / self.deviation
         return values * inputs["image_mask"][:, None, None, None]
 
+    @property
+    def example(self) -> Inputs:
+        """One grey picture, by which the shape of what a model makes of pictures is found out."""
+        return {"pixels": self.blank["pixels"][None] + 127, "image_mask": torch.ones(1, dtype=torch.bool)}
+
+    def model_inputs(self, inputs: Inputs) -> Inputs:
+        """What the model's forward is called with: pixel_values, or patches with where they were."""
+        values, side = self(inputs), self.form.patch
+        if side is None:
+            return {"pixel_values": values}
+        count, rows = len(values), self.form.size // side
+        patches = values.reshape(count, 3, rows, side, rows, side).permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        shapes = torch.full((count, 2), rows, device=values.device)
+        mask = torch.ones(count, rows * rows, dtype=torch.int32, device=values.device)
+        return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": shapes}
+
     def _square(self, source: Path | bytes, side: int) -> np.ndarray:
         key = _key(source, side)
         if key is not None and key in self._squares:
@@ -97,6 +118,17 @@ class Pixels(nn.Module):
             self._room -= square.nbytes
             self._squares[key] = square
         return square
+
+
+def _side(processor: Any, source: ModelSource) -> int:
+    """Of the square that a processor makes; of as many patches as a NaFlex model reads at most."""
+    if patches := getattr(processor, "max_num_patches", None):
+        return isqrt(patches) * int(processor.patch_size)
+    sizes = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
+    size = sizes and (sizes.get("height") or sizes.get("shortest_edge"))
+    if not size or sizes.get("width", size) != size:
+        raise MelderError(f"vision model '{source.name}' reads pictures of size {sizes}, not squares")
+    return int(size)
 
 
 def _key(source: Path | bytes, side: int) -> tuple[Path, int, int] | None:

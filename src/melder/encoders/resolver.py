@@ -9,16 +9,20 @@ from typing import Any, Literal, NamedTuple
 
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
+from melder.encoders.joint import read_joint
 from melder.encoders.paired import read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files
 from melder.encoders.sources import find_source
-from melder.encoders.towers import FORMAT, ImageTower, Options, TextTower, Towers
+from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
 from melder.registry import Entry, Registry
 
 __all__ = ["ENCODERS", "IMAGE_TOWERS", "TEXT_TOWERS", "Parts", "Pooled", "build_encoder", "load_encoder"]
 
-FORMS = "clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<files>+<text>"
+FORMS = (
+    "clip:<name or directory>, clip:compact, joint:<name or directory>, paired:<text>+<vision or none>, "
+    "precomputed:<files>+<text>"
+)
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
 
@@ -44,6 +48,7 @@ ENCODERS = Registry[Builder](
     (
         Entry("clip", f"{_HERE}:_clip", "a CLIP, by its name on the hub or its directory"),
         Entry("clip:compact", f"{_HERE}:_compact", "a small CLIP and its tokenizer, trained from scratch"),
+        Entry("joint", f"{_HERE}:_joint", "a model of texts and pictures: SigLIP 2, MetaCLIP 2 and so on"),
         Entry("paired", f"{_HERE}:_paired", "any text model with any vision model, or with none"),
         Entry("precomputed", f"{_HERE}:_precomputed", "stored features of pictures with any text model"),
     ),
@@ -54,6 +59,7 @@ TEXT_TOWERS = Registry[TextLoader](
     "melder.text_towers",
     (
         Entry("clip", "melder.encoders.clip:ClipText.load", "CLIP's"),
+        Entry("joint", "melder.encoders.joint:JointText.load", "a joint model's"),
         Entry("pretrained", "melder.encoders.paired:PretrainedText.load", "any text model's"),
     ),
 )
@@ -63,6 +69,7 @@ IMAGE_TOWERS = Registry[ImageLoader](
     (
         Entry("clip", "melder.encoders.clip:ClipPictures.load", "CLIP's"),
         Entry("compact", "melder.encoders.compact:CompactPictures.load", "the small CLIP's"),
+        Entry("joint", "melder.encoders.joint:JointPictures.load", "a joint model's"),
         Entry("pretrained", "melder.encoders.paired:PretrainedPictures.load", "any vision model's"),
         Entry("stored", "melder.encoders.precomputed:StoredPictures.load", "stored features"),
     ),
@@ -76,6 +83,8 @@ def build_encoder(
     texts: Iterable[str] = (),
     published: bool = False,
     pooled: Pooled = "projected",
+    width: int | None = None,
+    context: Context = "window",
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
@@ -84,12 +93,22 @@ def build_encoder(
     published: as MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description
     pooled: a picture's global vector, `raw` = before CLIP's projection and not normalised, which GEMEL reads; stored
         features are what they are
+    width: so many first numbers of a text's vector are used (a joint model's pictures too), None = all; only models
+        trained for that, by Matryoshka losses, are as good then
+    context: of a mention's text that is longer than `text_length`, the words around the mention are read (window), or
+        its beginning; in published mode always the beginning
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
     """
     build, rest = ENCODERS.resolve(spec)
-    return _assembled(spec, build(rest, Options(text_length, texts, published, pooled == "raw")))
+    parts = build(rest, Options(text_length, texts, published, pooled == "raw", width))
+    if width not in (None, parts.text.widths[0]):
+        raise MelderError(
+            f"encoder.width is {width}, but texts of '{spec}' have vectors of {parts.text.widths[0]} numbers, which "
+            "cannot be cut to that; leave it out, or lower it for a text model or a joint one"
+        )
+    return _assembled(spec, parts, "beginning" if published else context)
 
 
 def load_encoder(directory: Path) -> Towers:
@@ -104,13 +123,14 @@ def load_encoder(directory: Path) -> Towers:
         image = None
         if content["image"] is not None:
             image = IMAGE_TOWERS.get(content["image"]["kind"])(directory / "image", content["image"])
-        return _assembled(content["spec"], Parts(text, image, content["separator"]))
+        context = content.get("context", "beginning")
+        return _assembled(content["spec"], Parts(text, image, content["separator"]), context)
     except (KeyError, TypeError) as error:
         raise _damaged(directory / "encoder.json", f"{error} is missing or unknown") from error
 
 
-def _assembled(spec: str, parts: Parts) -> Towers:
-    encoder = Towers(spec, *parts)
+def _assembled(spec: str, parts: Parts, context: Context) -> Towers:
+    encoder = Towers(spec, *parts, context)
     encoder.eval()
     return encoder
 
@@ -139,6 +159,10 @@ def _clip(rest: str, options: Options) -> Parts:
 def _compact(rest: str, options: Options) -> Parts:
     separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
     return Parts(compact_text(options), compact_pictures(options), separator)
+
+
+def _joint(rest: str, options: Options) -> Parts:
+    return Parts(*read_joint(find_source(rest), options))
 
 
 def _paired(rest: str, options: Options) -> Parts:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ import melder
 from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.io.atomic import replace_file, replacing
 from melder.io.versions import VERSIONS, check_version
 from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
@@ -85,12 +84,11 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     (directory / _MANIFEST).unlink(missing_ok=True)
     tensors = features.tensors()
     for name, tensor in tensors.items():
-        with _replacing(directory / f"{name}.npy") as file:
+        with replacing(directory / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, _on_disk(name, tensor), allow_pickle=False)
     version = {"format": VERSIONS["features"].current, "melder": melder.__version__}
     content = {**version, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
-    with _replacing(directory / _MANIFEST) as file:
-        file.write(json.dumps(content).encode())
+    replace_file(directory / _MANIFEST, json.dumps(content).encode())
 
 
 def load_features(
@@ -116,15 +114,16 @@ def load_features(
     return Features(**tensors, surfaces=surfaces)
 
 
-def fingerprint(items: Sequence[Item], encoder_spec: str) -> str:
+def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False) -> str:
     """SHA-256 (hexadecimal) over the texts and picture names (or bytes) of items and the encoder's specification.
 
-    Put into the specification whatever else changes features: the text length, published mode, a run's digest.
+    `spans`: and over where mentions stand, for an encoder that reads the words around them. Put into the specification
+    whatever else changes features: the text length, published mode, a run's digest.
     """
     digest = hashlib.sha256(json.dumps(encoder_spec).encode())
     for item in items:
         picture = hashlib.sha256(item.image).hexdigest() if isinstance(item.image, bytes) else _name(item.image)
-        digest.update(json.dumps([item.text, picture]).encode())
+        digest.update(json.dumps([item.text, picture, *((item.span or ()) if spans else ())]).encode())
     return digest.hexdigest()
 
 
@@ -176,17 +175,6 @@ def _on_disk(name: str, tensor: Tensor) -> np.ndarray:
     # Some models have a few huge activations; the largest float16 says as much about them, infinity does not.
     limit = torch.finfo(torch.float16).max
     return tensor.clamp(-limit, limit).half().numpy()
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Write through a new file: a process that has the old one mapped keeps reading it."""
-    part = file.with_suffix(".part")
-    with part.open("wb") as out:
-        yield out
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:

@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from melder.data.pictures import UnreadablePicture
 from melder.encoders.tokens import Tokens
+from melder.encoders.window import TextRead, read_text_of
 from melder.features import Features, Sizes
 from melder.protocols import Inputs
 from melder.records import Item
 
-__all__ = ["ImageTower", "Options", "Settings", "TextTower", "Towers"]
+__all__ = ["Context", "ImageTower", "Options", "Settings", "TextTower", "Towers"]
 
+Context = Literal["window", "beginning"]
 Settings = dict[str, Any]  # what a tower writes into encoder.json
 FORMAT = 1  # of encoder.json
 
@@ -26,12 +28,13 @@ FORMAT = 1  # of encoder.json
 @dataclass(frozen=True)
 class Options:
     """text_length in tokens; texts that a tokenizer is trained on; published mode; a picture's vector before CLIP's
-    projection, not normalised (raw), or after it."""
+    projection, not normalised (raw), or after it; so many first numbers of a vector (width), None = all."""
 
     text_length: int = 40
     texts: Iterable[str] = ()
     published: bool = False
     raw: bool = False
+    width: int | None = None
 
 
 class TextTower(Protocol):
@@ -74,21 +77,28 @@ class Towers(nn.Module):
     """The encoder that a specification names; fulfils `melder.protocols.Encoder`.
 
     `on_unreadable` decides about a picture that cannot be decoded: None raises; a function is told, and the
-    item then counts as having no picture.
+    item then counts as having no picture. `context` is what is read of a mention's text that is too long: the words
+    around the mention (window), or its beginning.
     """
 
-    def __init__(self, spec: str, text: TextTower, image: ImageTower | None, separator: str) -> None:
+    def __init__(
+        self, spec: str, text: TextTower, image: ImageTower | None, separator: str, context: Context = "beginning"
+    ) -> None:
         super().__init__()
-        self.spec, self.separator = spec, separator
+        self.spec, self.separator, self.context = spec, separator, context
         self.text, self.image = text, image
         self.sizes = Sizes(*text.widths, *(image.widths if image is not None else (None, None)))
         self.on_unreadable: Callable[[Item, Exception], None] | None = None
 
     def prepare(self, items: Sequence[Item]) -> Inputs:
         """Tokenise the texts and decode the pictures of n items; raises `MelderError` for a bad picture."""
-        inputs = self.text.prepare([item.text for item in items])
+        inputs = self.text.prepare([self.text_read(item).text for item in items])
         inputs["has_text"] = torch.tensor([bool(item.text.strip()) for item in items])
         return inputs if self.image is None else inputs | self._pictures(self.image, items)
+
+    def text_read(self, item: Item) -> TextRead:
+        """The text that the text tower is given for an item: after a prompt, and around its mention if it is long."""
+        return read_text_of(item, self.text.tokens, around=self.context == "window")
 
     def forward(self, inputs: Inputs) -> Features:
         has_text = inputs["has_text"]
@@ -107,6 +117,7 @@ class Towers(nn.Module):
         """Write encoder.json, the configurations and the tokenizer; the weights are the caller's to write."""
         directory.mkdir(parents=True, exist_ok=True)
         content: Settings = {"format": FORMAT, "spec": self.spec, "separator": self.separator}
+        content |= {} if self.context == "beginning" else {"context": self.context}
         content["text"] = self.text.save(directory / "text")
         content["image"] = None if self.image is None else self.image.save(directory / "image")
         (directory / "encoder.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

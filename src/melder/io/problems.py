@@ -67,7 +67,7 @@ def _field(detail: ErrorDetails) -> str:
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    kind, shown = detail["type"], reprlib.repr(detail["input"])
+    kind, value = detail["type"], reprlib.repr(detail["input"])
     if kind == "missing":
         return "is missing; add it"
     if kind == "extra_forbidden":
@@ -79,9 +79,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "json_invalid":
         return f"is not JSON ({detail['ctx']['error']}); mend it"
     if kind == "model_type":
-        return f"is not a JSON object but {shown}; write {{…}} with the fields {', '.join(model.model_fields)}"
+        return f"is not a JSON object but {value}; write {{…}} with the fields {', '.join(model.model_fields)}"
     if kind == "literal_error":
-        return f"must be {detail['ctx']['expected']}, not {shown}"
+        return f"must be {detail['ctx']['expected']}, not {value}"
     if kind == "value_error":
         return f"{detail['ctx']['error']}; correct it"
-    return f"must be {EXPECTED[kind]}, not {shown}" if kind in EXPECTED else f"{detail['msg']}, not {shown}"
+    return f"must be {EXPECTED[kind]}, not {value}" if kind in EXPECTED else f"{detail['msg']}, not {value}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import ValidationError
 
 from melder.data.own import parse_lines
+from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
 from melder.records import Decided, Link, MelderError, Mention
 from melder.search.filters import Types
@@ -69,15 +70,14 @@ def links_of(
 @contextmanager
 def written(path: Path, *, decided: bool) -> Iterator[LinkFile]:
     """A file of links that is there under its name when all are in it; `decided`: they have an answer."""
-    part = path.with_name(path.name + ".part")
-    if is_parquet(path):
-        schema = _schema(decided)
-        with _parquet().ParquetWriter(part, schema) as writer:
-            yield _Table(writer, schema)
-    else:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            yield _Lines(file)
-    part.replace(path)
+    with replacing(path) as part:
+        if is_parquet(path):
+            schema = _schema(decided)
+            with _parquet().ParquetWriter(part, schema) as writer:
+                yield _Table(writer, schema)
+        else:
+            with part.open("w", encoding="utf-8", newline="\n") as file:
+                yield _Lines(file)
 
 
 class _Lines:

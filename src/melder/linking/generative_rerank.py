@@ -107,7 +107,7 @@ class RerankingLinker(Answering):
             each.model_copy(update={"score": float(a + b), "units": {"matching": float(a), "generative": float(b)}})
             for each, a, b in zip(top, first, second, strict=True)
         ]
-        fused.sort(key=lambda each: -each.score)
+        fused.sort(key=lambda each: (-each.score, self.generative.column[each.id]))
         after = [each.model_copy(update={"score": worst - 1 + each.score - below, "units": {}}) for each in rest]
         return link.model_copy(update={"candidates": (*fused, *after)})
 

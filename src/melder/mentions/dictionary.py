@@ -2,17 +2,20 @@
 
 Aho–Corasick (1975) over words rather than characters, since names are looked for between word boundaries only. The
 automaton stays small, and each word keeps its place in the text, however case folding changes its length (ß becomes
-ss, İ becomes two code points).
+ss, İ becomes two code points). Names are compared as everywhere (melder/names.py), and what some languages write onto
+a name is taken off by rules (melder/mentions/affixes.py).
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from melder.mentions.affixes import RULES, WordForm
+from melder.names import INVISIBLE, folded
 from melder.records import MelderError
 
 __all__ = ["NameFinder"]
@@ -31,7 +34,8 @@ UNSPACED = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3FFFF),
 )
-SAME = str.maketrans("‘’‐–", "''--")  # what programs write for apostrophes and hyphens
+_INVISIBLE = "".join(sorted(INVISIBLE))
+_SURROUNDING = _INVISIBLE + "_" + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
 class _Word(NamedTuple):
@@ -43,14 +47,25 @@ class _Word(NamedTuple):
 
 
 class NameFinder:
-    """Finds names in texts. Case and the kinds of spaces, apostrophes, hyphens and composed letters do not matter.
+    """Finds names in texts. What does not matter between names (melder/names.py) does not matter here; `_` is a space.
 
     Immutable once made, so that threads may share it. Fulfils `melder.protocols.MentionFinder`.
+
+    Args:
+        names: what is looked for
+        rules: of `melder.mentions.affixes`, by name; none = only names that stand for themselves are found
+
+    Raises:
+        MelderError: there is no such rule
     """
 
     reads_names = True
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> None:
+        if unknown := sorted(set(rules) - RULES.keys()):
+            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}")
+        self._endings = [rule for name, rule in RULES.items() if name in rules and name != "prefixes"]
+        self._beginnings = [rule for name, rule in RULES.items() if name in rules and name == "prefixes"]
         self._edges: dict[tuple[int, str], int] = {}  # from a state by a word to the next; state 0 is the start
         self._depth = [0]  # words on the way to each state
         self._names: dict[int, bool] = {}  # the states at which a name ends; True: found in capitals only
@@ -67,8 +82,8 @@ class NameFinder:
             raise MelderError(f"--find names:{options}: names have no options; write names")
         return cls(())
 
-    def of_names(self, names: Iterable[str]) -> NameFinder:
-        return NameFinder(names)
+    def of_names(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> NameFinder:
+        return NameFinder(names, rules)
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """[start, end) of the mentions in order, in code points. Of those that overlap the longest stands, of equally
@@ -81,8 +96,9 @@ class NameFinder:
         return sorted(found)
 
     def _add(self, name: str) -> None:
-        words = list(_words(name.strip()))
-        if len(name.strip()) < SHORTEST or len(words) > LONGEST or not any(map(str.isalpha, name)):
+        stripped = name.strip(_SURROUNDING)
+        words = list(_words(stripped))
+        if len(stripped) < SHORTEST or len(words) > LONGEST or not any(map(str.isalpha, name)):
             return
         state = 0
         for word in words:
@@ -106,42 +122,82 @@ class NameFinder:
 
     def _matches(self, text: str) -> Iterator[tuple[int, int]]:
         """All places where a name stands."""
-        words, state = list(_words(text)), 0
+        words, state, prefixed = list(_words(text)), 0, list[_Beginning]()
         for last, word in enumerate(words):
+            for form in _forms(self._endings, text, word):
+                yield from self._ended(text, words, last, self._next(state, form.key), form)
+                yield from self._ended_prefixed(text, word, self._followed(prefixed, form.key), form)
+            whole = WordForm(0, word.end - word.start, word.end - word.start, word.key)
             state = self._next(state, word.key)
-            ending = state if state in self._names else self._shorter[state]
-            while ending:
-                start, end = words[last + 1 - self._depth[ending]].start, word.end
-                if not self._names[ending] or text[start:end].isupper():
-                    yield start, end
-                ending = self._shorter[ending]
+            yield from self._ended(text, words, last, state, whole)
+            prefixed = [*self._followed(prefixed, word.key), *self._begun(text, word)]
+            yield from self._ended_prefixed(text, word, prefixed, whole)
+
+    def _ended(self, text: str, words: list[_Word], last: int, state: int, form: WordForm) -> Iterator[tuple[int, int]]:
+        """The names that end in word `last`, which is taken in this form, and lead to this state."""
+        ending = state if state in self._names else self._shorter[state]
+        while ending:
+            start = words[last + 1 - self._depth[ending]].start
+            if not self._names[ending] or text[start : words[last].start + form.stem].isupper():
+                yield start, words[last].start + form.end
+            ending = self._shorter[ending]
+
+    def _begun(self, text: str, word: _Word) -> Iterator[_Beginning]:
+        """Names whose first word may be this one without what stands before it."""
+        for form in _forms(self._beginnings, text, word):
+            if state := self._edges.get((0, form.key)):
+                yield _Beginning(state, word.start + form.start)
+
+    def _followed(self, beginnings: list[_Beginning], key: str) -> list[_Beginning]:
+        """Those of the names begun that go on with this word."""
+        states = ((beginning, self._edges.get((beginning.state, key))) for beginning in beginnings)
+        return [beginning._replace(state=state) for beginning, state in states if state]
+
+    def _ended_prefixed(
+        self, text: str, word: _Word, beginnings: list[_Beginning], form: WordForm
+    ) -> Iterator[tuple[int, int]]:
+        for state, start in beginnings:
+            if state in self._names and (not self._names[state] or text[start : word.start + form.stem].isupper()):
+                yield start, word.start + form.end
+
+
+class _Beginning(NamedTuple):
+    """A name that began behind a prefix: the state that it has led to, and where in the text it starts."""
+
+    state: int
+    start: int
+
+
+def _forms(rules: Iterable[Callable[[str], Iterator[WordForm]]], text: str, word: _Word) -> Iterator[WordForm]:
+    return (form for rule in rules for form in rule(text[word.start : word.end]))
 
 
 def _words(text: str) -> Iterator[_Word]:
-    """The whole of a text, piece by piece."""
-    start = 0
+    """The whole of a text, piece by piece, without what is invisible at the ends of words or between them."""
+    start, ends_in_space = 0, False
     for kind, run in groupby(text, _kind):
         characters = list(run)
         for piece in characters if kind == "alone" else ["".join(characters)]:
-            yield _Word(start, start + len(piece), " " if kind == "space" else _folded(piece))
+            first = start + len(piece) - len(piece.lstrip(_INVISIBLE))
+            last = start + len(piece.rstrip(_INVISIBLE))
+            if first < last and not (kind == "space" and ends_in_space):
+                yield _Word(first, last, " " if kind == "space" else folded(piece))
+                ends_in_space = kind == "space"
             start += len(piece)
 
 
 @lru_cache(1 << 16)
 def _kind(character: str) -> Literal["word", "space", "alone"]:
     """What a character makes with its like: words, runs of spaces, or nothing."""
-    if character.isspace():
+    if character.isspace() or character == "_":
         return "space"
+    if character in INVISIBLE:
+        return "word"
     code = ord(character)
     if any(first <= code <= last for first, last in UNSPACED):
         return "alone"
     # M: marks, with which letters are composed; Python's \w has them not
-    return "word" if unicodedata.category(character)[0] in "LMN" or character == "_" else "alone"
-
-
-def _folded(word: str) -> str:
-    """The same for all ways to write a word or sign (Unicode's compatibility caseless matching)."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold()).translate(SAME)
+    return "word" if unicodedata.category(character)[0] in "LMN" else "alone"
 
 
 def _is_acronym(name: str) -> bool:

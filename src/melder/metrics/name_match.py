@@ -1,7 +1,7 @@
 """The baseline that every result stands beside: how far the names alone go.
 
-Names and surfaces become bags of character n-grams (2 to 4, within words) weighted by (1 + log count) × inverse
-document frequency over the names of the knowledge base; candidates are ranked by the cosine.
+Names and surfaces, folded (melder/names.py), become bags of character n-grams (2 to 4, within words) weighted by
+(1 + log count) × inverse document frequency over the names of the knowledge base; candidates are ranked by the cosine.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from melder.metrics.answers import answers
+from melder.names import folded
 from melder.records import Entity, MelderError, Mention, Ranks
 
 __all__ = ["name_match"]
@@ -29,10 +30,10 @@ def name_match(mentions: Sequence[Mention], entities: Sequence[Entity]) -> Ranks
     gold = np.array([column[answer] for answer in answers(mentions, column)], dtype=np.int64)
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
     try:
-        names = vectorizer.fit_transform([entity.name for entity in entities]).T.tocsr()
+        names = vectorizer.fit_transform([folded(entity.name) for entity in entities]).T.tocsr()
     except ValueError as error:  # scikit-learn's way to say that there is no n-gram at all
         raise MelderError("no entity of the knowledge base has a name to match: fill in the field 'name'") from error
-    surfaces = vectorizer.transform([mention.surface for mention in mentions])
+    surfaces = vectorizer.transform([folded(mention.surface) for mention in mentions])
     counts = [_count(surfaces[rows] @ names, gold[rows]) for rows in _blocks(len(mentions))]
     better, as_good = np.concatenate(counts, axis=1)
     return Ranks(better + 1, as_good)

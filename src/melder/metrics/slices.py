@@ -9,6 +9,7 @@ import numpy as np
 from melder.metrics.answers import answers
 from melder.metrics.metrics import Metrics, metrics
 from melder.metrics.popularity import popularity
+from melder.names import folded
 from melder.records import Entity, Mention, Ranks
 
 __all__ = ["group_names", "groups", "slices"]
@@ -20,21 +21,21 @@ def groups(
     """Boolean arrays [mentions] by the name of the group; pairs of groups part the mentions in two.
 
     `seen` holds the ids of the entities that were answers in training, best with how often they were, a group
-    for each range of times; None = unknown, and those groups are left out. Names are compared without regard to
-    case. Raises MelderError for an answer that `entities` lacks.
+    for each range of times; None = unknown, and those groups are left out. Names are compared as
+    `melder.names.folded` gives them. Raises MelderError for an answer that `entities` lacks.
     """
     golds = [entities[answer] for answer in answers(mentions, entities)]
     picture = [mention.image is not None for mention in mentions]
-    same = [m.surface.casefold() == gold.name.casefold() for m, gold in zip(mentions, golds, strict=True)]
-    found = {
+    same = [folded(m.surface) == folded(gold.name) for m, gold in zip(mentions, golds, strict=True)]
+    grouped = {
         **_parted("picture", "no picture", picture),
         **_parted("surface is the name", "surface differs from the name", same),
     }
     if seen is None:
-        return found
-    known = frozenset(seen)
-    found |= _parted("seen in training", "not seen in training", [gold.id in known for gold in golds])
-    return found | popularity([gold.id for gold in golds], seen) if isinstance(seen, Mapping) else found
+        return grouped
+    trained = frozenset(seen)
+    grouped |= _parted("seen in training", "not seen in training", [gold.id in trained for gold in golds])
+    return grouped | popularity([gold.id for gold in golds], seen) if isinstance(seen, Mapping) else grouped
 
 
 def group_names(

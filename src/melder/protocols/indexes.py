@@ -90,7 +90,8 @@ class Index(Protocol):
         ...
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        """The columns with the largest inner products with a query [d]: k, or as many as are found."""
+        """The columns with the largest inner products with a query [d]: k, or as many as are found; of equal products
+        the lower column first."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
 from melder.methods import METHODS
 from melder.protocols import Precision
@@ -45,8 +45,12 @@ class DataConfiguration(Section):
 class EncoderConfiguration(Section):
     """Which encoder, and whether training changes it."""
 
-    name: str = Field(description="clip:NAME, clip:compact, paired:TEXT+VISION or precomputed:FILES+TEXT")
-    trained: bool = Field(False, description="train the encoder too; false: encode once, train heads and units")
+    name: str = Field(description="clip:NAME, clip:compact, joint:NAME, paired:TEXT+VISION or precomputed:FILES+TEXT")
+    trained: bool = Field(
+        False,
+        description="train the encoder too; false: encode once, train heads and units; clip:compact, which knows "
+        "nothing before it is trained, has true unless this says false",
+    )
     precision: Precision = Field(
         "float32", description="what the encoder computes in; bf16 is twice as fast where the processor has it"
     )
@@ -54,6 +58,21 @@ class EncoderConfiguration(Section):
     pooled: Literal["projected", "raw"] = Field(
         "projected", description="a picture's vector: after CLIP's projection and of length 1, or raw, before it"
     )
+    # What came later is left out of `repr`, which features that were stored before are known by.
+    width: PositiveInt | None = Field(
+        None, repr=False, description="use so many first numbers of a text's vector (Matryoshka models); null = all"
+    )
+    context: Literal["window", "beginning"] = Field(
+        "window",
+        repr=False,
+        description="of a longer text read the words around the mention, or its beginning, as published",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trained_where_it_knows_nothing(cls, value: Any) -> Any:
+        is_new = isinstance(value, dict) and value.get("name") == "clip:compact"
+        return {"trained": True, **value} if is_new else value
 
 
 class ModelConfiguration(Section):

@@ -41,7 +41,9 @@ __all__ = [
 ]
 
 SCHEMA = VERSIONS["run"].current
-EARLIER = {"lexical_part": 0.0}  # settings of methods that runs lack which were written before there were these
+# Settings of methods, and of encoders, that runs lack which were written before there were these.
+EARLIER = {"lexical_part": 0.0, "lexical_fold": False}
+EARLIER_ENCODER = {"context": "beginning"}
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
@@ -111,6 +113,8 @@ def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelCon
 
 def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run with what an earlier Melder did where there was nothing to set yet."""
+    if isinstance(sections.get("encoder"), dict):
+        sections = sections | {"encoder": EARLIER_ENCODER | sections["encoder"]}
     section = sections.get("method")
     if not isinstance(section, dict) or str(section.get("name")) not in METHODS:
         return sections

@@ -33,9 +33,9 @@ class Model(nn.Module):
 
     def features(self, items: Sequence[Item]) -> Features:
         """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
-        known = None if self.stored is None else self.stored.of(items)
-        if known is not None:
-            return known
+        stored = None if self.stored is None else self.stored.of(items)
+        if stored is not None:
+            return stored
         return encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:

@@ -139,7 +139,10 @@ class BoundedSearch:
             totals = torch.cat([scores.total for scores in found], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
             step *= 4
-        return best_of(self.matcher, torch.cat(columns), _joined(found), k) if columns else TopK(1, k)
+        if not columns:
+            return TopK(1, k)
+        ascending, order = torch.cat(columns).sort()
+        return best_of(self.matcher, ascending, _joined(found).take(order), k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
         ceilings, cosines = self.ceilings(mention, query)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from melder.features import Side
 from melder.methods.matcher import UnitMatcher
+from melder.ops.largest import largest, largest_of_array
 from melder.records import Entity
 from melder.runs.model import answering
 
@@ -48,8 +49,7 @@ def _best(cosines: sparse.csr_matrix, owner: np.ndarray, entities: int, k: int) 
         stored = slice(cosines.indptr[row], cosines.indptr[row + 1])
         touched = owner[cosines.indices[stored]]
         np.maximum.at(scores, touched, cosines.data[stored])
-        top = np.argpartition(-scores, k - 1)[:k]
-        best[row] = top[np.lexsort((top, -scores[top]))]
+        best[row] = largest_of_array(scores, k)
         scores[touched] = 0
     return best
 
@@ -67,7 +67,7 @@ def dense_candidates(matcher: UnitMatcher, mentions: Side, entities: Side, k: in
     queries, keys = mention_vectors(matcher, mentions), entity_vectors(matcher, entities)
     k = min(k, len(keys)) if keys.shape[1] else 0
     with torch.inference_mode():
-        best = [(queries[rows] @ keys.t()).topk(k, dim=1).indices for rows in _blocks(len(queries))]
+        best = [largest(queries[rows] @ keys.t(), k)[1] for rows in _blocks(len(queries))]
         return torch.cat([queries.new_empty(0, k, dtype=torch.long), *best]).cpu().numpy()
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from melder.features import Scores, Side
 from melder.methods.matcher import UnitMatcher
+from melder.ops.largest import largest_of_array
 from melder.protocols import Counting, Index
 from melder.records import MelderError
 from melder.runs.model import answering
@@ -110,9 +111,10 @@ class TwoStage:
 def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
     """In ascending order, the `kept` likeliest, or all where it is not known how likely they are."""
     every = found[0] if len(found) == 1 else Candidates(*map(_together, zip(*found, strict=True)))  # type: ignore[arg-type]
+    every = every.take(np.argsort(every.columns))
     if every.likely is not None and len(every.columns) > kept:
-        every = every.take(np.argpartition(-every.likely, kept - 1)[:kept])
-    return every.take(np.argsort(every.columns))
+        every = every.take(np.sort(largest_of_array(every.likely, kept)))
+    return every
 
 
 def _together(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -168,7 +170,7 @@ def rerank(
 
 
 def best_of(matcher: UnitMatcher, columns: Tensor, scores: Scores, k: int) -> TopK:
-    """The k best of the scores [1, columns]."""
+    """The k best of the scores [1, columns] of ascending `columns`."""
     best = TopK(1, k)
     best.update(0, scores.total, matcher.contributions(scores))
     best.columns = columns[best.columns]

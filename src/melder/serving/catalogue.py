@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from melder.data import DataSet
-from melder.kb.format.records import folded
+from melder.names import folded, unaccented
 from melder.records import Entity
 
 __all__ = ["Catalogue", "DataSetCatalogue"]
@@ -35,7 +35,8 @@ class Catalogue(Protocol):
     def entity(self, identity: str) -> Entity | None: ...
 
     def named(self, name: str) -> Sequence[Entity]:
-        """Entities that have just this name or alias, upper and lower case and spaces apart."""
+        """Entities that have just this name or alias, as names are compared; where there are none, but for
+        diacritics."""
         ...
 
     def starting(self, prefix: str, limit: int) -> Sequence[Entity]:
@@ -55,6 +56,10 @@ class DataSetCatalogue:
         self._entities = dataset.entities
         self._row = {entity.id: row for row, entity in enumerate(self._entities)}
         self._keys = sorted(self._all_keys())
+        self._unaccented = dict[str, dict[int, None]]()  # the rows of each name without its diacritics
+        for row, entity in enumerate(self._entities):
+            for name in entity.names:
+                self._unaccented.setdefault(unaccented(name), {})[row] = None
         self.types = tuple(
             kind for kind, _ in Counter(kind for each in self._entities for kind in each.types).most_common()
         )
@@ -70,8 +75,7 @@ class DataSetCatalogue:
         return None if row is None else self._entities[row]
 
     def named(self, name: str) -> Sequence[Entity]:
-        whole = folded(name)
-        rows = dict.fromkeys(row for key, words, row in self._from(whole) if key == whole and not words)
+        rows = self._rows_named(folded(name)) or self._unaccented.get(unaccented(name), {})
         return [self._entities[row] for row in rows]
 
     def starting(self, prefix: str, limit: int) -> Sequence[Entity]:
@@ -85,6 +89,9 @@ class DataSetCatalogue:
 
     def picture(self, entity: Entity) -> Path | None:
         return self._dataset.entity_image(entity.images[0]) if entity.images else None
+
+    def _rows_named(self, whole: str) -> dict[int, None]:
+        return dict.fromkeys(row for key, words, row in self._from(whole) if key == whole and not words)
 
     def _all_keys(self) -> Iterator[tuple[str, int, int]]:
         """(the rest of a name, the words before it, the entity's row)"""

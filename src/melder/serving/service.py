@@ -101,9 +101,11 @@ class Service:
     async def _of_names(self, served: Served) -> MentionFinder:
         """The first call for a generation reads all its names, and goes on with that when it is cancelled."""
         if served not in self._finders:
-            self._finders[served] = asyncio.ensure_future(
-                asyncio.to_thread(lambda: self.finder.of_names(served.catalogue.names()))
-            )
+
+            def of_names() -> MentionFinder:
+                return self.finder.of_names(served.catalogue.names(), self.settings.name_rules)
+
+            self._finders[served] = asyncio.ensure_future(asyncio.to_thread(of_names))
         return await asyncio.shield(self._finders[served])
 
 

@@ -13,6 +13,7 @@ import torch
 
 from melder.data import DataSet
 from melder.features import Side
+from melder.ops.largest import largest
 from melder.records import Mention
 from melder.runs.model import answering, entity_side_of, mention_side_of
 from melder.training.current import CurrentModel
@@ -57,8 +58,9 @@ class Hard:
         """[count]; where there are fewer candidates the best stands there again, or the answer: both are masked."""
         if not len(columns):
             return np.full(self.count, self.pool.answers[row])
+        columns = np.sort(columns)
         chosen = torch.from_numpy(columns).to(next(iter(entities.values())).device)
         with answering(self.current.model.matcher) as matcher:
             scores = matcher.score(mention, entities.take(chosen)).total[0]
-        best = columns[scores.topk(min(self.count, len(columns))).indices.cpu().numpy()]
+        best = columns[largest(scores, self.count)[1].cpu().numpy()]
         return np.concatenate([best, np.full(self.count - len(best), best[0])])

@@ -34,6 +34,7 @@ from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
 from melder.training.order import BatchPlan
 from melder.training.prepare import OnUnreadable, Prepared, prepare
+from melder.training.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.ranking import figures
 from melder.training.samplers import player_of
 from melder.training.selection import Selection, ValidationCallback
@@ -48,11 +49,13 @@ AnyPrepared = Prepared | PreparedGenerative
 class Trained:
     """The metrics of the whole selection set, which are in metrics.json, and the records left out of the data.
 
+    splits: of the data set that was trained on
     first: False in the further processes of a training, which have nothing more to say.
     """
 
     metrics: dict[str, Any]
     skipped: list[BadRecord]
+    splits: Sequence[str]
     first: bool
 
 
@@ -61,62 +64,72 @@ def train(
     out: Path,
     *,
     counting: Counting = lambda title, total: lambda done: None,
-    told: ValidationCallback = lambda epoch, figures: None,
+    on_validation: ValidationCallback = lambda epoch, figures: None,
     callbacks: Sequence[Callback] = (),
     on_unreadable: OnUnreadable = None,
 ) -> Trained:
     """Train, keep the weights with the best selection MRR, and write a run with its selection metrics into `out`.
 
-    counting: starts a progress bar with a title and a total; told: is given the epoch and figures of each look at
-    the selection set; callbacks: further ones of Lightning.
+    counting: starts a progress bar with a title and a total; on_validation: gets the epoch and figures of each look
+    at the selection set; callbacks: further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
 
     With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A
     training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
     finished run, or an interrupted one of another configuration.
     """
     _claim(out, configuration)
+    log = ProgressLog(out / "logs" / LOG)
+    counting = log.beside(counting)
     dataset = data_to_train_on(configuration, out, counting)
     preparing = prepare_generative if isinstance(configuration.method, GEMELConfiguration) else prepare
     prepared = preparing(configuration, dataset, out / "features", counting, on_unreadable)
+
+    def looks(epoch: int, figures: Mapping[str, float]) -> None:
+        log.write(validation_line(epoch, figures))
+        on_validation(epoch, figures)
+
     first = True
     if configuration.training.epochs:
-        first = _fit(configuration, prepared, out, told, callbacks)
+        with _interruptible(log):
+            first = _fit(configuration, prepared, out, looks, [StepProgress(counting), *callbacks])
     found = list[TopK]()
     selected = _selected(out, prepared, dataset, configuration, found)
     if first:
         _write(out, prepared, configuration, selected)
         _calibrate(out, prepared, dataset, configuration, found)
-    return Trained(selected, dataset.skipped, first)
+    return Trained(selected, dataset.skipped, dataset.splits, first)
 
 
 def _fit(
     configuration: Configuration,
     prepared: AnyPrepared,
     out: Path,
-    told: ValidationCallback,
+    on_validation: ValidationCallback,
     callbacks: Sequence[Callback],
 ) -> bool:
     """Train, and leave the best weights in the model; False in the further processes of a training."""
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
-    trainer = build_trainer(configuration.training, out, [_selection(configuration, prepared, best, told), *callbacks])
+    selection = _selection(configuration, prepared, best, on_validation)
+    trainer = build_trainer(configuration.training, out, [selection, *callbacks])
     module = _module(configuration, prepared)
     if isinstance(module, GenerativeModule):
         trainer.gradient_clip_val = None  # the module clips itself, after the last part of a batch
-    with _interruptible(trainer):
-        trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
+    trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
     return bool(trainer.is_global_zero)
 
 
 @contextmanager
-def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
-    """Lightning leaves the interpreter when a person stops it; here that is the interruption it was."""
+def _interruptible(log: ProgressLog) -> Iterator[None]:
+    """Lightning leaves the interpreter when training is interrupted; here that is the interruption it was."""
     try:
         yield
-    except SystemExit:
-        if trainer.interrupted:
-            raise KeyboardInterrupt("the same command goes on from the last checkpoint") from None
-        raise
+    except SystemExit as left:
+        interruption = left.__context__
+        if not isinstance(interruption, KeyboardInterrupt):
+            raise
+        log.write("stopped")
+        raise type(interruption)("the same command goes on from the last checkpoint") from None
 
 
 def _selected(
@@ -206,14 +219,17 @@ def _module(configuration: Configuration, prepared: AnyPrepared) -> TrainingModu
     )
 
 
-def _selection(configuration: Configuration, prepared: AnyPrepared, best: Path, told: ValidationCallback) -> Selection:
+def _selection(
+    configuration: Configuration, prepared: AnyPrepared, best: Path, on_validation: ValidationCallback
+) -> Selection:
     training = configuration.training
     sample = _sample(prepared.split.selection, training.validate_mentions)
 
     def look() -> Mapping[str, float]:
         return figures(prepared.rank(sample))
 
-    return Selection(look, best, every=training.validate_every, patience=training.patience, told=told)
+    every, patience = training.validate_every, training.patience
+    return Selection(look, best, every=every, patience=patience, on_validation=on_validation)
 
 
 def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:

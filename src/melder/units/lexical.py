@@ -8,6 +8,9 @@ A surface is often a part of the name: "Jordan" is all of what "Michael Jordan" 
 it is nearer to "Jordanes". A surface that is one or more whole words of a name, in a row, therefore counts at least
 `part`. Each such run of words is `HASHES` more hashed features, of weight 1 in a mention and together `part` in an
 entity. Were it one, whoever has its bucket by chance would count as much: of 50,000 entities 0.7 a surface.
+
+With `fold` strings are compared as people compare names (melder/names.py). A name with diacritics then counts without
+them too, `PLAIN` times as much: "Muller" is Müller, but rather Muller. Without, only upper and lower case are one.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melder.features import Heads, Side
+from melder.names import folded, unaccented
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
 
@@ -33,6 +37,7 @@ __all__ = ["Lexical"]
 
 RUNS = 64  # runs of words that count of an entity's names: all of a name of ten words
 AT_ONCE = 4096  # names whose n-grams are counted together
+PLAIN = 0.95  # what a name without its diacritics counts: less than as it is written, more than any other name
 HASHES = 3  # features of a run of words: strangers may share one of them, hardly ever two
 PUNCTUATION = ".,;:!?()[]'\"’‘“”"
 
@@ -45,7 +50,8 @@ class Lexical(nn.Module):
     """A cosine in [0, 1] for each pair, and the learned non-negative `weight` with which it joins the total.
 
     Sides: `bucket` [n, A, G] int32 and `gram` [n, A, G], A names of G n-grams, padded with weight 0 (a mention has
-    one name; with `part`, what is a part of a name is one more of an entity's names). Call `fit` on the names of the
+    one name; with `part`, what is a part of a name is one more of an entity's names, and with `fold` its names without
+    diacritics are more). Call `fit` on the names of the
     knowledge base once, before training; the inverse document frequencies are then part of the model.
     """
 
@@ -56,10 +62,13 @@ class Lexical(nn.Module):
     }
     inverse_frequency: Tensor
 
-    def __init__(self, buckets: int = 2**18, initial_weight: float = 10.0, part: float = 0.0) -> None:
+    def __init__(
+        self, buckets: int = 2**18, initial_weight: float = 10.0, part: float = 0.0, *, fold: bool = False
+    ) -> None:
         super().__init__()
         self.buckets = buckets
         self.part = part
+        self.fold = fold
         self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
         self.register_buffer("inverse_frequency", torch.ones(buckets))
 
@@ -71,24 +80,32 @@ class Lexical(nn.Module):
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
         total, occurrences, left = 0, np.zeros(self.buckets, np.int64), iter(names)
         while some := list(islice(left, AT_ONCE)):
-            found = _counted(map(N_GRAMS, some), self.buckets).bucket
+            found = _counted(map(N_GRAMS, map(self._form, some)), self.buckets).bucket
             total, occurrences = total + len(some), occurrences + np.bincount(found, minlength=self.buckets)
         frequency = np.log((1 + total) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
 
     def entity_side(self, heads: Heads) -> Side:
-        names = _surfaces(heads)
+        names = self._surfaces(heads)
+        plain = _plain(names) if self.fold else [()] * len(names)
         found = [self._grams(names)]
+        if any(plain):
+            found.append(_behind(found, self._grams(plain), PLAIN))
         if self.part:
-            runs = _hashed(map(_runs, names), self.buckets)
-            weight = runs.weight.clip(max=1) * np.float32(self.part / HASHES)
-            found.append(runs._replace(name=np.full_like(runs.row, max([1, *map(len, names)])), weight=weight))
+            found.append(_behind(found, self._runs(names), self.part / HASHES))
+        if self.part and any(plain):
+            found.append(_behind(found, self._runs(plain), PLAIN * self.part / HASHES))
         return _side(found, heads)
 
     def mention_side(self, heads: Heads) -> Side:
-        surfaces = _surfaces(heads)
-        whole = [_hashed(map(_whole, surfaces), self.buckets)] if self.part else []
-        return _side([self._grams(surfaces), *whole], heads)
+        surfaces = self._surfaces(heads)
+        found = [self._grams(surfaces)]
+        if self.part:
+            found.append(_hashed(map(_whole, surfaces), self.buckets))
+        if self.part and self.fold:
+            plain = _hashed(map(_whole, _plain(surfaces)), self.buckets)
+            found.append(plain._replace(weight=plain.weight * PLAIN))
+        return _side(found, heads)
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]: cosine of the best name."""
@@ -102,6 +119,19 @@ class Lexical(nn.Module):
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         return _weighted(names, self.buckets, self.inverse_frequency.cpu().numpy())
 
+    def _runs(self, names: Sequence[tuple[str, ...]]) -> _Features:
+        """Of weight 1 each, however often one occurs."""
+        runs = _hashed(map(_runs, names), self.buckets)
+        return runs._replace(weight=runs.weight.clip(max=1))
+
+    def _form(self, name: str) -> str:
+        """What of a name is compared."""
+        return folded(name) if self.fold else name
+
+    def _surfaces(self, heads: Heads) -> Sequence[tuple[str, ...]]:
+        surfaces = heads.surfaces if heads.surfaces is not None else [()] * len(heads)
+        return [tuple(map(folded, names)) for names in surfaces] if self.fold else surfaces
+
 
 class _Features(NamedTuple):
     """Hashed features of some rows' names, all [features]: the row, which of its names, the bucket, and the weight."""
@@ -112,8 +142,16 @@ class _Features(NamedTuple):
     weight: np.ndarray
 
 
-def _surfaces(heads: Heads) -> Sequence[tuple[str, ...]]:
-    return heads.surfaces if heads.surfaces is not None else [()] * len(heads)
+def _plain(names: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Of each row's folded names those that have diacritics, without them."""
+    return [tuple(plain for name in row if (plain := unaccented(name)) != name) for row in names]
+
+
+def _behind(others: Sequence[_Features], features: _Features, weight: float) -> _Features:
+    """The features as names that come after those of the others, their weights times `weight`."""
+    first = 1 + max(int(other.name.max(initial=0)) for other in others)
+    scaled = features.weight.astype(np.float32) * np.float32(weight)
+    return features._replace(name=features.name + first, weight=scaled)
 
 
 def _side(found: Sequence[_Features], heads: Heads) -> Side:

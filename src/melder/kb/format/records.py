@@ -1,9 +1,10 @@
 """The entities of a segment in SQLite, with full-text search over their names and aliases.
 
 Tables: `records` (row, id, record as JSON), `pictures` (row, number, start, size: where a picture is in pictures.bin),
-`names`, an FTS5 index that has the row as its rowid and keeps no text of its own, and `folded` (name, row), in which
-whole names are looked up. The file is never changed once it is written, so that it is opened as immutable: without
-locks, on read-only media too.
+`names`, an FTS5 index that has the row as its rowid and keeps no text of its own, `folded` (name, row), in which
+whole names are looked up, and `unaccented` (name, row) of those that have diacritics. Both and the index hold names as
+`melder.names` folds them; in a file whose user_version is 0 they are in lower case only. The file is never changed once
+it is written, so that it is opened as immutable: without locks, on read-only media too.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 from threading import RLock
 
 from melder.io.checksums import ChecksummedFile, damaged
+from melder.names import folded, unaccented
 from melder.records import Entity, MelderError
 
-__all__ = ["Records", "folded", "write_records"]
+__all__ = ["Records", "write_records"]
 
 AT_ONCE = 500  # ids in one query; SQLite's oldest limit is 999
 MAPPED = 1 << 30  # bytes of a file that are read where they are, instead of being copied for each open file
@@ -28,14 +30,11 @@ CREATE TABLE pictures (row INTEGER, number INTEGER, start INTEGER, size INTEGER,
     WITHOUT ROWID;
 CREATE VIRTUAL TABLE names USING fts5(name, content='', tokenize='unicode61 remove_diacritics 2');
 CREATE TABLE folded (name TEXT, row INTEGER, PRIMARY KEY (name, row)) WITHOUT ROWID;
+CREATE TABLE unaccented (name TEXT, row INTEGER, PRIMARY KEY (name, row)) WITHOUT ROWID;
+PRAGMA user_version = 1;
 """
 
 Spans = Mapping[tuple[int, int], tuple[int, int]]  # (row, number of the picture) → (first byte, bytes)
-
-
-def folded(name: str) -> str:
-    """A name as names are compared: without case and without needless spaces."""
-    return " ".join(name.casefold().split())
 
 
 def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
@@ -49,9 +48,11 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
         for row, entity in enumerate(entities):
             record = entity.model_dump_json(exclude_defaults=True)
             connection.execute("INSERT INTO records VALUES (?, ?, ?)", (row, entity.id, record))
-            connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(entity.names)))
             whole = dict.fromkeys(filter(None, map(folded, entity.names)))
+            plain = dict.fromkeys(bare for name in whole if (bare := unaccented(name)) not in whole)
+            connection.execute("INSERT INTO names(rowid, name) VALUES (?, ?)", (row, "\n".join(whole)))
             connection.executemany("INSERT INTO folded VALUES (?, ?)", ((name, row) for name in whole))
+            connection.executemany("INSERT INTO unaccented VALUES (?, ?)", ((name, row) for name in plain))
         connection.executemany(
             "INSERT INTO pictures VALUES (?, ?, ?, ?)", ((*key, *at) for key, at in pictures.items())
         )
@@ -72,8 +73,8 @@ class Records:
 
     def entities(self, rows: Sequence[int]) -> list[Entity]:
         """The entities of some rows, in the order asked for."""
-        found = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
-        return [Entity.model_validate_json(found[row]) for row in rows]
+        records = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
+        return [Entity.model_validate_json(records[row]) for row in rows]
 
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
@@ -90,28 +91,48 @@ class Records:
 
     def picture(self, row: int, number: int) -> tuple[int, int] | None:
         """Where a picture is: its first byte and its size; None when it was not stored."""
-        found = self._all("SELECT start, size FROM pictures WHERE row = ? AND number = ?", (row, number))
-        return found[0] if found else None  # type: ignore[return-value]
+        places = self._all("SELECT start, size FROM pictures WHERE row = ? AND number = ?", (row, number))
+        return places[0] if places else None  # type: ignore[return-value]
 
     def pictures(self, row: int) -> list[int]:
         """The numbers of the pictures of a row that were stored."""
         return [number for (number,) in self._all("SELECT number FROM pictures WHERE row = ?", (row,))]  # type: ignore[misc]
 
     def named(self, name: str) -> list[int]:
-        """Rows with just this name, upper and lower case and spaces apart, in ascending order."""
-        whole = folded(name)
-        if self._all("SELECT 1 FROM sqlite_master WHERE name = 'folded'", ()):
-            return [row for (row,) in self._all("SELECT row FROM folded WHERE name = ? ORDER BY row", (whole,))]  # type: ignore[misc]
-        rows = sorted(row for row, _ in self.search(name, -1))  # of a file that was written before there was the table
-        return [row for row, each in zip(rows, self.entities(rows), strict=True) if whole in map(folded, each.names)]
+        """Rows with just this name, as names are compared, in ascending order."""
+        if not self._is_folded:
+            return self._named_in_lower_case(name)
+        sql = "SELECT row FROM folded WHERE name = ? ORDER BY row"
+        return [row for (row,) in self._all(sql, (folded(name),))]  # type: ignore[misc]
+
+    def named_but_for_accents(self, name: str) -> list[int]:
+        """Rows with this name when diacritics do not count, in ascending order; none of files of earlier versions."""
+        if not self._is_folded:
+            return []
+        sql = "SELECT row FROM folded WHERE name = ? UNION SELECT row FROM unaccented WHERE name = ? ORDER BY row"
+        return [row for (row,) in self._all(sql, [unaccented(name)] * 2)]  # type: ignore[misc]
 
     def search(self, query: str, limit: int) -> list[tuple[int, float]]:
         """Rows whose names have every word of the query, the last one perhaps only begun; the higher the better."""
-        words = ['"' + word.replace('"', '""') + '"' for word in query.replace("\0", " ").split()]
+        text = folded(query) if self._is_folded else query
+        words = ['"' + word.replace('"', '""') + '"' for word in text.replace("\0", " ").split()]
         if not words:
             return []
         sql = "SELECT rowid, -bm25(names) FROM names WHERE names MATCH ? ORDER BY bm25(names), rowid LIMIT ?"
         return self._all(sql, (" ".join(words) + " *", limit))  # type: ignore[return-value]
+
+    @property
+    def _is_folded(self) -> bool:
+        """Whether names are stored as `melder.names` folds them; earlier ones are in lower case only."""
+        return self._all("PRAGMA user_version", ()) != [(0,)]
+
+    def _named_in_lower_case(self, name: str) -> list[int]:
+        whole = _in_lower_case(name)
+        if self._all("SELECT 1 FROM sqlite_master WHERE name = 'folded'", ()):
+            return [row for (row,) in self._all("SELECT row FROM folded WHERE name = ? ORDER BY row", (whole,))]  # type: ignore[misc]
+        rows = sorted(row for row, _ in self.search(name, -1))  # of a file that was written before there was the table
+        found = zip(rows, self.entities(rows), strict=True)
+        return [row for row, entity in found if whole in map(_in_lower_case, entity.names)]
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""
@@ -122,8 +143,8 @@ class Records:
 
     def _among(self, sql: str, values: Sequence[object]) -> Iterator[tuple]:  # type: ignore[type-arg]
         for start in range(0, len(values), AT_ONCE):
-            some = values[start : start + AT_ONCE]
-            yield from self._all(f"{sql} ({','.join('?' * len(some))})", some)
+            batch = values[start : start + AT_ONCE]
+            yield from self._all(f"{sql} ({','.join('?' * len(batch))})", batch)
 
     def _all(self, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
         with self._lock:
@@ -139,3 +160,8 @@ class Records:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self._connection.execute(f"PRAGMA mmap_size = {MAPPED}")
         return self._connection
+
+
+def _in_lower_case(name: str) -> str:
+    """A name as the first versions compared names: without case and without needless spaces."""
+    return " ".join(name.casefold().split())

@@ -78,8 +78,9 @@ class FaissIndex:
         raise MelderError("an index of FAISS cannot lose vectors and keep their numbers; build it again without them")
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        found = self.index.search(self.lift.query(query)[None], k)[1][0]
-        return Nearest(found[found >= 0], None)
+        products, columns = (row[0] for row in self.index.search(self.lift.query(query)[None], k))
+        order = np.lexsort((columns, -products))
+        return Nearest(columns[order][columns[order] >= 0], None)
 
 
 def _faiss() -> Any:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from melder.ops.bounds import rounding
+from melder.ops.largest import largest
 from melder.protocols import Counting, Nearest
 from melder.search.indexes.files import new_directory, no_options, open_arrays, save_arrays
 
@@ -75,8 +76,8 @@ class FlatIndex:
 
     def search(self, query: Tensor, k: int) -> Nearest:
         rough, _ = self._products(query)
-        best = rough.topk(min(k, len(rough)))
-        columns = best.indices[best.values > float("-inf")].numpy()
+        values, places = largest(rough, k)
+        columns = places[values > float("-inf")].numpy()
         return Nearest(columns, self.products(query, columns))
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:

@@ -100,7 +100,9 @@ class HNSWIndex:
             return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
         self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
         found = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
-        return Nearest(found.keys.astype(np.int64), self.lift.products(1 - found.distances, query))
+        order = np.lexsort((found.keys, found.distances))
+        products = self.lift.products(1 - found.distances[order], query)
+        return Nearest(found.keys[order].astype(np.int64), products)
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):

@@ -126,7 +126,8 @@ class MilvusIndex:
         lifted, options = [self.lift.query(query)], {"filter": self.filter, "output_fields": [KEY]}
         with _told(self.uri):
             hits = self.client.search(self.collection, data=lifted, limit=wanted, **options)[0]
-        return Nearest(np.array([hit[KEY] for hit in hits], dtype=np.int64), None)
+        ordered = sorted((-hit["distance"], hit[KEY]) for hit in hits)
+        return Nearest(np.array([column for _, column in ordered], dtype=np.int64), None)
 
     def _is_whole(self, count: int) -> bool:
         """Whether the collection is there with all its vectors; one that a killed process left is removed."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from melder.kb.format.records import folded
+from melder.names import folded
 from melder.serving.properties import OF_ENTITIES, OF_QUERIES
 from melder.serving.service import Serving
 

@@ -1,0 +1,91 @@
+"""Names as people compare them: the one function by which every part of Melder decides whether two are the same.
+
+`folded` takes away what a reader does not see or does not mind: composed against decomposed letters and compatibility
+forms (Unicode NFKC), invisible marks, the kinds of quotes and hyphens, case, and white space. `unaccented` also takes
+away what a reader sees but a keyboard may lack: diacritics. An exact form is better than that one, and that one better
+than none. What is shown is always the name as it was given.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+__all__ = ["INVISIBLE", "folded", "unaccented"]
+
+# Marks without a shape of their own, first and last code points: the soft hyphen, joiners and zero-width spaces, marks
+# of direction, the word joiner, variation selectors, the byte order mark. Tag characters stay: flags differ by them.
+_INVISIBLE_RANGES = (
+    (0x00AD, 0x00AD),
+    (0x061C, 0x061C),
+    (0x180B, 0x180E),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x206F),
+    (0xFE00, 0xFE0F),
+    (0xFEFF, 0xFEFF),
+)
+INVISIBLE = frozenset(chr(code) for first, last in _INVISIBLE_RANGES for code in range(first, last + 1))
+
+_SIGNS = str.maketrans(
+    dict.fromkeys(INVISIBLE)
+    | dict.fromkeys("‘’‚‛ʹʻʼʽˈ′‵`´＇ꞌ", "'")
+    | dict.fromkeys("“”„‟″‶«»〝〞＂", '"')
+    | dict.fromkeys("‐‑‒–—―−⁃﹘﹣－", "-")
+)
+
+# Letters with a stroke or a ligature, which Unicode does not take apart.
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ŧ": "t", "ŋ": "n", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+# Points of Hebrew and Arabic, which are left out in most texts: first and last code points.
+_POINTS = ((0x0591, 0x05C7), (0x064B, 0x0655), (0x0670, 0x0670), (0x0640, 0x0640))
+_ALPHABETS = ("LATIN", "GREEK", "CYRILLIC")  # whose letters carry marks that may be left out
+
+
+def folded(name: str) -> str:
+    """A name by what it is compared with others: two names are the same when this gives the same for both.
+
+    Args:
+        name: as it was given
+
+    Returns:
+        the name in NFKC, without invisible marks, with straight quotes and hyphens, case folded, with single spaces;
+        empty for a name of such marks and spaces alone
+    """
+    if name.isascii():
+        return " ".join(name.replace("`", "'").casefold().split())
+    caseless = unicodedata.normalize("NFKC", name.translate(_SIGNS)).casefold()
+    return " ".join(unicodedata.normalize("NFKC", caseless).translate(_SIGNS).split())
+
+
+def unaccented(name: str) -> str:
+    """The folded name without diacritics: those of Latin, Greek and Cyrillic letters, and the points of Hebrew and
+    Arabic. In other scripts marks are letters, and stay.
+
+    Args:
+        name: as it was given, or folded
+
+    Returns:
+        what `folded` gives, with each letter in its plain form
+    """
+    whole = folded(name)
+    if whole.isascii():
+        return whole
+    decomposed = unicodedata.normalize("NFD", whole)
+    plain, base = list[str](), ""
+    for character in decomposed:
+        mark = unicodedata.combining(character)
+        base = base if mark else character
+        if not (mark and _carries_marks(base)) and not _is_point(character):
+            plain.append(character)
+    return unicodedata.normalize("NFC", "".join(plain)).translate(_LETTERS)
+
+
+@lru_cache(1 << 12)
+def _carries_marks(letter: str) -> bool:
+    return unicodedata.name(letter, "").startswith(_ALPHABETS) if letter else False
+
+
+def _is_point(character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in _POINTS)
