@@ -91,7 +91,7 @@ def test_package_data_is_in_the_wheel(installed: Path, tmp_path: Path) -> None:
 def test_what_is_installed_links(installed: Path, tmp_path: Path) -> None:
     melder = installed / "melder"
     assert "train" in call(melder, "--help", folder=tmp_path)
-    call(melder, "data", "flags", "flags", folder=tmp_path)
+    call(melder, "data", "flags", "--out", "flags", folder=tmp_path)
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
     call(melder, "train", "recipe.yaml", "--out", "run", folder=tmp_path)
     call(melder, "kb", "build", "run", "--entities", "flags/entities.jsonl", "--out", "kb", folder=tmp_path)
