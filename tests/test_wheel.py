@@ -106,7 +106,7 @@ def test_all_that_is_imported_is_required(wheel: Path) -> None:
         headers = message_from_bytes(content.read(metadata)).get_all("Requires-Dist", [])
     required = {_same(re.split(r"[^A-Za-z0-9._-]", header)[0]) for header in headers}
     providers = packages_distributions()
-    missing = {name for name in _imported() if not {_same(each) for each in providers.get(name, [])} & required}
+    missing = {name for name in _imported() if not {_same(provider) for provider in providers.get(name, [])} & required}
     assert missing == set()
 
 

@@ -32,8 +32,8 @@ import click, typer
 sys.stdout = io.TextIOWrapper(io.BytesIO())
 def walk(command, path):
     yield path
-    for name, each in getattr(command, "commands", {}).items():
-        yield from walk(each, [*path, name])
+    for name, command in getattr(command, "commands", {}).items():
+        yield from walk(command, [*path, name])
 explained = []
 for path in walk(typer.main.get_command(app), []):
     sys.argv = ["melder", *path, "--help"]
