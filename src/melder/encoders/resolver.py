@@ -17,7 +17,10 @@ from melder.records import MelderError
 
 __all__ = ["BUILDERS", "Pooled", "build_encoder", "load_encoder"]
 
-FORMS = "clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<files>+<text>"
+FORMS = (
+    "clip:<name or directory>, clip:compact, clip:compact-64, paired:<text>+<vision or none>, "
+    "precomputed:<files>+<text>"
+)
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
 
@@ -98,6 +101,11 @@ def _compact(rest: str, options: Options) -> Both:
     return compact_text(options), compact_pictures(options)
 
 
+def _compact_64(rest: str, options: Options) -> Both:
+    """The same towers with pictures of 64 pixels instead of 96: less than half the work."""
+    return compact_text(options), compact_pictures(options, size=64)
+
+
 def _paired(rest: str, options: Options) -> Both:
     text, vision = _two(rest, "paired:<text>+<vision or none>")
     image = None if vision == "none" else read_pictures(find_source(vision), options)
@@ -126,6 +134,7 @@ def _two(rest: str, form: str) -> tuple[str, str]:
 BUILDERS: dict[str, Callable[[str, Options], Both]] = {
     "clip": _clip,
     "clip:compact": _compact,
+    "clip:compact-64": _compact_64,
     "paired": _paired,
     "precomputed": _precomputed,
 }

@@ -45,7 +45,7 @@ class DataConfiguration(Section):
 class EncoderConfiguration(Section):
     """Which encoder, and whether training changes it."""
 
-    name: str = Field(description="clip:NAME, clip:compact, paired:TEXT+VISION or precomputed:FILES+TEXT")
+    name: str = Field(description="clip:NAME, clip:compact, clip:compact-64, paired:TEXT+VISION or precomputed:FILES+TEXT")
     trained: bool = Field(False, description="train the encoder too; false: encode once, train heads and units")
     precision: Precision = Field(
         "float32", description="what the encoder computes in; bf16 is twice as fast where the processor has it"
