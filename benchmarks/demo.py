@@ -53,9 +53,8 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, path in sources.items():
             measured[name].append(run(path))
-    print(
-        f"{machine(versions())}; OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}, rounds: {options.rounds}\n"
-    )
+    threads = os.environ.get("OMP_NUM_THREADS", "not set")
+    print(f"{machine(versions())}; OMP_NUM_THREADS {threads}; rounds: {options.rounds}\n")
     print("| | seconds | processor seconds | H@1 text | H@1 picture | H@1 both |\n|" + " --- |" * 6)
     for name, results in measured.items():
         print(f"| {name} | {row(results)} |")
