@@ -29,7 +29,7 @@ __all__ = ["CompactPictures", "compact_pictures", "compact_text"]
 
 PROJECTION = 128
 TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS = 128, 2, 4
-SIZE = 96  # pixels; four halvings leave 6 × 6 positions
+SIZE = 96  # pixels; four halvings leave 6 × 6 positions, of 64 pixels 4 × 4
 # Channels after each halving, and residual blocks at that resolution: depth goes where a position is cheap.
 STAGES = ((16, 0), (40, 0), (80, 1), (128, 1))
 Stages = Sequence[tuple[int, int]]  # (channels, blocks)
@@ -90,8 +90,8 @@ class CompactPictures(nn.Module):
         return CompactPictures(settings["stages"], settings["projection"], pixels, raw=settings.get("raw", False))
 
 
-def compact_pictures(options: Options) -> CompactPictures:
-    form = PixelFormat(SIZE, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+def compact_pictures(options: Options, size: int = SIZE) -> CompactPictures:
+    form = PixelFormat(size, mean=(0.5,) * 3, deviation=(0.25,) * 3)
     return CompactPictures(STAGES, PROJECTION, Pixels(form), raw=options.raw)
 
 
