@@ -113,6 +113,13 @@ class Registry(Generic[T]):
         described = getattr(part, "summary", None) or getattr(part, "__doc__", None) or ""
         return str(described).strip().partition("\n")[0]
 
+    def unknown(self, name: str, names: Sequence[str], form: str) -> MelderError:
+        """What to say of a name that is none of these."""
+        near = difflib.get_close_matches(name.partition(":")[0], names, n=1)
+        hint = f" did you mean {near[0]!r}?" if near else ""
+        more = f" ({form})" if form else ""
+        return MelderError(f"there is no {self.kind} {name!r};{hint} there are {', '.join(names)}{more}")
+
     def _other(self, name: str) -> Entry:
         entries = self.entries()
         offers = [entry for entry in entries if entry.name == name]
@@ -120,14 +127,8 @@ class Registry(Generic[T]):
             packages = " and ".join(sorted(entry.package for entry in offers))
             raise MelderError(f"the {self.kind} {name!r} is offered by {packages}; uninstall one of them")
         if not offers:
-            raise MelderError(self._unknown(name, [entry.name for entry in entries]))
+            raise self.unknown(name, [entry.name for entry in entries], self.form)
         return offers[0]
-
-    def _unknown(self, name: str, names: Sequence[str]) -> str:
-        near = difflib.get_close_matches(name.partition(":")[0], names, n=1)
-        hint = f" did you mean {near[0]!r}?" if near else ""
-        form = f" ({self.form})" if self.form else ""
-        return f"there is no {self.kind} {name!r};{hint} there are {', '.join(names)}{form}"
 
 
 def _entry(point: EntryPoint) -> Entry:

@@ -89,7 +89,7 @@ def test_keys_learn_from_distillation_alone_while_the_plan_is_detached() -> None
     for options, learns in (({}, True), ({"distillation": None}, False), ({"detach_plan": False}, True)):
         matcher = _matcher(**options)
         batch = _batch(matcher)
-        sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
+        sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
         torch.stack(list(matcher.losses(batch, matcher.score(*sides)).values())).sum().backward()
         gradient = matcher.units["text"].key.weight.grad
         assert (gradient is not None and bool(gradient.any())) == learns
@@ -158,7 +158,7 @@ def test_the_triplet_loss_is_off_and_one_a_score_when_on() -> None:
     assert not _matcher().score_losses
     matcher = _matcher(triplet=TripletConfiguration())
     batch = _batch(matcher)
-    sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
+    sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
     names = matcher.losses(batch, matcher.score(*sides)).keys()
     assert {"triplet_total", "triplet_text", "triplet_image", "triplet_fusion"} <= names
 

@@ -21,8 +21,8 @@ from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import OTMELConfiguration
 from melder.methods.pgmel import PGMELConfiguration
 from melder.records import Entity, MelderError
-from melder.search.bounded import BoundedSearch, UpperBounds, bound_vectors
-from melder.search.candidates import dense_vectors
+from melder.search.bounded import BoundedSearch, UpperBounds
+from melder.search.candidates import entity_vectors, mention_vectors
 from melder.search.resolver import build_search
 from melder.search.two_stage import TwoStage
 from rounding import close, rounding
@@ -44,6 +44,8 @@ METHODS = {
 
 class Held:
     """Sides as a source gives them."""
+
+    has_records = True
 
     def __init__(self, side: Side, step: int = 128) -> None:
         self.whole, self.step = side, step
@@ -140,7 +142,7 @@ def test_ceilings_are_above_every_score(name: str) -> None:
     search = BoundedSearch.build(matcher, Held(sides[1]))
     with torch.inference_mode():
         scores = matcher.score(*sides).total
-    queries = bound_vectors(matcher, sides[0], "mention")
+        queries = matcher.mention_bounds(sides[0])
     for row in range(MENTIONS):
         ceilings = search.ceilings(sides[0].take(slice(row, row + 1)), queries[row]).values
         assert (ceilings >= scores[row]).all()
@@ -200,8 +202,7 @@ def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
     everyone = [each.columns for each in search.candidates(sides[0], 2)]
     search.kept = 20
     chosen = [each.columns for each in search.candidates(sides[0], 2)]
-    vectors = [dense_vectors(matcher, side, kind) for side, kind in zip(sides, ("mention", "entity"), strict=True)]
-    likely = vectors[0] @ vectors[1].t() / len(matcher.evaluation_units)
+    likely = mention_vectors(matcher, sides[0]) @ entity_vectors(matcher, sides[1]).t()
     if matcher.lexical is not None:
         with torch.inference_mode():
             likely = likely + matcher.lexical.weight * matcher.lexical.score(*(side.part("lexical") for side in sides))
@@ -248,9 +249,11 @@ def test_a_unit_without_a_bound_is_refused() -> None:
 
 def test_an_unknown_search_lists_those_that_there_are() -> None:
     matcher, _, entities = made("clip")
-    with pytest.raises(MelderError, match="'nearly': is no search; there are certified, flat, hnsw, faiss"):
+    with pytest.raises(MelderError, match="there is no search 'nearly'; there are certified, flat, hnsw, faiss"):
         build_search("nearly", matcher, Held(matcher.entity_side(entities)))
 
 
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
+
+    has_vectors = has_bounds = aligns = False

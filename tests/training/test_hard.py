@@ -13,12 +13,11 @@ from melder.data import MODALITIES, DataSet, load
 from melder.features import Scores, Side
 from melder.methods.matcher import UnitMatcher
 from melder.records import Mention
-from melder.runs.model import answering, sides_of
+from melder.runs.model import answering, entity_side_of, mention_side_of
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.hard import Hard
-from melder.training.negatives import same_entity
-from melder.training.pool import Pool
+from melder.training.pool import Pool, same_entity
 from melder.training.prepare import build_model
 from rounding import SCORE, close
 from training.small import settings
@@ -52,8 +51,8 @@ def pool(dataset: DataSet, mentions: list[Mention], k: int) -> Pool:
 
 def scores(current: Any, rows: np.ndarray) -> torch.Tensor:
     matcher = current.model.matcher
-    entities = sides_of(matcher, current.entities(), "entity_side")
-    mentions = sides_of(matcher, current.mentions(rows), "mention_side")
+    entities = entity_side_of(matcher, current.entities())
+    mentions = mention_side_of(matcher, current.mentions(rows))
     with answering(matcher):
         return matcher.score(mentions, entities).total.clone()  # type: ignore[no-any-return]
 
@@ -127,8 +126,8 @@ def test_candidates_are_the_best_by_name_and_by_vector_in_turn(
 ) -> None:
     matcher = current.model.matcher
     sides = (
-        sides_of(matcher, current.mentions(ROWS), "mention_side"),
-        sides_of(matcher, current.entities(), "entity_side"),
+        mention_side_of(matcher, current.mentions(ROWS)),
+        entity_side_of(matcher, current.entities()),
     )
     whole = pool(dataset, mentions, len(dataset.entities)).candidates(ROWS, matcher, *sides)
     few = pool(dataset, mentions, 2).candidates(ROWS, matcher, *sides)

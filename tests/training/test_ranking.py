@@ -8,7 +8,7 @@ from torch import nn
 
 from melder.linking import nil
 from melder.methods import METHODS, build_matcher
-from melder.runs.model import Model, answering, sides_of
+from melder.runs.model import Model, answering, entity_side_of, mention_side_of
 from melder.search.topk import TopK
 from melder.training import ranking
 from units.made import SIZES, features
@@ -40,9 +40,7 @@ def test_first_candidates_are_those_of_the_sample(certified_from: int, monkeypat
     monkeypatch.setattr(ranking, "CERTIFIED_FROM", certified_from)
     found: list[TopK] = []
     ranking.rank_features(model, mentions, entities, [0] * 70, found)
-    sides = (
-        sides_of(model.matcher, [part], verb) for part, verb in ((mentions, "mention_side"), (entities, "entity_side"))
-    )
+    sides = mention_side_of(model.matcher, [mentions]), entity_side_of(model.matcher, [entities])
     with answering(model.matcher):
         first = model.matcher.score(*sides).total.argmax(dim=1)
     assert torch.cat([best.columns for best in found])[:, 0].tolist() == first[nil.sample(70)].tolist()

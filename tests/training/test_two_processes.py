@@ -21,10 +21,10 @@ from melder.training.configuration import Configuration
 from melder.training.current import ItemsNow
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.module import TrainingModule
-from melder.training.negatives import Refreshed, build_sampler
+from melder.training.negatives import build_sampler
 from melder.training.order import BatchPlan
-from melder.training.policy_gradient import PolicyGradient
 from melder.training.prepare import build_model, split_data
+from melder.training.samplers import player_of
 from rounding import rounding
 from training.small import settings, small_data
 
@@ -76,7 +76,7 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
     answers = [column[str(mention.answer)] for mention in train]
     current = ItemsNow(model, dataset, train, MODALITIES)
     sampler = build_sampler(configuration.training.negatives, dataset, train, current)
-    player = sampler if isinstance(sampler, PolicyGradient) else None
+    player = player_of(sampler)
     masked = not case.published
     module = TrainingModule(model, configuration.training, steps=1, mask_duplicates=masked, player=player)
     items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training, sampler)
@@ -96,7 +96,7 @@ def one_step(case: Case, data: Path, rank: int, processes: int, out: Path) -> No
     torch.set_num_threads(1)
     module, items, chosen = examples(case, data)
     own = np.split(chosen, processes)[rank]
-    if isinstance(items.negatives, Refreshed):
+    if items.negatives.refresh is not None:
         items.negatives.prepare(own)
     batched = items.batch(BatchPlan(len(items.mentions), EXAMPLES, 0), 0, own)
     if not case.trained:

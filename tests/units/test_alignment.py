@@ -9,14 +9,13 @@ from torch.nn.functional import layer_norm
 
 from melder.features import Alignment, Side
 from melder.ops.masks import masked_mean
-from melder.protocols import Aligner
 from melder.units.global_local import GlobalLocal
 from melder.units.transport_local import OTGlobalLocal
 from rounding import close
 from units.cases import CASES, Made
 from units.made import TERMS, features, padded
 
-ALIGNERS = [name for name, case in CASES.items() if isinstance(case.build(), Aligner)]
+ALIGNERS = [name for name, case in CASES.items() if case.build().aligns]
 
 
 def _aligned(name: str) -> tuple[Made, Side, Side, Alignment]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import melder.units
 from melder.features import Features, Side
+from melder.units.resolver import UNITS
 from rounding import close
 from units.cases import CASES, Made
 from units.made import BLIND, TERMS, features, lacking, leaves, padded
@@ -162,11 +163,32 @@ def test_a_side_has_a_row_for_each_record_in_all_of_its_tensors(
         assert {len(tensor) for tensor in bundle.values()} == {len(count)}
 
 
+def test_the_store_is_told_of_every_tensor(made: Made, entities: Features) -> None:
+    side, declared = made.unit.entity_side(made.heads(entities)), made.unit.entity_tensors
+    assert side.keys() <= declared.keys()
+    for name, form in declared.items():
+        if name in side and form.tokens in side:
+            assert side[name].shape[:2] == side[form.tokens].shape
+        if name in side and form.weights is not None:
+            assert side[name].shape == side[form.weights].shape
+            assert not side[name][side[form.weights] == 0].any()
+
+
+def test_it_does_what_it_says_it_can(made: Made) -> None:
+    assert made.unit.has_vectors == hasattr(made.unit, "entity_vectors")
+    assert made.unit.has_bounds == hasattr(made.unit, "entity_bounds")
+    assert made.unit.aligns == hasattr(made.unit, "align")
+
+
 def test_every_unit_has_a_case() -> None:
     covered = {type(case.build()) for case in CASES.values()}
+    assert {UNITS.get(name) for name in UNITS.names()} == covered
+
+
+def test_every_unit_is_registered() -> None:
     modules = [importlib.import_module(f"melder.units.{module.name}") for module in pkgutil.iter_modules(_where())]
     units = {value for module in modules for value in vars(module).values() if _is_unit(value, module.__name__)}
-    assert units == covered
+    assert units == {UNITS.load(entry) for entry in UNITS.entries() if entry.package == "melder"}
 
 
 def _where() -> list[str]:

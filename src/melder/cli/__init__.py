@@ -23,6 +23,7 @@ from melder.cli.evaluate import evaluate
 from melder.cli.features import features
 from melder.cli.kb import kb
 from melder.cli.link import link
+from melder.cli.list import list_parts
 from melder.cli.report import report
 from melder.cli.serve import serve
 from melder.cli.train import train
@@ -70,6 +71,7 @@ app.command("serve")(serve)
 app.command("features")(features)
 app.command("convert")(convert)
 app.command("audit")(audit)
+app.command("list")(list_parts)
 app.add_typer(data, name="data")
 app.add_typer(kb, name="kb")
 

@@ -50,7 +50,7 @@ def serve(
     """
     try:
         from melder import serving
-        from melder.serving.finding import finder_of
+        from melder.mentions.resolver import open_finder
         from melder.serving.opening import source_of
     except ModuleNotFoundError as error:
         raise MelderError(f"the service needs {error.name}: install it with `pip install 'melder[serve]'`") from None
@@ -68,7 +68,7 @@ def serve(
     allowed = checked(
         serving.ServiceSettings, {name: each for name, each in options.items() if each} | given, "melder serve"
     )
-    source, finder = source_of(path, data, settings, candidates), finder_of(find)
+    source, finder = source_of(path, data, settings, candidates), open_finder(find)
     listener = serving.listen(host, port)
     with counting() as start:
         app = serving.create_application(source, source.open(start), allowed, finder=finder)

@@ -47,6 +47,8 @@ class KnowledgeBase:
 
     shards: Sequence[KnowledgeBase] = ()
 
+    has_records = True
+
     def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
         self.directory = directory
         self.generation = generation
@@ -140,6 +142,10 @@ class KnowledgeBase:
     def indexes(self, search: str) -> list[StoredIndex]:
         """What is stored for a search, each of other entities. Raises MelderError when a description is damaged."""
         return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]
+
+    def stored_searches(self, search: str) -> list[tuple[StoredIndex, np.ndarray]]:
+        """The same with the [entities] columns of each; -1 for an entity that is gone since."""
+        return [(stored, stored.columns(self.parts)) for stored in self.indexes(search)]
 
     def blocks(self) -> Iterator[tuple[int, Side]]:
         """All sides in float32, a block at a time: the block's first column, and the sides of it and those after it.

@@ -19,7 +19,7 @@ from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import CHUNK, MENTIONS, Model, score_blocks
-from melder.search.bounded import CERTIFIED_FROM, BoundedSearch, certifiable
+from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
 from melder.search.filters import EntityFilter, Types
 from melder.search.resolver import Search
@@ -86,7 +86,7 @@ class ExactLinker(Answering):
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
         at_once, best_and_ranks = self._exactly()
-        if self._wanted(k) <= MAX_K_BOUNDED and len(self.source) >= CERTIFIED_FROM and certifiable(self.model.matcher):
+        if self._wanted(k) <= MAX_K_BOUNDED and len(self.source) >= CERTIFIED_FROM and self.model.matcher.has_bounds:
             at_once, best_and_ranks = self._certified()
         links, ranks, items = list[Link](), list[Ranks](), self.items(mentions)
         for block, side in self._encoded(mentions, items, at_once):

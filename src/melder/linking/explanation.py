@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -102,11 +103,10 @@ def _align(model: Model, item: Item, entities: Side) -> dict[str, _Aligned]:
     """The alignments of the units in use that have any, by name, on the CPU."""
     mention, entities = model.mention_side([item]), entities.to(model.device)
     with answering(model.matcher) as matcher:
-        units = {name: matcher.units[name] for name in matcher.names_in_use()}
         found = {
-            name: _align_unit(unit, mention.part(name), entities.part(name))
-            for name, unit in units.items()
-            if isinstance(unit, Aligner)
+            name: _align_unit(cast(Aligner, unit), mention.part(name), entities.part(name))
+            for name, unit in matcher.units_in_use()
+            if unit.aligns
         }
     return {name: each for name, each in found.items() if each is not None}
 

@@ -22,7 +22,7 @@ from melder.runs.directory import open_run, read_configuration, run_device, seed
 from melder.runs.feature_cache import StoredFeatures, stored_features
 from melder.runs.gemel import open_gemel
 from melder.runs.model import Model
-from melder.search.resolver import check_name
+from melder.search.resolver import find_kind
 from melder.search.stored import find_search
 
 __all__ = ["RunLinker", "load", "nil_of", "open_linker", "searching"]
@@ -88,7 +88,7 @@ def searching(linker: RunLinker, candidates: str | None, counting: Counting | No
         return linker
     if not isinstance(linker, ExactLinker):
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
-    check_name(candidates)
+    find_kind(candidates)
     if len(linker.source):  # of no entities nothing can be made, and none need be scored
         linker.search = find_search(candidates, linker.model.matcher, linker.source, counting)
     return linker

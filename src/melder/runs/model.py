@@ -15,7 +15,7 @@ from melder.protocols import Precision, Progress
 from melder.records import Item
 from melder.runs.feature_cache import StoredFeatures
 
-__all__ = ["Model", "answering", "score_blocks", "sides_of"]
+__all__ = ["Model", "answering", "entity_side_of", "mention_side_of", "score_blocks"]
 
 CHUNK = 256  # items that go through encoder and heads together
 MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the most that is ever held
@@ -40,10 +40,10 @@ class Model(nn.Module):
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
         """Every entity's side, encoded a chunk at a time so that raw features are never held together."""
-        return sides_of(self.matcher, self._chunks(items, progress), "entity_side")
+        return entity_side_of(self.matcher, self._chunks(items, progress))
 
     def mention_side(self, items: Sequence[Item]) -> Side:
-        return sides_of(self.matcher, self._chunks(items, None), "mention_side")
+        return mention_side_of(self.matcher, self._chunks(items, None))
 
     @property
     def device(self) -> torch.device:
@@ -71,12 +71,18 @@ def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
             matcher.train()
 
 
-def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Side:
-    """Sides of features that come in chunks, on the matcher's device; `verb` is `entity_side` or `mention_side`."""
+def mention_side_of(matcher: UnitMatcher, chunks: Iterable[Features]) -> Side:
+    """The side of mentions whose features come in chunks, on the matcher's device."""
     device = next(matcher.parameters()).device
     with answering(matcher):
-        sides: list[Side] = [getattr(matcher, verb)(chunk.to(device)) for chunk in chunks]
-        return concatenate(sides)
+        return concatenate([matcher.mention_side(chunk.to(device)) for chunk in chunks])
+
+
+def entity_side_of(matcher: UnitMatcher, chunks: Iterable[Features]) -> Side:
+    """The side of entities whose features come in chunks, on the matcher's device."""
+    device = next(matcher.parameters()).device
+    with answering(matcher):
+        return concatenate([matcher.entity_side(chunk.to(device)) for chunk in chunks])
 
 
 def score_blocks(matcher: UnitMatcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:

@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 import melder
+from melder.mentions.dictionary import NameFinder
+from melder.protocols import MentionFinder
 from melder.serving.batching import Batcher
 from melder.serving.errors import refused
 from melder.serving.fetching import Fetcher
-from melder.serving.finding import Finder
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import RequestMiddleware
 from melder.serving.pictures import ImageLoader
@@ -36,7 +37,7 @@ def create_application(
     served: Served,
     settings: ServiceSettings | None = None,
     fetcher: Fetcher | None = None,
-    finder: Finder | None = None,
+    finder: MentionFinder | None = None,
 ) -> FastAPI:
     """An application that serves `served`, which `source` has opened, and what `source` has later.
 
@@ -50,7 +51,7 @@ def create_application(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher = Batcher(settings, measures)
         pictures = ImageLoader(settings, fetcher or Fetcher(settings))
-        app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder)
+        app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder or NameFinder.open())
         answering = asyncio.ensure_future(batcher.run())
         watching = asyncio.ensure_future(current.watch(settings.poll))
         yield

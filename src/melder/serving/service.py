@@ -16,11 +16,12 @@ from fastapi import Depends, Request
 
 from melder.linking.evidence import Explanation
 from melder.linking.explanation import explain, explainable
+from melder.mentions.dictionary import NameFinder
+from melder.protocols import MentionFinder
 from melder.records import Link, MelderError, Mention
 from melder.search.filters import Types
 from melder.serving.batching import Batcher, Job
 from melder.serving.errors import ApiError, busy
-from melder.serving.finding import Finder, named
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import ARRIVED
 from melder.serving.pictures import ImageLoader
@@ -53,8 +54,8 @@ class Service:
     pictures: ImageLoader
     measures: ServiceMetrics
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
-    finder: Finder | None = None  # of mentions that nobody has marked; None: one of the names of what is served
-    _finders: WeakKeyDictionary[Served, asyncio.Future[Finder]] = field(default_factory=WeakKeyDictionary)
+    finder: MentionFinder = field(default_factory=NameFinder.open)  # of mentions that nobody has marked
+    _finders: WeakKeyDictionary[Served, asyncio.Future[MentionFinder]] = field(default_factory=WeakKeyDictionary)
 
     async def link(self, questions: Sequence[Question], served: Served) -> list[Link]:
         """Links of mentions, all from one generation. Raises `ApiError` (503) when there is no room in the queue.
@@ -82,7 +83,7 @@ class Service:
 
     async def find(self, text: str, served: Served) -> list[tuple[int, int]]:
         """[start, end) of the mentions in a text that nobody has marked."""
-        finder = self.finder or await self._names(served)
+        finder = await self._of_names(served) if self.finder.reads_names else self.finder
         return await asyncio.to_thread(finder.find, text)
 
     async def explain(self, question: Question, link: Link, served: Served) -> Explanation:
@@ -97,10 +98,12 @@ class Service:
             log.exception("a link cannot be explained")
             raise ApiError(422, "this link cannot be explained; the log of the service says why") from None
 
-    async def _names(self, served: Served) -> Finder:
+    async def _of_names(self, served: Served) -> MentionFinder:
         """The first call for a generation reads all its names, and goes on with that when it is cancelled."""
         if served not in self._finders:
-            self._finders[served] = asyncio.ensure_future(asyncio.to_thread(named, served, self.settings.name_rules))
+            self._finders[served] = asyncio.ensure_future(
+                asyncio.to_thread(lambda: self.finder.of_names(served.catalogue.names()))
+            )
         return await asyncio.shield(self._finders[served])
 
 

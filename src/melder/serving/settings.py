@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from melder.data.pictures import Limits
@@ -34,12 +32,6 @@ class ServiceSettings(Section):
     mentions: PositiveInt = Field(128, description="mentions in one request: half of the queue, so that others fit too")
     characters: PositiveInt = Field(20_000, description="in one text: encoders read the first 40 to 77 tokens of it")
     candidates: PositiveInt = Field(100, description="for one mention: people look at ten, programs rerank a hundred")
-
-    # Mentions that nobody has marked
-    name_rules: tuple[Literal["particles", "prefixes", "plurals"], ...] = Field(
-        ("particles", "prefixes", "plurals"),
-        description="what may be written onto a name in a text (melder/mentions/affixes.py); []: nothing",
-    )
 
     # Pictures
     picture_bytes: PositiveInt = Field(20_000_000, description="above the largest photographs of phones and cameras")

@@ -14,7 +14,7 @@ from melder.data import DataSet, entity_items, load, mention_items, tune_split
 from melder.encoders import Towers, build_encoder, check_readable
 from melder.features import concatenate
 from melder.methods import build_matcher
-from melder.protocols import Counting
+from melder.protocols import Counting, Sampler
 from melder.records import Item, MelderError, Mention, Ranks
 from melder.runs.configuration import ModelConfiguration
 from melder.runs.feature_cache import encode_data, stored_features
@@ -23,8 +23,9 @@ from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
-from melder.training.negatives import Sampler, build_sampler, same_entity
+from melder.training.negatives import build_sampler
 from melder.training.planted import Planted, plant
+from melder.training.pool import same_entity
 from melder.training.ranking import rank_features, rank_items
 
 SAMPLE = 4  # records of each kind by which an encoder is tried

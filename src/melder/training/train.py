@@ -33,12 +33,11 @@ from melder.training.generative import PreparedGenerative, prepare_generative
 from melder.training.generative_module import GenerativeModule
 from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
-from melder.training.negatives import Refreshed
 from melder.training.order import BatchPlan
-from melder.training.policy_gradient import PolicyGradient
 from melder.training.prepare import OnUnreadable, Prepared, prepare
 from melder.training.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.ranking import figures
+from melder.training.samplers import player_of
 from melder.training.selection import Selection, ValidationCallback
 from melder.training.trainer import build_trainer
 
@@ -198,10 +197,9 @@ def _plan(configuration: Configuration, prepared: AnyPrepared, rank: int = 0) ->
 def _loader(configuration: Configuration, prepared: AnyPrepared, trainer: lightning.Trainer) -> PlannedLoader:
     plan = _plan(configuration, prepared, trainer.global_rank)
     negatives = prepared.negatives if isinstance(prepared, Prepared) else None
-    refreshed = negatives if isinstance(negatives, Refreshed) else None
     workers = configuration.training.workers
     examples: Any = prepared.examples  # what a batch is, the module knows that belongs to them
-    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, refreshed)
+    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, negatives)
 
 
 def _claim(out: Path, configuration: Configuration) -> None:
@@ -227,13 +225,12 @@ def _module(configuration: Configuration, prepared: AnyPrepared) -> TrainingModu
     if isinstance(prepared, PreparedGenerative):
         return GenerativeModule(prepared.model, configuration.training, steps=steps)
     masked = not configuration.published
-    player = prepared.negatives if isinstance(prepared.negatives, PolicyGradient) else None
     return TrainingModule(
         prepared.model,
         configuration.training,
         steps=steps,
         mask_duplicates=masked,
-        player=player,
+        player=player_of(prepared.negatives),
         planted=prepared.planted,
     )
 
