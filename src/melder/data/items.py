@@ -9,7 +9,16 @@ from typing import Protocol
 
 from melder.records import Entity, Item, Mention
 
-__all__ = ["MODALITIES", "EntityPictures", "MentionPictures", "draw_image", "entity_items", "joined", "mention_items"]
+__all__ = [
+    "MODALITIES",
+    "EntityPictures",
+    "MentionPictures",
+    "draw_image",
+    "entity_items",
+    "joined",
+    "mention_item",
+    "mention_items",
+]
 
 MODALITIES = frozenset({"text", "image"})
 
@@ -35,13 +44,20 @@ def mention_items(
     when it is decoded.
     """
     return [
-        Item(
-            text=joined(mention.surface, mention.text, separator) if "text" in modalities else "",
-            image=dataset.mention_image(mention.image) if mention.image and "image" in modalities else None,
-            surfaces=(mention.surface,) if mention.surface.strip() and "text" in modalities else (),
-        )
+        mention_item(mention, dataset.mention_image(mention.image) if mention.image else None, separator, modalities)
         for mention in mentions
     ]
+
+
+def mention_item(
+    mention: Mention, image: Path | bytes | None, separator: str, modalities: frozenset[str] = MODALITIES
+) -> Item:
+    """The item of one mention, with a picture from anywhere (None = without any)."""
+    return Item(
+        text=joined(mention.surface, mention.text, separator) if "text" in modalities else "",
+        image=image if "image" in modalities else None,
+        surfaces=(mention.surface,) if mention.surface.strip() and "text" in modalities else (),
+    )
 
 
 def entity_items(

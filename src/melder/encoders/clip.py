@@ -23,6 +23,7 @@ from transformers import (
     CLIPVisionModel,
 )
 
+from melder.data.pictures import Limits
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.sources import ModelSource, reading
 from melder.encoders.tokens import Tokens, read_tokenizer
@@ -72,6 +73,9 @@ class ClipPictures(nn.Module):
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         out = self.model(pixel_values=self.pixels(inputs))

@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 from transformers.utils import cached_file
 
+from melder.data.pictures import Limits
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.pooling import POOLINGS, read_pooling
 from melder.encoders.sources import ModelSource, reading
@@ -72,6 +73,9 @@ class PretrainedPictures(nn.Module):
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         pooled, tokens = self._features(self.pixels(inputs))
