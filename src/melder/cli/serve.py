@@ -81,9 +81,9 @@ def serve(
     with counting() as start:
         app = serving.create_application(source, source.open(start), allowed, finder=finder)
     address = f"[{host}]" if ":" in host else host
-    if public_url is None:
-        say("note: without --public-url, ids belong to the name of the knowledge base, not to this address")
     say(f"Serving {path} at http://{address}:{listener.getsockname()[1]}")
+    if public_url is None:
+        say("note: OpenRefine keeps this address in projects; give --port or --public-url to have the same one again")
     serving.run(app, listener, allowed)
 
 

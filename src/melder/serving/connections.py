@@ -1,4 +1,4 @@
-"""Connections that end: time limits for what clients send and read, a cap with a reserve, and a log that stays short."""
+"""Connections that end: time limits for what clients send and read, and a cap; and a log that stays short."""
 
 from __future__ import annotations
 
@@ -121,10 +121,9 @@ def _kind(record: logging.LogRecord) -> str:
 
 def _health_only(app: ASGIApp, settings: ServiceSettings) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in RESERVED:
-            return await app(scope, receive, send)
         headers = {"Retry-After": str(settings.retry_after), "Connection": "close"}
-        await refused(503, "too many connections are open; ask again in a moment", headers)(scope, receive, send)
+        refusal = refused(503, "too many connections are open; ask again in a moment", headers)
+        await (app if scope["path"] in RESERVED else refusal)(scope, receive, send)
 
     return answer
 
