@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize, relu
 from transformers import CLIPTextConfig
 
+from melder.data.pictures import Limits
 from melder.encoders.clip import ClipText, new_text
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.tokens import Tokens
@@ -70,6 +71,9 @@ class CompactPictures(nn.Module):
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         picture = self.pixels(inputs)
