@@ -79,6 +79,11 @@ class ExactLinker(Answering):
         else:
             self.source, self._at_once = knowledge_base, CHUNK  # each pass over its blocks reads them from the disk
 
+    @property
+    def compares_pictures(self) -> bool:
+        """Whether a mention's picture can change its links: the encoder sees, and pictures are not left out."""
+        return self.model.encoder.image is not None and "image" in self.modalities
+
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
         return self.links_and_ranks(mentions, 1)[1]
