@@ -7,13 +7,13 @@ from tempfile import TemporaryDirectory
 
 import melder
 from countries import write_knowledge_base
-from melder.mentions.dictionary import MentionFinder
+from melder.mentions.dictionary import NameFinder
 
 TEXT = "In Papua New Guinea nobody pays with a gold guinea, and in Guinea-Bissau nobody keeps a cavy."
 
 with TemporaryDirectory() as directory:
     linker = melder.load(write_knowledge_base(Path(directory)))
-    finder = MentionFinder(name for entity in linker.entities for name in entity.names)
+    finder = NameFinder(name for entity in linker.entities for name in entity.names)
     spans = finder.find(TEXT)
     mentions = [
         melder.Mention(id=str(number), text=TEXT, start=start, end=end, surface=TEXT[start:end])

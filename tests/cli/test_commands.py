@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from cli.conftest import Melder
 from melder.evaluation.predictions import read_predictions
+from melder.kb import open_knowledge_base
 from melder.records import Link
 from rounding import alike, rounding
 from training.small import read_lines, small_run, write_lines
@@ -200,3 +202,35 @@ def test_a_data_set_of_entities_alone_has_features_too(
         (alone / "images" / picture.name).write_bytes(picture.read_bytes())
     assert melder("features", recipe, f"data.directory={alone}", "--out", tmp_path / "features").status == 0
     assert {path.name for path in (tmp_path / "features").iterdir()} == {"entities"}
+
+
+@pytest.mark.parametrize("source", ["data set", "knowledge base"])
+def test_the_command_that_follows_a_training_without_labels_works(
+    melder: Melder, recipe: Path, data: Path, tmp_path: Path, source: str
+) -> None:
+    if source == "knowledge base":
+        built = ("kb", "build", small_run(), "--entities", data / "entities.jsonl", "--images", data)
+        assert melder(*built, "--out", tmp_path / "kb").status == 0
+        data = tmp_path / "kb"
+    said = melder("train", recipe, "--from-kb", data, "--out", tmp_path / "a run")
+    assert said.status == 0, said.errors
+    assert follow(melder, said.errors) == 0
+    assert open_knowledge_base(tmp_path / "a run-kb").entities[0].id == "Q0"
+
+
+@pytest.mark.parametrize("splits", [("dev", "test"), ("test",), ()])
+def test_the_command_that_follows_a_training_works_with_the_splits_that_there_are(
+    melder: Melder, recipe: Path, data: Path, tmp_path: Path, splits: tuple[str, ...]
+) -> None:
+    for split in {"dev", "test"} - set(splits):
+        (data / f"{split}.jsonl").unlink()
+    said = melder("train", recipe, "--out", tmp_path / "run")
+    assert said.status == 0, said.errors
+    assert (f"--split {splits[0]}" if splits else "melder kb build") in said.errors
+    assert follow(melder, said.errors) == 0
+
+
+def follow(melder: Melder, said: str) -> int:
+    """The exit status of the command that is said to be next."""
+    (line,) = [line for line in said.splitlines() if "Next: melder " in line]
+    return melder(*shlex.split(line.partition("Next: melder ")[2])).status

@@ -211,3 +211,12 @@ def test_a_linker_leaves_no_gradients_and_no_training_mode_behind(linker: ExactL
     assert not linker.model.training
     assert all(parameter.grad is None for parameter in linker.model.parameters())
     assert not any(tensor.requires_grad for tensor in side_of(linker).values())
+
+
+def test_pictures_are_compared_where_the_encoder_sees_and_they_are_not_left_out(
+    linker: ExactLinker, dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert linker.compares_pictures
+    assert not ExactLinker(linker.model, dataset, modalities=["text"]).compares_pictures
+    monkeypatch.setattr(linker.model.encoder, "image", None)
+    assert not linker.compares_pictures

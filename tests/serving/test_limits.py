@@ -220,7 +220,7 @@ def test_measures_label_routes_and_not_paths(client: TestClient) -> None:
         client.get(f"/nothing/{number}")
     text = client.get("/metrics").text
     assert 'melder_requests_total{route="other",status="404"} 5.0' in text
-    assert 'melder_requests_total{route="/entities/{identity:path}",status="404"} 5.0' in text
+    assert 'melder_requests_total{route="/entities/{identity}",status="404"} 5.0' in text
     assert "e3" not in text.replace("e3}", "")
 
 
@@ -232,7 +232,7 @@ def test_a_flood_of_pictures_is_refused_before_it_is_decoded(start: Start, monke
         assert go.wait(10)
         return decode(content, limits=limits)
 
-    monkeypatch.setattr("melder.serving.pictures.read_picture", slow)
+    monkeypatch.setattr("melder.data.pictures.read_picture", slow)
     client = start(queue=3, mentions=3, queries=3, decoders=1)
     pictures = client.app.state.service.pictures  # type: ignore
     asked = ASKED | {"image": base64.b64encode(picture()).decode()}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -84,9 +87,9 @@ def _common(version: bool = typer.Option(False, "--version", help="Print Melder'
 
 def main() -> None:
     """Run a command; a user's mistake is one line on standard error and exit status 2."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
+        with _terminable():
+            app()
     except MelderError as error:
         _leave(str(error))
     except BrokenPipeError:
@@ -96,6 +99,19 @@ def main() -> None:
         if error.errno is None:
             raise
         _leave(f"{error.filename or 'writing'}: {error.strerror}; name another place, or make room there")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `Terminated`; signals are the main thread's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _terminate(number: int, frame: object) -> None:

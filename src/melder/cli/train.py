@@ -60,12 +60,13 @@ def _next(out: Path, configuration: Configuration, splits: Sequence[str]) -> str
     without_labels = configuration.data.from_entities is not None
     data = out / MADE if without_labels else configuration.data.directory
     held_out = next((split for split in ("dev", "test") if split in splits), None)
+    leaving_out = " --skip-bad" if configuration.data.skip_bad else ""
     if held_out is not None and not without_labels:
-        return f"melder evaluate {_quoted(out)} --data {_quoted(data)} --split {held_out}"
+        return f"melder evaluate {_quoted(out)} --data {_quoted(data)} --split {held_out}{leaving_out}"
     if not (data / "entities.jsonl").is_file():
         return f"melder kb build {_quoted(out)} --entities FILE --out KB, with your entities as JSON Lines or CSV"
     entities = f"--entities {_quoted(data / 'entities.jsonl')} --images {_quoted(data)}"
-    return f"melder kb build {_quoted(out)} {entities} --out {_quoted(out.with_name(f'{out.name}-kb'))}"
+    return f"melder kb build {_quoted(out)} {entities} --out {_quoted(out.with_name(f'{out.name}-kb'))}{leaving_out}"
 
 
 def _quoted(path: Path) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
 
+from melder.data.pictures import Limits
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.pretrained import read_config, read_model, read_processor, read_tokenizer
 from melder.encoders.sources import ModelSource
@@ -65,6 +66,9 @@ class ClipPictures(nn.Module):
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         out = self.model(pixel_values=self.pixels(inputs))

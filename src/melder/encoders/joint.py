@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import AutoModel
 
+from melder.data.pictures import Limits
 from melder.encoders.parts import share_weights, unused_parts, without_parts
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.pretrained import new_model, read_config, read_model, read_processor, read_tokenizer
@@ -106,6 +107,9 @@ class JointPictures(nn.Module):
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         return self.features(self.model, inputs)

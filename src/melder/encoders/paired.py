@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import AutoModel
 
+from melder.data.pictures import Limits
 from melder.encoders.joint import is_joint, joint_text
 from melder.encoders.parts import unused_parts, without_parts
 from melder.encoders.pixels import PixelFormat, Pixels
@@ -97,6 +98,9 @@ class PretrainedPictures(nn.Module):
 
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         pooled, tokens = _vision_features(self.model, self.pixels.model_inputs(inputs))

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from melder.data.pictures import fit, read_picture
+from melder.data.pictures import Limits, fit, read_picture
 from melder.encoders.sources import ModelSource
+from melder.encoders.square_cache import SquareCache
 from melder.encoders.towers import Settings
 from melder.encoders.views import random_view
 from melder.protocols import Inputs
@@ -63,7 +64,8 @@ class Pixels(nn.Module):
     """Reads items' pictures as uint8 squares and turns batches of them into a vision model's input.
 
     Decoding dominates, so squares of files are kept in memory, `cache` megabytes of them at most; the first
-    to come stay, because an epoch reads each picture once and would drive everything out of a queue.
+    to come stay, because an epoch reads each picture once and would drive everything out of a queue. Of pictures
+    given as bytes the squares of the last few are kept: a service checks each before it queues for the encoder.
     """
 
     mean: Tensor
@@ -77,6 +79,12 @@ class Pixels(nn.Module):
         self.register_buffer("deviation", torch.tensor(form.deviation)[:, None, None], persistent=False)
         self._room = cache * _MEGABYTE
         self._squares: dict[tuple[Path, int, int], np.ndarray] = {}
+        self._given = SquareCache()
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        """Decode a picture within limits, and keep its plain view for `read`."""
+        size = self.form.size
+        self._given.square(content, size, lambda: fit(read_picture(content, limits=limits), size))
 
     def read(self, item: Item) -> Inputs:
         """pixels [3, size, size], uint8; the view that `item.augment` names, or the plain one."""
@@ -110,6 +118,8 @@ class Pixels(nn.Module):
         return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": shapes}
 
     def _square(self, source: Path | bytes, side: int) -> np.ndarray:
+        if isinstance(source, bytes):
+            return self._given.square(source, side, lambda: fit(read_picture(source), side))
         key = _key(source, side)
         if key is not None and key in self._squares:
             return self._squares[key]
@@ -131,10 +141,8 @@ def _side(processor: Any, source: ModelSource) -> int:
     return int(size)
 
 
-def _key(source: Path | bytes, side: int) -> tuple[Path, int, int] | None:
-    """A file that changes is another picture; bytes are not kept, and a file that is not there has no key."""
-    if isinstance(source, bytes):
-        return None
+def _key(source: Path, side: int) -> tuple[Path, int, int] | None:
+    """A file that changes is another picture; a file that is not there has no key."""
     try:
         return source, source.stat().st_mtime_ns, side
     except OSError:

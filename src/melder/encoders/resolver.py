@@ -20,7 +20,8 @@ from melder.registry import Entry, Registry
 __all__ = ["ENCODERS", "IMAGE_TOWERS", "TEXT_TOWERS", "Parts", "Pooled", "build_encoder", "load_encoder"]
 
 FORMS = (
-    "clip:<name or directory>, clip:compact, joint:<name or directory>, paired:<text>+<vision or none>, "
+    "clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, "
+    "paired:<text>+<vision or none>, "
     "precomputed:<files>+<text>"
 )
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
@@ -48,6 +49,7 @@ ENCODERS = Registry[Builder](
     (
         Entry("clip", f"{_HERE}:_clip", "a CLIP, by its name on the hub or its directory"),
         Entry("clip:compact", f"{_HERE}:_compact", "a small CLIP and its tokenizer, trained from scratch"),
+        Entry("clip:compact-64", f"{_HERE}:_compact_64", "the same with pictures of 64 pixels: half the work"),
         Entry("joint", f"{_HERE}:_joint", "a model of texts and pictures: SigLIP 2, MetaCLIP 2 and so on"),
         Entry("paired", f"{_HERE}:_paired", "any text model with any vision model, or with none"),
         Entry("precomputed", f"{_HERE}:_precomputed", "stored features of pictures with any text model"),
@@ -159,6 +161,12 @@ def _clip(rest: str, options: Options) -> Parts:
 def _compact(rest: str, options: Options) -> Parts:
     separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
     return Parts(compact_text(options), compact_pictures(options), separator)
+
+
+def _compact_64(rest: str, options: Options) -> Parts:
+    """The same towers with pictures of 64 pixels instead of 96: less than half the work."""
+    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
+    return Parts(compact_text(options), compact_pictures(options, size=64), separator)
 
 
 def _joint(rest: str, options: Options) -> Parts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 import melder
+from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
@@ -47,20 +49,24 @@ def encode(
     device: str | torch.device = "cpu",
     precision: Precision = "float32",
     progress: Callable[[int], None] | None = None,
+    memory: PictureMemory | None = None,
 ) -> Features:
     """Features of n >= 1 items, float32 on the CPU, in the order of the items, with their surfaces.
 
-    Texts of like length share a batch, so that little is spent on padding. `progress` is told how many items
-    each batch had. `precision` is what the encoder computes in.
+    Texts of like length share a batch, so that little is spent on padding; what items share goes through the encoder
+    once, and a picture that `memory` has from earlier calls not at all. `progress` is told how many items each batch
+    had. `precision` is what the encoder computes in.
     """
     order = longest_first(items)
+    memory = memory or PictureMemory()
+    forward = partial(_forward, encoder, device=torch.device(device), precision=precision)
     full: dict[str, Tensor] = {}
     training = encoder.training
     encoder.eval()
     try:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            features = _forward(encoder, [items[row] for row in rows], torch.device(device), precision)
+            features = memory.encode([items[row] for row in rows], forward)
             for name, tensor in features.tensors().items():
                 full[name] = _place(full.get(name), tensor.cpu(), rows, len(items))
             if progress is not None:
@@ -71,8 +77,9 @@ def encode(
 
 
 def longest_first(items: Sequence[Item]) -> list[int]:
-    """The order in which items are encoded: what comes later needs no more room than what came before."""
-    return sorted(range(len(items)), key=lambda index: -len(items[index].text))
+    """The order in which items are encoded: what comes later needs no more room than what came before, and
+    equal texts stand together."""
+    return sorted(range(len(items)), key=lambda index: (-len(items[index].text), items[index].text))
 
 
 def save_features(features: Features, directory: Path, *, ids: Sequence[str], fingerprint: str) -> None:
@@ -132,8 +139,10 @@ def _name(image: Path | None) -> str | None:
 
 
 def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, precision: Precision) -> Features:
-    rows = _few_sizes(len(items)) if device.type == "cpu" else len(items)
-    inputs: Inputs = {name: _filled(tensor, rows).to(device) for name, tensor in encoder.prepare(items).items()}
+    rows = _few_sizes if device.type == "cpu" else int
+    inputs: Inputs = {
+        name: _filled(tensor, rows(len(tensor))).to(device) for name, tensor in encoder.prepare_distinct(items).items()
+    }
     with torch.inference_mode(), computing(device, precision):
         return encoder(inputs).to(torch.float32)[: len(items)]  # type: ignore[no-any-return]
 

@@ -45,12 +45,12 @@ def read_about(predictions: Path) -> dict[str, str]:
     try:
         content = json.loads(_beside(predictions).read_text(encoding="utf-8"))
         facts = {name: content[name] for name in (RUN, *FACTS)}
-        known = content[CHECKSUM] == digest_of(predictions.read_bytes()) and all(
+        matches = content[CHECKSUM] == digest_of(predictions.read_bytes()) and all(
             isinstance(fact, str) for fact in facts.values()
         )
     except (OSError, ValueError, TypeError, KeyError):
         return {}
-    return facts if known else {}
+    return facts if matches else {}
 
 
 def _beside(predictions: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.encoders import PictureMemory
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.linking.exact import ExactLinker
 from melder.linking.generative import NAMES, GenerativeLinker
@@ -122,7 +123,9 @@ def open_linker(
     progress = counting("encoding entities", len(knowledge_base.entities)) if counting else None
     modalities = configuration.data.modalities
     nil = None if changes else nil_of(run, knowledge_base)  # other settings, other scores
-    return ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
+    linker = ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
+    model.memory = PictureMemory()  # from here on nothing changes the weights
+    return linker
 
 
 def _stored(run: Path, configuration: ModelConfiguration, model: Model, features: Sequence[Stored]) -> StoredFeatures:

@@ -63,7 +63,8 @@ class NameFinder:
 
     def __init__(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> None:
         if unknown := sorted(set(rules) - RULES.keys()):
-            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}")
+            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}, or none")
+        self.rules = tuple(rules)
         self._endings = [rule for name, rule in RULES.items() if name in rules and name != "prefixes"]
         self._beginnings = [rule for name, rule in RULES.items() if name in rules and name == "prefixes"]
         self._edges: dict[tuple[int, str], int] = {}  # from a state by a word to the next; state 0 is the start
@@ -77,13 +78,21 @@ class NameFinder:
 
     @classmethod
     def open(cls, options: str = "") -> NameFinder:
-        """One that knows no names yet."""
-        if options:
-            raise MelderError(f"--find names:{options}: names have no options; write names")
-        return cls(())
+        """One that knows no names yet.
 
-    def of_names(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> NameFinder:
-        return NameFinder(names, rules)
+        Args:
+            options: the rules to use, with commas between them; "none", or all of them by default.
+
+        Raises:
+            MelderError: there is no such rule.
+        """
+        if not options:
+            return cls(())
+        return cls((), () if options == "none" else tuple(rule.strip() for rule in options.split(",")))
+
+    def of_names(self, names: Iterable[str]) -> NameFinder:
+        """The same for these names."""
+        return NameFinder(names, self.rules)
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """[start, end) of the mentions in order, in code points. Of those that overlap the longest stands, of equally

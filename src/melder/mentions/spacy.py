@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ class SpacyFinder:
             raise MelderError("--find spacy: write spacy: and the package or directory of a spaCy pipeline")
         return cls(_pipeline(options))
 
-    def of_names(self, names: Iterable[str], rules: Collection[str] = ()) -> SpacyFinder:
+    def of_names(self, names: Iterable[str]) -> SpacyFinder:
         return self
 
     def find(self, text: str) -> list[tuple[int, int]]:

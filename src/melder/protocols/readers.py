@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,9 +54,8 @@ class MentionFinder(Protocol):
     @property
     def reads_names(self) -> bool: ...
 
-    def of_names(self, names: Iterable[str], rules: Collection[str]) -> MentionFinder:
-        """The finder for entities of these names; one that reads none is itself. `rules` of `melder.mentions.affixes`
-        say what may be written onto a name."""
+    def of_names(self, names: Iterable[str]) -> MentionFinder:
+        """The finder for entities of these names; one that reads none is itself."""
         ...
 
     def find(self, text: str) -> list[tuple[int, int]]:

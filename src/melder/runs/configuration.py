@@ -45,7 +45,9 @@ class DataConfiguration(Section):
 class EncoderConfiguration(Section):
     """Which encoder, and whether training changes it."""
 
-    name: str = Field(description="clip:NAME, clip:compact, joint:NAME, paired:TEXT+VISION or precomputed:FILES+TEXT")
+    name: str = Field(
+        description="clip:NAME, clip:compact, clip:compact-64, joint:NAME, paired:TEXT+VISION or precomputed:FILES+TEXT"
+    )
     trained: bool = Field(
         False,
         description="train the encoder too; false: encode once, train heads and units; clip:compact, which knows "
@@ -71,7 +73,7 @@ class EncoderConfiguration(Section):
     @model_validator(mode="before")
     @classmethod
     def _trained_where_it_knows_nothing(cls, value: Any) -> Any:
-        is_new = isinstance(value, dict) and value.get("name") == "clip:compact"
+        is_new = isinstance(value, dict) and str(value.get("name")).startswith("clip:compact")
         return {"trained": True, **value} if is_new else value
 
 

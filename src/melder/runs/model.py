@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from melder.encoders import Towers, encode
+from melder.encoders import PictureMemory, Towers, encode
 from melder.features import Features, Scores, Side, concatenate
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Precision, Progress
@@ -30,13 +30,16 @@ class Model(nn.Module):
         self.matcher = matcher
         self.precision: Precision = precision
         self.stored: StoredFeatures | None = None  # features that need not be computed
+        self.memory: PictureMemory | None = None  # of pictures that may come again; only while weights do not change
 
     def features(self, items: Sequence[Item]) -> Features:
         """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
         stored = None if self.stored is None else self.stored.of(items)
         if stored is not None:
             return stored
-        return encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
+        return encode(
+            self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision, memory=self.memory
+        )
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
         """Every entity's side, encoded a chunk at a time so that raw features are never held together."""

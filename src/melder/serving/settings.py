@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
@@ -35,13 +35,26 @@ class ServiceSettings(Section):
     characters: PositiveInt = Field(20_000, description="in one text: encoders read the first 40 to 77 tokens of it")
     candidates: PositiveInt = Field(100, description="for one mention: people look at ten, programs rerank a hundred")
 
-    # Mentions that nobody has marked
-    name_rules: tuple[Literal["particles", "prefixes", "plurals"], ...] = Field(
-        ("particles", "prefixes", "plurals"),
-        description="what may be written onto a name in a text (melder/mentions/affixes.py); []: nothing",
+    json_values: PositiveInt = Field(
+        20_000, description="values, lists and objects in the JSON of a request: 64 texts with 128 mentions are 600"
+    )
+    json_bytes: PositiveInt = Field(2_000_000, description="of JSON besides pictures: 64 texts of 20,000 letters")
+    surface: PositiveInt = Field(1_000, description="characters of a mention or of a name: the longest titles have 500")
+    work: PositiveInt = Field(
+        50_000_000, description="of one request: mentions × candidates × characters of their texts; a second's work"
+    )
+    searched: PositiveInt = Field(
+        150_000, description="characters in which one request has mentions looked for: half a second's work"
     )
 
+    # Connections
+    connections: PositiveInt = Field(512, description="at a time: eight times the clients that answers come quickly to")
+    connections_reserve: PositiveInt = Field(16, description="more, for GET /healthz and /readyz alone")
+    head_seconds: PositiveFloat = Field(10.0, description="from a connection, or its first byte, to the end of a head")
+    idle_seconds: PositiveInt = Field(10, description="that a quiet connection stays open: longer than clients pause")
+
     # Pictures
+    picture_dir: Path | None = Field(None, description="a directory whose pictures clients may name; none: no names")
     picture_bytes: PositiveInt = Field(20_000_000, description="above the largest photographs of phones and cameras")
     picture_pixels: PositiveInt = Field(25_000_000, description="width × height: 100 MB while it is being decoded")
     decoders: PositiveInt = Field(2, description="pictures decoded at a time: 200 MB at most")
@@ -57,6 +70,8 @@ class ServiceSettings(Section):
     extended: PositiveInt = Field(200, description="entities in one request for properties; OpenRefine sends ten")
 
     # NIF
+    nif_bytes: PositiveInt = Field(1_000_000, description="of a document: GERBIL sends one text of some kB")
+    nif_triples: PositiveInt = Field(4_000, description="of a document: 128 marked mentions have 900")
     entity_uri: str = Field(
         "http://www.wikidata.org/entity/",
         pattern=r"^[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]*$",

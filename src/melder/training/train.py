@@ -12,6 +12,7 @@ from typing import Any
 import lightning
 import yaml
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from melder.data import DataSet
 from melder.evaluation.evaluate import describe
@@ -79,19 +80,29 @@ def train(
     """
     _claim(out, configuration)
     log = ProgressLog(out / "logs" / LOG)
-    counting = log.beside(counting)
-    dataset = data_to_train_on(configuration, out, counting)
-    preparing = prepare_generative if isinstance(configuration.method, GEMELConfiguration) else prepare
-    prepared = preparing(configuration, dataset, out / "features", counting, on_unreadable)
 
-    def looks(epoch: int, figures: Mapping[str, float]) -> None:
+    def look(epoch: int, figures: Mapping[str, float]) -> None:
         log.write(validation_line(epoch, figures))
         on_validation(epoch, figures)
 
+    with _interruptible(log):
+        return _train(configuration, out, log.beside(counting), look, callbacks, on_unreadable)
+
+
+def _train(
+    configuration: Configuration,
+    out: Path,
+    counting: Counting,
+    on_validation: ValidationCallback,
+    callbacks: Sequence[Callback],
+    on_unreadable: OnUnreadable,
+) -> Trained:
+    dataset = data_to_train_on(configuration, out, counting)
+    preparing = prepare_generative if isinstance(configuration.method, GEMELConfiguration) else prepare
+    prepared = preparing(configuration, dataset, out / "features", counting, on_unreadable)
     first = True
     if configuration.training.epochs:
-        with _interruptible(log):
-            first = _fit(configuration, prepared, out, looks, [StepProgress(counting), *callbacks])
+        first = _fit(configuration, prepared, out, on_validation, [StepProgress(counting), *callbacks])
     found = list[TopK]()
     selected = _selected(out, prepared, dataset, configuration, found)
     if first:
@@ -121,15 +132,20 @@ def _fit(
 
 @contextmanager
 def _interruptible(log: ProgressLog) -> Iterator[None]:
-    """Lightning leaves the interpreter when training is interrupted; here that is the interruption it was."""
+    """An interruption is logged, and says how to go on.
+
+    Lightning leaves the interpreter instead of passing one on; here that is the interruption it was.
+    """
     try:
         yield
-    except SystemExit as left:
-        interruption = left.__context__
-        if not isinstance(interruption, KeyboardInterrupt):
+    except (KeyboardInterrupt, SystemExit) as left:
+        stop = left.__context__ if isinstance(left, SystemExit) else left
+        if isinstance(left, SIGTERMException):
+            stop = KeyboardInterrupt()
+        if not isinstance(stop, KeyboardInterrupt):
             raise
         log.write("stopped")
-        raise type(interruption)("the same command goes on from the last checkpoint") from None
+        raise type(stop)("the same command goes on where it stopped") from None
 
 
 def _selected(

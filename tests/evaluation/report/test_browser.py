@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from browser import needs_chromium, run_probe
 from evaluation.report.test_report import page
 from melder.evaluation.report import Shown, write_report
@@ -70,7 +72,7 @@ def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
     assert said["rank"][1] == "2 of 4"
 
 
-PAGES = """<!doctype html><pre id="said"></pre><iframe src="report.html" width="360" height="800"></iframe><script>
+PAGES = """<!doctype html><pre id="said"></pre><iframe src="report.html" width="WIDTH" height="800"></iframe><script>
 const frame = document.querySelector("iframe");
 frame.onload = () => {
   const page = frame.contentDocument, said = {};
@@ -84,7 +86,8 @@ frame.onload = () => {
   };
   note("start");
   next.click();
-  next.click();
+  note("second");
+  while (!next.disabled) next.click();
   note("last");
   previous.click();
   note("back");
@@ -98,14 +101,22 @@ frame.onload = () => {
 
 
 @needs_chromium
-def test_errors_come_in_pages_of_twenty(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("width", "size"), [(1000, 20), (360, 5)])
+def test_errors_come_in_pages_of_twenty_and_on_a_phone_of_five(tmp_path: Path, width: int, size: int) -> None:
     whole = page(tmp_path)
     errors = [replace(whole.errors[0], id=str(number), rank=3.0 if number % 9 == 0 else 2.0) for number in range(45)]
     write_report(tmp_path / "report.html", replace(whole, errors=errors))
-    (tmp_path / "probe.html").write_text(PAGES, encoding="utf-8")
+    (tmp_path / "probe.html").write_text(PAGES.replace("WIDTH", str(width)), encoding="utf-8")
+    last = 45 - (45 % size or size)  # mentions before the last page
+
+    def seen(first: int, end: int) -> list[object]:
+        place = f"{first + 1}–{end} of 45"
+        return [end - first, f"mention {first}", f"mention {end - 1}", place, first == 0, end == 45, False]
+
     assert run_probe(tmp_path / "probe.html") == {
-        "start": [20, "mention 0", "mention 19", "1–20 of 45", True, False, False],
-        "last": [5, "mention 40", "mention 44", "41–45 of 45", False, True, False],
-        "back": [20, "mention 20", "mention 39", "21–40 of 45", False, False, False],
+        "start": seen(0, size),
+        "second": seen(size, 2 * size),
+        "last": seen(last, 45),
+        "back": seen(last - size, last),
         "filtered": [5, "mention 0", "mention 36", "1–5 of 5", True, True, True],
     }

@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from melder.evaluation.report.numbers import format_number
+
 __all__ = ["render", "write_document"]
 
 PACKAGE = "melder.evaluation.report"
@@ -60,16 +62,8 @@ def _environment(package: str) -> Environment:
         loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.keep_trailing_newline = True
-    environment.filters |= {"number": _number, "share": _share, "unbroken": _unbroken}
+    environment.filters |= {"number": format_number, "share": _share, "unbroken": _unbroken}
     return environment
-
-
-def _number(value: float, pattern: str = ".3f") -> str:
-    """A number by a format specification, with a real minus sign, and none before what rounds to zero."""
-    written = format(value, pattern)
-    if not any(digit in written for digit in "123456789"):
-        return format(abs(value) * 0, pattern)
-    return f"−{written[1:]}" if written.startswith("-") else written
 
 
 def _share(value: float, digits: int = 2) -> str:

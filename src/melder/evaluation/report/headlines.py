@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from melder.evaluation.comparison import Comparison
+from melder.evaluation.report.numbers import format_number
 from melder.linking.evidence import ExplainedCandidate, Explanation
 from melder.metrics.metrics import Metrics
 
@@ -39,8 +40,8 @@ def comparison_headline(comparison: Comparison) -> Headline:
     difference = 100 * figure["difference"]
     better, worse = ("B", "A") if difference > 0 else ("A", "B")
     low, high = sorted(bound if difference > 0 else -bound for bound in figure["difference_ci"])
-    evidence = f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f}, adjusted p {p_text(figure['p_holm'])})"
-    evidence = evidence.replace("-", "−")
+    bounds = " to ".join(format_number(100 * bound, "+.1f") for bound in (low, high))
+    evidence = f"(95 % interval {bounds}, adjusted p {p_text(figure['p_holm'])})"
     if figure["p_holm"] < LEVEL:
         return Headline(f"{better} is better than {worse} by {_points(difference)} of {WORDS} {evidence}.")
     if not figure["difference"]:
@@ -82,9 +83,9 @@ def _reasons(best: ExplainedCandidate, second: ExplainedCandidate) -> str:
     if not margins:
         return ""
     pro, contra = max(margins, key=margins.__getitem__), min(margins, key=margins.__getitem__)
-    reasons = f", mostly by {_compared(pro)} ({margins[pro]:+.3f})"
+    reasons = f", mostly by {_compared(pro)} ({format_number(margins[pro], '+.3f')})"
     if margins[contra] < 0:
-        reasons += f"; {_compared(contra)} point the other way (−{-margins[contra]:.3f})"
+        reasons += f"; {_compared(contra)} point the other way ({format_number(margins[contra], '+.3f')})"
     return reasons
 
 

@@ -3,9 +3,10 @@
 (() => {
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
-  // Shows `size` of the articles at a time; `show(articles)` begins again with the first of those.
+  // Shows some of the articles at a time, fewer on a phone, where each is four times as high; what it gives shows
+  // others from the first on.
   function pages(container) {
-    const size = Number(container.dataset.size);
+    const size = Number(container.dataset.size) / (matchMedia("(max-width: 48rem)").matches ? 4 : 1);
     const all = [...container.children];
     const bar = document.createElement("nav");
     const [previous, place, next] = ["button", "span", "button"].map((name) => bar.appendChild(document.createElement(name)));

@@ -20,7 +20,12 @@ SIDE = 160  # pixels of the picture
 POLICY = "default-src 'none'; img-src data:; style-src 'self'; frame-ancestors *; base-uri 'none'; form-action 'none'"
 
 
-@router.get("/preview", summary="An entity as an HTML page", response_class=HTMLResponse)
+@router.get(
+    "/preview",
+    summary="An entity as an HTML page",
+    response_class=Response,  # FastAPI then describes refusals as the JSON that they are
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
 async def preview(id: str, service: Serving) -> HTMLResponse:
     page = await service.pictures.decode(_page, service.current.served, id)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
