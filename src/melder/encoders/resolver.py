@@ -38,6 +38,8 @@ def build_encoder(
     pooled: Pooled = "projected",
     width: int | None = None,
     context: Context = "window",
+    picture_formats: tuple[str, ...] | None = None,
+    picture_pixels: int | None = None,
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
@@ -50,6 +52,7 @@ def build_encoder(
         trained for that, by Matryoshka losses, are as good then
     context: of a mention's text that is longer than `text_length`, the words around the mention are read (window), or
         its beginning; in published mode always the beginning
+    picture_formats, picture_pixels: pictures that are decoded at all; None = the usual ones
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
@@ -58,7 +61,9 @@ def build_encoder(
     builder = BUILDERS.get(spec) or BUILDERS.get(kind)
     if builder is None or not rest:
         raise MelderError(f"unknown encoder '{spec}': an encoder is one of {FORMS}")
-    text, image = builder(rest, Options(text_length, texts, published, pooled == "raw", width))
+    raw = pooled == "raw"
+    options = Options(text_length, texts, published, raw, width, picture_formats, picture_pixels)
+    text, image = builder(rest, options)
     if width not in (None, text.widths[0]):
         raise MelderError(
             f"encoder.width is {width}, but texts of '{spec}' have vectors of {text.widths[0]} numbers, which cannot "
