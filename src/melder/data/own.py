@@ -6,16 +6,19 @@ paths relative to it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
-__all__ = ["OwnLayout", "parse_lines", "read_lines"]
+__all__ = ["OwnLayout", "parse_lines", "plain_record", "read_lines"]
+
+IDS = ("id", "answer")  # fields that other programs may write as numbers
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -66,11 +69,30 @@ def parse_lines(
         if not line.strip():
             continue
         try:
-            record = model.model_validate_json(line, strict=True)
+            record = _validated(line, model)
         except ValidationError as error:
             problems.add(file, number, _encoding_fault(line) or describe(error, model))
         else:
             yield number, record
+
+
+def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without fields that are null, and with numbers that are ids as texts: what other programs write."""
+    given = {name: content for name, content in value.items() if content is not None}
+    return given | {name: str(given[name]) for name in IDS if type(given.get(name)) is int}
+
+
+def _validated(line: bytes, model: type[Record]) -> Record:
+    try:
+        return model.model_validate_json(line, strict=True)
+    except ValidationError:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict) or (plain := plain_record(value)) == value:
+            raise
+    return model.model_validate_json(json.dumps(plain), strict=True)
 
 
 def read_lines(path: Path, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:

@@ -6,6 +6,7 @@ import typer
 
 from melder.cli.kb.add import add
 from melder.cli.kb.build import build
+from melder.cli.kb.check import check
 from melder.cli.kb.compact import compact
 from melder.cli.kb.index import index
 from melder.cli.kb.info import info
@@ -17,6 +18,7 @@ from melder.cli.kb.verify import verify
 __all__ = ["kb"]
 
 kb = typer.Typer(help="Build knowledge bases on disk, and change them.", no_args_is_help=True)
+kb.command("check")(check)
 kb.command("build")(build)
 kb.command("add")(add)
 kb.command("update")(update)
