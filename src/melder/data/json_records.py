@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from melder.data.own import parse_lines, plain_record
+from melder.data.own import Complete, parse_lines, plain
 from melder.io.json_array import parse_array
 from melder.io.problems import Fault, Problems, describe, skip_mark
 
@@ -23,7 +23,9 @@ __all__ = ["read_json"]
 Record = TypeVar("Record", bound=BaseModel)
 
 
-def read_json(file: BinaryIO, name: str, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:
+def read_json(
+    file: BinaryIO, name: str, model: type[Record], problems: Problems, complete: Complete = plain
+) -> Iterator[tuple[int, Record]]:
     """The records of a file with the numbers of their lines, or of their places in an array.
 
     Args:
@@ -31,24 +33,27 @@ def read_json(file: BinaryIO, name: str, model: type[Record], problems: Problems
         name: of the file, for messages
         model: what each object is validated as
         problems: told of every object that is no record
+        complete: makes an object a record, given its number
     """
     first = next((line for line in skip_mark(file) if line.strip()), b"").strip()
     file.seek(0)
     skip_mark(file)
     if first.startswith(b"["):
-        yield from _elements(file.read(), name, model, problems)
+        yield from _elements(file.read(), name, model, problems, complete)
     elif reason := _other_format(first):
         problems.add(name, 0, [("", reason)])
     elif not _is_json(first) and _is_json(file.read()):
         problems.add(name, 0, [("", "is one JSON object; write a record a line, or an array [ … ] of records")])
     else:
         file.seek(0)
-        yield from parse_lines(skip_mark(file), name, model, problems)
+        yield from parse_lines(skip_mark(file), name, model, problems, complete)
 
 
-def _elements(data: bytes, name: str, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:
+def _elements(
+    data: bytes, name: str, model: type[Record], problems: Problems, complete: Complete
+) -> Iterator[tuple[int, Record]]:
     for number, value in parse_array(data, name, problems):
-        content = json.dumps(plain_record(value) if isinstance(value, dict) else value)
+        content = json.dumps(complete(value, number) if isinstance(value, dict) else value)
         try:
             record = model.model_validate_json(content, strict=True)
         except ValidationError as error:
