@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from melder.data.dataset import entity_faults, inside
 from melder.data.json_records import read_json
 from melder.data.merging import merged
-from melder.data.picture_names import PictureNames, is_address
+from melder.data.picture_names import PictureNames, file_of, is_address
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import FORMATS
+from melder.data.tables.sparql import is_sparql_json
 from melder.data.tables.table import Table
 from melder.io.problems import Fault, Problems, describe
 from melder.names import folded
@@ -23,7 +24,7 @@ from melder.records import Entity, MelderError, counted
 
 __all__ = ["EntityFile"]
 
-JSON = (".jsonl", ".json", ".ndjson")
+JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
 SEVERAL = ("aliases", "types", "images")
 OTHER_TABLES = (".xls", ".ods", ".numbers")
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
@@ -100,9 +101,10 @@ class EntityFile:
         """Where a picture that an entity names is. Raises MelderError when that is outside the directory."""
         return inside(self.images, path)
 
-    @property
+    @cached_property
     def is_table(self) -> bool:
-        return self.path.suffix.lower() in FORMATS
+        """Whether it has columns; results of queries in JSON have."""
+        return self.path.suffix.lower() in FORMATS or is_sparql_json(self.path)
 
     @cached_property
     def table(self) -> Table:
@@ -144,6 +146,12 @@ class EntityFile:
                 f"{self.path}, row {header.row}: has neither a column 'name' nor 'description'; say which column "
                 f"holds the names with --column name=HEADER (the headers are {', '.join(header.names)})"
             )
+
+    def linked_entities(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
+        """All records, a picture's address as the name of the file behind it, whether that is there or not."""
+        for number, entity in self._merged(problems, notes):
+            images = tuple(file_of(name) if is_address(name) else name for name in entity.images)
+            yield number, entity.model_copy(update={"images": tuple(dict.fromkeys(images))})
 
     def _with_files(self, entity: Entity, notes: Notes) -> Entity:
         images = tuple(file for name in entity.images if (file := self._file_of(name, notes)) is not None)

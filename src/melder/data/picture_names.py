@@ -11,14 +11,19 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-__all__ = ["PictureNames", "is_address"]
+__all__ = ["PictureNames", "file_of", "is_address"]
 
 
 def is_address(name: str) -> bool:
     """Whether a picture is named by an address of the web; Melder fetches none of an entity's."""
     return name.startswith(("http://", "https://"))
+
+
+def file_of(address: str) -> str:
+    """The name of the file behind an address."""
+    return unquote(urlsplit(address).path.rsplit("/", 1)[-1]).replace("/", "_")
 
 
 class PictureNames:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import datetime
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
 from melder.data.tables.encodings import encoding_of
 from melder.data.tables.options import Notes
+from melder.data.tables.sparql import json_rows, term_text
 from melder.io.problems import Problems
 from melder.records import MelderError
 
@@ -47,6 +48,8 @@ def rows_of(path: Path, encoding: str | None, problems: Problems, notes: Notes) 
         return _sheet_rows(path, notes)
     if suffix == ".parquet":
         return _parquet_rows(path)
+    if suffix in (".json", ".srj"):
+        return json_rows(path)
     return _csv_rows(path, encoding_of(path, encoding, notes), problems, notes)
 
 
@@ -74,13 +77,24 @@ def _csv_rows(path: Path, encoding: str, problems: Problems, notes: Notes) -> It
             delimiter, first = _delimiter(file, path.suffix.lower() == ".tsv")
             if delimiter != "," and delimiter in DELIMITERS:
                 notes.add(f"cells are divided by {DELIMITERS[delimiter]}")
-            for number, cells in enumerate(csv.reader(chain(first, file), delimiter=delimiter, strict=True), 1):
+            lines = chain(first, file)
+            if delimiter == "\t" and first and first[0].startswith("?"):
+                yield from _term_rows(lines)
+                return
+            for number, cells in enumerate(csv.reader(lines, delimiter=delimiter, strict=True), 1):
                 yield number, cells
         except UnicodeError:
             message = f"is not {_plain(encoding)} (it, or the row after it); {_remedy(encoding)}"
             problems.add(path, number + 1, [("", message)])
         except csv.Error as error:
             problems.add(path, number + 1, [("", f"is not CSV ({error}); mend it, and what follows it is read too")])
+
+
+def _term_rows(lines: Iterable[str]) -> Iterator[Row]:
+    """Of a query's result as TSV: variables with question marks, and RDF terms, in which quotes are no CSV."""
+    for number, line in enumerate(lines, 1):
+        cells = line.rstrip("\r\n").split("\t")
+        yield number, [cell.removeprefix("?") if number == 1 else term_text(cell) for cell in cells]
 
 
 def _delimiter(file: TextIO, tabs: bool) -> tuple[str, list[str]]:
