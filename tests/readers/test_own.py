@@ -42,6 +42,13 @@ def test_byte_order_mark_blank_lines_and_windows_line_ends_are_accepted(own):
     assert [entity.id for entity in load(own(data)).entities] == ["a"]
 
 
+def test_numbers_as_ids_and_null_are_what_they_mean(own):
+    entity = {"id": 7, "name": "Ann", "aliases": None, "description": None, "types": None, "images": None}
+    data = load(own([entity], dev=[{"id": 1, "surface": "Ann", "answer": 7, "image": None, "text": None}]))
+    assert data.entities == [Entity(id="7", name="Ann")]
+    assert data.split("dev") == [Mention(id="1", surface="Ann", answer="7")]
+
+
 @pytest.mark.parametrize(
     ("line", "field", "words"),
     [
@@ -49,7 +56,8 @@ def test_byte_order_mark_blank_lines_and_windows_line_ends_are_accepted(own):
         (b"[1]", "", "not a JSON object"),
         (b'{"name": "B"}', "id", "missing"),
         (b'{"id": "", "name": "B"}', "id", "empty"),
-        (b'{"id": 7, "name": "B"}', "id", "must be a text in quotes, not 7"),
+        (b'{"id": 7.5, "name": "B"}', "id", "must be a text in quotes, not 7.5"),
+        (b'{"id": true, "name": "B"}', "id", "must be a text in quotes, not True"),
         (b'{"id": "b", "name": "B", "images": "x.png"}', "images", "must be a list"),
         (b'{"id": "b", "name": "B", "images": [3]}', "images.0", "must be a text"),
         (b'{"id": "b", "nmae": "B"}', "nmae", "not a field of this format; remove it, or use one of id, name"),

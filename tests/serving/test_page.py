@@ -154,7 +154,7 @@ VERDICTS = [
 ]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_the_answer_is_said_in_words(source: ToySource, tmp_path: Path) -> None:
     with running(source) as address, Browser(tmp_path / "profile") as browser:
         browser.open(address)
@@ -173,7 +173,7 @@ def test_the_answer_is_said_in_words(source: ToySource, tmp_path: Path) -> None:
         assert browser.evaluate(verdict) == [None, "uncertain, Mercury (m1) or Mercury (m2)"]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_an_empty_page_offers_examples_and_a_phone_shows_the_answer_first(source: ToySource, tmp_path: Path) -> None:
     with running(source) as address, Browser(tmp_path / "profile") as browser:
         browser.open(address)
@@ -195,7 +195,7 @@ def test_an_empty_page_offers_examples_and_a_phone_shows_the_answer_first(source
         assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_where_pictures_are_not_compared_none_is_asked_for(
     source: ToySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

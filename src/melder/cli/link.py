@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import Unreadable, console, counting, finish, say, writable
+from melder.cli.kb.tables import Columns, Encoding
 from melder.cli.options import Candidates, Changes
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
 if TYPE_CHECKING:
+    from melder.data.tables.options import TableOptions
     from melder.linking import RunLinker
 
 __all__ = ["candidates_table", "link"]
@@ -31,11 +34,11 @@ def link(
     mention: str = typer.Option(None, "--mention", help="The words of the text that are meant; default: all of it."),
     image: Path = typer.Option(None, "--image", help="A picture that goes with the text."),
     source: Path = typer.Option(
-        None, "--input", help="Mentions, JSON Lines or .parquet, instead of --text; - = standard input."
+        None, "--input", help="Mentions, .jsonl, .csv, .xlsx or .parquet, instead of --text; - = standard input."
     ),
     images: Path = typer.Option(None, "--images", help="Where pictures of --input lie; default: beside that file."),
     output: Path = typer.Option(
-        None, "--output", help="Where links go, JSON Lines or .parquet; default: standard output."
+        None, "--output", help="Where links go, .jsonl, .csv or .parquet; default: standard output."
     ),
     k: int = typer.Option(10, "-k", min=1, help="Candidates a mention."),
     candidates: Candidates = None,
@@ -47,6 +50,8 @@ def link(
         None, "--nil-threshold", min=0, max=1, help="Answer none of these (null) from this NIL probability on."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
+    columns: Columns = [],  # noqa: B006
+    encoding: Encoding = None,
     explain: Path = typer.Option(None, "--explain", metavar="FILE", help="Write a page that shows what matched what."),
     ray: Address = None,
     workers: Workers = None,
@@ -60,7 +65,8 @@ def link(
     melder link runs/flags --data flags --input mentions.jsonl --output links.jsonl
     melder link flags-kb --text "Guinea won the toss" --mention Guinea --explain why.html
 
-    A line of --input is {"id": "1", "text": "Guinea won", "start": 0, "end": 6, "surface": "Guinea", "image": "a.jpg"}.
+    A line of --input is {"id": "1", "text": "Guinea won", "mention": "Guinea", "image": "a.jpg"}, with "start" and
+    "end" where its words occur more than once; a table has these columns. Each of text and mention may be alone.
     A job whose --output is JSON Lines goes on where it was stopped when the same command is given again.
     Lines that are malformed are listed and left out; mentions whose picture cannot be read are linked without it
     and listed. With --ray a file is linked in shards on a cluster, with the same links: see docs/scale.md.
@@ -68,6 +74,7 @@ def link(
     With --nil-threshold a link has one more field, "answer": the id of the best candidate, or null where its
     nil_probability is at least the threshold. Probabilities need `melder calibrate`, which training does at its end.
     """
+    from melder.jobs.mention_file import check_output
     from melder.linking.load import load
 
     if (text is None) == (source is None):
@@ -79,6 +86,8 @@ def link(
     if source is None and (images is not None or output is not None):
         raise MelderError("--images and --output go with --input")
     compute_with(ray, workers, threads)
+    if output is not None:
+        check_output(output)
     writable(output)
     writable(explain)
     if ray is not None:
@@ -86,9 +95,10 @@ def link(
             raise MelderError("--ray links a file to a knowledge base: give --input FILE and --output FILE, not --data")
         options = {"candidates": candidates, "settings": tuple(settings), "types": tuple(kinds)}
         options["threshold"] = nil_threshold
-        _link_on(ray, run, (source, images or source.parent, output), k, options, workers, threads or 1)
+        files = (source, images or source.parent, output)
+        _link_on(ray, run, files, k, options, workers, threads or 1, _table_options(columns, encoding))
         return
-    mentions, bad = ([], []) if source is None else _read(source)
+    mentions, bad = ([], []) if source is None else _read(source, _table_options(columns, encoding))
     with counting() as start:
         linker = load(run, data, changes=settings, candidates=candidates, counting=start)
     if source is None:
@@ -97,10 +107,12 @@ def link(
         _show(_decided(answer, nil_threshold), text, as_json)
         return
     folder = images or (Path() if str(source) == "-" else source.parent)
+    mentions = _with_files(mentions, folder)
     unreadable = Unreadable()
     unreadable.watch(linker.model.encoder)
     about = (run, data, folder, k, candidates, settings, kinds, nil_threshold, mentions)
     _link_all(linker, mentions, folder, k, kinds, nil_threshold, output, about)
+    say(_summary(linker, mentions, len(unreadable.reasons), output))
     finish(bad, list(unreadable.reasons.values()))
 
 
@@ -133,14 +145,14 @@ def _link_all(
 ) -> None:
     """Write the links of a file's mentions as they are found; `about` is all that they depend on."""
     from melder.jobs.link_job import LinkJob, job_key
-    from melder.jobs.mention_file import is_parquet, links_of, written
+    from melder.jobs.mention_file import is_lines, links_of, written
 
     types = linker.known_types(kinds)
     if output is None:
         for each in links_of(linker, mentions, folder, k, types):
             typer.echo("\n".join(_lines(each, threshold)))
-    elif is_parquet(output):
-        with written(output, decided=threshold is not None) as file:
+    elif not is_lines(output):
+        with written(output, decided=threshold is not None, k=k) as file:
             for each in links_of(linker, mentions, folder, k, types):
                 file.write(_decided(link, threshold) for link in each)
     else:
@@ -149,6 +161,23 @@ def _link_all(
                 say(f"{output}: goes on after {job.kept:,} links of a job that was stopped")
             for each in links_of(linker, mentions, folder, k, types, job.kept):
                 job.write(_lines(each, threshold))
+
+
+def _with_files(mentions: list[Mention], folder: Path) -> list[Mention]:
+    """The mentions with their pictures' names as the files below the folder are spelt."""
+    from melder.data.picture_names import PictureNames
+    from melder.jobs.mention_records import with_file
+
+    names = PictureNames(folder)
+    return [with_file(mention, names) for mention in mentions]
+
+
+def _summary(linker: RunLinker, mentions: list[Mention], unreadable: int, output: Path | None) -> str:
+    """How many mentions were linked, where the links are, and how many pictures were looked at."""
+    pictured = len({mention.image for mention in mentions if mention.image})
+    sees = linker.model.encoder.sizes.image_global is not None
+    used = f"{pictured - unreadable:,} of {pictured:,} pictures used" if sees else "the encoder sees no pictures"
+    return f"{output or 'standard output'}: {len(mentions):,} mentions linked; {used if pictured else 'no pictures'}"
 
 
 def _look_at(image: Path | None, linker: RunLinker) -> None:
@@ -216,6 +245,7 @@ def _link_on(
     options: dict[str, Any],
     workers: int | None,
     threads: int,
+    table: TableOptions,
 ) -> None:
     """Link a file of mentions on a cluster; `files` are the mentions, the directory of their pictures, the links."""
     from melder.io.problems import Problems
@@ -225,23 +255,34 @@ def _link_on(
     source, folder, output = files
     job, problems = ShardJob.of(base, folder, k, **options), Problems()
     with counting() as start:
-        count = sum(1 for _ in mentions_of(source, Problems()))
-        mentions, progress = mentions_of(source, problems), start("linking mentions", count)
+        count = sum(1 for _ in mentions_of(source, Problems(), table))
+        mentions, progress = mentions_of(source, problems, table), start("linking mentions", count)
         unreadable = link_on(address, job, mentions, output, progress, workers=workers, threads=threads)
     finish(problems.records, list(unreadable.values()))
 
 
-def _read(source: Path) -> tuple[list[Mention], list[BadRecord]]:
-    """The mentions of a file, and the lines that are none."""
-    from melder.data.own import parse_lines
-    from melder.io.problems import Problems
-    from melder.jobs.mention_file import mentions_of
+def _table_options(columns: list[str], encoding: str | None) -> TableOptions:
+    from melder.data.tables.options import TableOptions, parse_columns
 
-    problems = Problems()
-    if str(source) != "-":
-        return list(mentions_of(source, problems)), problems.records
-    lines = sys.stdin.buffer.read().split(b"\n")
-    return [mention for _, mention in parse_lines(lines, "standard input", Mention, problems)], problems.records
+    return TableOptions(parse_columns(columns), encoding)
+
+
+def _read(source: Path, table: TableOptions) -> tuple[list[Mention], list[BadRecord]]:
+    """The mentions of a file, and the lines that are none. Raises MelderError when there is none that is good."""
+    from melder.data.tables.options import Notes
+    from melder.io.problems import Problems
+    from melder.jobs.mention_file import lines_of, mentions_of
+
+    problems, notes = Problems(), Notes()
+    if str(source) == "-":
+        mentions = list(lines_of(io.BytesIO(sys.stdin.buffer.read()), "standard input", problems))
+    else:
+        mentions = list(mentions_of(source, problems, table, notes))
+    for note in notes:
+        say(f"note: {note}")
+    if problems.records and not mentions:
+        raise problems.error()
+    return mentions, problems.records
 
 
 def _lines(links: Iterable[Link], threshold: float | None) -> list[str]:

@@ -1,46 +1,75 @@
-"""A file of entities, JSON Lines or CSV, and the directory of their pictures: what a knowledge base is built from."""
+"""A file of entities, JSON or a table, and the directory of their pictures: what a knowledge base is built from."""
 
 from __future__ import annotations
 
-import codecs
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
-from melder.data.csv_entities import read_csv
+from pydantic import ValidationError
+
 from melder.data.dataset import entity_faults, inside
-from melder.data.own import parse_lines
-from melder.io.problems import Fault, Problems
+from melder.data.json_records import read_json
+from melder.data.merging import merged
+from melder.data.picture_names import PictureNames, file_of, is_address
+from melder.data.tables.options import Notes, TableOptions
+from melder.data.tables.rows import FORMATS
+from melder.data.tables.sparql import is_sparql_json
+from melder.data.tables.table import Table
+from melder.io.problems import Fault, Problems, describe
+from melder.names import folded
 from melder.records import Entity, MelderError, counted
 
 __all__ = ["EntityFile"]
 
-READERS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv")
+JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
+SEVERAL = ("aliases", "types", "images")
+OTHER_TABLES = (".xls", ".ods", ".numbers")
+_ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
 
 
 class EntityFile:
-    """Entities that are read again each time they are asked for, and never held together.
+    """Entities that are read again each time they are asked for, and never held together (but for `merge_rows`).
 
-    `images` is the directory of their pictures, by default that of the file.
+    Args:
+        path: .jsonl, .json, .csv, .tsv, .xlsx or .parquet
+        images: the directory of their pictures, by default that of the file
+        options: how a table is to be read
+
+    Attributes:
+        notes: what the last `check` noted of how the file was read
     """
 
-    def __init__(self, path: Path, images: Path | None = None) -> None:
+    def __init__(self, path: Path, images: Path | None = None, options: TableOptions | None = None) -> None:
+        suffix = path.suffix.lower()
         if not path.is_file():
-            raise MelderError(f"{path}: there is no such file; name a file of entities, JSON Lines or CSV")
-        if path.suffix.lower() not in READERS:
-            raise MelderError(f"{path}: is neither .jsonl nor .csv; give it the name of what is in it")
+            raise MelderError(f"{path}: there is no such file; name a file of entities, JSON Lines or a table")
+        if suffix in OTHER_TABLES:
+            raise MelderError(f"{path}: {suffix} is not read; save the table as .xlsx, or as CSV UTF-8")
+        if suffix not in (*JSON, *FORMATS):
+            endings = ", ".join((*JSON, *FORMATS))
+            raise MelderError(f"{path}: is none of {endings}; give it the name of what is in it")
         if images is not None and not images.is_dir():
             raise MelderError(f"{images}: is no directory; name the one that holds the entities' pictures")
         self.path = path
         self.images = images or path.parent
+        self.options = options or TableOptions()
+        self.notes: tuple[str, ...] = ()
 
-    def entities(self, problems: Problems) -> Iterator[tuple[int, Entity]]:
-        """Good entities with the numbers of their lines or rows; what is none, or repeats an id, goes to `problems`."""
+    def entities(self, problems: Problems, notes: Notes | None = None) -> Iterator[tuple[int, Entity]]:
+        """Good entities with the numbers of their lines or rows; what is none, or repeats an id, goes to `problems`.
+
+        A picture's name becomes that of the file that it means; addresses of which there is no file are left out.
+        """
+        notes = Notes() if notes is None else notes
         seen: dict[str, int] = {}
         try:
-            for number, entity in self._records(problems):
+            for number, record in self._merged(problems, notes):
+                entity = self._with_files(record, notes)
                 if faults := entity_faults(entity, seen, {}, counted(str(self.path))):
-                    problems.add(self.path, number, faults)
+                    problems.add(self.path, number, self._with_remedy(faults, entity, seen))
                 else:
                     yield number, entity
                 seen.setdefault(entity.id, number)
@@ -49,17 +78,21 @@ class EntityFile:
                 f"{self.path}: cannot be read ({error.strerror}); check the path and its rights"
             ) from None
 
-    def check(self, *, images: bool = True) -> tuple[int, Problems]:
+    def check(self, *, images: bool = True, look: Callable[[Entity], None] | None = None) -> tuple[int, Problems]:
         """Read the file through: the number of good entities, and everything that is wrong.
 
         An entity with a picture that is not there counts as good, and the picture as wrong; `images` False does not
-        look for them. Raises MelderError when there is nothing in the file.
+        look for them. `look` is given each good entity. Raises MelderError when there is nothing in the file.
         """
-        problems, count = Problems(), 0
-        for number, entity in self.entities(problems):
+        problems, notes, count = Problems(), Notes(), 0
+        for number, entity in self.entities(problems, notes):
             count += 1
+            _note(entity, notes)
+            if look is not None:
+                look(entity)
             if images and (faults := self._missing(entity)):
                 problems.add(self.path, number, faults)
+        self.notes = tuple(notes)
         if not count and not problems.records:
             raise MelderError(f"{self.path}: is empty; write at least one entity")
         return count, problems
@@ -68,15 +101,92 @@ class EntityFile:
         """Where a picture that an entity names is. Raises MelderError when that is outside the directory."""
         return inside(self.images, path)
 
-    def _records(self, problems: Problems) -> Iterator[tuple[int, Entity]]:
-        if self.path.suffix.lower() in (".csv", ".tsv"):
-            yield from read_csv(self.path, problems)
+    @cached_property
+    def is_table(self) -> bool:
+        """Whether it has columns; results of queries in JSON have."""
+        return self.path.suffix.lower() in FORMATS or is_sparql_json(self.path)
+
+    @cached_property
+    def table(self) -> Table:
+        """The file as a table."""
+        return Table(self.path, tuple(Entity.model_fields), SEVERAL, self.options)
+
+    @cached_property
+    def picture_names(self) -> PictureNames:
+        """The files below the directory of pictures."""
+        return PictureNames(self.images)
+
+    def _merged(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
+        records = self._records(problems, notes)
+        if self.options.merge_rows or (self.is_table and self._is_wikidata):
+            return merged(records, notes)
+        return records
+
+    @cached_property
+    def _is_wikidata(self) -> bool:
+        header = self.table.header(Notes())
+        return header is not None and header.wikidata
+
+    def _records(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
+        if not self.is_table:
+            with self.path.open("rb") as file:
+                yield from read_json(file, str(self.path), Entity, problems)
             return
-        with self.path.open("rb") as file:
-            if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
-                file.seek(0)
-            yield from parse_lines(file, str(self.path), Entity, problems)
+        self._check_texts()
+        for number, values in self.table.rows(problems, notes):
+            try:
+                yield number, Entity.model_validate({"id": "", **values})
+            except ValidationError as error:
+                problems.add(self.path, number, describe(error, Entity))
+
+    def _check_texts(self) -> None:
+        header = self.table.header(Notes())
+        if header is not None and not header.fields & {"name", "aliases", "description"}:
+            raise MelderError(
+                f"{self.path}, row {header.row}: has neither a column 'name' nor 'description'; say which column "
+                f"holds the names with --column name=HEADER (the headers are {', '.join(header.names)})"
+            )
+
+    def linked_entities(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
+        """All records, a picture's address as the name of the file behind it, whether that is there or not."""
+        for number, entity in self._merged(problems, notes):
+            images = tuple(file_of(name) if is_address(name) else name for name in entity.images)
+            yield number, entity.model_copy(update={"images": tuple(dict.fromkeys(images))})
+
+    def _with_files(self, entity: Entity, notes: Notes) -> Entity:
+        images = tuple(file for name in entity.images if (file := self._file_of(name, notes)) is not None)
+        return entity if images == entity.images else entity.model_copy(update={"images": images})
+
+    def _file_of(self, name: str, notes: Notes) -> str | None:
+        if self.picture_names.is_there(name):
+            return name
+        found = self.picture_names.located(name)
+        if found is not None:
+            notes.add("{} pictures are there under another spelling (Unicode, %20, backslashes, case), and are taken")
+            return found
+        if is_address(name):
+            notes.add("{} pictures are addresses, and no file of that name is there: Melder fetches none")
+            return None
+        return name
+
+    def _with_remedy(self, faults: list[Fault], entity: Entity, seen: dict[str, int]) -> list[Fault]:
+        if entity.id not in seen or not self.is_table:
+            return faults
+        (field, message), *others = faults
+        return [(field, f"{message}, or make such rows one with --merge-rows"), *others]
 
     def _missing(self, entity: Entity) -> list[Fault]:
-        files = [str(self.images / name) for name in entity.images if not os.path.isfile(self.images / name)]
-        return [("images", f"there is no file {file!r}; correct it or leave it out") for file in files]
+        names = [name for name in entity.images if not os.path.isfile(self.images / name)]
+        return [("images", f"there is no file {str(self.images / name)!r}; {self._remedy(name)}") for name in names]
+
+    def _remedy(self, name: str) -> str:
+        similar = self.picture_names.same(name)
+        return f"is it one of {', '.join(map(repr, similar[:3]))}?" if similar else "correct it or leave it out"
+
+
+def _note(entity: Entity, notes: Notes) -> None:
+    """What a table often holds, and seldom should."""
+    if entity.name and folded(entity.name) == folded(entity.id):
+        notes.add("{} names are the entities' ids, as Wikidata writes what has no label: they find nothing")
+    if _ROUNDED.fullmatch(entity.id):
+        notes.add("{} ids are rounded numbers such as 1.2E+15: format the column as text before saving it")

@@ -6,9 +6,10 @@ paths relative to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,9 +17,23 @@ from melder.data.layouts import Layout
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
-__all__ = ["LAYOUT", "OwnLayout", "parse_lines", "read_lines"]
+__all__ = ["LAYOUT", "Complete", "OwnLayout", "parse_lines", "plain", "plain_record", "read_lines"]
+
+IDS = ("id", "answer")  # fields that other programs may write as numbers
 
 Record = TypeVar("Record", bound=BaseModel)
+Complete = Callable[[Mapping[str, Any], int], dict[str, Any]]  # an object and its number → the fields of a record
+
+
+def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without fields that are null, and with numbers that are ids as texts: what other programs write."""
+    given = {name: content for name, content in value.items() if content is not None}
+    return given | {name: str(given[name]) for name in IDS if type(given.get(name)) is int}
+
+
+def plain(value: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """`plain_record`, wherever the record stands."""
+    return plain_record(value)
 
 
 class OwnLayout:
@@ -58,21 +73,35 @@ class OwnLayout:
 
 
 def parse_lines(
-    lines: Iterable[bytes], file: str, model: type[Record], problems: Problems
+    lines: Iterable[bytes], file: str, model: type[Record], problems: Problems, complete: Complete = plain
 ) -> Iterator[tuple[int, Record]]:
     """Records of JSON Lines with their line numbers, counted from 1. Blank lines are passed over.
 
-    `file` is the name for messages; every line that is not a record of `model` is noted in `problems`.
+    `file` is the name for messages; `complete` makes an object that is no record one, where it can. Every line that is
+    not a record of `model` then is noted in `problems`.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            record = model.model_validate_json(line, strict=True)
+            record = _validated(line, number, model, complete)
         except ValidationError as error:
             problems.add(file, number, _encoding_fault(line) or describe(error, model))
         else:
             yield number, record
+
+
+def _validated(line: bytes, number: int, model: type[Record], complete: Complete) -> Record:
+    try:
+        return model.model_validate_json(line, strict=True)
+    except ValidationError:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict) or (completed := complete(value, number)) == value:
+            raise
+    return model.model_validate_json(json.dumps(completed), strict=True)
 
 
 def read_lines(path: Path, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:

@@ -113,7 +113,7 @@ def read_clip(source: ModelSource, options: Options) -> tuple[ClipText, ClipPict
     positions = clip.config.text_config.max_position_embeddings
     tokenizer = read_tokenizer(source)
     tokens = Tokens(tokenizer, options.text_length, fixed=options.published, positions=positions)
-    pixels = Pixels(PixelFormat.of(processor, source))
+    pixels = Pixels(PixelFormat.of(processor, source).read_for(options))
     return (
         ClipText(clip.text_model, clip.text_projection, tokens),
         ClipPictures(clip.vision_model, clip.visual_projection, pixels, raw=options.raw),

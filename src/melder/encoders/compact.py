@@ -96,7 +96,7 @@ class CompactPictures(nn.Module):
 
 def compact_pictures(options: Options, size: int = SIZE) -> CompactPictures:
     form = PixelFormat(size, mean=(0.5,) * 3, deviation=(0.25,) * 3)
-    return CompactPictures(STAGES, PROJECTION, Pixels(form), raw=options.raw)
+    return CompactPictures(STAGES, PROJECTION, Pixels(form.read_for(options)), raw=options.raw)
 
 
 def compact_text(options: Options) -> ClipText:

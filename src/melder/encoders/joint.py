@@ -152,7 +152,7 @@ def read_joint(source: ModelSource, options: Options) -> tuple[JointText, JointP
         )
     text = joint_text(source, model, options)
     with _halving(source, "picture"):
-        pixels = Pixels(PixelFormat.of(read_processor(source), source))
+        pixels = Pixels(PixelFormat.of(read_processor(source), source).read_for(options))
         pictures = JointPictures(model, pixels, (), width=options.width)
         without = unused_parts(model, lambda part: pictures.features(part, pixels.example))
         half = without_parts(model, without)

@@ -137,7 +137,7 @@ def read_text(source: ModelSource, options: Options) -> TextTower:
 def read_pictures(source: ModelSource, options: Options) -> PretrainedPictures:
     """The picture tower of a source, with its weights."""
     model, report = read_model(AutoModel, source)
-    pixels = Pixels(PixelFormat.of(read_processor(source), source))
+    pixels = Pixels(PixelFormat.of(read_processor(source), source).read_for(options))
     # A checkpoint trained with another head leaves the pooler random: worse than no pooler at all.
     part = _vision_part(model, pooler=not any("pooler." in name for name in report["missing_keys"]))
     check_weights(source, model, (part,), report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from melder.data.pictures import Limits, fit, read_picture
+from melder.data.pictures import Limits, fit, read_picture, read_stored_picture
 from melder.encoders.sources import ModelSource
 from melder.encoders.square_cache import SquareCache
-from melder.encoders.towers import Settings
+from melder.encoders.towers import Options, Settings
 from melder.encoders.views import random_view
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
 
 __all__ = ["PixelFormat", "Pixels"]
 
+_FIRST = ("size", "mean", "deviation", "scale")  # settings of a format that were always written
 _MARGIN = 1.25  # random views are cut from a square this much larger, so that a crop loses little sharpness
 _MEGABYTE = 2**20
 _CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLIP that reads 224 pixels
@@ -31,6 +32,9 @@ class PixelFormat:
     """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel.
 
     patch: side of the patches that the model wants its picture cut into (NaFlex); None = it wants the square
+    stored: take pictures as they are stored, as published loaders do: not set upright, transparency dropped
+    reduced: large JPEGs may be decoded at a fraction of their size
+    formats, pixels: what is decoded at all (`melder.data.pictures.Limits`); None = the usual
     """
 
     size: int
@@ -38,6 +42,10 @@ class PixelFormat:
     deviation: tuple[float, ...]
     scale: float = 1 / 255
     patch: int | None = None
+    stored: bool = False
+    reduced: bool = False
+    formats: tuple[str, ...] | None = None
+    pixels: int | None = None
 
     @staticmethod
     def of(processor: Any, source: ModelSource) -> PixelFormat:
@@ -50,14 +58,26 @@ class PixelFormat:
             mean, deviation = tuple(processor.image_mean), tuple(processor.image_std)
         return PixelFormat(size, mean, deviation, processor.rescale_factor if processor.do_rescale else 1.0, patch)
 
+    def read_for(self, options: Options) -> PixelFormat:
+        """The same format, read as an encoder's options have it."""
+        published = options.published
+        return replace(self, stored=published, reduced=not published, formats=options.formats, pixels=options.pixels)
+
+    @property
+    def limits(self) -> Limits:
+        """What is refused of a picture."""
+        usual = Limits()
+        return replace(usual, formats=self.formats or usual.formats, pixels=self.pixels or usual.pixels)
+
     def to_json(self) -> Settings:
+        """The settings, without later ones that are as they were before there were these."""
         content = asdict(self)
-        return content if self.patch else {name: value for name, value in content.items() if name != "patch"}
+        return {name: value for name, value in content.items() if name in _FIRST or value}
 
     @staticmethod
     def from_json(content: Settings) -> PixelFormat:
-        mean, deviation = tuple(content["mean"]), tuple(content["deviation"])
-        return PixelFormat(content["size"], mean, deviation, content["scale"], content.get("patch"))
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, (list, tuple))}
+        return PixelFormat(**{**content, **lists})
 
 
 class Pixels(nn.Module):
@@ -84,7 +104,7 @@ class Pixels(nn.Module):
     def check(self, content: bytes, limits: Limits) -> None:
         """Decode a picture within limits, and keep its plain view for `read`."""
         size = self.form.size
-        self._given.square(content, size, lambda: fit(read_picture(content, limits=limits), size))
+        self._given.square(content, size, lambda: self._decoded(content, size, limits))
 
     def read(self, item: Item) -> Inputs:
         """pixels [3, size, size], uint8; the view that `item.augment` names, or the plain one."""
@@ -119,15 +139,21 @@ class Pixels(nn.Module):
 
     def _square(self, source: Path | bytes, side: int) -> np.ndarray:
         if isinstance(source, bytes):
-            return self._given.square(source, side, lambda: fit(read_picture(source), side))
+            return self._given.square(source, side, lambda: self._decoded(source, side, self.form.limits))
         key = _key(source, side)
         if key is not None and key in self._squares:
             return self._squares[key]
-        square = fit(read_picture(source), side)
+        square = self._decoded(source, side, self.form.limits)
         if key is not None and square.nbytes <= self._room:
             self._room -= square.nbytes
             self._squares[key] = square
         return square
+
+    def _decoded(self, source: Path | bytes, side: int, limits: Limits) -> np.ndarray:
+        """[side, side, 3] of a picture, as published loaders or as Melder reads it."""
+        if self.form.stored:
+            return fit(read_stored_picture(source, limits=limits), side)
+        return fit(read_picture(source, limits=limits, needed=side if self.form.reduced else None), side)
 
 
 def _side(processor: Any, source: ModelSource) -> int:

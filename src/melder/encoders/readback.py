@@ -31,7 +31,8 @@ def check_readable(encoder: Towers, items: Sequence[Item], folder: Path) -> None
         MelderError: it cannot be saved or read, or is another one then
     """
     before = _features(encoder, items)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".encoder-") as name:
+    # The copy starts with random weights: what is drawn for them must not change what the training draws.
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory(dir=folder, prefix=".encoder-") as name:
         try:
             again = _saved_and_read(encoder, Path(name))
             after = _features(again.to(_device(encoder)), items)

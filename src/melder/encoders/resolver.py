@@ -87,6 +87,8 @@ def build_encoder(
     pooled: Pooled = "projected",
     width: int | None = None,
     context: Context = "window",
+    picture_formats: tuple[str, ...] | None = None,
+    picture_pixels: int | None = None,
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
@@ -99,12 +101,14 @@ def build_encoder(
         trained for that, by Matryoshka losses, are as good then
     context: of a mention's text that is longer than `text_length`, the words around the mention are read (window), or
         its beginning; in published mode always the beginning
+    picture_formats, picture_pixels: pictures that are decoded at all; None = the usual ones
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
     """
     build, rest = ENCODERS.resolve(spec)
-    parts = build(rest, Options(text_length, texts, published, pooled == "raw", width))
+    raw = pooled == "raw"
+    parts = build(rest, Options(text_length, texts, published, raw, width, picture_formats, picture_pixels))
     if width not in (None, parts.text.widths[0]):
         raise MelderError(
             f"encoder.width is {width}, but texts of '{spec}' have vectors of {parts.text.widths[0]} numbers, which "

@@ -30,13 +30,16 @@ Distinct = TypeVar("Distinct")
 @dataclass(frozen=True)
 class Options:
     """text_length in tokens; texts that a tokenizer is trained on; published mode; a picture's vector before CLIP's
-    projection, not normalised (raw), or after it; so many first numbers of a vector (width), None = all."""
+    projection, not normalised (raw), or after it; so many first numbers of a vector (width), None = all;
+    the formats of pictures that are decoded and the most pixels of one, None = the usual."""
 
     text_length: int = 40
     texts: Iterable[str] = ()
     published: bool = False
     raw: bool = False
     width: int | None = None
+    formats: tuple[str, ...] | None = None
+    pixels: int | None = None
 
 
 class TextTower(Protocol):

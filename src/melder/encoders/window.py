@@ -66,7 +66,7 @@ def read_text_of(item: Item, tokens: Tokens, *, around: bool) -> TextRead:
 
 
 def _window(text: str, place: _Place, tokens: Tokens) -> tuple[int, int] | None:
-    """Where the window begins and ends; None where the whole text is read, or there is room for its beginning only."""
+    """Where the window begins and ends; None where that is the beginning, or there is room for nothing else."""
     if len(text.encode(errors="replace")) + LEAST <= tokens.length:  # no tokenizer makes more of a text than its bytes
         return None
     low = max(place.lead, place.start - REACH * tokens.length)
@@ -79,6 +79,8 @@ def _window(text: str, place: _Place, tokens: Tokens) -> tuple[int, int] | None:
         return None
     first, last = _centred(pieces, place, room)
     begin = _begin(text, pieces[first][0], place)
+    if begin <= place.lead:  # the mention stands near the beginning, which is what the tokenizer keeps
+        return None
     gained = sum(start < begin for start, _ in pieces[first:last])
     return begin, _finish(text, pieces[min(last + gained, len(pieces)) - 1][1], place)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from melder.io.problems import Problems, read_bytes
 
-__all__ = ["read_array"]
+__all__ = ["parse_array", "read_array"]
 
 _OPENING = re.compile(r"\s*\[\s*")
 _COMMA = re.compile(r"\s*,\s*")
@@ -17,12 +17,17 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def read_array(path: Path, problems: Problems) -> Iterator[tuple[int, object]]:
+    """`parse_array` of a file."""
+    return parse_array(read_bytes(path), path, problems)
+
+
+def parse_array(data: bytes, path: Path | str, problems: Problems) -> Iterator[tuple[int, object]]:
     """The elements with their numbers, counted from 1; after a syntax error, those that come before it.
 
-    Bytes that are not UTF-8 become lone surrogates, so that each record that holds one can be named. A file of
-    white space holds nothing.
+    `path` is the name for messages. Bytes that are not UTF-8 become lone surrogates, so that each record that holds one
+    can be named. A file of white space holds nothing.
     """
-    text = read_bytes(path).decode("utf-8", errors="surrogateescape")
+    text = data.decode("utf-8", errors="surrogateescape")
     if not text.strip():
         return
     try:
@@ -36,7 +41,9 @@ def read_array(path: Path, problems: Problems) -> Iterator[tuple[int, object]]:
     yield from enumerate(values, 1)
 
 
-def _before_the_error(text: str, error: Exception, path: Path, problems: Problems) -> Iterator[tuple[int, object]]:
+def _before_the_error(
+    text: str, error: Exception, path: Path | str, problems: Problems
+) -> Iterator[tuple[int, object]]:
     decoder, number = json.JSONDecoder(), 0
     gap = _OPENING.match(text)
     while gap:

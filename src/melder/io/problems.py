@@ -7,13 +7,14 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from melder.records import BadData, BadRecord, MelderError
 
-__all__ = ["Fault", "Problems", "describe", "first_fault", "read_bytes"]
+__all__ = ["Fault", "Problems", "describe", "first_fault", "read_bytes", "skip_mark"]
 
 Fault = tuple[str, str]  # a field ("" = the whole record), and what is wrong with it and what to do
 
@@ -52,6 +53,13 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise MelderError(f"{path}: cannot be read ({error.strerror}); check the path and its rights") from None
+
+
+def skip_mark(file: BinaryIO) -> BinaryIO:
+    """The file, at its start, behind a byte order mark."""
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
+    return file
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""Files of mentions and of links, a few at a time: JSON Lines, or Parquet (`pip install melder[scale]`).
+"""Files of mentions and of links, a few at a time, in the format of their ending: JSON, Parquet or another table.
 
 A Parquet file of mentions has the columns of a mention's fields, of which only `id` must be there. One of links has a
 link's fields; `candidates` is a list of structures, and the units of a candidate are a map.
@@ -6,29 +6,45 @@ link's fields; `candidates` is a list of structures, and the units of a candidat
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from pydantic import ValidationError
 
-from melder.data.own import parse_lines
+from melder.data.json_records import read_json
+from melder.data.tables.options import Notes, TableOptions
 from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
+from melder.jobs.link_table import LinkTable
+from melder.jobs.mention_records import complete_mention, table_mentions, with_span
 from melder.records import Decided, Link, MelderError, Mention
 from melder.search.filters import Types
 
 if TYPE_CHECKING:
     from melder.linking.load import RunLinker
 
-__all__ = ["AT_ONCE", "PARQUET", "LinkFile", "is_parquet", "links_of", "mentions_of", "written"]
+__all__ = [
+    "AT_ONCE",
+    "PARQUET",
+    "LinkFile",
+    "check_output",
+    "is_lines",
+    "is_parquet",
+    "lines_of",
+    "links_of",
+    "mentions_of",
+    "written",
+]
 
 AT_ONCE = 256  # mentions encoded and scored together: one pass over a knowledge base
 ROWS = 4096  # links of a row group
 PARQUET = ".parquet"
+LINES = (".jsonl", ".ndjson")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SHEETS = (".xlsx", ".xlsm")
 
 
 class LinkFile(Protocol):
@@ -41,10 +57,30 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() == PARQUET
 
 
-def mentions_of(path: Path, problems: Problems) -> Iterator[Mention]:
-    """The good mentions of a file, read as they are asked for; what is none goes to `problems`."""
+def is_lines(path: Path) -> bool:
+    return path.suffix.lower() in LINES
+
+
+def check_output(path: Path) -> None:
+    """Raises MelderError unless the ending of a file of links says in which format they are to be written."""
+    if path.suffix.lower() not in (*LINES, *DELIMITERS, PARQUET):
+        endings = ", ".join((*LINES, *DELIMITERS, PARQUET))
+        raise MelderError(f"{path}: links are written as {endings}; give the file one of these endings")
+
+
+def mentions_of(
+    path: Path, problems: Problems, options: TableOptions | None = None, notes: Notes | None = None
+) -> Iterator[Mention]:
+    """The good mentions of a file, read as they are asked for; what is none goes to `problems`.
+
+    `options` say how a table is read, and `notes` are told how it was.
+    """
     try:
-        yield from _parquet_mentions(path, problems) if is_parquet(path) else _line_mentions(path, problems)
+        if path.suffix.lower() in (*DELIMITERS, *SHEETS):
+            mentions = table_mentions(path, options or TableOptions(), problems, Notes() if notes is None else notes)
+        else:
+            mentions = _parquet_mentions(path, problems) if is_parquet(path) else _line_mentions(path, problems)
+        yield from map(with_span, mentions)
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise MelderError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
@@ -68,15 +104,20 @@ def links_of(
 
 
 @contextmanager
-def written(path: Path, *, decided: bool) -> Iterator[LinkFile]:
-    """A file of links that is there under its name when all are in it; `decided`: they have an answer."""
-    with replacing(path) as part:
+def written(path: Path, *, decided: bool, k: int = 10) -> Iterator[LinkFile]:
+    """A file of links that is there under its name when all are in it; `decided`: they have an answer, `k`: as many
+    candidates have columns in a table."""
+    with replacing(path) as partial:
         if is_parquet(path):
             schema = _schema(decided)
-            with _parquet().ParquetWriter(part, schema) as writer:
+            with _parquet().ParquetWriter(partial, schema) as writer:
                 yield _Table(writer, schema)
+        elif delimiter := DELIMITERS.get(path.suffix.lower()):
+            # Excel takes a mark for UTF-8, and its absence not.
+            with partial.open("w", encoding="utf-8-sig", newline="") as file:
+                yield LinkTable(file, k, decided=decided, delimiter=delimiter)
         else:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
+            with partial.open("w", encoding="utf-8", newline="\n") as file:
                 yield _Lines(file)
 
 
@@ -108,9 +149,12 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
 
 def _line_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
     with path.open("rb") as file:
-        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
-            file.seek(0)
-        yield from (mention for _, mention in parse_lines(file, str(path), Mention, problems))
+        yield from lines_of(file, str(path), problems)
+
+
+def lines_of(file: BinaryIO, name: str, problems: Problems) -> Iterator[Mention]:
+    """The good mentions of a file of JSON."""
+    return (mention for _, mention in read_json(file, name, Mention, problems, complete_mention))
 
 
 def _parquet_mentions(path: Path, problems: Problems) -> Iterator[Mention]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
+from melder.data.pictures import FORMATS
 from melder.methods import METHODS
 from melder.protocols import Precision
 from melder.records import MelderError
@@ -63,6 +64,12 @@ class EncoderConfiguration(Section):
     # What came later is left out of `repr`, which features that were stored before are known by.
     width: PositiveInt | None = Field(
         None, repr=False, description="use so many first numbers of a text's vector (Matryoshka models); null = all"
+    )
+    picture_formats: tuple[str, ...] = Field(
+        FORMATS, repr=False, description="pictures that are decoded, as Pillow calls them"
+    )
+    picture_pixels: PositiveInt = Field(
+        50_000_000, repr=False, description="most pixels of a picture as it is decoded; larger JPEGs are reduced"
     )
     context: Literal["window", "beginning"] = Field(
         "window",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
-from melder.data.pictures import Limits
+from melder.data.pictures import WEB_FORMATS, Limits
 from melder.runs.configuration import Section
 
 __all__ = ["ServiceSettings"]
@@ -57,6 +57,9 @@ class ServiceSettings(Section):
     picture_dir: Path | None = Field(None, description="a directory whose pictures clients may name; none: no names")
     picture_bytes: PositiveInt = Field(20_000_000, description="above the largest photographs of phones and cameras")
     picture_pixels: PositiveInt = Field(25_000_000, description="width × height: 100 MB while it is being decoded")
+    picture_formats: tuple[str, ...] = Field(
+        WEB_FORMATS, description="that are decoded, as Pillow calls them: those whose decoders browsers have hardened"
+    )
     decoders: PositiveInt = Field(2, description="pictures decoded at a time: 200 MB at most")
     picture_hosts: tuple[str, ...] = Field(
         (), description="hosts that pictures may be fetched from, .example.org with all below it; none: never fetch"
@@ -101,4 +104,5 @@ class ServiceSettings(Section):
     @property
     def picture_limits(self) -> Limits:
         """What is refused of a picture before it is decoded."""
-        return Limits(bytes=self.picture_bytes, pixels=self.picture_pixels)
+        pixels = self.picture_pixels
+        return Limits(bytes=self.picture_bytes, pixels=pixels, scan=pixels, formats=self.picture_formats)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -146,8 +145,16 @@ def _encoder(configuration: Configuration, dataset: DataSet, split: Split, folde
     texts = [*(each.description for each in dataset.entities), *(mention.text for mention in split.train)]
     options = configuration.encoder
     torch.manual_seed(configuration.training.seed)  # of an encoder that starts from nothing
-    settings: dict[str, Any] = {"text_length": options.text_length, "pooled": options.pooled}
-    encoder = build_encoder(options.name, texts=texts, width=options.width, context=options.context, **settings)
+    encoder = build_encoder(
+        options.name,
+        text_length=options.text_length,
+        texts=texts,
+        pooled=options.pooled,
+        width=options.width,
+        context=options.context,
+        picture_formats=options.picture_formats,
+        picture_pixels=options.picture_pixels,
+    )
     check_readable(encoder, sample_items(configuration, dataset, split, encoder), folder)
     return encoder.requires_grad_(False).to(run_device())
 

@@ -107,6 +107,8 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
         pooled=options.pooled,
         width=options.width,
         context=options.context,
+        picture_formats=options.picture_formats,
+        picture_pixels=options.picture_pixels,
     )
     encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
     matcher = build_matcher(configuration.method, encoder.sizes)

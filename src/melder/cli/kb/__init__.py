@@ -6,7 +6,9 @@ import typer
 
 from melder.cli.kb.add import add
 from melder.cli.kb.build import build
+from melder.cli.kb.check import check
 from melder.cli.kb.compact import compact
+from melder.cli.kb.imports import imports
 from melder.cli.kb.index import index
 from melder.cli.kb.info import info
 from melder.cli.kb.remove import remove
@@ -17,6 +19,8 @@ from melder.cli.kb.verify import verify
 __all__ = ["kb"]
 
 kb = typer.Typer(help="Build knowledge bases on disk, and change them.", no_args_is_help=True)
+kb.command("check")(check)
+kb.add_typer(imports, name="import")
 kb.command("build")(build)
 kb.command("add")(add)
 kb.command("update")(update)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from melder.cli.kb.changing import Directory, Entities, Images, SkipBad, change
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows
 
 __all__ = ["add"]
 
 
-def add(kb: Directory, entities: Entities, images: Images = None, skip_bad: SkipBad = False) -> None:
+def add(
+    kb: Directory,
+    entities: Entities,
+    images: Images = None,
+    skip_bad: SkipBad = False,
+    columns: Columns = [],  # noqa: B006
+    encoding: Encoding = None,
+    list_separator: ListSeparator = None,
+    merge_rows: MergeRows = False,
+) -> None:
     """Add entities; nothing that is there is written again. All of them come in at once, or none.
 
     \b
     melder kb add flags-kb --entities new.csv --images pictures
     """
-    change(kb, entities, images, replace=False, skip_bad=skip_bad)
+    change(kb, entities, images, columns, encoding, list_separator, merge_rows, replace=False, skip_bad=skip_bad)

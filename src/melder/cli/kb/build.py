@@ -9,6 +9,7 @@ import typer
 
 from melder.cli.console import counting, finish, say
 from melder.cli.kb.changing import Entities, Images, SkipBad
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import MelderError
 
@@ -38,6 +39,10 @@ def build(
         KeptPictures.small, "--pictures", help="What is kept of pictures: small copies, the original files, or nothing."
     ),
     skip_bad: SkipBad = False,
+    columns: Columns = [],  # noqa: B006
+    encoding: Encoding = None,
+    list_separator: ListSeparator = None,
+    merge_rows: MergeRows = False,
     ray: Address = None,
     workers: Workers = None,
     threads: Threads = None,
@@ -49,8 +54,8 @@ def build(
     melder kb build --encoder clip:openai/clip-vit-base-patch32 --entities products.csv --images pictures --out shop-kb
     melder link shop-kb --text "Two of the small green ones" --mention "the small green ones" --image shelf.jpg
 
-    Columns of a CSV file: id, name, aliases, description, types, images; only id must be there, and | stands between
-    several aliases, types or images.
+    Columns of a table: id, name, aliases, description, types, images, of which id must be there and a name or a
+    description; | stands between several aliases, types or images. `melder kb check` says how a table is read.
 
     With --ray the same comes out, byte for byte if the number of --threads is the same: see docs/scale.md.
     """
@@ -59,13 +64,13 @@ def build(
         raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
     from melder.building.build import build as build_kb
     from melder.building.segments import write_segments
-    from melder.data import EntityFile
     from melder.jobs.ray.build import segments_on
 
-    with counting() as start:
+    source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
+    with noted(source), counting() as start:
         built = build_kb(
             out,
-            EntityFile(entities, images),
+            source,
             run=run,
             encoder=encoder,
             kind=sides.value,

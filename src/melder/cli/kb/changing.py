@@ -8,24 +8,37 @@ from typing import Annotated
 import typer
 
 from melder.cli.console import counting, finish, say
+from melder.cli.kb.tables import entity_file, noted
 
 __all__ = ["Directory", "Entities", "Images", "SkipBad", "change"]
 
 Directory = Annotated[Path, typer.Argument(metavar="KB", help="The directory of a knowledge base.")]
-Entities = Annotated[Path, typer.Option("--entities", help="A file of entities: .jsonl, or .csv with a header row.")]
+Entities = Annotated[
+    Path, typer.Option("--entities", help="A file of entities: .jsonl, .json, .csv, .xlsx or .parquet.")
+]
 Images = Annotated[
     Path | None, typer.Option("--images", help="The directory of their pictures; default: that of the file.")
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave malformed records and pictures out, and list them.")]
 
 
-def change(kb: Path, entities: Path, images: Path | None, *, replace: bool, skip_bad: bool) -> None:
+def change(
+    kb: Path,
+    entities: Path,
+    images: Path | None,
+    columns: list[str],
+    encoding: str | None,
+    list_separator: str | None,
+    merge_rows: bool,
+    *,
+    replace: bool,
+    skip_bad: bool,
+) -> None:
     """Add the entities of a file, or put them in the place of those with their ids."""
     from melder.building.build import change_from_file
-    from melder.data import EntityFile
 
-    with counting() as start:
-        source = EntityFile(entities, images)
+    source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
+    with noted(source), counting() as start:
         built = change_from_file(kb, source, replace=replace, skip_bad=skip_bad, counting=start)
     say(f"{kb}: {built.entities:,} entities {'replaced' if replace else 'added'}")
     finish(built.skipped, list(built.unreadable.values()))

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from melder.cli.kb.changing import Directory, Entities, Images, SkipBad, change
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows
 
 __all__ = ["update"]
 
 
-def update(kb: Directory, entities: Entities, images: Images = None, skip_bad: SkipBad = False) -> None:
+def update(
+    kb: Directory,
+    entities: Entities,
+    images: Images = None,
+    skip_bad: SkipBad = False,
+    columns: Columns = [],  # noqa: B006
+    encoding: Encoding = None,
+    list_separator: ListSeparator = None,
+    merge_rows: MergeRows = False,
+) -> None:
     """Put entities in the place of those with the same ids, whole records: what a new one does not say is gone.
 
     \b
     melder kb update flags-kb --entities corrected.jsonl --images pictures
     """
-    change(kb, entities, images, replace=True, skip_bad=skip_bad)
+    change(kb, entities, images, columns, encoding, list_separator, merge_rows, replace=True, skip_bad=skip_bad)

@@ -1,0 +1,77 @@
+"""`melder kb check`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from melder.cli.console import console, say
+from melder.cli.kb.changing import Images
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
+
+if TYPE_CHECKING:
+    from melder.data.entity_counts import EntityCounts
+
+__all__ = ["check"]
+
+EntityFileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A file of entities: .jsonl, .json, .csv, .tsv, .xlsx or .parquet.")
+]
+COUNTS = {
+    "entities": "entities",
+    "named": "with a name",
+    "aliases": "with aliases",
+    "described": "with a description",
+    "typed": "with a type",
+    "pictured": "with a picture that is there",
+    "homonyms": "with a name that another has too",
+}
+
+
+def check(
+    file: EntityFileArgument,
+    images: Images = None,
+    columns: Columns = [],  # noqa: B006
+    encoding: Encoding = None,
+    list_separator: ListSeparator = None,
+    merge_rows: MergeRows = False,
+) -> None:
+    """Say what a file of entities holds, how it is read and what is wrong with it, before anything is encoded.
+
+    Ends with status 2 when `melder kb build` would refuse it. Pictures are looked for, not opened.
+
+    \b
+    melder kb check flags.csv --images pictures
+    melder kb check export.csv --column id=ID --column name=Label
+    """
+    from melder.data.entity_counts import count_entities
+
+    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, skip_bad=False)
+    with noted(source):
+        counts, problems = count_entities(source)
+        console.print(_table(file, counts))
+    if problems.records:
+        say(f"{len(problems.records):,} records need mending (melder kb build --skip-bad goes without them):")
+        raise problems.error()
+    say(f"nothing is wrong. Next: melder kb build --entities {file} --encoder ENCODER --out DIRECTORY")
+
+
+def _table(file: Path, counts: EntityCounts) -> Table:
+    table = Table("", "", title=Text(str(file)), title_justify="left", show_header=False)
+    for key, label in COUNTS.items():
+        table.add_row(label, f"{getattr(counts, key):,}")
+    for kind, count in counts.kinds[:5]:
+        table.add_row(Text(f"type {kind}"), f"{count:,}")
+    for entity in counts.first:
+        table.add_row(Text(f"such as {entity.id}"), Text(_shown(entity.name, entity.aliases, entity.description)))
+    return table
+
+
+def _shown(name: str, aliases: tuple[str, ...], description: str) -> str:
+    also = f" (also {', '.join(aliases)})" if aliases else ""
+    text = f"{name}{also}: {description}" if description else f"{name}{also}"
+    return text if len(text) <= 100 else f"{text[:99]}…"

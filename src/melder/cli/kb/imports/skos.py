@@ -1,0 +1,20 @@
+"""`melder kb import skos`"""
+
+from __future__ import annotations
+
+from melder.cli.kb.imports.common import Lang, Out, Pictures, Source, write
+
+__all__ = ["skos"]
+
+
+def skos(source: Source, out: Out, lang: Lang = "en", pictures: Pictures = None) -> None:
+    """Concepts of a thesaurus in SKOS: Turtle, RDF/XML, N-Triples, JSON-LD, TriG. Needs melder[vocabularies].
+
+    \b
+    melder kb import skos thesaurus.ttl --lang de,en --out concepts.jsonl
+    """
+    from melder.data.vocabularies.languages import Languages
+    from melder.data.vocabularies.skos import skos_entities
+
+    languages = Languages.parse(lang)
+    write(source, out, pictures, lambda problems, notes: skos_entities(source, languages, notes))

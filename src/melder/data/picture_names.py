@@ -1,0 +1,70 @@
+"""Which file a picture's name means: the one of this name, or else the only one whose name looks the same.
+
+File systems and programs spell one name in several ways: macOS takes `é` apart, addresses write a space as %20 or `_`,
+Windows divides folders with `\\` and does not care for case. Only files below the directory are ever found.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+__all__ = ["PictureNames", "file_of", "is_address"]
+
+
+def is_address(name: str) -> bool:
+    """Whether a picture is named by an address of the web; Melder fetches none of an entity's."""
+    return name.startswith(("http://", "https://"))
+
+
+def file_of(address: str) -> str:
+    """The name of the file behind an address."""
+    return unquote(urlsplit(address).path.rsplit("/", 1)[-1]).replace("/", "_")
+
+
+class PictureNames:
+    """The names of the files below a directory, which are listed when one is first looked for in vain."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def is_there(self, name: str) -> bool:
+        return "\0" not in name and os.path.isfile(self.directory / name)
+
+    def same(self, name: str) -> list[str]:
+        """The files, by their names relative to the directory, that look the same as this name, best first.
+
+        Those that differ in case come behind those that do not; of an address its last part is compared.
+        """
+        wanted = unquote(name).rsplit("/", 1)[-1] if is_address(name) else name
+        spelt = _spelling(wanted)
+        return sorted(self._files.get(spelt.casefold(), ()), key=lambda file: (_spelling(file) != spelt, file))
+
+    def located(self, name: str) -> str | None:
+        """The name of the file that is meant; None where there is none, or several look equally like it."""
+        found = self.same(name)
+        spelt = _spelling(unquote(name).rsplit("/", 1)[-1] if is_address(name) else name)
+        exact = [file for file in found if _spelling(file) == spelt]
+        return (exact or found)[0] if len(exact or found) == 1 else None
+
+    @cached_property
+    def _files(self) -> dict[str, list[str]]:
+        files: dict[str, list[str]] = {}
+        for name in _walk(self.directory):
+            files.setdefault(_spelling(name).casefold(), []).append(name)
+        return files
+
+
+def _walk(directory: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            yield os.path.relpath(os.path.join(folder, name), directory).replace(os.sep, "/")
+
+
+def _spelling(name: str) -> str:
+    """A name as it looks, whatever wrote it."""
+    return unicodedata.normalize("NFC", unquote(name).replace("\\", "/").replace("_", " "))

@@ -1,0 +1,153 @@
+"""Which column of a table holds which field: by name, in any case, as the user says, or as Wikidata writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from melder.data.tables.options import Notes
+from melder.data.tables.rows import Cell
+from melder.names import folded
+from melder.records import MelderError
+
+__all__ = ["Header", "read_header"]
+
+# What other programs call a field, for hints only.
+OTHER_NAMES = {
+    "id": ("identifier", "key", "uri", "url", "qid", "code", "item", "nr", "no", "number"),
+    "name": ("label", "title", "preflabel", "term"),
+    "aliases": ("alias", "synonym", "synonyms", "altlabel", "other names"),
+    "description": ("abstract", "summary", "definition", "comment", "note", "notes", "text"),
+    "types": ("type", "class", "category", "kind", "instance of"),
+    "images": ("image", "picture", "pictures", "photo", "file", "filename", "img", "thumbnail"),
+    "surface": ("mention", "name", "term"),
+    "text": ("context", "sentence"),
+}
+# What variables of SPARQL queries for Wikidata are usually called.
+WIKIDATA_TYPES = ("type", "class", "kind", "instance", "instanceof")
+WIKIDATA_IMAGES = ("image", "images", "pic", "picture", "img", "photo", "p18")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The columns of a table.
+
+    columns: the field of each column, None for one that is left out
+    wikidata: it is the result of a query to Wikidata, where a label or a picture more is a row more
+    row: the number of the row that it is
+    names: what the columns are called
+    """
+
+    columns: tuple[str | None, ...]
+    wikidata: bool = False
+    row: int = 1
+    names: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset(filter(None, self.columns))
+
+
+def read_header(
+    place: str,
+    row: int,
+    cells: Sequence[Cell],
+    fields: Sequence[str],
+    lists: Sequence[str],
+    columns: Sequence[tuple[str, str]],
+    notes: Notes,
+) -> Header:
+    """What each column holds.
+
+    Args:
+        place: the file and row, for messages
+        row: the number of the row
+        cells: the header
+        fields: that there are; the first is the id
+        lists: those that may have several columns
+        columns: (field, header) pairs, as the user says
+        notes: told of columns that are left out, and of Wikidata's
+
+    Raises:
+        MelderError: a field is named twice, or a column that the user names is not there
+    """
+    names = [str(cell).strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    chosen = _said(place, names, fields, columns)
+    said = {field for field, _ in columns}
+    wikidata = not said and fields[0] not in map(folded, names) and _wikidata(names)
+    chosen = dict(wikidata) if wikidata else chosen
+    taken = set(chosen.values())
+    for number, name in enumerate(names):
+        field = next((field for field in fields if field == folded(name)), None)
+        if number not in chosen and field is not None and field not in said and not wikidata:
+            if field in taken:
+                raise MelderError(f"{place}: names a column twice, {name!r}; give each its own name")
+            chosen[number] = field
+            taken.add(field)
+    _check_twice(place, chosen, lists, names)
+    fields_of = tuple(chosen.get(number) for number in range(len(names)))
+    header = Header(fields_of, bool(wikidata), row, tuple(filter(None, names)))
+    _note(header, names, fields, notes)
+    return header
+
+
+def _said(
+    place: str, names: Sequence[str], fields: Sequence[str], columns: Sequence[tuple[str, str]]
+) -> dict[int, str]:
+    chosen: dict[int, str] = {}
+    for field, wanted in columns:
+        if field not in fields:
+            raise MelderError(f"--column {field}={wanted}: there is no field {field!r}; use {', '.join(fields)}")
+        places = [number for number, name in enumerate(names) if name == wanted] or [
+            number for number, name in enumerate(names) if folded(name) == folded(wanted)
+        ]
+        if not places:
+            raise MelderError(f"{place}: has no column {wanted!r}; its columns are {', '.join(filter(None, names))}")
+        chosen[places[0]] = field
+    return chosen
+
+
+def _wikidata(names: Sequence[str]) -> Mapping[int, str]:
+    """The columns of a query's result: the first variable that has a label is the entity; empty when it is none."""
+    places = {name: number for number, name in enumerate(names)}
+    item = next((name for name in names if f"{name}Label" in places), None)
+    if item is None:
+        return {}
+    found = {places[item]: "id", places[f"{item}Label"]: "name"}
+    for ending, field in (("Description", "description"), ("AltLabel", "aliases")):
+        if item + ending in places:
+            found[places[item + ending]] = field
+    for name, number in places.items():
+        if name.lower().removesuffix("label") in WIKIDATA_TYPES and (
+            name.endswith("Label") or f"{name}Label" not in places
+        ):
+            found[number] = "types"
+        if name.lower() in WIKIDATA_IMAGES:
+            found[number] = "images"
+    return found
+
+
+def _check_twice(place: str, chosen: Mapping[int, str], lists: Sequence[str], names: Sequence[str]) -> None:
+    single = [field for field in chosen.values() if field not in lists]
+    if twice := next((field for field in single if single.count(field) > 1), None):
+        raise MelderError(f"{place}: gives {twice!r} two columns; name the one that holds it with --column {twice}=…")
+
+
+def _note(header: Header, names: Sequence[str], fields: Sequence[str], notes: Notes) -> None:
+    read = [f"{field} = {name}" for field, name in zip(header.columns, names, strict=True) if field]
+    if header.wikidata:
+        notes.add(f"the columns are those of a query to Wikidata: {', '.join(read)}")
+    elif any(field != name for field, name in zip(header.columns, names, strict=True) if field):
+        notes.add(f"columns: {', '.join(read)}")
+    left = [name or "one without a header" for field, name in zip(header.columns, names, strict=True) if not field]
+    if left:
+        hints = [hint for name in left if (hint := _hint(name, header.fields, fields))]
+        notes.add(f"columns that are left out: {', '.join(left)}" + (f" ({'; '.join(hints)})" if hints else ""))
+
+
+def _hint(name: str, taken: frozenset[str], fields: Sequence[str]) -> str:
+    others = ((field, others) for field, others in OTHER_NAMES.items() if field in fields and field not in taken)
+    field = next((field for field, names in others if folded(name) in names), None)
+    return f"is {name} the {field}? then --column {field}={name}" if field else ""

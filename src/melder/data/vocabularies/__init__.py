@@ -1,0 +1,1 @@
+"""Vocabularies that others publish, read as entities: one format a file. Nothing is ever fetched."""

@@ -1,0 +1,116 @@
+"""JSON-LD with the terms of schema.org, as web sites publish it: objects that have an id and a name.
+
+The terms are read by their names; no context is fetched. Objects within others count too, where they have an id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from melder.data.picture_names import file_of
+from melder.data.tables.options import Notes
+from melder.data.vocabularies.imported import Imported, opened
+from melder.data.vocabularies.languages import Languages
+from melder.io.problems import Problems
+from melder.records import Entity
+
+__all__ = ["schema_entities"]
+
+PREFIXES = ("http://schema.org/", "https://schema.org/", "schema:")
+
+
+def schema_entities(path: Path, languages: Languages, problems: Problems, notes: Notes) -> Iterator[Imported]:
+    """The entities of a file that is one JSON value, or one a line; the first object of an id counts."""
+    seen = set[str]()
+    for document in _documents(path, problems):
+        for value in _objects(document):
+            imported = _imported({_term(key): content for key, content in value.items()}, languages)
+            if imported is None:
+                notes.add("{} objects have no id, or no name in these languages, and are left out")
+            elif imported.entity.id in seen:
+                notes.add("{} objects have the id of an earlier one, and are left out")
+            else:
+                seen.add(imported.entity.id)
+                yield imported
+    if not seen:
+        problems.add(path, 0, [("", "holds no object with an id and a name; is it JSON-LD with terms of schema.org?")])
+
+
+def _documents(path: Path, problems: Problems) -> Iterator[object]:
+    with opened(path) as file:
+        data = file.read()
+    try:
+        yield json.loads(data.decode("utf-8-sig"))
+        return
+    except (ValueError, RecursionError):
+        lines = data.splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                yield json.loads(line.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            problems.add(path, number, [("", f"is not JSON ({error}); it is left out")])
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    """All objects that say what they are, those within others behind them."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "@type" in value:
+                yield value
+            waiting += reversed(list(value.values()))
+        elif isinstance(value, list):
+            waiting += reversed(value)
+
+
+def _imported(value: dict[str, Any], languages: Languages) -> Imported | None:
+    identity = next(iter(_strings(value, "@id", "identifier", "url")), "")
+    names = _by_language(value.get("name"))
+    name = languages.first({code: texts[0] for code, texts in names.items()})
+    if not identity or not name:
+        return None
+    others = [*languages.every(names), *languages.every(_by_language(value.get("alternateName")))]
+    descriptions = _by_language(value.get("description") or value.get("abstract"))
+    addresses = tuple(dict.fromkeys(address for address in _strings(value, "image") if file_of(address)))
+    entity = Entity(
+        id=identity,
+        name=name,
+        aliases=tuple(dict.fromkeys(other for other in others if other != name)),
+        description=languages.first({code: texts[0] for code, texts in descriptions.items()}),
+        types=tuple(map(_term, _strings(value, "@type"))),
+        images=tuple(map(file_of, addresses)),
+    )
+    return Imported(entity, addresses)
+
+
+def _term(name: str) -> str:
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _strings(value: dict[str, Any], *names: str) -> Iterator[str]:
+    """The texts of some properties: themselves, or what an object calls its address, value or id."""
+    for name in names:
+        contents = value.get(name)
+        for content in contents if isinstance(contents, list) else [contents]:
+            if isinstance(content, dict):
+                content = next(
+                    (content[key] for key in ("contentUrl", "url", "@value", "value", "@id") if key in content), ""
+                )
+            if isinstance(content, str | int) and str(content).strip():
+                yield str(content).strip()
+
+
+def _by_language(contents: object) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for content in contents if isinstance(contents, list) else [contents]:
+        text, code = (content.get("@value"), content.get("@language")) if isinstance(content, dict) else (content, "")
+        if isinstance(text, str) and text.strip():
+            found.setdefault(str(code or "").lower(), []).append(text.strip())
+    return found

@@ -1,0 +1,150 @@
+"""Thesauri in SKOS, in any syntax that rdflib reads: `pip install 'melder[vocabularies]'`. The whole graph is held."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from melder.data.picture_names import file_of
+from melder.data.tables.options import Notes
+from melder.data.vocabularies.imported import Imported, opened
+from melder.data.vocabularies.languages import Languages
+from melder.records import Entity, MelderError
+
+__all__ = ["skos_entities"]
+
+SYNTAXES = {
+    ".ttl": "turtle",
+    ".rdf": "xml",
+    ".xml": "xml",
+    ".owl": "xml",
+    ".nt": "nt",
+    ".n3": "n3",
+    ".jsonld": "json-ld",
+    ".json": "json-ld",
+    ".trig": "trig",
+    ".nq": "nquads",
+}
+SKOS = "http://www.w3.org/2004/02/skos/core#"
+SKOS_XL = "http://www.w3.org/2008/05/skos-xl#"
+DEPICTIONS = ("http://xmlns.com/foaf/0.1/depiction", "https://schema.org/image", "http://schema.org/image")
+
+
+def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Imported]:
+    """The concepts of a thesaurus in the order of their addresses; their broader concepts' names are their types.
+
+    Raises MelderError when rdflib is missing, the file is in no syntax that it reads, or holds no concept.
+    """
+    thesaurus = _Thesaurus(_graph(path), languages)
+    concepts = thesaurus.concepts()
+    if not concepts:
+        raise MelderError(f"{path}: holds no concept of SKOS; name a thesaurus, or try another importer")
+    for concept in concepts:
+        imported = thesaurus.imported(concept)
+        if imported is None:
+            notes.add("{} concepts without a preferred label in these languages are left out")
+        else:
+            yield imported
+
+
+class _Thesaurus:
+    def __init__(self, graph: Any, languages: Languages) -> None:
+        import rdflib
+
+        self._graph, self._languages = graph, languages
+        self._skos, self._labels = rdflib.Namespace(SKOS), rdflib.Namespace(SKOS_XL)
+        self._type, self._depictions = rdflib.RDF.type, [rdflib.URIRef(name) for name in DEPICTIONS]
+
+    def concepts(self) -> list[Any]:
+        typed = self._graph.subjects(self._type, self._skos.Concept)
+        labelled = self._graph.subjects(self._skos.prefLabel, None)
+        return sorted({*typed, *labelled})
+
+    def imported(self, concept: Any) -> Imported | None:
+        names = self._texts(concept, "prefLabel")
+        name = self._first(names)
+        if not name:
+            return None
+        others = {kind: self._texts(concept, kind) for kind in ("altLabel", "hiddenLabel")}
+        every = [text for texts in (names, *others.values()) for text in self._languages.every(texts)]
+        definition = self._first(self._texts(concept, "definition"))
+        description = definition or self._first(self._texts(concept, "scopeNote"))
+        broader = (self._first(self._texts(other, "prefLabel")) for other in self._objects(concept, self._skos.broader))
+        addresses = [str(file) for depiction in self._depictions for file in self._objects(concept, depiction)]
+        addresses = [address for address in dict.fromkeys(addresses) if file_of(address)]
+        entity = Entity(
+            id=str(concept),
+            name=name,
+            aliases=tuple(dict.fromkeys(text for text in every if text != name)),
+            description=description,
+            types=tuple(dict.fromkeys(filter(None, broader))),
+            images=tuple(map(file_of, addresses)),
+        )
+        return Imported(entity, tuple(addresses))
+
+    def _texts(self, concept: Any, kind: str) -> dict[str, list[str]]:
+        """The labels or notes of a kind by language, those of SKOS-XL among them."""
+        found: dict[str, list[str]] = {}
+        literals = self._objects(concept, self._skos[kind])
+        labels = self._objects(concept, self._labels[kind])
+        literals += [text for label in labels for text in self._objects(label, self._labels.literalForm)]
+        for literal in literals:
+            code = (getattr(literal, "language", None) or "").lower()
+            found.setdefault(code, []).append(" ".join(str(literal).split()))
+        return found
+
+    def _objects(self, subject: Any, predicate: Any) -> list[Any]:
+        return sorted(self._graph.objects(subject, predicate))
+
+    def _first(self, texts: dict[str, list[str]]) -> str:
+        return self._languages.first({code: lines[0] for code, lines in texts.items()})
+
+
+def _graph(path: Path) -> Any:
+    try:
+        import rdflib
+    except ImportError:
+        raise MelderError("SKOS needs its package: pip install 'melder[vocabularies]'") from None
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    syntax = next((SYNTAXES[suffix] for suffix in reversed(suffixes) if suffix in SYNTAXES), None)
+    if syntax is None:
+        raise MelderError(f"{path}: is none of {', '.join(SYNTAXES)}; give it the ending of its syntax")
+    with opened(path) as file:
+        data = file.read()
+    if syntax == "json-ld":
+        _check_contexts(path, data)
+    graph = rdflib.Dataset(default_union=True) if syntax in ("trig", "nquads") else rdflib.Graph()
+    try:
+        graph.parse(data=data, format=syntax, publicID=path.absolute().as_uri())
+    except Exception as error:  # each of rdflib's parsers has errors of its own
+        reason = " ".join(str(error).split())[:200]
+        raise MelderError(f"{path}: is not read as {syntax} ({reason}); mend it, or give it another ending") from None
+    return graph
+
+
+def _check_contexts(path: Path, data: bytes) -> None:
+    """Raises MelderError where rdflib would fetch a context from the web."""
+    try:
+        waiting = [json.loads(data.decode("utf-8-sig"))]
+    except (ValueError, RecursionError) as error:
+        raise MelderError(f"{path}: is not JSON ({error}); mend it") from None
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            contexts = value.get("@context", [])
+            if address := next((text for text in _listed(contexts) if isinstance(text, str)), None):
+                raise MelderError(
+                    f"{path}: has its @context at {address}, and nothing is fetched; write it into the file"
+                )
+            for context in _listed(contexts):
+                if isinstance(context, dict) and "@import" in context:
+                    raise MelderError(f"{path}: imports a context, and nothing is fetched; write it into the file")
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,138 @@
+"""Dumps of Wikidata (and of other Wikibases) in JSON: an entity a line, within [ … ] or not, packed or not.
+
+One entity is held at a time. Which entities are taken is looked for in the bytes of a line before it is parsed, since
+parsing takes most of the time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from melder.data.tables.options import Notes
+from melder.data.vocabularies.imported import Imported, commons_address, opened
+from melder.data.vocabularies.languages import Languages
+from melder.io.problems import Problems
+from melder.records import Entity
+
+__all__ = ["WikidataDump"]
+
+INSTANCE_OF, SUBCLASS_OF, IMAGE = "P31", "P279", "P18"
+
+
+@dataclass(frozen=True)
+class WikidataDump:
+    """A dump, and which of its entities are wanted.
+
+    classes: instances and direct subclasses of these; none = of any
+    ids: these entities; none = any
+    """
+
+    path: Path
+    languages: Languages
+    classes: Collection[str] = ()
+    ids: Collection[str] = ()
+
+    def entities(self, problems: Problems, notes: Notes) -> Iterator[Imported]:
+        """The wanted entities in the order of the file, their types as ids; what is no entity goes to `problems`."""
+        for number, line in self._lines():
+            if not self._may_be_wanted(line):
+                notes.add("{} entities are not among those asked for")
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                problems.add(self.path, number, [("", f"is not JSON ({error}); it is left out")])
+                continue
+            try:
+                yield from self._imported(value, notes)
+            except (KeyError, TypeError, AttributeError):  # of an object that is put together otherwise
+                problems.add(self.path, number, [("", "is no entity of a Wikibase; it is left out")])
+
+    def labels(self, wanted: Collection[str]) -> dict[str, str]:
+        """The labels of some entities; the file is read through for them."""
+        found: dict[str, str] = {}
+        for _, line in self._lines():
+            if len(found) < len(wanted) and _id_in(line) in wanted:
+                with suppress(ValueError, KeyError, TypeError, AttributeError):  # named when it was read as an entity
+                    value = json.loads(line)
+                    found[value["id"]] = self.languages.first(_texts(value.get("labels")))
+        return {identity: label for identity, label in found.items() if label}
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        with opened(self.path) as file:
+            for number, line in enumerate(file, 1):
+                stripped = line.strip().removesuffix(b",")
+                if stripped and stripped not in (b"[", b"]"):
+                    yield number, stripped
+
+    def _may_be_wanted(self, line: bytes) -> bool:
+        if self.ids and (identity := _id_in(line)) and identity not in self.ids:
+            return False
+        return not self.classes or any(f'"{name}"'.encode() in line for name in self.classes)
+
+    def _imported(self, value: dict[str, Any], notes: Notes) -> Iterator[Imported]:
+        identity, claims, labels = str(value["id"]), _object(value.get("claims")), _texts(value.get("labels"))
+        kinds, above = _values(claims, INSTANCE_OF), _values(claims, SUBCLASS_OF)
+        if (self.ids and identity not in self.ids) or (self.classes and not {*kinds, *above} & {*self.classes}):
+            notes.add("{} entities are not among those asked for")
+        elif value.get("type", "item") != "item":
+            notes.add("{} properties and lexemes are left out")
+        elif not (name := self.languages.first(labels)):
+            notes.add("{} entities without a label in these languages are left out")
+        else:
+            images = tuple(image.replace(" ", "_") for image in _values(claims, IMAGE))
+            entity = Entity(
+                id=identity,
+                name=name,
+                aliases=tuple(other for other in self._names(value, labels) if other != name),
+                description=self.languages.first(_texts(value.get("descriptions"))),
+                types=tuple(kinds),
+                images=images,
+            )
+            yield Imported(entity, tuple(map(commons_address, images)))
+
+    def _names(self, value: dict[str, Any], labels: dict[str, str]) -> Iterable[str]:
+        """Labels and aliases in the languages that are wanted, each once."""
+        aliases = {code: [term["value"] for term in terms] for code, terms in _object(value.get("aliases")).items()}
+        every = [
+            *self.languages.every({code: [label] for code, label in labels.items()}),
+            *self.languages.every(aliases),
+        ]
+        return dict.fromkeys(every)
+
+
+def _id_in(line: bytes) -> str:
+    """The id that a line of a dump begins with; "" where it stands elsewhere."""
+    _, mark, rest = line[:100].partition(b'"id":"')
+    return rest.partition(b'"')[0].decode(errors="replace") if mark else ""
+
+
+def _object(value: object) -> dict[str, Any]:
+    """The object; what is empty is a list in what PHP writes."""
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(terms: object) -> dict[str, str]:
+    """Texts by language."""
+    return {code: term["value"] for code, term in _object(terms).items()}
+
+
+def _values(claims: dict[str, Any], name: str) -> list[str]:
+    """The ids or texts of a property: the preferred ones where there are any, never deprecated ones."""
+    statements = [statement for statement in claims.get(name, ()) if statement.get("rank") != "deprecated"]
+    preferred = [statement for statement in statements if statement.get("rank") == "preferred"]
+    return list(dict.fromkeys(_snak_values(preferred or statements)))
+
+
+def _snak_values(statements: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for statement in statements:
+        value = statement.get("mainsnak", {}).get("datavalue", {}).get("value")
+        if isinstance(value, dict) and "id" in value:
+            yield value["id"]
+        elif isinstance(value, str):
+            yield value

@@ -1,0 +1,76 @@
+"""Mentions as people have them: a row or a line may leave out what follows from the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from melder.data.own import plain_record
+from melder.data.picture_names import PictureNames
+from melder.data.raw import span
+from melder.data.tables.options import Notes, TableOptions
+from melder.data.tables.table import Table
+from melder.io.problems import Problems, describe
+from melder.records import MelderError, Mention
+
+__all__ = ["complete_mention", "table_mentions", "with_file", "with_span"]
+
+MENTION = "mention"  # what the command line calls a surface
+NUMBERS = ("start", "end")
+
+
+def complete_mention(value: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The fields of a mention, from those that a record gives.
+
+    Args:
+        value: a record; `mention` is another word for `surface`
+        number: its line or row, which is its id where it has none
+    """
+    given = {"id": str(number), **plain_record(value)}
+    if MENTION in given and "surface" not in given:
+        given["surface"] = given.pop(MENTION)
+    return given
+
+
+def with_span(mention: Mention) -> Mention:
+    """A mention that says where it is: at the first place of its surface, or all of the text without one."""
+    if mention.start is not None or not mention.text:
+        return mention
+    surface = mention.surface or mention.text
+    start, end = span(mention.text, surface)
+    return mention if start is None else mention.model_copy(update={"surface": surface, "start": start, "end": end})
+
+
+def with_file(mention: Mention, names: PictureNames) -> Mention:
+    """A mention with the name of the file that its picture's name means, where there is one."""
+    if mention.image is None or names.is_there(mention.image):
+        return mention
+    found = names.located(mention.image)
+    return mention if found is None else mention.model_copy(update={"image": found})
+
+
+def table_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
+    """The good mentions of a table; bad rows go to `problems`.
+
+    Raises MelderError when no column holds a text or a mention.
+    """
+    table = Table(path, (*Mention.model_fields, MENTION), (), options, needs_id=False)
+    header = table.header(Notes())
+    if header is not None and not header.fields & {"text", "surface", MENTION}:
+        raise MelderError(
+            f"{path}, row {header.row}: has no column 'mention' or 'text'; say which column holds the mentions with "
+            f"--column mention=HEADER (the headers are {', '.join(header.names)})"
+        )
+    for number, values in table.rows(problems, notes):
+        try:
+            yield Mention.model_validate(complete_mention(_with_numbers(values), number))
+        except ValidationError as error:
+            problems.add(path, number, describe(error, Mention))
+
+
+def _with_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {name: int(values[name]) for name in NUMBERS if str(values.get(name, "")).isdecimal()}
+    return {**values, **numbers}
