@@ -87,12 +87,12 @@ class UnitMatcher(nn.Module):
 
     def contributions(self, scores: Scores) -> dict[str, Tensor]:
         """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
-        units = len(self.names_in_use())
-        return {name: part if name == "lexical" else part / units for name, part in scores.parts.items()}
+        units = self.names_in_use()
+        return {name: part / len(units) if name in units else part for name, part in scores.parts.items()}
 
     def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
         """The ranking loss over the total and over each unit, and the method's own; training adds them up."""
-        parts = {name: part for name, part in scores.parts.items() if name != "lexical"}
+        parts = {name: scores.parts[name] for name in self.names_in_use()}
         parts = {"total": scores.total, **parts}
         losses = {name: self.ranking_loss(part, batch) for name, part in parts.items()}
         for kind, loss in self.score_losses.items():
