@@ -18,7 +18,7 @@ from melder.data import load
 from melder.records import MelderError
 from training.small import small_data
 
-HERE = Path(__file__).parent / "melder_late"
+HERE = Path(__file__).parents[2] / "examples" / "extending"
 RUNNER = CliRunner()
 
 
