@@ -151,5 +151,5 @@ def _second_write(sample: Path, folder: Path) -> int:
     output = folder / "counted.jsonl"
     moments = in_a_child(partial(link, sample, output)).moments
     output.unlink()
-    first, second, *_ = (number for number, moment in enumerate(moments, 1) if moment == "before write")
+    _, second, *_ = (number for number, moment in enumerate(moments, 1) if moment == "before write")
     return second
