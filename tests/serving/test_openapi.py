@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
+from serving.toy import picture
+
 SPAN = {"start": 0, "end": 6}
+IMAGE = base64.b64encode(picture()).decode()
 LINK: dict[str, Any] = {"text": "Guinea won", "mentions": [SPAN]}
 
 
@@ -27,7 +31,7 @@ def validator(description: Any, path: str, kind: str = "application/json") -> Dr
     ("path", "body", "good"),
     [
         ("/link", LINK, True),
-        ("/link", LINK | {"image": "AAAA", "k": 3, "types": ["country"]}, True),
+        ("/link", LINK | {"image": IMAGE, "k": 3, "types": ["country"]}, True),
         ("/link", LINK | {"mentions": [{"start": 0, "end": False}]}, False),
         ("/link", LINK | {"mentions": [{"start": 0, "end": "6"}]}, False),
         ("/link", LINK | {"k": True}, False),
