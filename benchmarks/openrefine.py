@@ -4,8 +4,8 @@
     melder kb build melder-demo/run --entities melder-demo/flags/entities.jsonl --out flags-kb
     python benchmarks/openrefine.py flags-kb
 
-Needs OpenRefine (Debian: `apt install openrefine`). Rows are names and aliases of entities, in turn. A name that is one entity's alone should be matched
-with it; one that several have, or that has a mistake in it (one row in ten), with none.
+Needs OpenRefine (Debian: `apt install openrefine`). Rows are names and aliases of entities, in turn. A name that is one
+entity's alone should be matched with it; one that several have, or that is misspelt (one row in ten), with none.
 """
 
 from __future__ import annotations

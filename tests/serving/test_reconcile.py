@@ -134,6 +134,14 @@ def test_the_manifest_names_the_public_address(start: Start) -> None:
     assert manifest["identifierSpace"] == "https://example.org/melder/entities/"
 
 
+def test_an_address_that_may_change_is_noted_once(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    for public, notes in ((None, 1), ("https://example.org", 0)):
+        caplog.clear()
+        client = start(public_url=public)
+        assert {client.get("/reconcile").status_code for _ in range(3)} == {200}
+        assert sum("--public-url" in record.message for record in caplog.records) == notes
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "127.0.0.1:3000", "localhost:8000", "melder.local"])
 def test_without_a_public_address_ids_do_not_depend_on_the_port(client: TestClient, host: str) -> None:
     manifest = client.get("/reconcile", headers={"Host": host}).json()

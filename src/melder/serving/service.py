@@ -43,6 +43,7 @@ class Service:
     measures: ServiceMetrics
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
     finder: Finder | None = None  # of mentions that nobody has marked; None: one of the names of what is served
+    is_address_noted: bool = False  # whether the log says that clients keep an address without a promise
     _finders: WeakKeyDictionary[Served, asyncio.Future[Finder]] = field(default_factory=WeakKeyDictionary)
 
     async def link(self, tasks: Sequence[LinkTask]) -> list[Link]:
