@@ -1,4 +1,4 @@
-"""What hostile requests cost a service, in processor time and memory: docs/reliability.md.
+"""What hostile requests cost a service, in processor time and memory.
 
     melder demo
     melder kb build melder-demo/run --entities melder-demo/flags/entities.jsonl --out flags-kb
