@@ -60,9 +60,7 @@ class PixelFormat:
     def read_for(self, options: Options) -> PixelFormat:
         """The same format, read as an encoder's options have it."""
         published = options.published
-        return replace(
-            self, stored=published, reduced=not published, formats=options.formats, pixels=options.pixels
-        )
+        return replace(self, stored=published, reduced=not published, formats=options.formats, pixels=options.pixels)
 
     @property
     def limits(self) -> Limits:
