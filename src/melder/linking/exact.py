@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -152,7 +153,7 @@ class ExactLinker(Answering):
         """What the encoder reads of a mention with a picture from anywhere."""
         item = self.items([mention.model_copy(update={"image": None})])[0]
         shown = Path(image) if isinstance(image, str) else image
-        return Item(item.text, shown if "image" in self.modalities else None, item.surfaces)
+        return replace(item, image=shown if "image" in self.modalities else None)
 
     def gold(self, mentions: Sequence[Mention]) -> Tensor:
         """[mentions] columns of the answers; an answer that is not among the entities is an error."""

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ class GenerativeLinker(Answering):
         """What the encoder reads of a mention with a picture from anywhere."""
         item = self.items([mention.model_copy(update={"image": None})])[0]
         shown = Path(image) if isinstance(image, str) else image
-        return Item(item.text, shown if "image" in self.modalities else None, item.surfaces)
+        return replace(item, image=shown if "image" in self.modalities else None)
 
     def prompts(self, mentions: Sequence[Mention], pictures: Pictures) -> list[Blocks]:
         """The prompts of mentions; counts the demonstrations."""
