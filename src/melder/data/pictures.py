@@ -82,7 +82,7 @@ def read_stored_picture(source: Path | bytes, *, limits: Limits | None = None) -
 
 
 def fit(picture: Image.Image, size: int) -> NDArray[np.uint8]:
-    """[size, size, 3]: resized by LANCZOS, the aspect ratio not kept, then in RGB (as MIMIC's code does)."""
+    """[size, size, 3]: the picture resized by LANCZOS, aspect ratio not kept, then in RGB, as MIMIC's code does."""
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS).convert("RGB"), dtype=np.uint8)
 
 
