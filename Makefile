@@ -2,15 +2,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint setup clean
+TORCH := 2.13.0
+# What `make oldest` takes instead of a lowest version; of PyTorch's there are lowest ones with CUDA alone.
+OLDEST ?= torch==$(TORCH)
+OLDEST_TESTS ?= tests/ops tests/units tests/methods tests/kb tests/search tests/serving tests/integrations tests/readers tests/test_versions.py
+
+.PHONY: demo test matrix numeric fuzz lint docs oldest setup clean
 
 # Draws flags, trains M3EL on them and shows what it can do.
 demo: $(VENV)/ready
+	@echo "The demo: draws flags, trains on them, links photographs; some minutes."
 	$(BIN)/melder demo
 
 # All tests, one process a core; OPTIONS are pytest's, such as OPTIONS="-k lexical".
 test: $(VENV)/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(OPTIONS)
+
+# Everything under other instruction sets and numbers of threads: the better part of an hour on two cores.
+matrix: $(VENV)/ready-dev
+	$(BIN)/python tests/matrix.py
+
+# What computes, under three of them.
+numeric: $(VENV)/ready-dev
+	$(BIN)/python tests/matrix.py --numeric avx2 "default, two threads" perturbed
 
 # Other inputs each time, 20,000 a test: hours. OPTIONS as for test.
 fuzz: $(VENV)/ready-dev
@@ -23,19 +37,37 @@ lint: $(VENV)/ready-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
+# The documentation site, in build/docs: pages, search, API reference. Warnings, broken links between pages too, are errors.
+docs: $(VENV)/ready-dev
+	$(BIN)/python -m sphinx -b html --fail-on-warning --keep-going --quiet docs build/docs
+
 setup: $(VENV)/ready-dev
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-oldest build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# The lowest version of everything that pyproject.toml asks for, in an environment of its own, and the tests that use it.
+oldest: $(VENV)-oldest/ready
+	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest $(OLDEST_TESTS) $(OPTIONS)
+
+$(VENV)-oldest/ready: pyproject.toml .ci/oldest.py
+	@echo "Installing the oldest versions into $(VENV)-oldest: about 2 GB, three to ten minutes."
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python .ci/oldest.py $(OLDEST) > $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/python -m pip install $(OLDEST)
+	$(VENV)-oldest/bin/python -m pip install --constraint $(VENV)-oldest/constraints.txt --editable ".[dev]"
+	touch $@
 
 # PyTorch comes first and in this version: whatever is installed after it then uses it.
 $(VENV)/ready: pyproject.toml
+	@echo "Setting up $(VENV): PyTorch, then Melder and what it needs; about 1.5 GB (with CUDA 6), one to five minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install torch==$(TORCH)
+	$(BIN)/python -m pip install --editable .
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@echo "Adding the extras and what tests need; about 1.5 GB, one to five minutes."
+	$(BIN)/python -m pip install --editable ".[dev]"
 	touch $@

@@ -111,21 +111,20 @@ def timed(each: Row, where: Path) -> tuple[float, float]:
 
     from melder.training.configuration import read_configuration
     from melder.training.module import TrainingModule
-    from melder.training.negatives import Refreshed
     from melder.training.optimizer import build_optimizer
     from melder.training.order import BatchPlan
-    from melder.training.policy_gradient import PolicyGradient
     from melder.training.prepare import open_data, prepare
+    from melder.training.samplers import player_of
 
     configuration = read_configuration(HERE / each.recipe, settings(each, each.seeds[0], where))
     prepared = prepare(configuration, open_data(configuration), HERE, lambda title, total: lambda done: None)
     plan = BatchPlan(len(prepared.split.train), configuration.training.batch_size, each.seeds[0])
     batches = list(plan.batches(0))
-    player = prepared.negatives if isinstance(prepared.negatives, PolicyGradient) else None
+    player = player_of(prepared.negatives)
     module = TrainingModule(prepared.model, configuration.training, steps=1, mask_duplicates=True, player=player)
     optimizer = build_optimizer(prepared.model, configuration.training, module.generator)
     refreshing = 0.0
-    if isinstance(prepared.negatives, Refreshed):
+    if prepared.negatives.refresh is not None:
         coming = batches[: prepared.negatives.refresh]
         started = time.perf_counter()
         prepared.negatives.prepare(np.concatenate(coming))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,25 @@ from hypothesis import settings
 from melder.data import DataSet, load
 from melder.linking import open_run
 from melder.runs.model import Model
+from perturbed import Perturbed
+from skips import pytest_sessionfinish, pytest_terminal_summary
 from training import small
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 
 # The same examples every time: a failure elsewhere is a failure here.
 settings.register_profile("melder", deadline=None, derandomize=True, max_examples=40)
 # Other examples each time, and many: HYPOTHESIS_PROFILE=long, as `make fuzz` has it.
 settings.register_profile("long", deadline=None, max_examples=4000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "melder"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def perturbed() -> Iterator[None]:
+    """MELDER_PERTURBED=NUMBER imitates another processor: see `perturbed.py`."""
+    seed = int(os.environ.get("MELDER_PERTURBED", "0"))
+    with Perturbed(seed) if seed else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

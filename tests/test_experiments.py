@@ -17,7 +17,6 @@ from melder.methods.gemel import GEMELConfiguration
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.generative import prepare_generative
 from melder.training.module import training_losses
-from melder.training.negatives import Refreshed
 from melder.training.optimizer import build_optimizer
 from melder.training.order import BatchPlan
 from melder.training.prepare import open_data, prepare
@@ -45,7 +44,7 @@ def test_it_takes_a_step(file: Path, layouts: dict[str, Path], tmp_path: Path) -
         return
     prepared = prepare(configuration, open_data(configuration), tmp_path / "features", lambda title, total: _ignore)
     plan = BatchPlan(len(prepared.split.train), 8, configuration.training.seed)
-    if isinstance(prepared.negatives, Refreshed):
+    if prepared.negatives.refresh is not None:
         prepared.negatives.prepare(next(plan.batches(0)))
     batched = prepared.examples.batch(plan, 0, next(plan.batches(0)))
     published = bool(getattr(configuration.method, "published", False))

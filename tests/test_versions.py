@@ -22,7 +22,7 @@ from melder.io.versions import VERSIONS
 from melder.kb import open_knowledge_base
 from melder.linking import open_run
 from melder.records import Link, MelderError
-from melder.search.indexes import FlatIndex
+from melder.search.indexes.flat import FlatIndex
 from melder.search.stored import find_search
 from melder.search.two_stage import TwoStage
 

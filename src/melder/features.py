@@ -52,7 +52,7 @@ class Features:
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that are present, by field name."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values = {attribute.name: getattr(self, attribute.name) for attribute in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def to(self, *arguments: object, **options: object) -> Features:
@@ -178,7 +178,11 @@ class Scores:
 
     def cpu(self) -> Scores:
         """Copies that hold no graph, on the CPU."""
-        return Scores(self.total.detach().cpu(), {name: part.detach().cpu() for name, part in self.parts.items()})
+        return Scores(self.total.detach().cpu(), {name: scores.detach().cpu() for name, scores in self.parts.items()})
+
+    def take(self, columns: Tensor) -> Scores:
+        """Those of some entities, in their order."""
+        return Scores(self.total[:, columns], {name: part[:, columns] for name, part in self.parts.items()})
 
 
 Bundle = TypeVar("Bundle", Features, Side)
@@ -221,10 +225,10 @@ def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def _move(tensor: Tensor, *arguments: object, **options: object) -> Tensor:
-    kept = [value for value in arguments if tensor.is_floating_point() or not isinstance(value, torch.dtype)]
+    applicable = [value for value in arguments if tensor.is_floating_point() or not isinstance(value, torch.dtype)]
     if not tensor.is_floating_point():
         options = {name: value for name, value in options.items() if name != "dtype"}
-    return tensor.to(*kept, **options) if kept or options else tensor  # type: ignore[call-overload, no-any-return]
+    return tensor.to(*applicable, **options) if applicable or options else tensor  # type: ignore[call-overload, no-any-return]
 
 
 def _pick(values: Sequence[tuple[str, ...]] | None, rows: Rows) -> Sequence[tuple[str, ...]] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -158,13 +159,18 @@ class Item:
     """What an encoder reads of a mention or an entity.
 
     `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `augment` is the
-    seed of a random view of the picture, None = the plain view.
+    seed of a random view of the picture, None = the plain view. `role` says which of an encoder's prompts stands
+    before the text. `span` is where the mention stands in `text`, in code points, None = nowhere: a text that is too
+    long for an encoder is cut around it; its first `lead` characters, surface and separator, are read in any case.
     """
 
     text: str = ""
     image: Path | bytes | None = None
     surfaces: tuple[str, ...] = ()
     augment: int | None = None
+    role: Literal["mention", "entity"] | None = None
+    span: tuple[int, int] | None = None
+    lead: int = 0
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from melder.records import BadData, Entity, Link, MelderError, Mention
 from melder.runs.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.runs.directory import write_run
 from melder.runs.model import Model
+from rounding import SCORE, alike, close
 from training.small import read_lines, write_lines
 
 pytestmark = pytest.mark.usefixtures("small_segments")
@@ -80,9 +81,12 @@ def test_in_float32_links_and_ranks_are_those_over_the_data_set(
             monkeypatch.setattr(knowledge_base, "BLOCK_BYTES", size)
             links, ranks = linker.links_and_ranks(mentions, 12)
             for one, other in zip(links, expected, strict=True):
-                for ours, theirs in zip(one.candidates, other.candidates, strict=True):
-                    assert (ours.id, ours.name) == (theirs.id, theirs.name)
-                    assert ours.units == pytest.approx(theirs.units, abs=1e-4)
+                assert alike(one, other)
+                units = {each.id: (each.name, each.units) for each in other.candidates}
+                for ours in one.candidates:
+                    name, theirs = units[ours.id]
+                    assert ours.name == name
+                    assert close(list(ours.units.values()), list(theirs.values()), SCORE)
             assert np.array_equal(ranks.optimistic, expected_ranks.optimistic)
             assert np.array_equal(ranks.pessimistic, expected_ranks.pessimistic)
         assert [len(link.candidates) for link in linker.link(mentions[:2], k=3)] == [3, 3]  # type: ignore[union-attr]
@@ -105,7 +109,7 @@ def test_sides_of_some_columns_are_those_of_the_blocks(bases: Bases, model: Mode
         found, expected = base.side(wanted), ExactLinker(model, dataset).source.side(wanted)
         for name, tensor in found.items():
             cut = expected[name][tuple(slice(0, size) for size in tensor.shape)]
-            assert torch.allclose(tensor.float(), cut.float(), atol=1e-5), name
+            assert close(tensor.float(), cut.float(), SCORE), name
 
 
 def test_a_knowledge_base_needs_nothing_else(bases: Bases, small_data: Path, tmp_path: Path) -> None:

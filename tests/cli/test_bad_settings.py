@@ -30,7 +30,7 @@ SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
         "method.cross=both",
         ("recipe.yaml", "method.cross", "'uni' or 'bi'", "'both'"),
     ),
-    "unknown encoder": ("encoder.name=vgg:16", ("unknown encoder 'vgg:16'", "clip:compact")),
+    "unknown encoder": ("encoder.name=vgg:16", ("there is no encoder 'vgg:16'", "clip:compact")),
     "encoder of no package": ("encoder.name=paired:python:no_such+none", ("no package 'no_such'", "install it")),
     "encoder of no directory": ("encoder.name=clip:/no/where", ("no model directory '/no/where'",)),
     "encoder of no files": ("encoder.name=precomputed:/no/file+clip:compact", ("no file '/no/file'",)),

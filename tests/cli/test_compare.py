@@ -65,6 +65,18 @@ def test_compare_prints_figures_and_who_wins(
     assert str(tmp_path / "c.html") in said.errors
 
 
+def test_compare_says_who_is_better_and_names_method_and_run(
+    melder: Melder, stored: Path, small_data: Path, tmp_path: Path
+) -> None:
+    run = small_run()
+    evaluated = ("evaluate", run, "--data", small_data, "--predictions", tmp_path / "named.jsonl")
+    assert melder(*evaluated).status == 0
+    said = " ".join(melder("compare", stored, tmp_path / "named.jsonl").out.split())
+    assert said.startswith("No difference shown: A and B have the same Hits@1 (95 % interval +0.0 to +0.0,")
+    assert f"A = {stored}".replace(" ", "") in said.replace(" ", "")  # nobody noted what made it
+    assert f"B=m3el,{run}" in said.replace(" ", "")
+
+
 def test_compare_needs_no_data_set(melder: Melder, stored: Path, worse: Path) -> None:
     said = melder("compare", stored, worse)
     assert (said.status, said.errors) == (0, "")

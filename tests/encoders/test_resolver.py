@@ -14,10 +14,11 @@ from melder.records import MelderError
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("cilp:compact", "unknown encoder 'cilp:compact': an encoder is one of clip:<name or directory>, clip:c"),
-        ("", "unknown encoder ''"),
-        ("clip", "unknown encoder 'clip'"),
-        ("clip:", "unknown encoder 'clip:'"),
+        ("cilp:compact", "there is no encoder 'cilp:compact'; did you mean 'clip'? there are clip, clip:compact, pai"),
+        ("cilp:compact", "(clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<f"),
+        ("", "there is no encoder ''; there are clip"),
+        ("clip", "encoder 'clip' names no model: write clip:<name or directory>"),
+        ("clip:", "encoder 'clip' names no model: write clip:<name or directory>"),
         ("clip:/no/such/directory", "no model directory '/no/such/directory': a model is a directory"),
         ("paired:python:no_such_package_here+none", "no package 'no_such_package_here' is installed here"),
         ("paired:python:no_such.package+none", "no package 'no_such.package' is installed here"),

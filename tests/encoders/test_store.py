@@ -47,7 +47,7 @@ def test_an_encoder_meets_few_shapes_however_many_items_come_at_once(
     met, forward = set[torch.Size](), encoder.forward
     monkeypatch.setattr(encoder, "forward", lambda inputs: met.add(inputs["input_ids"].shape) or forward(inputs))
     for count in range(1, 33):
-        assert len(encode(encoder, [Item("apple " * count)] * count)) == count
+        assert len(encode(encoder, [Item("apple " * count + " " * row) for row in range(count)])) == count
     assert {shape[0] for shape in met} == {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}
     assert {shape[1] for shape in met} == {8, 16, 24, 32, 40}
 

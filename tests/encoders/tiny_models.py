@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -51,10 +52,11 @@ def processor(directory: Path, kind: str) -> None:
         "do_resize": True,
         "size": {"height": SIZE, "width": SIZE},
         "do_normalize": True,
+        "rescale_factor": 1 / 255,
         "image_mean": [0.4, 0.5, 0.6],
         "image_std": [0.2, 0.25, 0.3],
     }
-    if kind == "CLIPImageProcessor":
+    if kind in ("CLIPImageProcessor", "ChineseCLIPImageProcessor"):
         content |= {"size": {"shortest_edge": SIZE}, "do_center_crop": True}
         content |= {"crop_size": {"height": SIZE, "width": SIZE}}
     (directory / "preprocessor_config.json").write_text(json.dumps(content))
@@ -88,6 +90,46 @@ def bert(directory: Path, pooling: dict[str, object] | None = None) -> Path:
     if pooling is not None:
         (directory / "1_Pooling").mkdir()
         (directory / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    return directory
+
+
+def sentence_encoder(
+    directory: Path,
+    *,
+    modules: Sequence[str] = (),
+    pooling: str | list[str] = "mean",
+    prompts: dict[str, str] | None = None,
+    transformer: Callable[[Path], Path] = bert,
+    dense: dict[str, object] | None = None,
+) -> Path:
+    """A model with the files that sentence-transformers reads and writes; `dense` changes settings of its Dense."""
+    transformer(directory)
+    width = json.loads((directory / "config.json").read_text())["hidden_size"]
+    kinds = ["Transformer", "Pooling", *modules]
+    rows = [
+        {"idx": n, "name": str(n), "path": f"{n}_{kind}" if n else "", "type": f"sentence_transformers.models.{kind}"}
+        for n, kind in enumerate(kinds)
+    ]
+    (directory / "modules.json").write_text(json.dumps(rows))
+    (directory / "1_Pooling").mkdir()
+    written = {"embedding_dimension": width, "pooling_mode": pooling}
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps(written))
+    read = width * (1 if isinstance(pooling, str) else len(pooling))
+    for row in rows[2:]:
+        folder = directory / str(row["path"])
+        folder.mkdir()
+        if folder.name.endswith("Dense"):
+            settings = {"in_features": read, "out_features": 12, "bias": True, **(dense or {})}
+            settings = {"activation_function": "torch.nn.modules.activation.Tanh", **settings}
+            (folder / "config.json").write_text(json.dumps(settings))
+            torch.manual_seed(5)
+            weights = {"linear.weight": torch.randn(12, read)}
+            weights |= {"linear.bias": torch.randn(12)} if settings["bias"] else {}
+            weights |= {"residual.weight": torch.randn(12, read)} if settings.get("use_residual") else {}
+            save_file(weights, folder / "model.safetensors")
+            read = 12
+    named = {"prompts": prompts or {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    (directory / "config_sentence_transformers.json").write_text(json.dumps(named))
     return directory
 
 

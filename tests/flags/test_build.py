@@ -76,7 +76,7 @@ def test_most_surfaces_that_occur_often_stand_for_several_nations(flags: Path) -
 
 def test_records_and_pictures_are_a_function_of_the_seed(tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        write_flags(tmp_path / name, seed=seed, train=10, held_out=2)
+        write_flags(tmp_path / name, seed=seed, train=10, held_out=2, by_name=4)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
     assert len(files) > len(nations())
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
@@ -86,4 +86,28 @@ def test_records_and_pictures_are_a_function_of_the_seed(tmp_path: Path) -> None
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(MelderError, match=r"taken.*choose another directory"):
-        write_flags(tmp_path / "taken", train=1, held_out=1)
+        write_flags(tmp_path / "taken", train=1, held_out=1, by_name=0)
+
+
+def test_mentions_by_name_follow_the_others_and_change_none(flags: Path, tmp_path: Path) -> None:
+    write_flags(tmp_path, seed=3, train=170, held_out=40, by_name=340)
+    before, after = mentions(flags, "train"), mentions(tmp_path, "train")
+    assert after[:170] == before
+    for split in ("dev", "test"):
+        assert mentions(tmp_path, split) == mentions(flags, split)
+    names = {nation.code: nation.name for nation in nations()}
+    named = after[170:]
+    assert sorted(row.answer or "" for row in named) == sorted([*names] * 2)
+    assert all(row.surface.lower() == names[str(row.answer)].lower() for row in named)
+    assert all(row.text[row.start : row.end] == row.surface for row in named)
+    assert [row.id for row in named] == [f"train-{number:05}" for number in range(170, 510)]
+
+
+def test_a_name_is_learned_beside_pictures_that_show_no_flag_and_without_any(tmp_path: Path) -> None:
+    """What makes "Guinea won the toss" Guinea, with a picture of a stadium and without."""
+    write_flags(tmp_path, seed=3, train=1, held_out=1, by_name=340)
+    named = mentions(tmp_path, "train")[1:]
+    assert 0.5 < sum(row.image is not None for row in named) / len(named) < 0.7
+    pictures = [tmp_path / row.image for row in named if row.image]
+    assert len({hashlib.sha256(path.read_bytes()).hexdigest() for path in pictures}) == len(pictures)
+    assert {Image.open(path).size for path in pictures} == {(160, 120)}

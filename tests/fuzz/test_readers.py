@@ -74,7 +74,7 @@ PREDICTION = {
 LINES = (".jsonl", "train.json")  # files of one object a line
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS.names())
 @PLENTY
 @given(st.data())
 def test_a_data_set_is_read_or_refused(layout: str, directory: Path, data: st.DataObject) -> None:

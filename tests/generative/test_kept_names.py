@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from generative import tiny
 from melder.generative import LanguageModel
 from melder.generative.kept_names import Numbered, kept_names
+from melder.io.locks import exclusive_lock
 from melder.records import MelderError
 
 words = st.text("abc é", min_size=1, max_size=4)
@@ -106,8 +106,7 @@ def test_where_nothing_can_be_written_it_is_made_in_memory(tmp_path: Path) -> No
 
 
 def test_of_two_processes_one_writes(tmp_path: Path) -> None:
-    with (tmp_path / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(tmp_path / "lock", MelderError("nobody else locks it")):
         assert held(kept_names(tmp_path, ["a", "b"], GPT2)) == GPT2.name_tokens(["a", "b"])
         assert not list(tmp_path.glob("*.names"))
     kept_names(tmp_path, ["a", "b"], GPT2)

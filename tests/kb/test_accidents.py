@@ -174,7 +174,7 @@ def test_a_reader_in_another_process_keeps_its_generation(base: Path) -> None:
 
 def test_of_two_writers_one_waits_or_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Writer.open(base), monkeypatch.context() as patch:
-        patch.setattr("melder.io.atomic.PATIENCE", 0.2)
+        patch.setattr("melder.io.locks.PATIENCE", 0.2)
         with pytest.raises(MelderError, match="another process is changing this knowledge base"), Writer.open(base):
             pass
     assert holds(base) == OLD

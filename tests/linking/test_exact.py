@@ -14,6 +14,7 @@ from melder.linking import ExactLinker
 from melder.metrics.ranks import rank_of
 from melder.records import Link, MelderError, Mention
 from melder.runs.model import Model, answering
+from rounding import SCORE, alike, close
 from training.small import read_lines, write_lines
 
 
@@ -83,16 +84,16 @@ def test_candidates_are_the_best_entities_in_order(
     assert [link.id for link in links] == [mention.id for mention in mentions]
     for mention, link, row in zip(mentions, links, brute_force, strict=True):
         assert (link.start, link.end, link.surface) == (mention.start, mention.end, mention.surface)
-        best = row.topk(5)
-        assert [each.id for each in link.candidates] == [linker.entities[e].id for e in best.indices]
-        assert [each.score for each in link.candidates] == pytest.approx(best.values.tolist(), abs=1e-4)
+        own = [row[linker.gold([mention.model_copy(update={"answer": each.id})])] for each in link.candidates]
+        assert close([each.score for each in link.candidates], own, SCORE)
+        assert close([each.score for each in link.candidates], row.topk(5).values, SCORE)
 
 
 def test_what_the_units_add_makes_up_the_score(linker: ExactLinker, mentions: list[Mention]) -> None:
     (link,) = linker.links_and_ranks(mentions[:1], 12)[0]
     for candidate in link.candidates:
         assert candidate.units.keys() == {"text", "image", "text_to_image", "image_to_text", "lexical"}
-        assert candidate.score == pytest.approx(sum(candidate.units.values()), abs=1e-4)
+        assert close(candidate.score, sum(candidate.units.values()), SCORE)
         assert candidate.name == {entity.id: entity.name for entity in linker.entities}[candidate.id]
 
 
@@ -110,8 +111,7 @@ def test_each_mention_is_linked_as_on_its_own(linker: ExactLinker, mentions: lis
     together = linker.link(mentions[:8], k=12)
     for mention, link in zip(mentions[:8], together, strict=True):  # type: ignore[arg-type]
         (alone,) = linker.link([mention], k=12)  # type: ignore[misc]
-        assert [each.id for each in alone.candidates] == [each.id for each in link.candidates]
-        assert [c.score for c in alone.candidates] == pytest.approx([c.score for c in link.candidates], abs=1e-4)
+        assert alike(alone, link)
 
 
 def test_a_picture_makes_a_difference(linker: ExactLinker, small_data: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_linker_for_one_modality_does_not_read_the_other(
     ]
     first = next(mention for mention in mentions if mention.image)
     one, other = linker.link([first, first.model_copy(update=change)], k=12)  # type: ignore[misc]
-    assert {c.id: c.score for c in one.candidates} == pytest.approx({c.id: c.score for c in other.candidates}, abs=1e-4)
+    assert alike(one, other)
 
 
 def test_progress_counts_entities_and_mentions(model: Model, dataset: DataSet, mentions: list[Mention]) -> None:
@@ -211,3 +211,12 @@ def test_a_linker_leaves_no_gradients_and_no_training_mode_behind(linker: ExactL
     assert not linker.model.training
     assert all(parameter.grad is None for parameter in linker.model.parameters())
     assert not any(tensor.requires_grad for tensor in side_of(linker).values())
+
+
+def test_pictures_are_compared_where_the_encoder_sees_and_they_are_not_left_out(
+    linker: ExactLinker, dataset: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert linker.compares_pictures
+    assert not ExactLinker(linker.model, dataset, modalities=["text"]).compares_pictures
+    monkeypatch.setattr(linker.model.encoder, "image", None)
+    assert not linker.compares_pictures

@@ -44,7 +44,7 @@ def model_of(run: Path, name: str) -> Model:
     """The encoder of the run with an untrained matcher."""
     torch.manual_seed(0)
     encoder, method = open_run(run)[0].encoder, name.split()[0]
-    configuration = METHODS[method].configuration(**ALIGNED[name][0])
+    configuration = METHODS.get(method).configuration(**ALIGNED[name][0])
     return Model(encoder, build_matcher(configuration, encoder.sizes))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melder.mentions.affixes import RULES
-from melder.mentions.dictionary import MentionFinder
+from melder.mentions.dictionary import NameFinder
 from melder.records import MelderError
 
 PIECES = ["a", "b", "B", "ß", "SS", "İ", "ﬁ", "fi", "\u0301", "á", " ", "\u00a0", "\n", "-", ".", "京", "都", "𝔸", "1"]
@@ -47,12 +47,12 @@ def _is_boundary(text: str, place: int) -> bool:
 
 @given(st.lists(texts.filter(lambda name: not name.isupper()), max_size=8), texts)
 def test_mentions_are_those_of_a_finder_that_tries_every_span(names: list[str], text: str) -> None:
-    assert MentionFinder(names).find(text) == _slow(names, text)
+    assert NameFinder(names).find(text) == _slow(names, text)
 
 
 @given(st.lists(texts, max_size=5), texts)
 def test_mentions_are_disjoint_and_within_the_text(names: list[str], text: str) -> None:
-    found = MentionFinder(names).find(text)
+    found = NameFinder(names).find(text)
     assert all(0 <= start < end <= len(text) for start, end in found)
     assert all(end <= start for (_, end), (start, _) in pairwise(found))
 
@@ -78,18 +78,18 @@ def test_mentions_are_disjoint_and_within_the_text(names: list[str], text: str) 
     ],
 )
 def test_names_are_found_as_a_reader_would(names: list[str], text: str, expected: list[str]) -> None:
-    assert [text[start:end] for start, end in MentionFinder(names).find(text)] == expected
+    assert [text[start:end] for start, end in NameFinder(names).find(text)] == expected
 
 
 def test_a_name_of_which_another_is_part_is_left_when_it_breaks_off() -> None:
     """Where the longer way ends, the automaton falls back to the name within it."""
-    finder = MentionFinder(["one two three four", "two three", "three five"])
+    finder = NameFinder(["one two three four", "two three", "three five"])
     assert finder.find("one two three five") == [(8, 18)]
     assert finder.find("one two three six") == [(4, 13)]
 
 
 def test_the_time_grows_with_the_text_and_not_with_its_square() -> None:
-    finder = MentionFinder([" ".join("a" * count) for count in range(1, 60)])
+    finder = NameFinder([" ".join("a" * count) for count in range(1, 60)])
     text = " ".join("a" * 10_000)
     found = finder.find(text)
     assert sum(end - start for start, end in found) > 19_000
@@ -123,7 +123,7 @@ def test_the_time_grows_with_the_text_and_not_with_its_square() -> None:
     ],
 )
 def test_names_are_found_with_what_languages_write_onto_them(names: list[str], text: str, expected: list[str]) -> None:
-    assert [text[start:end] for start, end in MentionFinder(names).find(text)] == expected
+    assert [text[start:end] for start, end in NameFinder(names).find(text)] == expected
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_names_are_found_with_what_languages_write_onto_them(names: list[str], t
 )
 def test_rules_can_be_turned_off(rule: str, name: str, text: str) -> None:
     others = RULES.keys() - {rule}
-    assert MentionFinder([name], [rule]).find(text)
-    assert not MentionFinder([name], others).find(text)
+    assert NameFinder([name], [rule]).find(text)
+    assert not NameFinder([name], others).find(text)
     with pytest.raises(MelderError, match="there is no rule 'endings' for names in texts; use particles, prefixes"):
-        MentionFinder([name], ["endings"])
+        NameFinder([name], ["endings"])

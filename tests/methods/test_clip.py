@@ -14,7 +14,8 @@ from melder.features import Features, Scores
 from melder.methods import build_matcher
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.matcher import UnitMatcher
-from units.made import SIZES, features, lacking
+from rounding import close
+from units.made import SIZES, TERMS, features, lacking
 
 
 def _matcher(**options: Any) -> UnitMatcher:
@@ -33,8 +34,8 @@ def test_scores_are_cosines_over_the_temperature(temperature: float) -> None:
     for name in ("text", "image"):
         m, e = getattr(mentions, f"{name}_global"), getattr(entities, f"{name}_global")
         expected[name] = cosine_similarity(m[:, None], e[None], dim=-1) / temperature
-        assert torch.allclose(scores.parts[name], expected[name], atol=1e-4)
-    assert torch.allclose(scores.total, (expected["text"] + expected["image"]) / 2, atol=1e-4)
+        assert close(scores.parts[name], expected[name], TERMS)
+    assert close(scores.total, (expected["text"] + expected["image"]) / 2, TERMS)
 
 
 def test_one_temperature_is_learned_for_both() -> None:
@@ -72,7 +73,7 @@ def test_features_that_are_not_normalised_yet_will_do() -> None:
     mentions, entities = features(3, 1), features(4, 2)
     expected = _score(_matcher(), mentions, entities).total
     entities.text_global = 7 * entities.text_global
-    assert torch.allclose(_score(_matcher(), mentions, entities).total, expected, atol=1e-5)
+    assert close(_score(_matcher(), mentions, entities).total, expected, TERMS)
 
 
 @pytest.mark.parametrize("wrong", [{"hidden": 4}, {"temperature": 0.0}])

@@ -37,7 +37,7 @@ def test_losses(golden: Golden, grad: bool) -> None:
     matcher, expected = golden.matcher(), golden.tensors
     with torch.set_grad_enabled(grad):
         batch = golden.batch(matcher)
-        sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
+        sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
         losses = matcher.losses(batch, matcher.score(*sides))
     named = {"total": "overall"} | {name: f"part{number}" for number, name in enumerate(golden.case.parts)}
     named |= {"contrastive": "contrastive"} if golden.case.method == "m3el" else {}

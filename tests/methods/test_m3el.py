@@ -11,14 +11,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from melder.features import Features, Scores, Sizes
-from melder.methods import build_matcher, from_official_state_dict, method
+from melder.methods import METHODS, build_matcher, from_official_state_dict
 from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 from melder.runs.model import Model
 from melder.training.examples import Batched
 from melder.training.module import training_losses
-from units.made import BLIND, SIZES, features, lacking, padded
+from rounding import close
+from units.made import BLIND, SIZES, TERMS, features, lacking, padded
 
 BASE = ["text", "image"]
 BOTH = ["text_to_image", "image_to_text"]
@@ -103,7 +104,7 @@ def test_published_batches_count_an_entity_that_is_gold_twice_as_a_negative() ->
     scores = _score(matcher, mentions, entities).total
     for masked in (True, False):
         losses = training_losses(Model(nn.Identity(), matcher), batched, mask_duplicates=masked)  # type: ignore[arg-type]
-        assert torch.allclose(losses["total"], _cross_entropy(scores, answer, masked), atol=1e-5)
+        assert close(losses["total"], _cross_entropy(scores, answer, masked), TERMS)
 
 
 def test_the_contrastive_loss_may_be_left_out() -> None:
@@ -126,7 +127,7 @@ def test_names_are_added_to_the_mean_with_their_weight() -> None:
     cosine = named.lexical.score(named.lexical.mention_side(heads[0]), named.lexical.entity_side(heads[1]))
     assert cosine.any()
     assert torch.allclose(with_names.parts["lexical"], 3 * cosine)
-    assert torch.allclose(with_names.total, without.total + 3 * cosine, atol=1e-5)
+    assert close(with_names.total, without.total + 3 * cosine, TERMS)
 
 
 def test_a_missing_picture_is_worth_the_constant_in_the_mean_over_all_units() -> None:
@@ -134,7 +135,7 @@ def test_a_missing_picture_is_worth_the_constant_in_the_mean_over_all_units() ->
     for number, unit in enumerate(matcher.units.values(), 1):
         nn.init.constant_(unit.absent.constant, float(number))
     scores = _score(matcher, lacking(features(3, 1), image=[0]), features(4, 2))
-    assert torch.allclose(scores.total[0], (scores.parts["text"][0] + 2 + 3 + 4) / 4, atol=1e-5)
+    assert close(scores.total[0], (scores.parts["text"][0] + 2 + 3 + 4) / 4, TERMS)
 
 
 def test_without_vision_only_texts_are_compared() -> None:
@@ -144,8 +145,8 @@ def test_without_vision_only_texts_are_compared() -> None:
 
 
 def test_an_unknown_method_is_an_error_that_lists_the_known_ones() -> None:
-    for ask in (lambda: method("m4el"), lambda: from_official_state_dict("m4el", {})):
-        with pytest.raises(MelderError, match=r"there is no method 'm4el'; Melder has .*m3el"):
+    for ask in (lambda: METHODS.get("m4el"), lambda: from_official_state_dict("m4el", {})):
+        with pytest.raises(MelderError, match=r"there is no method 'm4el'; did you mean 'm3el'\? there are .*pgmel"):
             ask()
 
 

@@ -14,7 +14,8 @@ from melder.features import Features, Scores, Sizes
 from melder.methods import build_matcher
 from melder.methods.matcher import UnitMatcher
 from melder.methods.mimic import MIMICConfiguration
-from units.made import BLIND, SIZES, features, lacking, padded
+from rounding import close
+from units.made import BLIND, SIZES, TERMS, features, lacking, padded
 
 
 def _matcher(sizes: Sizes = SIZES, **options: Any) -> UnitMatcher:
@@ -70,7 +71,7 @@ def test_a_missing_picture_is_worth_the_constants_in_the_mean_over_all_units() -
     for number, unit in enumerate(matcher.units.values(), 1):
         nn.init.constant_(unit.absent.constant, float(number))
     scores = _score(matcher, lacking(features(3, 1), image=[0]), features(4, 2))
-    assert torch.allclose(scores.total[0], (scores.parts["text"][0] + 2 + 3) / 3, atol=1e-5)
+    assert close(scores.total[0], (scores.parts["text"][0] + 2 + 3) / 3, TERMS)
 
 
 def test_without_vision_only_texts_are_compared() -> None:

@@ -17,7 +17,8 @@ from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import DistillationConfiguration, OTMELConfiguration, TripletConfiguration
-from units.made import BLIND, SIZES, features, lacking, padded
+from rounding import close
+from units.made import BLIND, SIZES, TERMS, features, lacking, padded
 
 PAIRS = 4
 
@@ -88,7 +89,7 @@ def test_keys_learn_from_distillation_alone_while_the_plan_is_detached() -> None
     for options, learns in (({}, True), ({"distillation": None}, False), ({"detach_plan": False}, True)):
         matcher = _matcher(**options)
         batch = _batch(matcher)
-        sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
+        sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
         torch.stack(list(matcher.losses(batch, matcher.score(*sides)).values())).sum().backward()
         gradient = matcher.units["text"].key.weight.grad
         assert (gradient is not None and bool(gradient.any())) == learns
@@ -103,7 +104,7 @@ def test_distillation_brings_the_student_to_its_teacher() -> None:
         optimizer.zero_grad()
         loss(_batch(matcher)).backward()
         optimizer.step()
-    assert float(loss(_batch(matcher))) < 0.5 * first
+    assert loss(_batch(matcher)).item() < 0.5 * first
 
 
 def test_the_teacher_gets_no_gradient() -> None:
@@ -124,7 +125,7 @@ def test_the_divergence_is_that_of_rows_and_columns_of_valid_tokens(temperature:
     found = divergence(Alignment(weights[None], logits[None]), rows[None], columns[None], mass[None], temperature)
     plan, shown = (mass[:, None] * weights)[rows][:, columns], logits[rows][:, columns]
     expected = _kl(plan, shown, temperature) + _kl(plan.t(), shown.t(), temperature)
-    assert torch.allclose(found[0], expected, atol=1e-5)
+    assert close(found[0], expected, TERMS)
 
 
 def test_a_student_that_is_its_teacher_loses_nothing() -> None:
@@ -157,7 +158,7 @@ def test_the_triplet_loss_is_off_and_one_a_score_when_on() -> None:
     assert not _matcher().score_losses
     matcher = _matcher(triplet=TripletConfiguration())
     batch = _batch(matcher)
-    sides = matcher.sides_of(batch.mentions, "mention_side"), matcher.sides_of(batch.entities, "entity_side")
+    sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
     names = matcher.losses(batch, matcher.score(*sides)).keys()
     assert {"triplet_total", "triplet_text", "triplet_image", "triplet_fusion"} <= names
 

@@ -88,7 +88,7 @@ def test_a_picture_goes_by_one_name_that_leads_back_to_its_key(tmp_path: Path) -
     data = load(write(tmp_path, dev=[LINE, {**LINE, "img_url": None, "img_name": "7.jpg"}]))
     names = [mention.image or "" for mention in data.split("dev")]
     assert isinstance(data.layout, GemelLayout)
-    assert [data.layout.keys[name] for name in names] == [URL, "7.jpg"]
+    assert [data.layout.feature_keys[name] for name in names] == [URL, "7.jpg"]
     assert all("/" not in name for name in names)
     assert data.mention_image(names[1]) == tmp_path / "images" / "7.jpg"
 

@@ -161,7 +161,7 @@ def test_directories_of_no_known_layout_say_what_is_wanted(tmp_path, own, mimic)
         load(tmp_path, layout="own")
     with pytest.raises(MelderError, match="is a file"):
         load(own([ENTITY]) / "entities.jsonl")
-    with pytest.raises(MelderError, match="no layout 'csv'; use one of auto, own, mimic, melbench, kgmel, gemel"):
+    with pytest.raises(MelderError, match="no layout 'csv'; there are own, mimic, melbench, kgmel, gemel"):
         load(tmp_path, layout="csv")
     mimic()
     with pytest.raises(MelderError, match=r"holds both .* say which with layout=own or layout=mimic"):

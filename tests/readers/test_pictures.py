@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from melder.data import Limits, UnreadablePicture, fit, read_picture
+from melder.data.pictures import WEB_FORMATS, read_stored_picture
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -52,9 +53,12 @@ def png_header(width: int, height: int) -> bytes:
         ("GIF", {}, 0),
         ("WEBP", {"lossless": True}, 0),
         ("JPEG", {"quality": 100, "subsampling": 0}, 4),
+        ("AVIF", {"quality": 100, "subsampling": "4:4:4"}, 4),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("BMP", {}, 0),
     ],
 )
-def test_the_four_formats_are_read_from_files_and_from_bytes(tmp_path, kind, options, tolerance):
+def test_the_formats_are_read_from_files_and_from_bytes(tmp_path, kind, options, tolerance):
     data = encoded(quarters(), kind, **options)
     (tmp_path / "picture").write_bytes(data)
     for source in (data, tmp_path / "picture"):
@@ -104,6 +108,34 @@ def test_sixteen_bits_are_scaled_not_clipped():
     assert np.array_equal(np.asarray(picture)[..., 0], grey >> 8)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+def test_fewer_bits_in_sixteen_are_seen_in_their_range(kind, bits):
+    grey = np.linspace(0, 2**bits - 1, 64).astype(np.uint16).reshape(8, 8)
+    picture = read_picture(encoded(Image.fromarray(grey), kind))
+    assert np.array_equal(np.asarray(picture)[..., 0], grey >> (bits - 8))
+
+
+def test_eight_bits_in_sixteen_are_left_as_they_are():
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    assert np.array_equal(np.asarray(read_picture(encoded(Image.fromarray(grey), "PNG")))[..., 0], grey)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 4000.0), (-20.0, 60.0), (0.25, 0.5)])
+def test_numbers_that_are_no_integers_have_a_range_too(low, high):
+    values = np.linspace(low, high, 64, dtype=np.float32).reshape(8, 8)
+    grey = np.asarray(read_picture(encoded(Image.fromarray(values), "TIFF")))[..., 0]
+    bottom, top = min(0.0, low), max(1.0, high)
+    assert np.abs(grey - (values - bottom) * 255 / (top - bottom)).max() <= 1
+    assert np.asarray(read_picture(encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"))).max() == 0
+
+
+def test_negative_integers_are_black():
+    values = np.linspace(-900, 4095, 64, dtype=np.int32).reshape(8, 8)
+    grey = np.asarray(read_picture(encoded(Image.fromarray(values), "TIFF")))[..., 0]
+    assert np.array_equal(grey, np.maximum(values, 0) >> 4)
+
+
 def test_cmyk_has_the_colours_of_its_inks():
     red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     assert close(read_picture(encoded(red, "JPEG", quality=100)), Image.new("RGB", (8, 8), RED), 4)
@@ -124,6 +156,59 @@ def test_alpha_is_laid_on_white(kind):
 
 def test_grey_with_alpha_is_laid_on_white():
     assert read_picture(encoded(Image.new("LA", (8, 8), (0, 0)), "PNG")).getpixel((0, 0)) == WHITE
+
+
+def logo(*colours, mode="RGBA"):
+    """Bars of colours on nothing."""
+    picture = Image.new("RGBA", (400, 60), (0, 0, 0, 0))
+    for number, colour in enumerate(colours):
+        picture.paste((*colour, 255), (20 * number + 5, 10, 20 * number + 17, 50))
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("colours", [[WHITE], [WHITE, WHITE, BLUE], [(250, 250, 240)], [WHITE, (0, 0, 0)]])
+def test_a_light_logo_is_laid_on_grey(colours, mode):
+    picture = np.asarray(read_picture(encoded(logo(*colours, mode=mode), "PNG")), dtype=int)
+    assert (picture[0, 0] == 128).all()
+    assert picture.max() - 128 > 100
+
+
+@pytest.mark.parametrize("colours", [[BLUE], [WHITE, BLUE, BLUE], [(230, 230, 230)], []])
+def test_other_logos_are_laid_on_white(colours):
+    assert read_picture(encoded(logo(*colours), "PNG")).getpixel((0, 0)) == WHITE
+
+
+def test_a_stored_picture_is_as_a_published_loader_has_it():
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for picture in (logo(WHITE, BLUE), quarters(), logo(BLUE).convert("P"), Image.new("LA", (9, 7), (40, 9))):
+        data = encoded(picture, "PNG", exif=turned)
+        with Image.open(io.BytesIO(data)) as opened:
+            theirs = opened.resize((24, 24), Image.Resampling.LANCZOS).convert("RGB")
+        assert np.array_equal(fit(read_stored_picture(data), 24), np.asarray(theirs))
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction():
+    data = encoded(quarters().resize((1600, 2400), Image.Resampling.NEAREST), "JPEG", quality=95)
+    assert read_picture(data).size == (1600, 2400)
+    reduced = read_picture(data, needed=224)
+    assert reduced.size == (533, 800) or max(reduced.size) <= 1200
+    assert min(reduced.size) >= 448
+    assert close(reduced.resize((2, 2)), quarters().resize((2, 2)), 6)
+    assert read_picture(data, needed=2000).size == (1600, 2400)
+
+
+def test_a_scan_beyond_the_limit_is_reduced_until_it_fits():
+    data = encoded(quarters().resize((1600, 2400)), "JPEG")
+    assert read_picture(data, limits=Limits(pixels=1_000_000)).size == (800, 1200)
+    assert read_picture(data, limits=Limits(pixels=100_000)).size == (200, 300)
+    with pytest.raises(UnreadablePicture, match="200×300 is more than 50,000 pixels"):
+        read_picture(data, limits=Limits(pixels=50_000))
+    with pytest.raises(UnreadablePicture, match="1,600×2,400 is more than 3,000,000 pixels"):
+        read_picture(data, limits=Limits(pixels=1_000_000, scan=3_000_000))
+    with pytest.raises(UnreadablePicture, match="1,600×2,400 is more than 1,000,000 pixels"):
+        read_picture(encoded(quarters().resize((1600, 2400)), "PNG"), limits=Limits(pixels=1_000_000))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
@@ -186,10 +271,16 @@ def test_limits_can_be_set():
         read_picture(data, limits=Limits(bytes=len(data) - 1))
 
 
-@pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM", "EPS"])
+@pytest.mark.parametrize("kind", ["PPM", "EPS", "ICO", "JPEG2000"])
 def test_other_formats_stay_shut(kind):
-    with pytest.raises(UnreadablePicture, match="formats JPEG, PNG, WEBP, GIF"):
+    with pytest.raises(UnreadablePicture, match="formats JPEG, PNG, WEBP, GIF, AVIF, TIFF, BMP; convert it"):
         read_picture(encoded(quarters(), kind))
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "AVIF"])
+def test_formats_are_a_setting(kind):
+    with pytest.raises(UnreadablePicture, match="formats JPEG, PNG, WEBP, GIF; convert it"):
+        read_picture(encoded(quarters(), kind), limits=Limits(formats=WEB_FORMATS))
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg/>"])

@@ -14,16 +14,16 @@ from transformers import CLIPModel
 
 import melder
 from encoders import tiny_models
-from runs.official import lightning_checkpoint, official_state, small_clip
 from melder.data import load
 from melder.encoders import build_encoder
 from melder.linking import ExactLinker, open_run
+from melder.methods import from_official_state_dict
+from melder.records import Item, MelderError
 from melder.runs.import_checkpoint import convert
 from melder.runs.model import Model
 from melder.runs.official_checkpoint import read_official_state
-from melder.methods import from_official_state_dict
-from melder.records import Item, MelderError
 from methods.golden import CASES, read_golden
+from runs.official import lightning_checkpoint, official_state, small_clip
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_another_clip_than_the_checkpoints_is_refused(checkpoint: Path, tmp_path
         ("clip", None, "'clip' has no official weights; methods that do: m3el, mimic"),
         ("m4el", None, "there is no method 'm4el'"),
         ("mimic", "cmm", "--variant cmm: mimic has no variants; leave it out"),
-        ("m3el", "cmn", "--variant cmn: M3EL's cross-modal units are cmm and cmmb"),
+        ("m3el", "cmn", "--variant cmn: of m3el there are cmm and cmmb"),
     ],
 )
 def test_what_there_is_no_weights_for_is_refused(

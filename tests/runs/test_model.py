@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from melder.features import Features, Side
-from melder.runs.model import answering, sides_of
+from melder.runs.model import answering, entity_side_of, mention_side_of
 
 
 class Doubling(nn.Module):
@@ -25,13 +25,13 @@ def chunk(rows: int) -> Features:
 
 
 def test_sides_of_chunks_are_put_together() -> None:
-    side = sides_of(Doubling("cpu"), [chunk(2), chunk(1)], "mention_side")  # type: ignore[arg-type]
+    side = mention_side_of(Doubling("cpu"), [chunk(2), chunk(1)])  # type: ignore[arg-type]
     assert torch.equal(side["vector"], torch.full((3, 3), 2.0))
     assert not side["vector"].requires_grad
 
 
 def test_features_go_to_the_device_of_the_matcher() -> None:
-    side = sides_of(Doubling("meta"), [chunk(2), chunk(1)], "mention_side")  # type: ignore[arg-type]
+    side = mention_side_of(Doubling("meta"), [chunk(2), chunk(1)])  # type: ignore[arg-type]
     assert side["vector"].device.type == "meta"
 
 
@@ -43,5 +43,5 @@ def test_answering_puts_the_mode_back_even_after_an_error(training: bool) -> Non
         assert torch.is_inference_mode_enabled()
     assert matcher.training == training
     with pytest.raises(AttributeError):
-        sides_of(matcher, [chunk(1)], "entity_side")  # type: ignore[arg-type]
+        entity_side_of(matcher, [chunk(1)])  # type: ignore[arg-type]
     assert matcher.training == training

@@ -50,5 +50,16 @@ def test_no_more_than_there_are_entities() -> None:
     assert sorted(found) == list(range(5))
 
 
+def test_those_without_a_common_n_gram_fill_up_in_the_order_of_the_knowledge_base() -> None:
+    """And of equal names the first come first."""
+    names = ["Zimbabwe"] * 300
+    for place in range(50, 300, 50):
+        names[place] = "Jordan"
+    entities = [entity(str(number), name) for number, name in enumerate(names)]
+    (found,) = lexical_candidates(["Jordan"], entities, 20)
+    assert found.tolist() == [50, 100, 150, 200, 250, *range(15)]
+    assert lexical_candidates(["Jordan"], entities, 3).tolist() == [[50, 100, 150]]
+
+
 def test_a_knowledge_base_without_n_grams_gives_its_first_entities() -> None:
     assert lexical_candidates(["Jordan"], [entity("x", "-"), entity("y", "?")], 2).tolist() == [[0, 1]]

@@ -11,16 +11,16 @@ from melder.methods import build_matcher
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
-from melder.protocols import Dense
-from melder.search.candidates import MENTIONS_AT_ONCE, dense_candidates, dense_vectors
+from melder.search.candidates import MENTIONS_AT_ONCE, dense_candidates, entity_vectors
 from melder.units.cosine import Cosine
 from melder.units.gated_multimodal import FusedMatch
 from melder.units.inner_product import InnerProduct
+from rounding import close
 from units.cases import CASES, Made
-from units.made import BLIND, SIZES, features, lacking
+from units.made import BLIND, SIZES, TERMS, features, lacking
 
 MENTIONS, ENTITIES = 6, 9
-DENSE = [name for name, case in CASES.items() if isinstance(case.build(), Dense)]
+DENSE = [name for name, case in CASES.items() if case.build().has_vectors]
 WHOLE = [
     name for name in DENSE if isinstance(CASES[name].build(), InnerProduct | Cosine | FusedMatch)
 ]  # nothing but a product
@@ -46,7 +46,7 @@ def products(unit: nn.Module, mentions: Side, entities: Side) -> Tensor:
 def test_inner_products_are_the_score_absent_pairs_included(name: str, vision: bool) -> None:
     made = Made(CASES[name], SIZES if vision else BLIND)
     _, _, mentions, entities = sides(made, vision)
-    assert torch.allclose(products(made.unit, mentions, entities), made.unit.score(mentions, entities), atol=1e-5)
+    assert close(products(made.unit, mentions, entities), made.unit.score(mentions, entities), TERMS)
 
 
 @pytest.mark.parametrize("vision", [True, False])
@@ -63,7 +63,7 @@ def test_inner_products_are_the_global_half_of_the_score(name: str, vision: bool
         expected = torch.where(both, one @ other.t() / 2, torch.tensor(made.absent))
     else:
         expected = torch.full((MENTIONS, ENTITIES), made.absent)
-    assert torch.allclose(products(made.unit, mentions, entities), expected, atol=1e-5)
+    assert close(products(made.unit, mentions, entities), expected, TERMS)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -97,7 +97,7 @@ def test_the_units_that_are_evaluated_hand_out_their_vectors() -> None:
     given = features(3, 1)
     side = matcher.entity_side(given)
     expected = [matcher.units[name].entity_vectors(side.part(name)) for name in matcher.evaluation_units]  # type: ignore[operator]
-    assert torch.equal(dense_vectors(matcher.train(), side, "entity"), torch.cat(expected, dim=1))
+    assert torch.equal(entity_vectors(matcher.train(), side), torch.cat(expected, dim=1))
     assert matcher.training
 
 
@@ -111,3 +111,5 @@ def test_a_matcher_without_inner_products_has_no_dense_candidates() -> None:
 
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
+
+    has_vectors = has_bounds = aligns = False

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
+from melder.protocols import Index
 from melder.records import MelderError
 from melder.search.filters import EntityFilter, Types
 from melder.search.hybrid import HybridIndex
-from melder.search.indexes import BACKENDS, FaissIndex, FlatIndex, MilvusIndex, SupportsScoring, build_index, open_index
-from melder.search.indexes.index import Index
+from melder.search.indexes import INDEXES, build_index
+from melder.search.indexes.flat import FlatIndex
 from melder.search.indexes.lifted import MipsToCosine
+from melder.search.indexes.milvus import MilvusIndex
 
 WIDTH, COUNT = 24, 3000
 
@@ -119,7 +121,7 @@ def test_it_finds_the_largest_inner_products_whatever_the_lengths(case: Case, in
 
 def test_one_that_was_saved_finds_the_same(case: Case, index: Index, tmp_path: Path) -> None:
     index.save(tmp_path / "index")
-    again = open_index(case.name, tmp_path / "index")
+    again = INDEXES.resolve(case.name)[0].open(tmp_path / "index")
     assert all(map(np.array_equal, found_by(again), found_by(index)))
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
     with pytest.raises(MelderError, match="is there already"):
@@ -146,8 +148,7 @@ def test_vectors_that_are_removed_are_not_found(case: Case, index: Index) -> Non
 
 def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
     nearest, products = index.search(QUERIES[0], 20)
-    if not isinstance(index, SupportsScoring):
-        assert isinstance(index, FaissIndex | MilvusIndex)
+    if not index.tells_products:
         assert products is None
         return
     columns = np.array([5, 0, COUNT - 1, 5])
@@ -156,6 +157,18 @@ def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
     assert index.products(QUERIES[0], columns[:0]).shape == (0,)
     assert products is not None
     assert np.allclose(products, index.products(QUERIES[0], nearest), atol=2e-3 * float(real.abs().max()))
+
+
+def test_of_equal_products_the_lower_column_comes_first(case: Case) -> None:
+    """Four vectors that are equal, 75 times. Their products with the query are one number times one: exact."""
+    size = 1 + torch.arange(COUNT // 10) * 7 % 75
+    vectors = torch.cat([size[:, None].float(), torch.ones(len(size), WIDTH - 1)], dim=1)
+    query = torch.eye(WIDTH)[0]
+    found = build_index(case.name, vectors).search(query, 20).columns.tolist()
+    order = sorted(range(len(size)), key=lambda column: (-int(size[column]), column))
+    assert found == [column for column in order if column in found]
+    if case.found >= 0.999:
+        assert found == order[:20]
 
 
 def test_fewer_vectors_than_asked_for(case: Case) -> None:
@@ -243,11 +256,11 @@ def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_index_is_named(case: Case, tmp_path: Path) -> None:
     with pytest.raises(MelderError, match="nothing: is no index of this kind"):
-        open_index(case.name, tmp_path / "nothing")
+        INDEXES.resolve(case.name)[0].open(tmp_path / "nothing")
 
 
 def test_an_unknown_name_lists_those_that_there_are() -> None:
-    with pytest.raises(MelderError, match="'tree': is no index; there are flat, hnsw, faiss"):
+    with pytest.raises(MelderError, match="there is no index 'tree'; there are flat, hnsw, faiss, milvus"):
         build_index("tree", VECTORS)
     pytest.importorskip("faiss")
     with pytest.raises(MelderError, match="faiss:Nonsense: FAISS refuses"):
@@ -259,7 +272,7 @@ def test_an_unknown_name_lists_those_that_there_are() -> None:
 def test_ceilings_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
     draw = torch.Generator().manual_seed(width)
     vectors = torch.randn(500, width, generator=draw) * torch.empty(500, 1).log_normal_(0, 3, generator=draw)
-    index = FlatIndex.build(vectors, kind)
+    index = FlatIndex.build(vectors, kind=kind)
     for scale in (1e-4, 1.0, 1e6):
         query = scale * torch.randn(width, generator=draw)
         real = vectors.double() @ query.double()
@@ -277,4 +290,4 @@ def test_no_vector_may_be_longer_than_the_lift() -> None:
 
 
 def test_every_backend_has_a_case() -> None:
-    assert {case.name.partition(":")[0] for case in CASES} == set(BACKENDS)
+    assert {case.name.partition(":")[0] for case in CASES} == set(INDEXES.names())

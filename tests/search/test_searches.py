@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from melder.features import Features, Side, Sizes
+from melder.features import Features, Scores, Side, Sizes
 from melder.io.checksums import digest_blocks
 from melder.kb.format.arrays import MappedArrays, write_arrays
 from melder.kb.format.packing import StorageDtype, pack, restore, row_arrays
@@ -21,11 +21,12 @@ from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import OTMELConfiguration
 from melder.methods.pgmel import PGMELConfiguration
 from melder.records import Entity, MelderError
-from melder.search.bounded import BoundedSearch, bound_vectors
-from melder.search.candidates import dense_vectors
+from melder.search.bounded import BoundedSearch, UpperBounds
+from melder.search.candidates import entity_vectors, mention_vectors
 from melder.search.resolver import build_search
 from melder.search.two_stage import TwoStage
-from units.made import BLIND, SIZES, features, lacking
+from rounding import close, rounding
+from units.made import BLIND, SIZES, TERMS, features, lacking
 
 MENTIONS, ENTITIES = 20, 300
 METHODS = {
@@ -43,6 +44,8 @@ METHODS = {
 
 class Held:
     """Sides as a source gives them."""
+
+    has_records = True
 
     def __init__(self, side: Side, step: int = 128) -> None:
         self.whole, self.step = side, step
@@ -96,9 +99,9 @@ def check(matcher: UnitMatcher, mentions: Side, source: Held, k: int) -> Bounded
         scores = matcher.score(mentions, source.whole).total
     expected = scores.topk(k, dim=1)
     for row, best in enumerate(search.best(mentions, k)):
-        assert torch.allclose(best.totals[0], expected.values[row], atol=1e-4)
-        assert torch.allclose(scores[row, best.columns[0]], expected.values[row], atol=1e-4)
-        assert torch.allclose(sum(best.parts.values())[0], best.totals[0], atol=1e-3)  # type: ignore[index]
+        assert close(best.totals[0], expected.values[row], TERMS)
+        assert close(scores[row, best.columns[0]], expected.values[row], TERMS)
+        assert close(sum(best.parts.values())[0], best.totals[0], TERMS)  # type: ignore[index]
     return search
 
 
@@ -139,7 +142,7 @@ def test_ceilings_are_above_every_score(name: str) -> None:
     search = BoundedSearch.build(matcher, Held(sides[1]))
     with torch.inference_mode():
         scores = matcher.score(*sides).total
-    queries = bound_vectors(matcher, sides[0], "mention")
+        queries = matcher.mention_bounds(sides[0])
     for row in range(MENTIONS):
         ceilings = search.ceilings(sides[0].take(slice(row, row + 1)), queries[row]).values
         assert (ceilings >= scores[row]).all()
@@ -154,8 +157,9 @@ def test_ranks_by_ceilings_are_the_exact_ranks(name: str) -> None:
         scores = matcher.score(*sides).total.double()
     own = scores.gather(1, gold[:, None])
     ranks = search.ranks(sides[0], gold)
-    assert (ranks.optimistic >= 1 + (scores > own + 1e-4).sum(dim=1).numpy()).all()
-    assert (ranks.pessimistic <= (scores >= own - 1e-4).sum(dim=1).numpy()).all()
+    apart = rounding(TERMS, float(scores.abs().max()))
+    assert (ranks.optimistic >= 1 + (scores > own + apart).sum(dim=1).numpy()).all()
+    assert (ranks.pessimistic <= (scores >= own - apart).sum(dim=1).numpy()).all()
     assert (ranks.optimistic <= ranks.pessimistic).all()
 
 
@@ -168,7 +172,7 @@ def test_two_stages_are_exact_when_every_entity_is_a_candidate(name: str) -> Non
     with torch.inference_mode():
         expected = matcher.score(*sides).total.topk(5, dim=1).values
     found = torch.cat([best.totals for best in search.best(sides[0], 5)])
-    assert torch.allclose(found, expected, atol=1e-4)
+    assert close(found, expected, TERMS)
 
 
 def test_two_stages_score_only_candidates_of_either_index() -> None:
@@ -198,8 +202,7 @@ def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
     everyone = [each.columns for each in search.candidates(sides[0], 2)]
     search.kept = 20
     chosen = [each.columns for each in search.candidates(sides[0], 2)]
-    vectors = [dense_vectors(matcher, side, kind) for side, kind in zip(sides, ("mention", "entity"), strict=True)]
-    likely = vectors[0] @ vectors[1].t() / len(matcher.evaluation_units)
+    likely = mention_vectors(matcher, sides[0]) @ entity_vectors(matcher, sides[1]).t()
     if matcher.lexical is not None:
         with torch.inference_mode():
             likely = likely + matcher.lexical.weight * matcher.lexical.score(*(side.part("lexical") for side in sides))
@@ -208,6 +211,30 @@ def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
         assert set(kept.tolist()) <= set(candidates.tolist())
         least = likely[row, candidates].topk(20).values[-1]
         assert (likely[row, kept] >= least - 1e-2 * float(likely[row].abs().max())).all()
+
+
+@pytest.mark.parametrize("name", ["certified", "flat"])
+def test_of_equal_scores_the_first_entities_are_the_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order they were scored in."""
+
+    def level(matcher: UnitMatcher, source: Held, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
+        return Scores(torch.zeros(1, len(columns)), {})
+
+    matcher, mentions, entities = made("m3el without names")
+    for module in ("bounded", "two_stage"):
+        monkeypatch.setattr(f"melder.search.{module}.rerank", level)
+    monkeypatch.setattr(UnitMatcher, "contributions", lambda matcher, scores: scores.parts)
+    search = build_search(name, matcher, Held(matcher.entity_side(entities)))
+    if isinstance(search, BoundedSearch):
+        bounds = UpperBounds(torch.rand(ENTITIES, generator=torch.Generator().manual_seed(0)), None)
+        monkeypatch.setattr(BoundedSearch, "ceilings", lambda *arguments: bounds._replace(values=bounds.values.clone()))
+    assert isinstance(search, BoundedSearch | TwoStage)
+    side = matcher.mention_side(mentions)
+    for row, best in enumerate(search.best(side, 40)):
+        scored = range(ENTITIES)
+        if isinstance(search, TwoStage):
+            scored = search.candidates(side.take(slice(row, row + 1)), 40)[0].columns.tolist()
+        assert best.columns.tolist() == [list(scored)[:40]]
 
 
 def test_a_unit_without_a_bound_is_refused() -> None:
@@ -222,9 +249,11 @@ def test_a_unit_without_a_bound_is_refused() -> None:
 
 def test_an_unknown_search_lists_those_that_there_are() -> None:
     matcher, _, entities = made("clip")
-    with pytest.raises(MelderError, match="'nearly': is no search; there are certified, flat, hnsw, faiss"):
+    with pytest.raises(MelderError, match="there is no search 'nearly'; there are certified, flat, hnsw, faiss"):
         build_search("nearly", matcher, Held(matcher.entity_side(entities)))
 
 
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
+
+    has_vectors = has_bounds = aligns = False

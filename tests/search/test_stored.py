@@ -83,7 +83,7 @@ def test_it_is_exact_through_every_change(name: str, base: Path, small_data: Pat
 
 def test_what_is_kept_is_opened_and_not_made_again(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store_search(base, "flat", silent)
-    monkeypatch.setattr(TwoStage, "build", None)
+    monkeypatch.setattr(TwoStage, "indexed", None)
     with pytest.raises(TypeError):
         links(base, "faiss:Flat")
     same(links(base, "flat"), links(base, None))
@@ -168,7 +168,7 @@ def test_an_index_that_knows_no_segment_any_more_goes(base: Path) -> None:
 
 
 def test_what_cannot_be_kept_is_said(base: Path) -> None:
-    with pytest.raises(MelderError, match="'nearly': is no search"):
+    with pytest.raises(MelderError, match="there is no search 'nearly'"):
         store_search(base, "nearly", silent)
     with pytest.raises(MelderError, match="the database keeps the vectors itself"):
         store_search(base, "milvus:x.db", silent)
@@ -186,5 +186,5 @@ def test_an_index_of_which_no_entity_is_left_is_made_anew(base: Path, small_data
 def test_a_knowledge_base_without_entities_has_no_candidates(base: Path, name: str) -> None:
     remove_entities(base, [f"Q{number}" for number in range(8)])
     assert [link.candidates for link in links(base, name)] == [()] * len(TEXTS)
-    with pytest.raises(MelderError, match="is no search"):
+    with pytest.raises(MelderError, match="there is no search"):
         links(base, "tree")

@@ -52,11 +52,9 @@ def test_requests_that_come_together_are_linked_together(start: Start, source: T
 
 
 def test_the_first_mention_of_a_batch_waits_for_others(start: Start, source: ToySource, ask: Ask) -> None:
-    client = start(batch=3, wait=5.0)
-    begin = time.monotonic()
+    client = start(batch=3, wait=60.0)  # a full batch does not wait: else patience, ten seconds, would end
     assert all(each.result(10).status_code == 200 for each in [ask(client) for _ in range(3)])
     assert source.opened[0].batches == [3]
-    assert time.monotonic() - begin < 4
 
 
 def test_a_full_queue_refuses_at_once_and_recovers(start: Start, source: ToySource, ask: Ask) -> None:

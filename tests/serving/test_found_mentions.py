@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from melder.building.build import build
 from melder.data import EntityFile, load
-from melder.mentions.dictionary import MentionFinder
+from melder.mentions.dictionary import NameFinder
 from melder.records import Entity
 from melder.serving import NewEntity
 from melder.serving.knowledge_base import KnowledgeBaseSource
@@ -61,14 +61,14 @@ def test_names_are_those_of_the_generation_that_answers(client: TestClient, sour
 def test_names_are_read_once_although_the_first_who_waits_gives_up(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, made = threading.Event(), list[MentionFinder]()
+    go, made = threading.Event(), list[NameFinder]()
 
-    def reading(names: object, rules: object) -> MentionFinder:
+    def reading(names: object, rules: object = ()) -> NameFinder:
         assert go.wait(10)
-        made.append(MentionFinder(["Guinea"]))
+        made.append(NameFinder(["Guinea"]))
         return made[-1]
 
-    monkeypatch.setattr("melder.serving.finding.MentionFinder", reading)
+    monkeypatch.setattr("melder.mentions.dictionary.NameFinder", reading)
     client = start(deadline=0.1)
     service = client.app.state.service  # type: ignore
     assert client.post("/link", json={"text": TEXT}).status_code == 504

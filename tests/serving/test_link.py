@@ -106,7 +106,7 @@ def test_a_mistake_is_one_sentence_that_names_the_field(
     assert "\n" not in answer.json()["error"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"text": "\\ud800"}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"text": "\\ud800"}', b"[" * 10_000])
 def test_what_is_no_json_object_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/link", content=body)
     assert answer.status_code == 422
@@ -114,7 +114,7 @@ def test_what_is_no_json_object_is_refused(client: TestClient, body: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("mentions", "["), ("types", "country"), ("k", "many"), ("mentions", "[" * 100_000)]
+    ("name", "value"), [("mentions", "["), ("types", "country"), ("k", "many"), ("mentions", "[" * 10_000)]
 )
 def test_a_form_whose_json_is_none_is_refused(client: TestClient, name: str, value: str) -> None:
     fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"]), name: value}

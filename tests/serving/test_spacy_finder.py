@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from melder.mentions.resolver import open_finder
 from melder.records import MelderError
-from melder.serving.finding import finder_of
 from serving.conftest import Start
 from serving.test_command import Process
 
@@ -31,7 +31,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def finding(start: Start, pipeline: Path) -> TestClient:
-    return start(finder=finder_of(f"spacy:{pipeline}"))
+    return start(finder=open_finder(f"spacy:{pipeline}"))
 
 
 def test_entities_of_the_pipeline_are_linked_and_numbers_are_not(finding: TestClient) -> None:
@@ -55,7 +55,7 @@ def test_batches_and_forms_find_them_too(finding: TestClient) -> None:
 
 
 def test_names_of_entities_are_the_default() -> None:
-    assert finder_of("names") is None
+    assert open_finder("names").reads_names
 
 
 def test_the_command_serves_with_a_pipeline(pipeline: Path, small_run: Path, small_data: Path) -> None:
@@ -72,15 +72,15 @@ def test_the_command_serves_with_a_pipeline(pipeline: Path, small_run: Path, sma
 
 @pytest.mark.parametrize("name", ["spacy", "spacy:", "flair:en", ""])
 def test_a_finder_that_there_is_not_says_which_there_are(name: str) -> None:
-    with pytest.raises(MelderError, match="write names, or spacy: and the package or directory of a spaCy pipeline"):
-        finder_of(name)
+    with pytest.raises(MelderError, match="spacy: and the package or directory of a spaCy pipeline"):
+        open_finder(name)
 
 
 def test_a_pipeline_that_there_is_not_is_named(tmp_path: Path) -> None:
     pytest.importorskip("spacy", reason="the extra `spacy` is not installed")
     for name in ("no_such_package", str(tmp_path)):
         with pytest.raises(MelderError) as error:
-            finder_of(f"spacy:{name}")
+            open_finder(f"spacy:{name}")
         assert str(error.value).startswith(f"--find spacy:{name}: cannot be loaded (")
         assert "\n" not in str(error.value)
 
@@ -91,10 +91,10 @@ def test_a_pipeline_that_finds_nothing_is_refused(tmp_path: Path) -> None:
     nlp.add_pipe("sentencizer")
     nlp.to_disk(tmp_path / "pipeline")
     with pytest.raises(MelderError, match=r"finds no entities \(it has sentencizer\); add `ner` or an `entity_ruler`"):
-        finder_of(f"spacy:{tmp_path / 'pipeline'}")
+        open_finder(f"spacy:{tmp_path / 'pipeline'}")
 
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
     with pytest.raises(MelderError, match=r"needs spaCy: install it with `pip install 'melder\[spacy\]'`"):
-        finder_of("spacy:en_core_web_sm")
+        open_finder("spacy:en_core_web_sm")

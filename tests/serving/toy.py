@@ -9,9 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from melder.data import DataSet
+from melder.data import DataSet, Limits, pictures
 from melder.records import Candidate, Entity, Item, Link, Mention
-from melder.search.filters import Types
+from melder.search.filters import AskedTypes, Types, types_of_each
 from melder.serving import DataSetCatalogue, NewEntity, Served
 
 ENTITIES = (
@@ -49,8 +49,11 @@ class ToyLinker:
         self.pictures.append(image)
         return Item(mention.text, image, (mention.surface,))
 
+    def check_picture(self, content: bytes, limits: Limits) -> None:
+        pictures.read_picture(content, limits=limits)
+
     def answers(
-        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
         self.started.set()
         assert self.open.wait(10)
@@ -58,7 +61,8 @@ class ToyLinker:
             raise self.error
         self.batches.append(len(mentions))
         self.seen += [mention.surface for mention in mentions]
-        yield [self._link(mention, k, types) for mention in mentions]
+        wanted = types_of_each(types, len(mentions))
+        yield [self._link(mention, k, of) for mention, of in zip(mentions, wanted, strict=True)]
 
     def _link(self, mention: Mention, k: int, types: Types | None) -> Link:
         known = [entity for entity in self.entities if types is None or types.admit(entity.types)]

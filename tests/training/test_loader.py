@@ -51,7 +51,7 @@ class Recorder:
 @pytest.mark.parametrize("step", range(12))
 def test_a_sampler_prepares_for_the_coming_steps_before_the_first_of_them(step: int) -> None:
     plan, recorder = BatchPlan(24, 4, seed=1), Recorder(refresh=4)  # six steps an epoch
-    for batch in PlannedLoader(Numbered(), plan, lambda: step, refreshed=recorder):
+    for batch in PlannedLoader(Numbered(), plan, lambda: step, sampler=recorder):
         recorder.events.append(("batch", list(batch)))  # type: ignore[call-overload]
     epoch, start = divmod(step, plan.steps)
     batches = [rows.tolist() for rows in plan.batches(epoch)]

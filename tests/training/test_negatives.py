@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from melder.data import MODALITIES, DataSet, load
+from melder.protocols import Sampler
 from melder.records import Mention
 from melder.training.configuration import Configuration, NegativesConfiguration
 from melder.training.current import ItemsNow
 from melder.training.module import no_negatives
-from melder.training.negatives import SAMPLERS, Refreshed, Sampler, build_sampler, same_entity
+from melder.training.negatives import build_sampler
 from melder.training.negatives_configuration import GeneratorConfiguration
+from melder.training.pool import same_entity
 from melder.training.prepare import build_model
+from melder.training.samplers import SAMPLERS
 from training.small import settings
 
 GENERATOR = GeneratorConfiguration(warm_epochs=0, hidden=8)
@@ -54,8 +56,7 @@ def current(small_data: Path, dataset: DataSet, mentions: list[Mention]) -> Item
 @pytest.fixture
 def sampler(name: str, dataset: DataSet, mentions: list[Mention], current: ItemsNow) -> Sampler:
     made = build_sampler(CASES[name], dataset, mentions, current)
-    if isinstance(made, Refreshed):
-        made.prepare(np.arange(12))
+    made.prepare(np.arange(12))
     return made
 
 
@@ -126,5 +127,4 @@ def _with(dataset: DataSet, more: list) -> DataSet:  # type: ignore[type-arg]
 
 
 def test_every_sampler_has_a_case() -> None:
-    offered = get_args(NegativesConfiguration.model_fields["sampler"].annotation)
-    assert CASES.keys() == SAMPLERS.keys() == set(offered)
+    assert CASES.keys() == set(SAMPLERS.names())

@@ -66,22 +66,24 @@ def test_training_ends_when_nothing_improves(
     ranks: list[float],
     looked_at: list[int],
 ) -> None:
-    coming, told = iter(ranks), list[tuple[int, float]]()
+    coming, looks = iter(ranks), list[tuple[int, float]]()
     monkeypatch.setattr("melder.training.train.figures", lambda _: {"hits@1": 0.0, "mrr": next(coming)})
 
     def tell(epoch: int, figures: Mapping[str, float]) -> None:
-        told.append((epoch, figures["mrr"]))
+        looks.append((epoch, figures["mrr"]))
 
     chosen = settings(small_data, epochs=7, validate_every=every, patience=patience, batch_size=40)
-    train(Configuration(**chosen), tmp_path / "run", told=tell)
-    assert told == list(zip(looked_at, ranks, strict=False))
+    train(Configuration(**chosen), tmp_path / "run", on_validation=tell)
+    assert looks == list(zip(looked_at, ranks, strict=False))
 
 
 def test_looks_take_a_sample_and_final_figures_are_complete(small_data: Path, tmp_path: Path) -> None:
-    told: list[Mapping[str, float]] = []
+    looks: list[Mapping[str, float]] = []
     chosen = settings(small_data, trained=True, select_on="dev", validate_mentions=2, epochs=1)
-    found = train(Configuration(**chosen), tmp_path / "run", told=lambda _, figures: told.append(figures)).metrics
-    assert told[0]["hits@1"] in (0, 0.5, 1)
+    found = train(
+        Configuration(**chosen), tmp_path / "run", on_validation=lambda _, figures: looks.append(figures)
+    ).metrics
+    assert looks[0]["hits@1"] in (0, 0.5, 1)
     assert found["mentions"] == 13
     dataset = load(small_data)
     model, _ = open_run(tmp_path / "run")

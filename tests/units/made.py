@@ -9,6 +9,9 @@ from torch import Tensor
 
 from melder.features import Features, Sizes
 
+# Of the sums from features to a score: widths of at most 14 and 8, eight tokens, and logits of transport, which are ten
+# times a cosine.
+TERMS = 128
 SIZES = Sizes(text_global=10, text_tokens=12, image_global=9, image_tokens=14)
 BLIND = Sizes(text_global=10, text_tokens=12)
 NAMES = ("Guinea", "Guinea-Bissau", "Mali", "Chad", "Congo", "Kongo", "Ann Lee", "Lee")

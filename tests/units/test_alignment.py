@@ -9,13 +9,13 @@ from torch.nn.functional import layer_norm
 
 from melder.features import Alignment, Side
 from melder.ops.masks import masked_mean
-from melder.protocols import Aligner
 from melder.units.global_local import GlobalLocal
 from melder.units.transport_local import OTGlobalLocal
+from rounding import close
 from units.cases import CASES, Made
-from units.made import features, padded
+from units.made import TERMS, features, padded
 
-ALIGNERS = [name for name, case in CASES.items() if isinstance(case.build(), Aligner)]
+ALIGNERS = [name for name, case in CASES.items() if case.build().aligns]
 
 
 def _aligned(name: str) -> tuple[Made, Side, Side, Alignment]:
@@ -35,7 +35,7 @@ def test_weights_sum_to_one_over_the_valid_tokens_of_the_mention(name: str) -> N
     _, mentions, entities, alignment = _aligned(name)
     lengths = entities["query"].shape[1], mentions["key"].shape[1]
     assert alignment.weights.shape == alignment.logits.shape == (4, 5, *lengths)
-    assert torch.allclose(alignment.weights.sum(dim=-1), torch.ones(4, 5, lengths[0]), atol=1e-6)
+    assert close(alignment.weights.sum(dim=-1), torch.ones(4, 5, lengths[0]), TERMS)
     if "mask" in mentions:
         assert not alignment.weights.permute(0, 3, 1, 2)[~mentions["mask"]].any()
 
@@ -44,7 +44,7 @@ def test_weights_sum_to_one_over_the_valid_tokens_of_the_mention(name: str) -> N
 def test_logits_are_scaled_inner_products(name: str) -> None:
     _, mentions, entities, alignment = _aligned(name)
     expected = entities["query"][2] @ mentions["key"][1].t() / mentions["key"].shape[-1] ** 0.5
-    assert torch.allclose(alignment.logits[1, 2], expected, atol=1e-5)
+    assert close(alignment.logits[1, 2], expected, TERMS)
 
 
 @pytest.mark.parametrize("grad", [True, False])
@@ -54,7 +54,7 @@ def test_the_score_is_what_follows_from_the_alignment(name: str, grad: bool) -> 
     with torch.set_grad_enabled(grad):
         scores = made.unit.score(mentions, entities)
     expected = [[_score(made, alignment, mentions, entities, m, e) for e in range(5)] for m in range(4)]
-    assert torch.allclose(scores, torch.stack([torch.stack(row) for row in expected]), atol=1e-5)
+    assert close(scores, torch.stack([torch.stack(row) for row in expected]), TERMS)
 
 
 def test_padding_gets_no_weight() -> None:

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from melder.protocols import Bounded
 from units.cases import CASES, Made
 from units.made import BLIND, SIZES, features, lacking
 
-BOUNDED = [name for name, case in CASES.items() if isinstance(case.build(), Bounded)]
+BOUNDED = [name for name, case in CASES.items() if case.build().has_bounds]
 EXACT = [name for name in BOUNDED if name.startswith(("cross", "gated", "fus", "cosine", "text_to", "image_to"))]
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from melder.features import Features
 from melder.units.cross import BiMatchFusion, Keys, MatchFusion
-from units.made import features, padded
+from rounding import close
+from units.made import TERMS, features, padded
 
 HIDDEN = 8
 KEYS: list[Keys] = ["tokens", "global"]
@@ -38,7 +39,7 @@ def test_published_cmm_tells_nothing_of_the_picture_but_what_the_text_saw() -> N
         seen = _match(block, text[None], block.image(_tokens(given)[1][item]))[0]
         told = 2 * block.match.linear(text).relu()  # (1 + lambda) ReLU(W t + b)
         expected = block.norm(block.gate(text).tanh() * text + block.fusion(seen, told))
-        assert torch.allclose(found[item], expected, atol=1e-5)
+        assert close(found[item], expected, TERMS)
 
 
 def test_cmm_pools_the_patches_that_attended_to_the_texts_tokens() -> None:
@@ -52,7 +53,7 @@ def test_cmm_pools_the_patches_that_attended_to_the_texts_tokens() -> None:
         told = _pool(_match(block, patches, words))
         seen = _match(block, text[None], patches)[0]
         expected = block.norm(block.gate(text).tanh() * text + block.fusion(seen, told))
-        assert torch.allclose(found[item], expected, atol=1e-5)
+        assert close(found[item], expected, TERMS)
 
 
 @pytest.mark.parametrize("keys", KEYS)
@@ -73,7 +74,7 @@ def test_cmmb_pools_both_directions(keys: Keys) -> None:
         to_text = torch.cat([_match(block, image[None], words), _match(block, words, image_keys)])
         for name, anchor, rows in (("text_to_image", text, to_image), ("image_to_text", image, to_text)):
             expected = block.norm(block.gate(anchor).tanh() * anchor + _pool(rows))
-            assert torch.allclose(found[name][item], expected, atol=1e-5)
+            assert close(found[name][item], expected, TERMS)
 
 
 @pytest.mark.parametrize("kind", [MatchFusion, BiMatchFusion])
@@ -88,7 +89,7 @@ def test_the_vectors_are_those_that_the_block_names(kind: type[MatchFusion] | ty
 def test_padding_changes_nothing(kind: type[MatchFusion] | type[BiMatchFusion], keys: Keys) -> None:
     block, given = _block(kind, keys), _items()
     expected, found = block(given), block(padded(given))
-    assert all(torch.allclose(found[name], expected[name], atol=1e-5) for name in expected)
+    assert all(close(found[name], expected[name], TERMS) for name in expected)
 
 
 @pytest.mark.parametrize("kind", [MatchFusion, BiMatchFusion])
@@ -117,7 +118,7 @@ def test_tokens_of_another_width_have_a_layer_of_their_own(kind: type[MatchFusio
     wide = _items()
     wide.text_tokens = features(4, seed=5).text_tokens
     expected, found = shared(_items()), own(wide)
-    assert all(torch.allclose(found[name], expected[name], atol=1e-5) for name in expected)
+    assert all(close(found[name], expected[name], TERMS) for name in expected)
 
 
 def _tokens(given: Features) -> tuple[Tensor, Tensor]:

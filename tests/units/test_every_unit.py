@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 import melder.units
 from melder.features import Features, Side
+from melder.units.resolver import UNITS
+from rounding import close
 from units.cases import CASES, Made
-from units.made import BLIND, features, lacking, leaves, padded
+from units.made import BLIND, TERMS, features, lacking, leaves, padded
 
 MENTIONS, ENTITIES = 5, 7
 EVERY = list(range(ENTITIES))
@@ -50,14 +52,14 @@ def test_a_score_depends_on_its_pair_alone(made: Made, mentions: Features, entit
     for grad in (True, False):
         with torch.set_grad_enabled(grad):
             together = made(mentions, entities)
-            assert torch.allclose(made(mentions[some], entities[others]), together[some][:, others], atol=1e-5)
-            assert torch.allclose(made(mentions[2:3], entities[4:5]), together[2:3, 4:5], atol=1e-5)
+            assert close(made(mentions[some], entities[others]), together[some][:, others], TERMS)
+            assert close(made(mentions[2:3], entities[4:5]), together[2:3, 4:5], TERMS)
 
 
 def test_rows_of_sides_score_as_rows_of_features(made: Made, mentions: Features, entities: Features) -> None:
     sides = made.unit.mention_side(made.heads(mentions)), made.unit.entity_side(made.heads(entities))
     scores = made.unit.score(sides[0].take(slice(1, 4)), sides[1].take(torch.tensor([5, 0])))
-    assert torch.allclose(scores, made(mentions, entities)[1:4][:, [5, 0]], atol=1e-5)
+    assert close(scores, made(mentions, entities)[1:4][:, [5, 0]], TERMS)
 
 
 @pytest.mark.parametrize("some_are_missing", [False, True])
@@ -68,7 +70,7 @@ def test_without_gradients_it_gives_the_same(
         mentions, entities = lacking(mentions, text=[0], image=[1]), lacking(entities, text=[2], image=[2, 3])
     with torch.no_grad():
         without = made(mentions, entities)
-    assert torch.allclose(without, made(mentions, entities), atol=1e-5)
+    assert close(without, made(mentions, entities), TERMS)
 
 
 def test_a_missing_modality_gives_the_constant_on_either_side(
@@ -86,7 +88,7 @@ def test_a_missing_modality_gives_the_constant_on_either_side(
     kept = ~missing
     if not reads:  # then every pair is compared, by other vectors where something is missing
         kept[[0, 1]], kept[:, [2, 3]] = False, False
-    assert torch.allclose(scores[kept], complete[kept], atol=1e-5)
+    assert close(scores[kept], complete[kept], TERMS)
 
 
 @pytest.mark.parametrize("text", [[], [0, 2], EVERY])
@@ -99,7 +101,7 @@ def test_scores_and_gradients_are_finite_whatever_is_missing(
         scores = made(*shown)
         assert torch.isfinite(scores).all()
         with torch.no_grad():
-            assert torch.allclose(made(*shown), scores, atol=1e-5)
+            assert close(made(*shown), scores, TERMS)
         if scores.requires_grad:
             made.zero_grad()
             scores.square().sum().backward()
@@ -126,7 +128,7 @@ def test_more_padding_changes_nothing(made: Made, mentions: Features, entities: 
     for grad in (True, False):
         with torch.set_grad_enabled(grad):
             expected = made(mentions, entities)
-            assert torch.allclose(made(padded(mentions), padded(entities)), expected, atol=1e-5)
+            assert close(made(padded(mentions), padded(entities)), expected, TERMS)
 
 
 def test_without_masks_everything_is_valid(made: Made, mentions: Features, entities: Features) -> None:
@@ -135,7 +137,7 @@ def test_without_masks_everything_is_valid(made: Made, mentions: Features, entit
     expected = made(mentions, entities)
     for given in (mentions, entities):
         given.text_mask = given.image_mask = None
-    assert torch.allclose(made(mentions, entities), expected, atol=1e-5)
+    assert close(made(mentions, entities), expected, TERMS)
 
 
 @pytest.mark.parametrize("grad", [True, False])
@@ -161,11 +163,32 @@ def test_a_side_has_a_row_for_each_record_in_all_of_its_tensors(
         assert {len(tensor) for tensor in bundle.values()} == {len(count)}
 
 
+def test_the_store_is_told_of_every_tensor(made: Made, entities: Features) -> None:
+    side, declared = made.unit.entity_side(made.heads(entities)), made.unit.entity_tensors
+    assert side.keys() <= declared.keys()
+    for name, form in declared.items():
+        if name in side and form.tokens in side:
+            assert side[name].shape[:2] == side[form.tokens].shape
+        if name in side and form.weights is not None:
+            assert side[name].shape == side[form.weights].shape
+            assert not side[name][side[form.weights] == 0].any()
+
+
+def test_it_does_what_it_says_it_can(made: Made) -> None:
+    assert made.unit.has_vectors == hasattr(made.unit, "entity_vectors")
+    assert made.unit.has_bounds == hasattr(made.unit, "entity_bounds")
+    assert made.unit.aligns == hasattr(made.unit, "align")
+
+
 def test_every_unit_has_a_case() -> None:
     covered = {type(case.build()) for case in CASES.values()}
+    assert {UNITS.get(name) for name in UNITS.names()} == covered
+
+
+def test_every_unit_is_registered() -> None:
     modules = [importlib.import_module(f"melder.units.{module.name}") for module in pkgutil.iter_modules(_where())]
     units = {value for module in modules for value in vars(module).values() if _is_unit(value, module.__name__)}
-    assert units == covered
+    assert units == {UNITS.load(entry) for entry in UNITS.entries() if entry.package == "melder"}
 
 
 def _where() -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from melder.units.gated_fusion import GatedFusion
-from units.made import SIZES, features
+from rounding import close
+from units.made import SIZES, TERMS, features
 
 HIDDEN = 8
 
@@ -21,7 +22,7 @@ def test_the_vector_is_the_gated_text_and_the_patches_that_it_looked_at() -> Non
         text, patches = block.text(given.text_global[item]), block.image(given.image_tokens[item])
         seen = (patches @ text).softmax(dim=0) @ patches
         expected = block.norm(block.gate(text).tanh() * text + seen)
-        assert torch.allclose(found["cross"][item], expected, atol=1e-5)
+        assert close(found["cross"][item], expected, TERMS)
 
 
 def test_one_item_alone_gives_what_it_gives_among_others() -> None:
@@ -29,4 +30,4 @@ def test_one_item_alone_gives_what_it_gives_among_others() -> None:
     torch.manual_seed(0)
     assert SIZES.image_tokens is not None
     block, given = GatedFusion(SIZES.text_global, SIZES.image_tokens, HIDDEN), features(4, seed=5)
-    assert torch.allclose(block(given[2:3])["cross"], block(given)["cross"][2:3], atol=1e-6)
+    assert close(block(given[2:3])["cross"], block(given)["cross"][2:3], TERMS)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from melder.features import Features, Heads
 from melder.units.gated_multimodal import FusedMatch, Fusion, GatedMultimodal
-from units.made import SIZES, features, lacking
+from rounding import close
+from units.made import SIZES, TERMS, features, lacking
 
 WIDTHS = SIZES.text_global, SIZES.image_global or 0
 HIDDEN = 6
@@ -36,7 +37,7 @@ def test_it_is_the_formula() -> None:
     text, image = given.text_global, images(given)
     gate = torch.sigmoid(torch.cat([image, text], dim=1) @ block.gate.weight.t() + block.gate.bias)
     seen, told = torch.tanh(block.image(image)), torch.tanh(block.text(text))
-    assert torch.allclose(block(given), gate * seen + (1 - gate) * told, atol=1e-6)
+    assert close(block(given), gate * seen + (1 - gate) * told, TERMS)
 
 
 @pytest.mark.parametrize("bias", [-1e3, 1e3])
@@ -44,7 +45,7 @@ def test_a_closed_or_open_gate_gives_one_modality_alone(bias: float) -> None:
     block, given = made(), features(5, seed=1)
     torch.nn.init.constant_(block.gate.bias, bias)
     alone = block.text(given.text_global) if bias < 0 else block.image(images(given))
-    assert torch.allclose(block(given), alone.tanh(), atol=1e-6)
+    assert close(block(given), alone.tanh(), TERMS)
 
 
 @pytest.mark.parametrize("fusion", ["text", "image"])
@@ -63,13 +64,13 @@ def test_learned_vectors_stand_for_what_is_missing(fusion: Fusion) -> None:
         filled.text_global[0] = block.no_text
     if fusion != "text":
         images(filled)[1] = block.no_image
-    assert torch.allclose(block(lacking(given, text=[0], image=[1])), block(filled), atol=1e-6)
+    assert close(block(lacking(given, text=[0], image=[1])), block(filled), TERMS)
 
 
 def test_without_vision_every_picture_is_the_learned_vector() -> None:
     block, given = made(), features(4, seed=1)
     blind = replace(given, image_global=None, image_tokens=None, image_mask=None)
-    assert torch.allclose(block(blind), block(lacking(given, image=[0, 1, 2, 3])), atol=1e-6)
+    assert close(block(blind), block(lacking(given, image=[0, 1, 2, 3])), TERMS)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -81,5 +82,5 @@ def test_scores_are_cosines_or_squared_distances(shared: bool) -> None:
         m, e = unit.blocks[0](given[0]), unit.blocks[-1](given[1])
         found = unit.score(unit.mention_side(given[0]), unit.entity_side(given[1]))
         cosines = torch.nn.functional.cosine_similarity(m[:, None], e[None], dim=2)
-        assert torch.allclose(found, cosines if distance == "cosine" else -torch.cdist(m, e).square(), atol=1e-5)
+        assert close(found, cosines if distance == "cosine" else -torch.cdist(m, e).square(), TERMS)
         assert len(unit.blocks) == (1 if shared else 2)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melder.units.match import POOLING_TEMPERATURES, GatedFusion, Match, MultiHeadPooling
+from rounding import close
+from units.made import TERMS
 
 HIDDEN = 6
 ROWS = torch.randn(3, 5, HIDDEN, generator=torch.Generator().manual_seed(0))
@@ -26,19 +28,19 @@ def test_match_attends_through_its_layer_to_what_it_did_not_project(match: Match
     for item in range(3):
         for row in range(5):
             weights = (match.linear(OTHER[item]) @ ROWS[item, row]).softmax(dim=0)
-            assert torch.allclose(found[item, row], match.linear(weights @ OTHER[item]).relu(), atol=1e-6)
+            assert close(found[item, row], match.linear(weights @ OTHER[item]).relu(), TERMS)
 
 
 def test_match_with_one_key_says_the_same_whoever_asks(match: Match) -> None:
     found = match(ROWS, OTHER[:, :1])
-    assert torch.allclose(found, match.linear(OTHER[:, :1]).relu().expand_as(found), atol=1e-6)
+    assert close(found, match.linear(OTHER[:, :1]).relu().expand_as(found), TERMS)
 
 
 def test_match_leaves_masked_keys_out(match: Match) -> None:
     found = match(ROWS, OTHER, MASK)
     for item in range(3):
         alone = match(ROWS[item : item + 1], OTHER[item : item + 1, MASK[item]])
-        assert torch.allclose(found[item], alone[0], atol=1e-6)
+        assert close(found[item], alone[0], TERMS)
 
 
 def test_match_of_nothing_is_finite(match: Match) -> None:
@@ -53,7 +55,7 @@ def test_match_of_nothing_is_finite(match: Match) -> None:
 def test_pooling_adds_the_heads_mean_to_the_mean() -> None:
     sharp = [(ROWS * (t * ROWS).softmax(dim=1)).sum(dim=1) for t in (2, 2.5, 3.5, 4.5)]
     heads = torch.stack([*sharp, ROWS.amax(dim=1)]).mean(dim=0)
-    assert torch.allclose(MultiHeadPooling()(ROWS), ROWS.mean(dim=1) + heads, atol=1e-6)
+    assert close(MultiHeadPooling()(ROWS), ROWS.mean(dim=1) + heads, TERMS)
 
 
 def test_temperature_99_is_the_maximum() -> None:
@@ -64,20 +66,20 @@ def test_temperature_99_is_the_maximum() -> None:
 
 def test_share_scales_what_the_heads_add() -> None:
     heads = MultiHeadPooling()(ROWS) - ROWS.mean(dim=1)
-    assert torch.allclose(MultiHeadPooling(share=0.5)(ROWS), ROWS.mean(dim=1) + 0.5 * heads, atol=1e-6)
+    assert close(MultiHeadPooling(share=0.5)(ROWS), ROWS.mean(dim=1) + 0.5 * heads, TERMS)
 
 
 @given(st.sampled_from(sorted(POOLING_TEMPERATURES)))
 def test_rows_that_are_all_the_same_come_out_doubled(heads: int) -> None:
     same = ROWS[:, :1].expand(3, 5, HIDDEN)
-    assert torch.allclose(MultiHeadPooling(POOLING_TEMPERATURES[heads])(same), 2 * ROWS[:, 0], atol=1e-5)
+    assert close(MultiHeadPooling(POOLING_TEMPERATURES[heads])(same), 2 * ROWS[:, 0], TERMS)
 
 
 def test_pooling_leaves_masked_rows_out() -> None:
     found = MultiHeadPooling()(OTHER, MASK)
     for item in range(3):
         alone = MultiHeadPooling()(OTHER[item : item + 1, MASK[item]])
-        assert torch.allclose(found[item], alone[0], atol=1e-6)
+        assert close(found[item], alone[0], TERMS)
 
 
 def test_pooling_nothing_is_finite() -> None:
@@ -102,4 +104,4 @@ def test_fusion_is_a_gated_mean() -> None:
     fusion, p, q = GatedFusion(HIDDEN), ROWS[:, 0], ROWS[:, 1]
     gate = torch.sigmoid(fusion.linear(p) + fusion.linear(q))
     assert torch.allclose(fusion(p, q), gate * p + (1 - gate) * q)
-    assert torch.allclose(fusion(p, p), p, atol=1e-6)
+    assert close(fusion(p, p), p, TERMS)

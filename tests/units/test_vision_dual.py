@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import melder.units.vision_dual
 from melder.features import Heads, Side
 from melder.units.vision_dual import Direction, Variant, VisionDual
+from rounding import close
+from units.made import TERMS
 
 WIDTH, PATCHES, MENTIONS, ENTITIES = 6, 4, 3, 5
 VARIANTS: list[Variant] = ["code", "figure"]
@@ -38,7 +40,7 @@ def test_gradients_are_those_of_the_formulas(variant: Variant) -> None:
     one = _direction(unit.entity_to_mention, _picture(entities, 0), _picture(mentions, 0))
     other = _direction(unit.mention_to_entity, _picture(mentions, 0), _picture(entities, 0))
     expected = torch.autograd.grad((one + other) / 2, parameters)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, expected, strict=True))
+    assert all(close(a, b, TERMS) for a, b in zip(found, expected, strict=True))
 
 
 @variants
@@ -52,7 +54,7 @@ def test_scoring_by_tiles_changes_nothing(variant: Variant, monkeypatch: pytest.
         return [slice(start, start + 2) for start in range(0, entities, 2)]
 
     monkeypatch.setattr(melder.units.vision_dual, "tiles", by_twos)
-    assert torch.allclose(unit.score(*sides), expected, atol=1e-6)
+    assert close(unit.score(*sides), expected, TERMS)
     assert sizes == [melder.units.vision_dual.PAIR_FLOATS * MENTIONS]
 
 

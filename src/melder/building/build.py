@@ -108,14 +108,14 @@ def add_entities(
     built = Built(0)
     with Writer.open(directory) as writer:
         opened = model or open_model(writer.base.model)
-        new, replaced, seen, waiting = list[SegmentEntry](), list[str](), set[str](), iter(entities)
-        while some := list(islice(waiting, SEGMENT_ROWS)):
-            _check_known(writer.base, [entity.id for entity in some], replace)
-            seen = _check_once(directory, some, seen)
-            contents = encode_segment(some, source, *opened, writer.settings, skip_bad, progress)
+        new, replaced, added, waiting = list[SegmentEntry](), list[str](), set[str](), iter(entities)
+        while batch := list(islice(waiting, SEGMENT_ROWS)):
+            _check_known(writer.base, [entity.id for entity in batch], replace)
+            added = _check_once(directory, batch, added)
+            contents = encode_segment(batch, source, *opened, writer.settings, skip_bad, progress)
             new.append(writer.write(contents))
-            replaced += [entity.id for entity in some] if replace else []
-            built.note(len(some), contents.unreadable)
+            replaced += [entity.id for entity in batch] if replace else []
+            built.note(len(batch), contents.unreadable)
         if new:
             writer.commit(new, dead=replaced)
     return built
@@ -194,10 +194,10 @@ def _fingerprint(entities: Sequence[Entity], source: EntityFile, settings: Knowl
 
 def _stamp(path: Path) -> str:
     try:
-        found = os.stat(path)
+        stat = os.stat(path)
     except OSError:
         return "missing"
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def _check_once(directory: Path, entities: Sequence[Entity], seen: set[str]) -> set[str]:
@@ -211,8 +211,8 @@ def _check_once(directory: Path, entities: Sequence[Entity], seen: set[str]) -> 
 
 def _check_known(base: KnowledgeBase, identities: Sequence[str], wanted: bool) -> None:
     """Raises MelderError for the ids that are not in the knowledge base, or that are when they should not be."""
-    known = base.columns(identities)
-    wrong = [each for each in identities if (each in known) != wanted]
+    rows = base.columns(identities)
+    wrong = [identity for identity in identities if (identity in rows) != wanted]
     if not wrong:
         return
     listed = ", ".join(map(repr, wrong[:5])) + (f" and {len(wrong) - 5:,} more" if len(wrong) > 5 else "")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from melder.cli.audit import audit
 from melder.cli.calibrate import calibrate
@@ -17,6 +23,7 @@ from melder.cli.evaluate import evaluate
 from melder.cli.features import features
 from melder.cli.kb import kb
 from melder.cli.link import link
+from melder.cli.list import list_parts
 from melder.cli.report import report
 from melder.cli.serve import serve
 from melder.cli.train import train
@@ -24,8 +31,29 @@ from melder.records import MelderError
 
 __all__ = ["app", "main"]
 
+TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT  # exit statuses, as a shell has them
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whoever stops a command so gets what Ctrl+C gets, and the line that says so."""
+
+
+class Commands(TyperGroup):
+    """Melder's commands; one that is stopped says so, which Typer's own would not."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            terminated = isinstance(stop, Terminated)
+            said = "stopped by SIGTERM" if terminated else "stopped"
+            errors.print(f"{said}; {stop}" if str(stop) else said, markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="melder",
+    cls=Commands,
     help="Link mentions in text and pictures to the entities of a knowledge base.",
     epilog="Exit status: 0 done; 1 a defect of Melder; 2 a mistake in what was given; 3 done, but for bad records.",
     no_args_is_help=True,
@@ -43,6 +71,7 @@ app.command("serve")(serve)
 app.command("features")(features)
 app.command("convert")(convert)
 app.command("audit")(audit)
+app.command("list")(list_parts)
 app.add_typer(data, name="data")
 app.add_typer(kb, name="kb")
 
@@ -59,12 +88,10 @@ def _common(version: bool = typer.Option(False, "--version", help="Print Melder'
 def main() -> None:
     """Run a command; a user's mistake is one line on standard error and exit status 2."""
     try:
-        app()
+        with _terminable():
+            app()
     except MelderError as error:
         _leave(str(error))
-    except KeyboardInterrupt as error:
-        errors.print(f"stopped; {error}" if str(error) else "stopped", markup=False)
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -72,6 +99,23 @@ def main() -> None:
         if error.errno is None:
             raise
         _leave(f"{error.filename or 'writing'}: {error.strerror}; name another place, or make room there")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `Terminated`; signals are the main thread's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def _leave(message: str) -> None:

@@ -43,6 +43,7 @@ def compare(
     melder evaluate runs/both --data data/grocery --predictions both.jsonl
     melder compare text.jsonl both.jsonl --data data/grocery --html comparison.html
     """
+    from melder.evaluation.about import read_about
     from melder.evaluation.comparison import compare as compare_rows
     from melder.evaluation.predictions import read_predictions
     from melder.evaluation.report import comparison_page, write_comparison
@@ -52,7 +53,7 @@ def compare(
     writable(html, json_file)
     comparison = compare_rows(read_predictions(a), read_predictions(b), (str(a), str(b)))
     dataset, base = (None if path is None else _open(path, skip_bad) for path in (data, kb))
-    page = comparison_page(comparison, examples, dataset, base)
+    page = comparison_page(comparison, examples, dataset, base, (read_about(a), read_about(b)))
     _print(page)
     if json_file is not None:
         _write(json_file, comparison)
@@ -80,9 +81,12 @@ def _write(path: Path, comparison: Comparison) -> None:
 
 
 def _print(page: ComparisonPage) -> None:
+    from melder.evaluation.report import comparison_headline
+
     comparison = page.comparison
-    for name, file in zip("AB", comparison.names, strict=True):
-        console.print(Text(f"{name} = {file}"))
+    console.print(Text(comparison_headline(comparison).text, style="bold"))
+    for letter, system in zip("AB", page.systems, strict=True):
+        console.print(Text(f"{letter} = {system.name}" + (f" ({system.origin})" if system.origin else "")))
     console.print(_figures(comparison.figures, len(comparison.first)))
     only_a, only_b = len(comparison.only_a), len(comparison.only_b)
     console.print(

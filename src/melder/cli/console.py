@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 
+from melder.io.progress_lines import ProgressLines
 from melder.records import Item, MelderError
 
 if TYPE_CHECKING:
     from melder.encoders import Towers
+    from melder.protocols import Counting, Progress
 
 __all__ = [
     "Unreadable",
@@ -27,7 +30,7 @@ __all__ = [
     "metrics_table",
     "nil_table",
     "say",
-    "tell_look",
+    "say_validation",
     "writable",
 ]
 
@@ -43,19 +46,24 @@ def say(text: str) -> None:
     errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def tell_look(epoch: int, figures: Mapping[str, float]) -> None:
+def say_validation(epoch: int, figures: Mapping[str, float]) -> None:
     """A line for a look at the selection set."""
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-    say(f"epoch {epoch}: {shown} on a sample of the selection set")
+    from melder.training.progress import validation_line
+
+    say(validation_line(epoch, figures))
 
 
 @contextmanager
-def counting() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Progress bars on a terminal: call what is given with a title and a total, and the result with each advance."""
+def counting() -> Iterator[Counting]:
+    """Bars with the time left on a terminal, else a line each half minute: call what is given with a title and a
+    total, and the result with each advance."""
+    if not errors.is_terminal:
+        yield ProgressLines(say)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    with Bars(*columns, console=errors, transient=True) as progress:
 
-        def start(title: str, total: int) -> Callable[[int], None]:
+        def start(title: str, total: int) -> Progress:
             task = progress.add_task(title, total=total)
             return lambda done: progress.advance(task, done)
 

@@ -48,6 +48,7 @@ def evaluate(
     melder evaluate runs/wikimel --data data/wikimel --split dev
     melder evaluate runs/wikimel --data data/wikimel --kb data/union --json figures.json
     """
+    from melder.evaluation.about import write_about
     from melder.evaluation.evaluate import evaluate_run
     from melder.evaluation.predictions import write_predictions
     from melder.evaluation.report import write_report
@@ -75,6 +76,7 @@ def evaluate(
         _write(json_file, result.figures)
     if predictions is not None:
         write_predictions(predictions, result.predictions)
+        write_about(predictions, run, result.figures)
         say(f"Predictions are in {predictions}")
     if report is not None:
         write_report(report, result.page())

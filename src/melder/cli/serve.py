@@ -34,6 +34,13 @@ def serve(
     picture_hosts: list[str] = typer.Option(
         [], "--picture-host", help="A host that pictures may be fetched from; .example.org = with all below it."
     ),
+    picture_dir: Path = typer.Option(
+        None,
+        "--picture-dir",
+        exists=True,
+        file_okay=False,
+        help="A directory whose pictures clients may name by their files' names, as a column of a table does.",
+    ),
     entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
     limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
     candidates: Candidates = None,
@@ -50,7 +57,7 @@ def serve(
     """
     try:
         from melder import serving
-        from melder.serving.finding import finder_of
+        from melder.mentions.resolver import open_finder
         from melder.serving.opening import source_of
     except ModuleNotFoundError as error:
         raise MelderError(f"the service needs {error.name}: install it with `pip install 'melder[serve]'`") from None
@@ -61,6 +68,7 @@ def serve(
         "public_url": public_url,
         "hosts": _names(host, public_url, serving.LOOPBACK),
         "picture_hosts": tuple(picture_hosts),
+        "picture_dir": picture_dir,
         "entity_uri": entity_uri,
     }
     given = override({}, limits)
@@ -68,12 +76,14 @@ def serve(
     allowed = checked(
         serving.ServiceSettings, {name: each for name, each in options.items() if each} | given, "melder serve"
     )
-    source, finder = source_of(path, data, settings, candidates), finder_of(find)
+    source, finder = source_of(path, data, settings, candidates), open_finder(find)
     listener = serving.listen(host, port)
     with counting() as start:
         app = serving.create_application(source, source.open(start), allowed, finder=finder)
     address = f"[{host}]" if ":" in host else host
     say(f"Serving {path} at http://{address}:{listener.getsockname()[1]}")
+    if public_url is None:
+        say("note: OpenRefine keeps this address in projects; give --port or --public-url to have the same one again")
     serving.run(app, listener, allowed)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
 import typer
 
-from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say, tell_look
+from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say, say_validation
+
+if TYPE_CHECKING:
+    from melder.training.configuration import Configuration
 
 __all__ = ["train"]
 
@@ -29,7 +35,6 @@ def train(
     """
     from melder.training.configuration import read_configuration
     from melder.training.from_entities import without_labels
-    from melder.training.progress import StepProgress
     from melder.training.train import train as run
 
     changes = [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])]
@@ -38,12 +43,32 @@ def train(
     chosen = read_configuration(configuration, changes)
     unreadable = Unreadable() if chosen.data.skip_bad else None
     with counting() as start:
-        result = run(
-            chosen, out, counting=start, told=tell_look, callbacks=[StepProgress(start)], on_unreadable=unreadable
-        )
+        result = run(chosen, out, counting=start, on_validation=say_validation, on_unreadable=unreadable)
     if not result.first:
         return
     rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
     console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
-    say(f"The run is in {out}. Next: melder evaluate {out} --data {chosen.data.directory} --split dev")
+    say(f"The run is in {out}. Next: {_next(out, chosen, result.splits)}")
     finish(result.skipped, list(unreadable.reasons.values()) if unreadable else [])
+
+
+def _next(out: Path, configuration: Configuration, splits: Sequence[str]) -> str:
+    """A command that works now. Of a training without labels, or on data without another split, there is nothing to
+    evaluate on: its entities make a knowledge base."""
+    from melder.training.from_entities import MADE
+
+    without_labels = configuration.data.from_entities is not None
+    data = out / MADE if without_labels else configuration.data.directory
+    held_out = next((split for split in ("dev", "test") if split in splits), None)
+    leaving_out = " --skip-bad" if configuration.data.skip_bad else ""
+    if held_out is not None and not without_labels:
+        return f"melder evaluate {_quoted(out)} --data {_quoted(data)} --split {held_out}{leaving_out}"
+    if not (data / "entities.jsonl").is_file():
+        return f"melder kb build {_quoted(out)} --entities FILE --out KB, with your entities as JSON Lines or CSV"
+    entities = f"--entities {_quoted(data / 'entities.jsonl')} --images {_quoted(data)}"
+    return f"melder kb build {_quoted(out)} {entities} --out {_quoted(out.with_name(f'{out.name}-kb'))}{leaving_out}"
+
+
+def _quoted(path: Path) -> str:
+    """As a shell reads it."""
+    return quote(str(path))

@@ -2,7 +2,7 @@
 
 from melder.data.dataset import DataSet, load
 from melder.data.entity_file import EntityFile
-from melder.data.items import MODALITIES, draw_image, entity_items, mention_items
+from melder.data.items import MODALITIES, draw_image, entity_items, mention_item, mention_items
 from melder.data.pictures import Limits, UnreadablePicture, fit, read_picture
 from melder.data.splits import tune_split
 
@@ -16,6 +16,7 @@ __all__ = [
     "entity_items",
     "fit",
     "load",
+    "mention_item",
     "mention_items",
     "read_picture",
     "tune_split",

@@ -81,6 +81,7 @@ class CaptionLayout:
     """A directory with one file of captions. Read the entities first: the file is read with them, and once."""
 
     field_names: Mapping[str, str] = {"mention.image": "imgPath"}
+    feature_keys: Mapping[str, str] | None = None
 
     def __init__(
         self, name: str, file: Path, data_set: str, read: Callable[[Path, Problems], Iterator[Caption]]

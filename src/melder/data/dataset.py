@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from melder.data.layouts import Layout, open_layout
+from melder.data.layouts import open_layout
 from melder.io.problems import Fault, Problems
+from melder.protocols import Reader
 from melder.records import BadRecord, Entity, MelderError, Mention
 
 __all__ = ["SPLITS", "DataSet", "entity_faults", "inside", "load"]
@@ -22,7 +23,7 @@ class DataSet:
 
     directory: Path
     entities: list[Entity]
-    layout: Layout = field(repr=False)
+    layout: Reader = field(repr=False)
     skip_bad: bool = False
     skipped: list[BadRecord] = field(default_factory=list)
     _splits: dict[str, list[Mention]] = field(default_factory=dict, repr=False)
@@ -86,8 +87,8 @@ class DataSet:
 def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", skip_bad: bool = False) -> DataSet:
     """Open a data set: read its knowledge base now, its splits on demand.
 
-    `layout` is one of `layouts.LAYOUTS`, or "auto"; `text_field`, attr or desc, is the entity text that the layout
-    "mimic" reads. Bad records raise BadData, which names them all,
+    `layout` is the name of one in `layouts.LAYOUTS`, or "auto"; `text_field`, attr or desc, is the entity text that
+    the layout "mimic" reads. Bad records raise BadData, which names them all,
     or are left out and listed in `DataSet.skipped` when `skip_bad` is set.
     """
     opened = open_layout(Path(directory), layout, text_field)
@@ -118,7 +119,7 @@ def entity_faults(
     return faults + [(where, reason) for image in entity.images if (reason := _leaves(image))]
 
 
-def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], layout: Layout) -> list[Fault]:
+def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], layout: Reader) -> list[Fault]:
     faults: list[Fault] = []
     if mention.id in seen:
         faults.append(("id", _repeated(mention.id, seen[mention.id], "record")))

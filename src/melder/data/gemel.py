@@ -17,13 +17,14 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from melder.data.layouts import Layout
 from melder.data.own import read_lines
 from melder.data.raw import RawRecord, Text, is_nil, span
 from melder.data.sibling_entities import ENTITY_FILE, answered_entities, answers_note, entities_beside
 from melder.io.problems import Fault, Problems
 from melder.records import Entity, Mention
 
-__all__ = ["GemelLayout", "picture_name", "unmarked"]
+__all__ = ["LAYOUT", "GemelLayout", "picture_name", "unmarked"]
 
 FILES = {"train": "train.json", "dev": "dev.json", "test": "test.json"}
 LONGEST = 200  # bytes of a picture's name, well below the 255 that file systems allow
@@ -51,7 +52,7 @@ class _RawMention(RawRecord):
 class GemelLayout:
     """A directory in the layout of GEMEL. Read the entities first: all splits are read with them, and once.
 
-    `keys` gives the key in the HDF5 file for each name of a picture, once the entities are read.
+    `feature_keys` gives the key in the HDF5 file for each name of a picture, once the entities are read.
     """
 
     name = "gemel"
@@ -63,7 +64,7 @@ class GemelLayout:
         beside = directory / ENTITY_FILE
         self.entity_file = beside if beside.is_file() else next(iter(_files(directory)), directory / FILES["train"])
         self.notes: tuple[str, ...] = ()
-        self.keys: dict[str, str] = {}
+        self.feature_keys: dict[str, str] = {}
         self._mentions: dict[str, list[tuple[int, Mention]]] = {}
 
     @staticmethod
@@ -112,7 +113,7 @@ class GemelLayout:
         text, start, end = unmarked(raw.text, raw.mention)
         image = None if raw.key is None else picture_name(raw.key)
         if raw.key is not None and image is not None:
-            self.keys[image] = raw.key
+            self.feature_keys[image] = raw.key
         return Mention(id=identifier, text=text, start=start, end=end, surface=raw.mention, image=image, answer=answer)
 
 
@@ -176,3 +177,11 @@ class _Answers:
             message = f"{raw.target!r} is the name of several entities ({', '.join(found[:3])}); give the id as golden"
             return None, [("target", message)]
         return found[0], []
+
+
+LAYOUT = Layout(
+    "train.json of one object a line (GEMEL's)",
+    GemelLayout.recognises,
+    lambda directory, text_field: GemelLayout(directory),
+    entities_beside=True,
+)

@@ -9,7 +9,16 @@ from typing import Protocol
 
 from melder.records import Entity, Item, Mention
 
-__all__ = ["MODALITIES", "EntityPictures", "MentionPictures", "draw_image", "entity_items", "joined", "mention_items"]
+__all__ = [
+    "MODALITIES",
+    "EntityPictures",
+    "MentionPictures",
+    "draw_image",
+    "entity_items",
+    "joined",
+    "mention_item",
+    "mention_items",
+]
 
 MODALITIES = frozenset({"text", "image"})
 
@@ -29,19 +38,29 @@ class MentionPictures(Protocol):
 def mention_items(
     mentions: Iterable[Mention], dataset: MentionPictures, separator: str, modalities: frozenset[str] = MODALITIES
 ) -> list[Item]:
-    """An item a mention: surface + separator + context, the picture, the surface.
+    """An item a mention: surface + separator + context, the picture, the surface, and where the mention stands.
 
     `modalities` leaves out the text, surfaces included, or the picture. Whether a picture's file is there shows
     when it is decoded.
     """
     return [
-        Item(
-            text=joined(mention.surface, mention.text, separator) if "text" in modalities else "",
-            image=dataset.mention_image(mention.image) if mention.image and "image" in modalities else None,
-            surfaces=(mention.surface,) if mention.surface.strip() and "text" in modalities else (),
-        )
+        mention_item(mention, dataset.mention_image(mention.image) if mention.image else None, separator, modalities)
         for mention in mentions
     ]
+
+
+def mention_item(
+    mention: Mention, image: Path | bytes | None, separator: str, modalities: frozenset[str] = MODALITIES
+) -> Item:
+    """The item of one mention, with a picture from anywhere (None = without any)."""
+    picture = image if "image" in modalities else None
+    if "text" not in modalities:
+        return Item(image=picture, role="mention")
+    text = joined(mention.surface, mention.text, separator)
+    lead = len(text) - len(mention.text)  # the context comes last
+    span = None if mention.start is None or mention.end is None else (lead + mention.start, lead + mention.end)
+    surfaces = (mention.surface,) if mention.surface.strip() else ()
+    return Item(text, picture, surfaces, role="mention", span=span, lead=lead if span else 0)
 
 
 def entity_items(
@@ -62,6 +81,7 @@ def entity_items(
             text=joined(entity.name, entity.description, separator) if "text" in modalities else "",
             image=dataset.entity_image(entity.images[index]) if entity.images and "image" in modalities else None,
             surfaces=entity.names if "text" in modalities else (),
+            role="entity",
         )
         for entity, index in zip(entities, chosen, strict=True)
     ]

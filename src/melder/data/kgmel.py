@@ -13,11 +13,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from melder.data.captions import Answers, Caption, CaptionLayout, Texts, parallel
+from melder.data.layouts import Layout
 from melder.data.raw import Identifier, RawRecord, Text
 from melder.io.json_array import read_array
 from melder.io.problems import Problems, describe
 
-__all__ = ["is_kgmel", "open_kgmel"]
+__all__ = ["LAYOUT", "is_kgmel", "open_kgmel"]
 
 FILE = "WikiDiverse.json"
 
@@ -52,3 +53,8 @@ def _captions(file: Path, problems: Problems) -> Iterator[Caption]:
             problems.add(file, number, faults)
             continue
         yield Caption(number, raw.id, raw.id, raw.sentence, raw.mention, raw.entity, raw.answer, raw.imgPath or None)
+
+
+LAYOUT = Layout(
+    "WikiDiverse.json (KGMEL's)", is_kgmel, lambda directory, text_field: open_kgmel(directory), entities_beside=True
+)

@@ -13,12 +13,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from melder.data.captions import Answers, Caption, CaptionLayout, Texts, parallel
+from melder.data.layouts import Layout
 from melder.data.raw import Name, RawRecord, Text
 from melder.io.json_object import read_object
 from melder.io.problems import Fault, Problems, describe
 from melder.records import MelderError
 
-__all__ = ["is_melbench", "open_melbench"]
+__all__ = ["LAYOUT", "is_melbench", "open_melbench"]
 
 KEYED_BY_CAPTION, KEYED_BY_ANSWER = "Wikidata-MEL.json", "Richpedia-MEL.json"
 DATA_SETS = {KEYED_BY_CAPTION: "WikiMEL", KEYED_BY_ANSWER: "RichpediaMEL"}  # their names in split files
@@ -69,3 +70,11 @@ def _captions(file: Path, problems: Problems) -> Iterator[Caption]:
 def _within(key: str, faults: list[Fault]) -> list[Fault]:
     """Faults with their fields below `key`, as they are found in the file."""
     return [(f"{key}.{where}" if where else key, what) for where, what in faults]
+
+
+LAYOUT = Layout(
+    "Wikidata-MEL.json or Richpedia-MEL.json (MELBench's)",
+    is_melbench,
+    lambda directory, text_field: open_melbench(directory),
+    entities_beside=True,
+)

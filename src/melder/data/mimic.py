@@ -9,19 +9,20 @@ has no such key), reads one line of `qid2id.json`, and gives an entity of anothe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from melder.data.layouts import Layout
 from melder.data.raw import Identifier, Name, RawRecord, Text, is_nil, span
 from melder.io.json_array import read_array
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, MelderError, Mention
 
-__all__ = ["MimicLayout"]
+__all__ = ["LAYOUT", "MimicLayout"]
 
 
 class _RawEntity(RawRecord):
@@ -47,6 +48,7 @@ class MimicLayout:
 
     name = "mimic"
     notes: tuple[str, ...] = ()
+    feature_keys: Mapping[str, str] | None = None
     field_names = {"entity.id": "qid", "entity.images": "image_list", "mention.image": "imgPath"}  # noqa: RUF012
 
     def __init__(self, directory: Path, text_field: str) -> None:
@@ -177,3 +179,6 @@ def _read_numbers(path: Path, problems: Problems) -> dict[str, int]:
         for fault in describe(error, _RawEntity):
             problems.add(path, 0, [fault])
         return {}
+
+
+LAYOUT = Layout("kb_entity.json (MIMIC's)", MimicLayout.recognises, MimicLayout)

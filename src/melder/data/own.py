@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from melder.data.layouts import Layout
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
-__all__ = ["Complete", "OwnLayout", "parse_lines", "plain", "plain_record", "read_lines"]
+__all__ = ["LAYOUT", "Complete", "OwnLayout", "parse_lines", "plain", "plain_record", "read_lines"]
 
 IDS = ("id", "answer")  # fields that other programs may write as numbers
 
@@ -41,6 +42,7 @@ class OwnLayout:
     name = "own"
     notes: tuple[str, ...] = ()
     field_names: Mapping[str, str] = {}  # the records' own
+    feature_keys: Mapping[str, str] | None = None
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -113,3 +115,11 @@ def _encoding_fault(line: bytes) -> list[Fault]:
     except UnicodeDecodeError as error:
         return [("", f"is not UTF-8 at byte {error.start + 1} of the line; save the file as UTF-8")]
     return []
+
+
+LAYOUT = Layout(
+    "entities.jsonl (Melder's layout)",
+    OwnLayout.recognises,
+    lambda directory, text_field: OwnLayout(directory),
+    entities_only=lambda directory: not OwnLayout(directory).has_splits,
+)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +17,14 @@ from PIL.Image import Transpose
 
 from melder.records import MelderError
 
-__all__ = ["FORMATS", "Limits", "UnreadablePicture", "fit", "read_picture"]
+__all__ = ["FORMATS", "WEB_FORMATS", "Limits", "UnreadablePicture", "fit", "read_picture", "read_stored_picture"]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what pictures of knowledge bases come in; every other decoder stays shut
+WEB_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what strangers may send: the decoders that browsers have hardened
+FORMATS = (*WEB_FORMATS, "AVIF", "TIFF", "BMP")  # what collections come in; every other decoder stays shut
+
+_LIGHT = 239  # of 255: what is lighter cannot be seen on white
+_GREY = (128, 128, 128)
+_SAMPLE = 256  # pixels a side, by which a background is chosen
 
 _ORIENTATION = 0x0112  # EXIF 2.3, table 4: how to turn the stored picture so that its first row is on top
 _TURNS = {
@@ -34,39 +42,68 @@ _TURNS = {
 class Limits:
     """What is refused before anything is decoded."""
 
-    bytes: int = 20_000_000  # above the largest photographs of phones and cameras
-    pixels: int = 50_000_000  # width × height; 200 MB once decoded with alpha
+    bytes: int = 200_000_000  # above the largest scans of archives
+    pixels: int = 50_000_000  # width × height as decoded; 200 MB with alpha
     side: int = 2  # a picture of one row or column shows nothing: it is a tracking pixel or a mistake
+    scan: int = 250_000_000  # width × height of a JPEG, which is decoded at a half, a quarter or an eighth of its size
+    formats: tuple[str, ...] = FORMATS  # as Pillow calls them
 
 
 class UnreadablePicture(MelderError):
     """A picture that cannot be shown to an encoder; the message names it and says why."""
 
 
-def read_picture(source: Path | bytes, *, limits: Limits | None = None) -> Image.Image:
-    """The first frame of a picture in RGB, upright, transparency laid on white.
+def read_picture(source: Path | bytes, *, limits: Limits | None = None, needed: int | None = None) -> Image.Image:
+    """The first frame of a picture in RGB, upright, transparency laid on white, or on grey.
 
-    Raises UnreadablePicture when it is missing, too large or too small, truncated, or in none of `FORMATS`.
+    On grey is laid what could not be seen on white: a picture of which half of what is visible, or more, is lighter
+    than 239 of 255, such as a white logo.
+
+    Args:
+        source: a file, or its bytes
+        limits: what is refused; None = the usual
+        needed: no side needs more pixels than this: a large JPEG may be decoded at a fraction of its size, twice this
+            at least, which is sooner and takes less memory; None = decode it in full, if `limits.pixels` lets it
+
+    Raises:
+        UnreadablePicture: it is missing, too large or too small, truncated, or in none of the formats
     """
-    limits = limits or Limits()
+    with _opened(source, limits or Limits(), needed) as picture:
+        return _upright(_rgb(picture), _orientation(picture))
+
+
+def read_stored_picture(source: Path | bytes, *, limits: Limits | None = None) -> Image.Image:
+    """The first frame as it is stored, neither upright nor in RGB; raises UnreadablePicture as `read_picture` does.
+
+    Loaders of published methods go on from there (`fit`): EXIF is not looked at, and transparency is dropped.
+    """
+    with _opened(source, limits or Limits(), None) as picture:
+        return picture.copy()
+
+
+def fit(picture: Image.Image, size: int) -> NDArray[np.uint8]:
+    """[size, size, 3]: resized by LANCZOS, the aspect ratio not kept, then in RGB (as MIMIC's code does)."""
+    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS).convert("RGB"), dtype=np.uint8)
+
+
+@contextmanager
+def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterator[Image.Image]:
+    """The decoded picture; whatever goes wrong with it, also while it is used, is an UnreadablePicture."""
     name = str(source) if isinstance(source, Path) else "the picture given"
     try:
         data = _contents(source, limits)
         with warnings.catch_warnings():
             # Pillow warns of sizes, which the limits govern, and of broken EXIF, which is passed over.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            with Image.open(io.BytesIO(data), formats=limits.formats) as picture:
+                _check_scan(picture, limits)
+                _reduce(picture, limits, needed)
                 _check_size(picture, limits)
                 picture.load()
-                return _upright(_rgb(picture), _orientation(picture))
+                yield picture
     # A damaged or hostile file makes decoders fail in any way they can: OSError, struct.error, IndexError …
     except Exception as error:
         raise UnreadablePicture(f"{name}: {_reason(error, limits)}") from None
-
-
-def fit(picture: Image.Image, size: int) -> NDArray[np.uint8]:
-    """[size, size, 3]: the picture resized by LANCZOS, its aspect ratio not kept (as MIMIC's code does)."""
-    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS), dtype=np.uint8)
 
 
 class _Refused(Exception):
@@ -84,6 +121,25 @@ def _contents(source: Path | bytes, limits: Limits) -> bytes:
     return source
 
 
+def _check_scan(picture: Image.Image, limits: Limits) -> None:
+    width, height = picture.size
+    most = max(limits.scan, limits.pixels) if picture.format == "JPEG" else limits.pixels
+    if width * height > most:
+        raise _Refused(f"{width:,}×{height:,} is more than {most:,} pixels; save a smaller one")
+
+
+def _reduce(picture: Image.Image, limits: Limits, needed: int | None) -> None:
+    """Let a JPEG be decoded at a half, a quarter or an eighth: where that is all that is needed, or all there is room
+    for."""
+    if picture.format != "JPEG":
+        return
+    width, height = picture.size
+    wanted = (width, height) if needed is None else (min(2 * needed, width), min(2 * needed, height))
+    while wanted[0] * wanted[1] > limits.pixels and min(wanted) > 1:
+        wanted = wanted[0] // 2, wanted[1] // 2
+    picture.draft(picture.mode, wanted)
+
+
 def _check_size(picture: Image.Image, limits: Limits) -> None:
     width, height = picture.size
     if width * height > limits.pixels:
@@ -98,18 +154,39 @@ def _reason(error: Exception, limits: Limits) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {limits.pixels:,} pixels; save a smaller one"
     if isinstance(error, UnidentifiedImageError):
-        return f"not a picture in one of the formats {', '.join(FORMATS)}; convert it"
+        return f"not a picture in one of the formats {', '.join(limits.formats)}; convert it"
     return f"damaged or cut short ({error or type(error).__name__}); replace the file"
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16-bit greyscale, which Pillow would clip at 255 rather than scale
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode.startswith(("I", "F")):  # greyscale of more than 8 bits, which Pillow would clip at 255
+        picture = Image.fromarray(_eight_bits(np.asarray(picture)))
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     colours = picture.convert("RGBA")
-    white = Image.new("RGBA", colours.size, "white")
-    return Image.alpha_composite(white, colours).convert("RGB")
+    background = Image.new("RGBA", colours.size, _GREY if _is_light(colours) else "white")
+    return Image.alpha_composite(background, colours).convert("RGB")
+
+
+def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Greyscale in its real range: of as many bits as its lightest value has (cameras and scanners store 12 in 16).
+
+    Numbers that are no integers are of the range 0 to 1; if they are not, their own range is taken.
+    """
+    if values.dtype.kind == "f":
+        finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        low, high = min(0.0, float(finite.min())), max(1.0, float(finite.max()))
+        return np.asarray((finite - low) * (255 / (high - low)), dtype=np.uint8)
+    whole = np.maximum(values.astype(np.int64), 0)
+    return np.asarray(whole >> max(0, int(whole.max()).bit_length() - 8), dtype=np.uint8)
+
+
+def _is_light(colours: Image.Image) -> bool:
+    """Whether half of what is visible, or more, could not be seen on white; by some of the pixels of a large one."""
+    size = (min(colours.width, _SAMPLE), min(colours.height, _SAMPLE))
+    sample = colours.resize(size, Image.Resampling.NEAREST)
+    luma, alpha = np.asarray(sample.convert("RGB").convert("L")), np.asarray(sample.getchannel("A"), dtype=np.float64)
+    return bool(alpha.sum() > 0 and alpha[luma > _LIGHT].sum() >= alpha.sum() / 2)
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -33,7 +33,7 @@ def thumbnail(picture: Path | bytes, side: int) -> Thumbnail | None:
 
 def shrunk(picture: Path | bytes, side: int, quality: int = QUALITY) -> Thumbnail:
     """The picture in at most `side` × `side` pixels. Raises UnreadablePicture."""
-    small = read_picture(picture)
+    small = read_picture(picture, needed=side)
     small.thumbnail((side, side), Resampling.LANCZOS)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=quality)

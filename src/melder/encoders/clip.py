@@ -11,24 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import (
-    AutoImageProcessor,
-    CLIPModel,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPVisionConfig,
-    CLIPVisionModel,
-)
+from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
 
+from melder.data.pictures import Limits
 from melder.encoders.pixels import PixelFormat, Pixels
-from melder.encoders.sources import ModelSource, reading
-from melder.encoders.tokens import Tokens, read_tokenizer
+from melder.encoders.pretrained import read_config, read_model, read_processor, read_tokenizer
+from melder.encoders.sources import ModelSource
+from melder.encoders.tokens import Tokens
 from melder.encoders.towers import Options, Settings
+from melder.encoders.weights import check_weights
 from melder.protocols import Inputs
-from melder.records import Item
+from melder.records import Item, MelderError
 
 __all__ = ["ClipPictures", "ClipText", "read_clip"]
 
@@ -54,8 +49,7 @@ class ClipText(nn.Module):
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> ClipText:
-        with reading(ModelSource(str(directory), local=True)):
-            config = CLIPTextConfig.from_pretrained(directory)
+        config = read_config(ModelSource(str(directory), local=True), CLIPTextConfig)
         return new_text(config, settings["projection"], Tokens.load(directory, settings))
 
 
@@ -73,6 +67,9 @@ class ClipPictures(nn.Module):
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
+
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         out = self.model(pixel_values=self.pixels(inputs))
         pooled = out.pooler_output if self.raw else normalize(self.projection(out.pooler_output), dim=-1)
@@ -85,8 +82,7 @@ class ClipPictures(nn.Module):
 
     @staticmethod
     def load(directory: Path, settings: Settings) -> ClipPictures:
-        with reading(ModelSource(str(directory), local=True)):
-            model = CLIPVisionModel(CLIPVisionConfig.from_pretrained(directory))
+        model = CLIPVisionModel(read_config(ModelSource(str(directory), local=True), CLIPVisionConfig))
         projection = nn.Linear(model.config.hidden_size, settings["projection"], bias=False)
         pixels = Pixels(PixelFormat.from_json(settings["pixels"]))
         return ClipPictures(model, projection, pixels, raw=settings.get("raw", False))
@@ -100,16 +96,24 @@ def new_text(config: CLIPTextConfig, projection: int, tokens: Tokens) -> ClipTex
 
 
 def read_clip(source: ModelSource, options: Options) -> tuple[ClipText, ClipPictures]:
-    """Both towers of a published CLIP, with its weights."""
-    with reading(source):
-        clip = CLIPModel.from_pretrained(
-            source.name, local_files_only=source.local, use_safetensors=True, dtype=torch.float32
+    """Both towers of a published CLIP, with its weights.
+
+    Raises `MelderError` for another model: those that are like CLIP pool elsewhere, and nothing would show it.
+    """
+    config = read_config(source)
+    if config.model_type != "clip":
+        form = "joint:NAME if it has texts and pictures in one space, else paired:TEXT+VISION"
+        raise MelderError(
+            f"model '{source.name}' is of the type {config.model_type}, and clip: reads CLIP only; write {form}"
         )
-        processor = AutoImageProcessor.from_pretrained(source.name, local_files_only=source.local, backend="pil")
+    clip, report = read_model(CLIPModel, source, config=config)
+    used = (clip.text_model, clip.text_projection, clip.vision_model, clip.visual_projection)
+    check_weights(source, clip, used, report)
+    processor = read_processor(source)
     positions = clip.config.text_config.max_position_embeddings
     tokenizer = read_tokenizer(source)
     tokens = Tokens(tokenizer, options.text_length, fixed=options.published, positions=positions)
-    pixels = Pixels(PixelFormat.of(processor, source))
+    pixels = Pixels(PixelFormat.of(processor, source).read_for(options))
     return (
         ClipText(clip.text_model, clip.text_projection, tokens),
         ClipPictures(clip.vision_model, clip.visual_projection, pixels, raw=options.raw),

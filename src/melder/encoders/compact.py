@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, normalize, relu
 from transformers import CLIPTextConfig
 
+from melder.data.pictures import Limits
 from melder.encoders.clip import ClipText, new_text
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.tokens import Tokens
@@ -29,7 +30,7 @@ __all__ = ["CompactPictures", "compact_pictures", "compact_text"]
 
 PROJECTION = 128
 TEXT_WIDTH, TEXT_LAYERS, TEXT_HEADS = 128, 2, 4
-SIZE = 96  # pixels; four halvings leave 6 × 6 positions
+SIZE = 96  # pixels; four halvings leave 6 × 6 positions, of 64 pixels 4 × 4
 # Channels after each halving, and residual blocks at that resolution: depth goes where a position is cheap.
 STAGES = ((16, 0), (40, 0), (80, 1), (128, 1))
 Stages = Sequence[tuple[int, int]]  # (channels, blocks)
@@ -71,6 +72,9 @@ class CompactPictures(nn.Module):
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
+    def check(self, content: bytes, limits: Limits) -> None:
+        self.pixels.check(content, limits)
+
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         picture = self.pixels(inputs)
         maps = self.stages(picture.contiguous(memory_format=torch.channels_last))
@@ -90,9 +94,9 @@ class CompactPictures(nn.Module):
         return CompactPictures(settings["stages"], settings["projection"], pixels, raw=settings.get("raw", False))
 
 
-def compact_pictures(options: Options) -> CompactPictures:
-    form = PixelFormat(SIZE, mean=(0.5,) * 3, deviation=(0.25,) * 3)
-    return CompactPictures(STAGES, PROJECTION, Pixels(form), raw=options.raw)
+def compact_pictures(options: Options, size: int = SIZE) -> CompactPictures:
+    form = PixelFormat(size, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+    return CompactPictures(STAGES, PROJECTION, Pixels(form.read_for(options)), raw=options.raw)
 
 
 def compact_text(options: Options) -> ClipText:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from melder.data.pictures import fit, read_picture
+from melder.data.pictures import Limits, fit, read_picture, read_stored_picture
 from melder.encoders.sources import ModelSource
-from melder.encoders.towers import Settings
+from melder.encoders.square_cache import SquareCache
+from melder.encoders.towers import Options, Settings
 from melder.encoders.views import random_view
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
 
 __all__ = ["PixelFormat", "Pixels"]
 
+_FIRST = ("size", "mean", "deviation", "scale")  # settings of a format that were always written
 _MARGIN = 1.25  # random views are cut from a square this much larger, so that a crop loses little sharpness
 _MEGABYTE = 2**20
 _CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLIP that reads 224 pixels
@@ -26,39 +29,63 @@ _CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLI
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel."""
+    """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel.
+
+    patch: side of the patches that the model wants its picture cut into (NaFlex); None = it wants the square
+    stored: take pictures as they are stored, as published loaders do: not set upright, transparency dropped
+    reduced: large JPEGs may be decoded at a fraction of their size
+    formats, pixels: what is decoded at all (`melder.data.pictures.Limits`); None = the usual
+    """
 
     size: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     scale: float = 1 / 255
+    patch: int | None = None
+    stored: bool = False
+    reduced: bool = False
+    formats: tuple[str, ...] | None = None
+    pixels: int | None = None
 
     @staticmethod
     def of(processor: Any, source: ModelSource) -> PixelFormat:
         """The format that a transformers image processor produces."""
-        sizes = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
-        size = sizes.get("height") or sizes.get("shortest_edge")
-        if size is None or sizes.get("width", size) != size:
-            raise MelderError(f"vision model '{source.name}' reads pictures of size {sizes}, not squares")
+        if timm := getattr(processor, "data_config", None):
+            return PixelFormat(timm["input_size"][-1], tuple(timm["mean"]), tuple(timm["std"]))
+        size, patch = _side(processor, source), getattr(processor, "max_num_patches", None) and processor.patch_size
         mean, deviation = (0.0,) * 3, (1.0,) * 3
         if processor.do_normalize:
             mean, deviation = tuple(processor.image_mean), tuple(processor.image_std)
-        return PixelFormat(size, mean, deviation, processor.rescale_factor if processor.do_rescale else 1.0)
+        return PixelFormat(size, mean, deviation, processor.rescale_factor if processor.do_rescale else 1.0, patch)
+
+    def read_for(self, options: Options) -> PixelFormat:
+        """The same format, read as an encoder's options have it."""
+        published = options.published
+        return replace(self, stored=published, reduced=not published, formats=options.formats, pixels=options.pixels)
+
+    @property
+    def limits(self) -> Limits:
+        """What is refused of a picture."""
+        usual = Limits()
+        return replace(usual, formats=self.formats or usual.formats, pixels=self.pixels or usual.pixels)
 
     def to_json(self) -> Settings:
-        return asdict(self)
+        """The settings, without later ones that are as they were before there were these."""
+        content = asdict(self)
+        return {name: value for name, value in content.items() if name in _FIRST or value}
 
     @staticmethod
     def from_json(content: Settings) -> PixelFormat:
-        mean, deviation = tuple(content["mean"]), tuple(content["deviation"])
-        return PixelFormat(content["size"], mean, deviation, content["scale"])
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, (list, tuple))}
+        return PixelFormat(**{**content, **lists})
 
 
 class Pixels(nn.Module):
     """Reads items' pictures as uint8 squares and turns batches of them into a vision model's input.
 
     Decoding dominates, so squares of files are kept in memory, `cache` megabytes of them at most; the first
-    to come stay, because an epoch reads each picture once and would drive everything out of a queue.
+    to come stay, because an epoch reads each picture once and would drive everything out of a queue. Of pictures
+    given as bytes the squares of the last few are kept: a service checks each before it queues for the encoder.
     """
 
     mean: Tensor
@@ -72,6 +99,12 @@ class Pixels(nn.Module):
         self.register_buffer("deviation", torch.tensor(form.deviation)[:, None, None], persistent=False)
         self._room = cache * _MEGABYTE
         self._squares: dict[tuple[Path, int, int], np.ndarray] = {}
+        self._given = SquareCache()
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        """Decode a picture within limits, and keep its plain view for `read`."""
+        size = self.form.size
+        self._given.square(content, size, lambda: self._decoded(content, size, limits))
 
     def read(self, item: Item) -> Inputs:
         """pixels [3, size, size], uint8; the view that `item.augment` names, or the plain one."""
@@ -88,21 +121,54 @@ class Pixels(nn.Module):
         values = (inputs["pixels"].to(self.mean.dtype) * self.form.scale - self.mean) / self.deviation
         return values * inputs["image_mask"][:, None, None, None]
 
+    @property
+    def example(self) -> Inputs:
+        """One grey picture, by which the shape of what a model makes of pictures is found out."""
+        return {"pixels": self.blank["pixels"][None] + 127, "image_mask": torch.ones(1, dtype=torch.bool)}
+
+    def model_inputs(self, inputs: Inputs) -> Inputs:
+        """What the model's forward is called with: pixel_values, or patches with where they were."""
+        values, side = self(inputs), self.form.patch
+        if side is None:
+            return {"pixel_values": values}
+        count, rows = len(values), self.form.size // side
+        patches = values.reshape(count, 3, rows, side, rows, side).permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        shapes = torch.full((count, 2), rows, device=values.device)
+        mask = torch.ones(count, rows * rows, dtype=torch.int32, device=values.device)
+        return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": shapes}
+
     def _square(self, source: Path | bytes, side: int) -> np.ndarray:
+        if isinstance(source, bytes):
+            return self._given.square(source, side, lambda: self._decoded(source, side, self.form.limits))
         key = _key(source, side)
         if key is not None and key in self._squares:
             return self._squares[key]
-        square = fit(read_picture(source), side)
+        square = self._decoded(source, side, self.form.limits)
         if key is not None and square.nbytes <= self._room:
             self._room -= square.nbytes
             self._squares[key] = square
         return square
 
+    def _decoded(self, source: Path | bytes, side: int, limits: Limits) -> np.ndarray:
+        """[side, side, 3] of a picture, as published loaders or as Melder reads it."""
+        if self.form.stored:
+            return fit(read_stored_picture(source, limits=limits), side)
+        return fit(read_picture(source, limits=limits, needed=side if self.form.reduced else None), side)
 
-def _key(source: Path | bytes, side: int) -> tuple[Path, int, int] | None:
-    """A file that changes is another picture; bytes are not kept, and a file that is not there has no key."""
-    if isinstance(source, bytes):
-        return None
+
+def _side(processor: Any, source: ModelSource) -> int:
+    """Of the square that a processor makes; of as many patches as a NaFlex model reads at most."""
+    if patches := getattr(processor, "max_num_patches", None):
+        return isqrt(patches) * int(processor.patch_size)
+    sizes = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
+    size = sizes and (sizes.get("height") or sizes.get("shortest_edge"))
+    if not size or sizes.get("width", size) != size:
+        raise MelderError(f"vision model '{source.name}' reads pictures of size {sizes}, not squares")
+    return int(size)
+
+
+def _key(source: Path, side: int) -> tuple[Path, int, int] | None:
+    """A file that changes is another picture; a file that is not there has no key."""
     try:
         return source, source.stat().st_mtime_ns, side
     except OSError:

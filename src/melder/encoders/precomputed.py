@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from melder.data.pictures import Limits, read_picture
 from melder.encoders.towers import Settings
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
@@ -59,6 +60,9 @@ class StoredPictures(nn.Module):
         part, row = self._rows[item.image.name]
         stored = self._parts[part]
         return {"image_global": stored.vectors[row].float(), "image_tokens": stored.tokens[row].float()}
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        read_picture(content, limits=limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         return inputs["image_global"], inputs["image_tokens"]

@@ -5,24 +5,77 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from melder.encoders.clip import ClipPictures, ClipText, read_clip
-from melder.encoders.compact import CompactPictures, compact_pictures, compact_text
-from melder.encoders.paired import PretrainedPictures, PretrainedText, read_pictures, read_text
+from melder.encoders.clip import read_clip
+from melder.encoders.compact import compact_pictures, compact_text
+from melder.encoders.joint import read_joint
+from melder.encoders.paired import read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files
 from melder.encoders.sources import find_source
-from melder.encoders.towers import FORMAT, ImageTower, Options, TextTower, Towers
+from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
+from melder.registry import Entry, Registry
 
-__all__ = ["BUILDERS", "Pooled", "build_encoder", "load_encoder"]
+__all__ = ["ENCODERS", "IMAGE_TOWERS", "TEXT_TOWERS", "Parts", "Pooled", "build_encoder", "load_encoder"]
 
-FORMS = "clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<files>+<text>"
+FORMS = (
+    "clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, "
+    "paired:<text>+<vision or none>, "
+    "precomputed:<files>+<text>"
+)
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
 
 Pooled = Literal["projected", "raw"]
-Both = tuple[TextTower, ImageTower | None]
+
+
+class Parts(NamedTuple):
+    """What a builder makes of a specification: the towers, and what stands between the two halves of a text."""
+
+    text: TextTower
+    image: ImageTower | None
+    separator: str = SEPARATOR
+
+
+Builder = Callable[[str, Options], Parts]  # given what follows the name and its colon
+TextLoader = Callable[[Path, dict[str, Any]], TextTower]  # from where a tower was saved, and what it said of itself
+ImageLoader = Callable[[Path, dict[str, Any]], ImageTower]
+
+_HERE = "melder.encoders.resolver"
+ENCODERS = Registry[Builder](
+    "encoder",
+    "melder.encoders",
+    (
+        Entry("clip", f"{_HERE}:_clip", "a CLIP, by its name on the hub or its directory"),
+        Entry("clip:compact", f"{_HERE}:_compact", "a small CLIP and its tokenizer, trained from scratch"),
+        Entry("clip:compact-64", f"{_HERE}:_compact_64", "the same with pictures of 64 pixels: half the work"),
+        Entry("joint", f"{_HERE}:_joint", "a model of texts and pictures: SigLIP 2, MetaCLIP 2 and so on"),
+        Entry("paired", f"{_HERE}:_paired", "any text model with any vision model, or with none"),
+        Entry("precomputed", f"{_HERE}:_precomputed", "stored features of pictures with any text model"),
+    ),
+    FORMS,
+)
+TEXT_TOWERS = Registry[TextLoader](
+    "text tower",
+    "melder.text_towers",
+    (
+        Entry("clip", "melder.encoders.clip:ClipText.load", "CLIP's"),
+        Entry("joint", "melder.encoders.joint:JointText.load", "a joint model's"),
+        Entry("pretrained", "melder.encoders.paired:PretrainedText.load", "any text model's"),
+    ),
+)
+IMAGE_TOWERS = Registry[ImageLoader](
+    "image tower",
+    "melder.image_towers",
+    (
+        Entry("clip", "melder.encoders.clip:ClipPictures.load", "CLIP's"),
+        Entry("compact", "melder.encoders.compact:CompactPictures.load", "the small CLIP's"),
+        Entry("joint", "melder.encoders.joint:JointPictures.load", "a joint model's"),
+        Entry("pretrained", "melder.encoders.paired:PretrainedPictures.load", "any vision model's"),
+        Entry("stored", "melder.encoders.precomputed:StoredPictures.load", "stored features"),
+    ),
+)
 
 
 def build_encoder(
@@ -32,6 +85,10 @@ def build_encoder(
     texts: Iterable[str] = (),
     published: bool = False,
     pooled: Pooled = "projected",
+    width: int | None = None,
+    context: Context = "window",
+    picture_formats: tuple[str, ...] | None = None,
+    picture_pixels: int | None = None,
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
@@ -40,17 +97,24 @@ def build_encoder(
     published: as MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description
     pooled: a picture's global vector, `raw` = before CLIP's projection and not normalised, which GEMEL reads; stored
         features are what they are
+    width: so many first numbers of a text's vector are used (a joint model's pictures too), None = all; only models
+        trained for that, by Matryoshka losses, are as good then
+    context: of a mention's text that is longer than `text_length`, the words around the mention are read (window), or
+        its beginning; in published mode always the beginning
+    picture_formats, picture_pixels: pictures that are decoded at all; None = the usual ones
 
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
     """
-    kind, _, rest = spec.partition(":")
-    builder = BUILDERS.get(spec) or BUILDERS.get(kind)
-    if builder is None or not rest:
-        raise MelderError(f"unknown encoder '{spec}': an encoder is one of {FORMS}")
-    text, image = builder(rest, Options(text_length, texts, published, pooled == "raw"))
-    separator = PUBLISHED_SEPARATOR if kind == "clip" and published else SEPARATOR
-    return _assembled(spec, text, image, separator)
+    build, rest = ENCODERS.resolve(spec)
+    raw = pooled == "raw"
+    parts = build(rest, Options(text_length, texts, published, raw, width, picture_formats, picture_pixels))
+    if width not in (None, parts.text.widths[0]):
+        raise MelderError(
+            f"encoder.width is {width}, but texts of '{spec}' have vectors of {parts.text.widths[0]} numbers, which "
+            "cannot be cut to that; leave it out, or lower it for a text model or a joint one"
+        )
+    return _assembled(spec, parts, "beginning" if published else context)
 
 
 def load_encoder(directory: Path) -> Towers:
@@ -61,17 +125,18 @@ def load_encoder(directory: Path) -> Towers:
     """
     content = _read(directory / "encoder.json")
     try:
-        text = TEXT_TOWERS[content["text"]["kind"]](directory / "text", content["text"])
+        text = TEXT_TOWERS.get(content["text"]["kind"])(directory / "text", content["text"])
         image = None
         if content["image"] is not None:
-            image = IMAGE_TOWERS[content["image"]["kind"]](directory / "image", content["image"])
-        return _assembled(content["spec"], text, image, content["separator"])
+            image = IMAGE_TOWERS.get(content["image"]["kind"])(directory / "image", content["image"])
+        context = content.get("context", "beginning")
+        return _assembled(content["spec"], Parts(text, image, content["separator"]), context)
     except (KeyError, TypeError) as error:
         raise _damaged(directory / "encoder.json", f"{error} is missing or unknown") from error
 
 
-def _assembled(spec: str, text: TextTower, image: ImageTower | None, separator: str) -> Towers:
-    encoder = Towers(spec, text, image, separator)
+def _assembled(spec: str, parts: Parts, context: Context) -> Towers:
+    encoder = Towers(spec, *parts, context)
     encoder.eval()
     return encoder
 
@@ -90,23 +155,37 @@ def _damaged(file: Path, reason: str) -> MelderError:
     return MelderError(f"{file}: no encoder can be read ({reason}); train again, or copy the whole run")
 
 
-def _clip(rest: str, options: Options) -> Both:
-    return read_clip(find_source(rest), options)
+def _clip(rest: str, options: Options) -> Parts:
+    if not rest:
+        raise MelderError("encoder 'clip' names no model: write clip:<name or directory>")
+    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
+    return Parts(*read_clip(find_source(rest), options), separator)
 
 
-def _compact(rest: str, options: Options) -> Both:
-    return compact_text(options), compact_pictures(options)
+def _compact(rest: str, options: Options) -> Parts:
+    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
+    return Parts(compact_text(options), compact_pictures(options), separator)
 
 
-def _paired(rest: str, options: Options) -> Both:
+def _compact_64(rest: str, options: Options) -> Parts:
+    """The same towers with pictures of 64 pixels instead of 96: less than half the work."""
+    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
+    return Parts(compact_text(options), compact_pictures(options, size=64), separator)
+
+
+def _joint(rest: str, options: Options) -> Parts:
+    return Parts(*read_joint(find_source(rest), options))
+
+
+def _paired(rest: str, options: Options) -> Parts:
     text, vision = _two(rest, "paired:<text>+<vision or none>")
     image = None if vision == "none" else read_pictures(find_source(vision), options)
-    return _text(text, options), image
+    return Parts(_text(text, options), image)
 
 
-def _precomputed(rest: str, options: Options) -> Both:
+def _precomputed(rest: str, options: Options) -> Parts:
     files, text = _two(rest, "precomputed:<files>+<text>")
-    return _text(text, options), StoredPictures(find_files(files))
+    return Parts(_text(text, options), StoredPictures(find_files(files)))
 
 
 def _text(spec: str, options: Options) -> TextTower:
@@ -121,21 +200,3 @@ def _two(rest: str, form: str) -> tuple[str, str]:
     if not first or not second:
         raise MelderError(f"encoder '{rest}' names one part where two are needed: write {form}")
     return first, second
-
-
-BUILDERS: dict[str, Callable[[str, Options], Both]] = {
-    "clip": _clip,
-    "clip:compact": _compact,
-    "paired": _paired,
-    "precomputed": _precomputed,
-}
-TEXT_TOWERS: dict[str, Callable[[Path, dict[str, Any]], TextTower]] = {
-    "clip": ClipText.load,
-    "pretrained": PretrainedText.load,
-}
-IMAGE_TOWERS: dict[str, Callable[[Path, dict[str, Any]], ImageTower]] = {
-    "clip": ClipPictures.load,
-    "compact": CompactPictures.load,
-    "pretrained": PretrainedPictures.load,
-    "stored": StoredPictures.load,
-}

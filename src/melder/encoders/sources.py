@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from safetensors import SafetensorError
 from transformers.utils import logging
 
 from melder.records import MelderError
@@ -39,7 +38,7 @@ def find_source(spec: str) -> ModelSource:
         return ModelSource(str(_in_package(spec.removeprefix("python:"))), local=True)
     path = Path(spec).expanduser()
     if path.is_dir():
-        if not (path / "config.json").is_file():
+        if not any((path / name).is_file() for name in ("config.json", "modules.json")):
             raise MelderError(f"model directory '{spec}' holds no config.json: a model is {FORMS}")
         return ModelSource(str(path), local=True)
     if not _HUB_NAME.fullmatch(spec):
@@ -48,23 +47,36 @@ def find_source(spec: str) -> ModelSource:
 
 
 @contextmanager
-def reading(source: ModelSource) -> Iterator[None]:
-    """Turn what transformers raises when a model cannot be read into one line that names the model.
+def reading(source: ModelSource, what: str = "") -> Iterator[None]:
+    """Turn what transformers raises when a model cannot be read into one line that names the model and `what` fails.
 
-    Its progress bars show for downloads only: a local model is there in a moment.
+    Its progress bars show for downloads only: a local model is there in a moment. A damaged or foreign directory
+    makes transformers fail in any way it can, so every exception is one about the model.
     """
     shown = logging.is_progress_bar_enabled()
     try:
         if source.local:
             logging.disable_progress_bar()
         yield
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except MelderError:
+        raise
+    except Exception as error:
         looked = "" if source.local else "there is no such directory, and of the hub: "
+        reason = f"{what}: {_reason(error)}" if what else _reason(error)
         raise MelderError(f"cannot read model '{source.name}' ({looked}{reason}): a model is {FORMS}") from error
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong, in words that a user of Melder can act on."""
+    text = str(error).strip()
+    if "trust_remote_code" in text:
+        return "it needs code of its own, which its auto_map names and which is never run; use one that needs none"
+    if "orchvision" in text:
+        return "its image processor exists only in a form that needs torchvision; install torchvision"
+    return text.partition("\n")[0] or type(error).__name__
 
 
 def _in_package(package: str) -> Path:

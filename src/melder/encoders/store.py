@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import melder
+from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.io.atomic import replace_file, replacing
 from melder.io.versions import VERSIONS, check_version
 from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
@@ -48,20 +49,24 @@ def encode(
     device: str | torch.device = "cpu",
     precision: Precision = "float32",
     progress: Callable[[int], None] | None = None,
+    memory: PictureMemory | None = None,
 ) -> Features:
     """Features of n >= 1 items, float32 on the CPU, in the order of the items, with their surfaces.
 
-    Texts of like length share a batch, so that little is spent on padding. `progress` is told how many items
-    each batch had. `precision` is what the encoder computes in.
+    Texts of like length share a batch, so that little is spent on padding; what items share goes through the encoder
+    once, and a picture that `memory` has from earlier calls not at all. `progress` is told how many items each batch
+    had. `precision` is what the encoder computes in.
     """
     order = longest_first(items)
+    memory = memory or PictureMemory()
+    forward = partial(_forward, encoder, device=torch.device(device), precision=precision)
     full: dict[str, Tensor] = {}
     training = encoder.training
     encoder.eval()
     try:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            features = _forward(encoder, [items[row] for row in rows], torch.device(device), precision)
+            features = memory.encode([items[row] for row in rows], forward)
             for name, tensor in features.tensors().items():
                 full[name] = _place(full.get(name), tensor.cpu(), rows, len(items))
             if progress is not None:
@@ -72,8 +77,9 @@ def encode(
 
 
 def longest_first(items: Sequence[Item]) -> list[int]:
-    """The order in which items are encoded: what comes later needs no more room than what came before."""
-    return sorted(range(len(items)), key=lambda index: -len(items[index].text))
+    """The order in which items are encoded: what comes later needs no more room than what came before, and
+    equal texts stand together."""
+    return sorted(range(len(items)), key=lambda index: (-len(items[index].text), items[index].text))
 
 
 def save_features(features: Features, directory: Path, *, ids: Sequence[str], fingerprint: str) -> None:
@@ -85,12 +91,11 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     (directory / _MANIFEST).unlink(missing_ok=True)
     tensors = features.tensors()
     for name, tensor in tensors.items():
-        with _replacing(directory / f"{name}.npy") as file:
+        with replacing(directory / f"{name}.npy") as part, part.open("wb") as file:
             np.save(file, _on_disk(name, tensor), allow_pickle=False)
     version = {"format": VERSIONS["features"].current, "melder": melder.__version__}
     content = {**version, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
-    with _replacing(directory / _MANIFEST) as file:
-        file.write(json.dumps(content).encode())
+    replace_file(directory / _MANIFEST, json.dumps(content).encode())
 
 
 def load_features(
@@ -116,15 +121,16 @@ def load_features(
     return Features(**tensors, surfaces=surfaces)
 
 
-def fingerprint(items: Sequence[Item], encoder_spec: str) -> str:
+def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False) -> str:
     """SHA-256 (hexadecimal) over the texts and picture names (or bytes) of items and the encoder's specification.
 
-    Put into the specification whatever else changes features: the text length, published mode, a run's digest.
+    `spans`: and over where mentions stand, for an encoder that reads the words around them. Put into the specification
+    whatever else changes features: the text length, published mode, a run's digest.
     """
     digest = hashlib.sha256(json.dumps(encoder_spec).encode())
     for item in items:
         picture = hashlib.sha256(item.image).hexdigest() if isinstance(item.image, bytes) else _name(item.image)
-        digest.update(json.dumps([item.text, picture]).encode())
+        digest.update(json.dumps([item.text, picture, *((item.span or ()) if spans else ())]).encode())
     return digest.hexdigest()
 
 
@@ -133,8 +139,10 @@ def _name(image: Path | None) -> str | None:
 
 
 def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, precision: Precision) -> Features:
-    rows = _few_sizes(len(items)) if device.type == "cpu" else len(items)
-    inputs: Inputs = {name: _filled(tensor, rows).to(device) for name, tensor in encoder.prepare(items).items()}
+    rows = _few_sizes if device.type == "cpu" else int
+    inputs: Inputs = {
+        name: _filled(tensor, rows(len(tensor))).to(device) for name, tensor in encoder.prepare_distinct(items).items()
+    }
     with torch.inference_mode(), computing(device, precision):
         return encoder(inputs).to(torch.float32)[: len(items)]  # type: ignore[no-any-return]
 
@@ -176,17 +184,6 @@ def _on_disk(name: str, tensor: Tensor) -> np.ndarray:
     # Some models have a few huge activations; the largest float16 says as much about them, infinity does not.
     limit = torch.finfo(torch.float16).max
     return tensor.clamp(-limit, limit).half().numpy()
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Write through a new file: a process that has the old one mapped keeps reading it."""
-    part = file.with_suffix(".part")
-    with part.open("wb") as out:
-        yield out
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch.nn.functional import pad
-from transformers import AutoTokenizer
 
-from melder.encoders.sources import ModelSource, reading
+from melder.encoders.pretrained import read_tokenizer
+from melder.encoders.sources import ModelSource
 from melder.protocols import Inputs
 from melder.records import MelderError
 
@@ -20,14 +20,33 @@ STEP = 8  # tokens
 
 
 class Tokens:
-    """A tokenizer with the length that texts are cut to and how they are padded.
+    """A tokenizer with the length that texts are cut to, how they are padded, and what stands before them.
 
-    `fixed` pads every text to `length`, as MIMIC's loader does (its matcher reads the states of padding too);
-    otherwise a batch is padded to its longest text, in steps of `STEP` tokens: what is computed has few shapes then,
-    for each of which libraries keep memory.
+    A batch is padded on the right, to its longest text, in steps of `STEP` tokens: what is computed has few shapes
+    then, for each of which libraries keep memory. A row's tokens stand where they would without its batch.
+
+    Args:
+        tokenizer: of transformers
+        length: tokens that a text is cut to
+        fixed: pad every text to `length`, as MIMIC's loader does (its matcher reads the states of padding too)
+        positions: tokens that the model can read; None = any number
+        padded: pad every text to so many tokens, since the model was trained to read its padding; None = do not
+        prompts: what stands before the text of a role (mention, entity)
+
+    Raises:
+        MelderError: `length` is above what the model reads
     """
 
-    def __init__(self, tokenizer: Tokenizer, length: int, *, fixed: bool, positions: int | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        length: int,
+        *,
+        fixed: bool,
+        positions: int | None = None,
+        padded: int | None = None,
+        prompts: Mapping[str, str] | None = None,
+    ) -> None:
         limit = min(tokenizer.model_max_length, positions or tokenizer.model_max_length)
         if length > limit:
             raise MelderError(f"text_length is {length}, but this text model reads {limit} tokens at most: lower it")
@@ -35,6 +54,7 @@ class Tokens:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"
         self.tokenizer, self.length, self.fixed = tokenizer, length, fixed
+        self.padded, self.prompts = padded, dict(prompts or {})
 
     def __call__(self, texts: Sequence[str]) -> Inputs:
         """input_ids and attention_mask (bool), both [n, L]."""
@@ -44,21 +64,31 @@ class Tokens:
         options = {"truncation": True, "max_length": self.length, "return_tensors": "pt"}
         batch = self.tokenizer(filled, padding=padding, return_attention_mask=True, **options)
         longest = batch["input_ids"].shape[1]
-        more = (0, min(-(-longest // STEP) * STEP, self.length) - longest)
+        more = (0, (self.padded or min(-(-longest // STEP) * STEP, self.length)) - longest)
         ids = pad(batch["input_ids"], more, value=self.tokenizer.pad_token_id)
         return {"input_ids": ids, "attention_mask": pad(batch["attention_mask"].bool(), more)}
 
+    def count(self, text: str) -> int:
+        """How many tokens a text has, with the marks of its beginning and end."""
+        return len(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    def pieces(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of a text begins and ends in it; evenly spread where the tokenizer does not say."""
+        options = {"add_special_tokens": False, "truncation": False, "verbose": False}
+        if self.tokenizer.is_fast:
+            places = self.tokenizer(text, return_offsets_mapping=True, **options)["offset_mapping"]
+            return [(start, end) for start, end in places if start < end]
+        count = max(1, len(self.tokenizer(text, **options)["input_ids"]))
+        return [(len(text) * n // count, len(text) * (n + 1) // count) for n in range(count)]
+
     def save(self, directory: Path) -> dict[str, Any]:
         self.tokenizer.save_pretrained(directory / "tokenizer")
-        return {"length": self.length, "fixed": self.fixed}
+        settings: dict[str, Any] = {"length": self.length, "fixed": self.fixed}
+        further = {"padded": self.padded, "prompts": self.prompts}
+        return settings | {name: value for name, value in further.items() if value}
 
     @staticmethod
     def load(directory: Path, settings: dict[str, Any]) -> Tokens:
         source = ModelSource(str(directory / "tokenizer"), local=True)
-        return Tokens(read_tokenizer(source), settings["length"], fixed=settings["fixed"])
-
-
-def read_tokenizer(source: ModelSource) -> Tokenizer:
-    """The tokenizer of a model; never runs code that comes with it."""
-    with reading(source):
-        return AutoTokenizer.from_pretrained(source.name, local_files_only=source.local)
+        further = {name: settings.get(name) for name in ("padded", "prompts")}
+        return Tokens(read_tokenizer(source), settings["length"], fixed=settings["fixed"], **further)

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from melder.data.pictures import UnreadablePicture
+from melder.data.pictures import Limits, UnreadablePicture, read_picture
 from melder.encoders.tokens import Tokens
+from melder.encoders.window import TextRead, read_text_of
 from melder.features import Features, Sizes
 from melder.protocols import Inputs
 from melder.records import Item
 
-__all__ = ["ImageTower", "Options", "Settings", "TextTower", "Towers"]
+__all__ = ["Context", "ImageTower", "Options", "Settings", "TextTower", "Towers"]
 
+Context = Literal["window", "beginning"]
 Settings = dict[str, Any]  # what a tower writes into encoder.json
 FORMAT = 1  # of encoder.json
+Maybe = TypeVar("Maybe", Tensor, Tensor | None)
+Distinct = TypeVar("Distinct")
 
 
 @dataclass(frozen=True)
 class Options:
     """text_length in tokens; texts that a tokenizer is trained on; published mode; a picture's vector before CLIP's
-    projection, not normalised (raw), or after it."""
+    projection, not normalised (raw), or after it; so many first numbers of a vector (width), None = all;
+    the formats of pictures that are decoded and the most pixels of one, None = the usual."""
 
     text_length: int = 40
     texts: Iterable[str] = ()
     published: bool = False
     raw: bool = False
+    width: int | None = None
+    formats: tuple[str, ...] | None = None
+    pixels: int | None = None
 
 
 class TextTower(Protocol):
@@ -63,6 +71,10 @@ class ImageTower(Protocol):
         """The tensors of one item that has a picture, without a batch axis."""
         ...
 
+    def check(self, content: bytes, limits: Limits) -> None:
+        """Decode a picture that will soon be read. Raises UnreadablePicture when it is none, or is beyond limits."""
+        ...
+
     def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """The global vectors [n, g] and the tokens [n, P, d]; `inputs` has image_mask [n] too."""
         ...
@@ -74,39 +86,71 @@ class Towers(nn.Module):
     """The encoder that a specification names; fulfils `melder.protocols.Encoder`.
 
     `on_unreadable` decides about a picture that cannot be decoded: None raises; a function is told, and the
-    item then counts as having no picture.
+    item then counts as having no picture. `context` is what is read of a mention's text that is too long: the words
+    around the mention (window), or its beginning.
     """
 
-    def __init__(self, spec: str, text: TextTower, image: ImageTower | None, separator: str) -> None:
+    def __init__(
+        self, spec: str, text: TextTower, image: ImageTower | None, separator: str, context: Context = "beginning"
+    ) -> None:
         super().__init__()
-        self.spec, self.separator = spec, separator
+        self.spec, self.separator, self.context = spec, separator, context
         self.text, self.image = text, image
         self.sizes = Sizes(*text.widths, *(image.widths if image is not None else (None, None)))
         self.on_unreadable: Callable[[Item, Exception], None] | None = None
 
     def prepare(self, items: Sequence[Item]) -> Inputs:
         """Tokenise the texts and decode the pictures of n items; raises `MelderError` for a bad picture."""
-        inputs = self.text.prepare([item.text for item in items])
-        inputs["has_text"] = torch.tensor([bool(item.text.strip()) for item in items])
+        inputs = self._texts([self.text_read(item) for item in items])
         return inputs if self.image is None else inputs | self._pictures(self.image, items)
 
+    def prepare_distinct(self, items: Sequence[Item]) -> Inputs:
+        """As `prepare`, with each text and each picture once, however many items share it.
+
+        text_rows and image_rows [n] say which text and which picture is whose; they are left out where none is shared.
+        """
+        every = [self.text_read(item) for item in items]
+        texts, text_rows = _distinct(every, every)
+        inputs = self._texts(texts) | _rows("text_rows", text_rows, len(texts))
+        if self.image is None:
+            return inputs
+        pictures, image_rows = _distinct([(item.image, item.augment) for item in items], items)
+        return inputs | self._pictures(self.image, pictures) | _rows("image_rows", image_rows, len(pictures))
+
+    def text_read(self, item: Item) -> TextRead:
+        """The text that the text tower is given for an item: after a prompt, and around its mention if it is long."""
+        return read_text_of(item, self.text.tokens, around=self.context == "window")
+
+    def check(self, content: bytes, limits: Limits) -> None:
+        """Decode a picture that will soon be read, so that a bad one is known early.
+
+        Raises UnreadablePicture when it is none, or is beyond the limits.
+        """
+        if self.image is None:
+            read_picture(content, limits=limits)
+        else:
+            self.image.check(content, limits)
+
     def forward(self, inputs: Inputs) -> Features:
+        """Features of n items, of inputs of either kind."""
         has_text = inputs["has_text"]
         text_global, text_tokens = self.text(inputs)
         image_global, image_tokens = self._seen(self.image, inputs) if self.image is not None else (None, None)
+        texts, pictures = inputs.get("text_rows"), inputs.get("image_rows")
         return Features(
-            text_global=text_global * has_text[:, None],
-            text_tokens=text_tokens,
-            image_global=image_global,
-            image_tokens=image_tokens,
-            text_mask=inputs["attention_mask"] & has_text[:, None],
-            image_mask=inputs.get("image_mask"),
+            text_global=_spread(text_global * has_text[:, None], texts),
+            text_tokens=_spread(text_tokens, texts),
+            image_global=_spread(image_global, pictures),
+            image_tokens=_spread(image_tokens, pictures),
+            text_mask=_spread(inputs["attention_mask"] & has_text[:, None], texts),
+            image_mask=_spread(inputs.get("image_mask"), pictures),
         )
 
     def save(self, directory: Path) -> None:
         """Write encoder.json, the configurations and the tokenizer; the weights are the caller's to write."""
         directory.mkdir(parents=True, exist_ok=True)
         content: Settings = {"format": FORMAT, "spec": self.spec, "separator": self.separator}
+        content |= {} if self.context == "beginning" else {"context": self.context}
         content["text"] = self.text.save(directory / "text")
         content["image"] = None if self.image is None else self.image.save(directory / "image")
         (directory / "encoder.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -126,6 +170,11 @@ class Towers(nn.Module):
         vectors, tokens = tower(inputs)
         return vectors * there[:, None], tokens * there[:, None, None]
 
+    def _texts(self, texts: Sequence[TextRead]) -> Inputs:
+        inputs = self.text.prepare([read.text for read in texts])
+        inputs["has_text"] = torch.tensor([bool(read.text.strip()) for read in texts])
+        return inputs
+
     def _pictures(self, tower: ImageTower, items: Sequence[Item]) -> Inputs:
         rows = [self._picture(tower, item) for item in items]
         stacked = {
@@ -144,3 +193,19 @@ class Towers(nn.Module):
                 raise
             self.on_unreadable(item, error)
             return None
+
+
+def _distinct(keys: Sequence[Hashable], items: Sequence[Distinct]) -> tuple[list[Distinct], list[int]]:
+    """The first item of each key, and for each item the place of its key's."""
+    place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    first = dict(zip(reversed(keys), reversed(items), strict=True))
+    return [first[key] for key in place], [place[key] for key in keys]
+
+
+def _rows(name: str, rows: Sequence[int], distinct: int) -> Inputs:
+    return {name: torch.tensor(rows)} if distinct < len(rows) else {}
+
+
+def _spread(tensor: Maybe, rows: Tensor | None) -> Maybe:
+    """Rows of distinct things as rows of items."""
+    return tensor if tensor is None or rows is None else tensor[rows]

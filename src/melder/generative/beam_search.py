@@ -15,6 +15,7 @@ from melder.generative.found import Found, Score
 from melder.generative.prefilled import PrefilledModel, Prompt
 from melder.generative.prefixes import Continuations, Prefix, Prefixes, ways_on
 from melder.generative.trie import NameTrie
+from melder.ops.largest import largest_of_array
 
 __all__ = ["beam_search"]
 
@@ -49,18 +50,18 @@ def _step(searches: list[_Search], logits: Any, trie: NameTrie) -> None:
     first = 0
     for search in searches:
         last = first + len(search.running)
-        part = slice(*np.searchsorted(ways.beam, [first, last]))
-        search.step(Continuations(ways.beam[part] - first, *(each[part] for each in ways[1:])))
+        chosen = slice(*np.searchsorted(ways.beam, [first, last]))
+        search.step(Continuations(ways.beam[chosen] - first, *(column[chosen] for column in ways[1:])))
         first = last
 
 
 def _still_running(rows: list[int], searches: list[_Search], prefixes: Prefixes) -> list[int]:
     """Drop ended searches from the batch once they are half of it (what stays of the cache is copied then)."""
-    kept = [place for place, row in enumerate(rows) if searches[row].running]
-    if not kept or 2 * len(kept) > len(rows):
+    running = [place for place, row in enumerate(rows) if searches[row].running]
+    if not running or 2 * len(running) > len(rows):
         return rows
-    prefixes.keep(np.array(kept))
-    return [rows[place] for place in kept]
+    prefixes.keep(np.array(running))
+    return [rows[place] for place in running]
 
 
 class _Search:
@@ -76,7 +77,7 @@ class _Search:
         """Go on with the best ways that do not end a name; those among the best `beams` that do are finished."""
         totals = np.array([prefix.total for prefix in self.running])[ways.beam] + ways.log_probability
         parents, self.running = self.running, []
-        for rank, way in enumerate(_best(totals, 2 * self.beams)):
+        for rank, way in enumerate(largest_of_array(totals, 2 * self.beams)):
             parent, token, node = parents[ways.beam[way]], int(ways.token[way]), int(ways.node[way])
             if token != self.trie.end:
                 self.running.append(Prefix(node, parent, token, float(totals[way])))
@@ -99,11 +100,3 @@ class _Search:
 
     def _score(self, total: float, tokens: int) -> float:
         return total / tokens if self.score == "mean" else total
-
-
-def _best(totals: np.ndarray, count: int) -> np.ndarray:
-    """The places of the largest, best first."""
-    if len(totals) > count:
-        some = np.argpartition(-totals, count)[:count]
-        return some[np.argsort(-totals[some], kind="stable")]
-    return np.argsort(-totals, kind="stable")

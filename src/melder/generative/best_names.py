@@ -38,13 +38,13 @@ def best_names(
     """
     searches = [_Search(trie, k, score, at_most) for _ in range(len(prompt))]
     _search_all(searches, Prefixes(PrefilledModel(model, prompt)), trie)
-    found = [search.found() for search in searches]
-    given_up = [row for row, each in enumerate(found) if not each.exact]
+    results = [search.found() for search in searches]
+    given_up = [row for row, result in enumerate(results) if not result.exact]
     if given_up:
         beams = beam_search(model, prompt.take(given_up), trie, beams=max(k, BEAMS), score=score)
         for row, other in zip(given_up, beams, strict=True):
-            found[row] = found[row].with_those(other, k)
-    return found
+            results[row] = results[row].with_those(other, k)
+    return results
 
 
 def _search_all(searches: list[_Search], prefixes: Prefixes, trie: NameTrie) -> None:
@@ -62,22 +62,22 @@ def _search_all(searches: list[_Search], prefixes: Prefixes, trie: NameTrie) -> 
 
 def _open(searches: list[_Search], wanted: list[list[Prefix]], logits: Any, trie: NameTrie) -> None:
     """Give each search the ways on from the prefixes that were read for it."""
-    parents = [(search, prefix) for search, each in zip(searches, wanted, strict=True) for prefix in each]
+    parents = [(search, prefix) for search, prefix_list in zip(searches, wanted, strict=True) for prefix in prefix_list]
     ways = ways_on(logits, trie, np.array([prefix.node for _, prefix in parents]))
     starts = np.searchsorted(ways.beam, np.arange(len(parents) + 1))
     for (search, prefix), start, end in zip(parents, starts[:-1], starts[1:], strict=True):
-        search.open(prefix, Continuations(*(each[start:end] for each in ways)))
+        search.open(prefix, Continuations(*(column[start:end] for column in ways)))
 
 
 def _still_searching(
     rows: list[int], wanted: list[list[Prefix]], prefixes: Prefixes
 ) -> tuple[list[int], list[list[Prefix]]]:
     """Drop ended searches from the batch once they are half of it (what stays of the cache is copied then)."""
-    kept = [place for place, each in enumerate(wanted) if each]
-    if not kept or 2 * len(kept) > len(rows):
+    searching = [place for place, prefix_list in enumerate(wanted) if prefix_list]
+    if not searching or 2 * len(searching) > len(rows):
         return rows, wanted
-    prefixes.keep(np.array(kept))
-    return [rows[place] for place in kept], [wanted[place] for place in kept]
+    prefixes.keep(np.array(searching))
+    return [rows[place] for place in searching], [wanted[place] for place in searching]
 
 
 class _Siblings(NamedTuple):
@@ -115,15 +115,15 @@ class _Search:
 
     def next(self, most: int) -> list[Prefix]:
         """The prefixes to read next, none when no name can be better than the k best."""
-        found: list[Prefix] = []
+        chosen: list[Prefix] = []
         width = min(max(LEAST, self.read // SHARE), MOST, most, self.at_most - self.read)
-        while len(found) < width and self._goes_on():
+        while len(chosen) < width and self._goes_on():
             _, opened, place, siblings = heapq.heappop(self.frontier)
             self._push(place + 1, siblings, opened)
-            token, node, total = (each[place].item() for each in (siblings.token, siblings.node, siblings.total))
-            found.append(Prefix(node, siblings.parent, token, total))
-        self.read += len(found)
-        return found
+            token, node, total = (column[place].item() for column in (siblings.token, siblings.node, siblings.total))
+            chosen.append(Prefix(node, siblings.parent, token, total))
+        self.read += len(chosen)
+        return chosen
 
     def found(self) -> Found:
         return Found.of([(score, -number) for score, number in self.best], self.read, exact=not self._goes_on())

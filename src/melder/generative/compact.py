@@ -82,7 +82,9 @@ def train_compact(
 
 
 def _every(texts: Texts) -> list[str]:
-    prompts = [texts.template.demonstration(each.text, each.surface, each.answer) for each in texts.examples]
+    prompts = [
+        texts.template.demonstration(example.text, example.surface, example.answer) for example in texts.examples
+    ]
     return [*texts.descriptions, *dict.fromkeys(prompts)]
 
 
@@ -123,14 +125,14 @@ class _Reader:
         self.texts, self.seed, self.model = texts, seed, language_model
         self.start: int = language_model.tokenizer.bos_token_id
         write, template = language_model.tokens, texts.template
-        self.questions = write([template.question(each.text, each.surface) for each in texts.examples])
-        self.answers = write([each.answer for each in texts.examples])
+        self.questions = write([template.question(example.text, example.surface) for example in texts.examples])
+        self.answers = write([example.answer for example in texts.examples])
         self.after = write([template.pattern.partition("{answer}")[2]])[0]
-        self.about = _shared(write, [f"{each.answer} {each.about}" for each in texts.examples])
+        self.about = _shared(write, [f"{example.answer} {example.about}" for example in texts.examples])
         self.descriptions = write(texts.descriptions)
         self.alike: dict[str, list[int]] = defaultdict(list)
-        for row, each in enumerate(texts.examples):
-            self.alike[each.surface].append(row)
+        for row, example in enumerate(texts.examples):
+            self.alike[example.surface].append(row)
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
         draw = np.random.default_rng([self.seed, step])
@@ -180,5 +182,5 @@ class _Reader:
 def _shared(write: Callable[[Sequence[str]], list[list[int]]], texts: Sequence[str]) -> list[np.ndarray]:
     """Token ids of texts that repeat; each different one is written and kept once."""
     different = list(dict.fromkeys(texts))
-    known = {text: np.array(row) for text, row in zip(different, write(different), strict=True)}
-    return [known[text] for text in texts]
+    arrays = {text: np.array(row) for text, row in zip(different, write(different), strict=True)}
+    return [arrays[text] for text in texts]

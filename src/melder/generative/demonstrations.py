@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from melder.ops.largest import largest
 from melder.records import MelderError
 
 __all__ = ["Demonstration", "Demonstrations", "join_keys"]
@@ -53,23 +54,23 @@ class Demonstrations:
 
         Of equally similar ones the earlier are taken, and stand nearer the end.
         """
-        found: list[list[int]] = []
+        neighbours: list[list[int]] = []
         for start in range(0, len(keys) if count else 0, AT_ONCE):
             scores = keys[start : start + AT_ONCE].float() @ self.keys.float().T
             left_out = skip[start : start + AT_ONCE] if skip is not None else [()] * len(scores)
             for row, rows in enumerate(left_out):
                 scores[row, list(rows)] = -torch.inf
-            found += [_best(row, count) for row in scores]
-        return found if count else [[] for _ in keys]
+            neighbours += [_best(row, count) for row in scores]
+        return neighbours if count else [[] for _ in keys]
 
     def alike(self, skip: Literal["identical", "itself"]) -> list[list[int]]:
         """For each row the rows that may not demonstrate it: itself, or all with its surface and text (published)."""
         if skip == "itself":
             return [[row] for row in range(len(self))]
         groups: dict[tuple[str, str], list[int]] = {}
-        for row, each in enumerate(self.shown):
-            groups.setdefault((each.surface, each.text), []).append(row)
-        return [groups[each.surface, each.text] for each in self.shown]
+        for row, demonstration in enumerate(self.shown):
+            groups.setdefault((demonstration.surface, demonstration.text), []).append(row)
+        return [groups[demonstration.surface, demonstration.text] for demonstration in self.shown]
 
     def picture(self, row: int) -> Tensor | None:
         return self.pictures[row] if bool(self.there[row]) else None
@@ -79,7 +80,10 @@ class Demonstrations:
         directory.mkdir(parents=True, exist_ok=True)
         tensors = {"keys": self.keys, "pictures": self.pictures, "there": self.there}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / _TENSORS)
-        lines = [json.dumps([each.text, each.surface, each.answer], ensure_ascii=False) + "\n" for each in self.shown]
+        lines = [
+            json.dumps([demonstration.text, demonstration.surface, demonstration.answer], ensure_ascii=False) + "\n"
+            for demonstration in self.shown
+        ]
         (directory / _RECORDS).write_text("".join(lines), encoding="utf-8", newline="\n")
 
     @staticmethod
@@ -88,13 +92,18 @@ class Demonstrations:
         try:
             tensors = load_file(directory / _TENSORS)
             lines = (directory / _RECORDS).read_text(encoding="utf-8").split("\n")[:-1]
-            found = Demonstrations([Demonstration(*json.loads(line)) for line in lines], **tensors)
+            demonstrations = Demonstrations([Demonstration(*json.loads(line)) for line in lines], **tensors)
         except (OSError, SafetensorError, ValueError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise MelderError(f"{directory}: no demonstrations can be read ({reason}); train again") from None
-        if not len(found.shown) == len(found.keys) == len(found.pictures) == len(found.there):
+        if (
+            not len(demonstrations.shown)
+            == len(demonstrations.keys)
+            == len(demonstrations.pictures)
+            == len(demonstrations.there)
+        ):
             raise MelderError(f"{directory}: its two files hold different numbers of demonstrations; train again")
-        return found
+        return demonstrations
 
 
 def join_keys(vectors: Sequence[tuple[float, Tensor]]) -> Tensor:
@@ -102,7 +111,7 @@ def join_keys(vectors: Sequence[tuple[float, Tensor]]) -> Tensor:
 
     Raises `MelderError` when every weight is 0.
     """
-    parts = [weight**0.5 * normalize(each.float(), dim=-1) for weight, each in vectors if weight]
+    parts = [weight**0.5 * normalize(vector.float(), dim=-1) for weight, vector in vectors if weight]
     if not parts:
         raise MelderError("demonstrations: surface, context and picture all have weight 0; give one of them a weight")
     return torch.cat(parts, dim=1)
@@ -110,7 +119,5 @@ def join_keys(vectors: Sequence[tuple[float, Tensor]]) -> Tensor:
 
 def _best(scores: Tensor, count: int) -> list[int]:
     """Columns of the `count` best scores [N], best last; of ties the earlier ones, the earliest last."""
-    worst = scores.topk(min(count, len(scores))).values[-1]
-    columns = (scores >= worst).logical_and(scores > -torch.inf).nonzero().flatten()
-    order = scores[columns].argsort(descending=True, stable=True)[:count]
-    return columns[order].flip(0).tolist()  # type: ignore[no-any-return]
+    values, columns = largest(scores, count)
+    return columns[values > -torch.inf].flip(0).tolist()  # type: ignore[no-any-return]

@@ -67,9 +67,9 @@ class FlatTrie:
         if not len(child):
             return np.full(len(nodes), -1)
         width = max(self.vocabulary, int(tokens.max(initial=0)) + 1)
-        known, wanted = run * width + self.token[child], which * width + tokens  # siblings stand by token: ascending
-        place = np.searchsorted(known, wanted).clip(max=len(known) - 1)
-        return np.where(known[place] == wanted, child[place], -1)
+        keys, wanted = run * width + self.token[child], which * width + tokens  # siblings stand by token: ascending
+        place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        return np.where(keys[place] == wanted, child[place], -1)
 
     def find(self, sequences: Sequences) -> np.ndarray:
         """[n] the node of each sequence of tokens, or -1."""

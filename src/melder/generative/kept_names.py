@@ -11,9 +11,7 @@ made in memory: the directory saves time, and nothing is lost with it.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +20,7 @@ import numpy as np
 from melder.generative.language_model import LanguageModel
 from melder.generative.trie import NameTrie
 from melder.generative.trie_store import read_arrays
-from melder.io.locks import locked_alone
+from melder.io.locks import exclusive_lock
 from melder.records import MelderError
 
 __all__ = ["Numbered", "kept_names"]
@@ -72,10 +70,10 @@ def kept_names(directory: Path, names: Sequence[str], language_model: LanguageMo
     if tokenizer is None:
         return Numbered(*NameTrie.build(names, language_model.name_tokens))
     written = _Written.of(names)
-    found = _read(directory, tokenizer)
-    if found is not None and found[1].digest == written.digest:
-        return found[0]
-    made = _changed(*found, names, language_model) if found is not None else None
+    stored = _read(directory, tokenizer)
+    if stored is not None and stored[1].digest == written.digest:
+        return stored[0]
+    made = _changed(*stored, names, language_model) if stored is not None else None
     if made is None:
         made = Numbered(*NameTrie.build(names, language_model.name_tokens))
     _save(directory, made, written, tokenizer)
@@ -103,7 +101,7 @@ def _changed(
     if len(came) > ANEW * len(names):
         return None
     there = set(names)
-    gone = [known for name, known in number.items() if name not in there]
+    gone = [old_number for name, old_number in number.items() if name not in there]
     trie = before.trie.remove(np.array(gone, np.int64)) if gone else before.trie
     if came:
         trie, numbers = trie.add(came, language_model.name_tokens)
@@ -117,18 +115,7 @@ def _save(directory: Path, numbered: Numbered, written: _Written, tokenizer: str
     arrays = {"name texts": written.text, "name ends": written.ends, "name numbers": numbered.numbers}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _alone(directory) as alone:
-            if alone:
-                numbered.trie.save(directory, arrays, {"tokenizer": tokenizer})
-    except OSError:  # read-only, or full: the next opening takes as long as this one
+        with exclusive_lock(directory / _LOCK, MelderError("another process is writing"), waits=False):
+            numbered.trie.save(directory, arrays, {"tokenizer": tokenizer})
+    except (MelderError, OSError):  # or read-only, or full: the next opening takes as long as this one
         return
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[bool]:
-    """Whether no other process is writing there."""
-    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        yield locked_alone(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ The cache of transformers concatenates at every step: for a prompt of 700 positi
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-__all__ = ["join_caches", "room_cache"]
+__all__ = ["cache_argument", "join_caches", "room_cache"]
 
 ROOM = 64  # positions; the least that is added when the room is used up
 
@@ -22,12 +23,22 @@ def room_cache() -> Any:
     return Cache(layer_class_to_replicate=RoomLayer)
 
 
+def cache_argument(model: Any) -> str:
+    """The name under which a model takes its cache.
+
+    It is `cache` in newer releases of transformers, which refuse the older name from 5.40 on.
+    """
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
 def join_caches(parts: Sequence[Any]) -> Any:
     """One cache of the rows of all parts, which have the same last position; zeros before what is shorter."""
     joined = room_cache()
-    for layers in zip(*(part.layers for part in parts), strict=True):
+    for layers in zip(*(cache.layers for cache in parts), strict=True):
         layer = RoomLayer()
-        layer.update(_join([each.keys for each in layers]), _join([each.values for each in layers]))
+        layer.update(
+            _join([layer_part.keys for layer_part in layers]), _join([layer_part.values for layer_part in layers])
+        )
         joined.layers.append(layer)
     return joined
 
@@ -58,12 +69,12 @@ class RoomLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def _join(parts: list[Tensor]) -> Tensor:
-    rows, length = sum(part.shape[0] for part in parts), max(part.shape[2] for part in parts)
+    rows, length = sum(tensor.shape[0] for tensor in parts), max(tensor.shape[2] for tensor in parts)
     joined = parts[0].new_zeros(rows, parts[0].shape[1], length, parts[0].shape[3])
     first = 0
-    for part in parts:
-        joined[first : first + part.shape[0], :, length - part.shape[2] :] = part
-        first += part.shape[0]
+    for tensor in parts:
+        joined[first : first + tensor.shape[0], :, length - tensor.shape[2] :] = tensor
+        first += tensor.shape[0]
     return joined
 
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from melder.encoders.sources import ModelSource, find_source, reading
-from melder.encoders.tokens import read_tokenizer
+from melder.encoders.pretrained import read_model, read_tokenizer
+from melder.encoders.sources import ModelSource, find_source
 from melder.protocols import Precision
 from melder.records import MelderError
 
@@ -63,7 +63,7 @@ class LanguageModel(nn.Module):
             rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
             return rows
         encode = getattr(backend, "encode_batch_fast", backend.encode_batch)  # the same ids, sooner
-        return [each.ids for each in encode(list(texts), add_special_tokens=False)]
+        return [encoding.ids for encoding in encode(list(texts), add_special_tokens=False)]
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text that tokens stand for; those of beginning, end and padding are left out."""
@@ -79,9 +79,9 @@ class LanguageModel(nn.Module):
         read = map(self.text, rows) if backend is None else backend.decode_batch(rows)
         lost = [name for name, row, text in zip(names, rows, read, strict=True) if not row or text != name]
         if lost:
-            shown = ", ".join(repr(name) for name in lost[:SHOWN]) + (" …" if len(lost) > SHOWN else "")
+            examples = ", ".join(repr(name) for name in lost[:SHOWN]) + (" …" if len(lost) > SHOWN else "")
             raise MelderError(
-                f"language model '{self.name}': its tokenizer cannot write {len(lost):,} names ({shown}): read "
+                f"language model '{self.name}': its tokenizer cannot write {len(lost):,} names ({examples}): read "
                 "back from their tokens they are others; use a model whose tokenizer keeps case, blanks and characters"
             )
         for row in rows:
@@ -119,11 +119,11 @@ class LanguageModel(nn.Module):
 
     def save(self, directory: Path) -> None:
         """Write the model and its tokenizer, as transformers reads them; weights as safetensors."""
-        shown = logging.is_progress_bar_enabled()
+        progress_bar = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
-        if shown:
+        if progress_bar:
             logging.enable_progress_bar()
 
 
@@ -139,22 +139,19 @@ def read_language_model(
     source: ModelSource, *, precision: Precision = "float32", dropout: bool = False
 ) -> LanguageModel:
     """The language model of a source, with its weights; no code that comes with it is run."""
-    with reading(source):
-        model = AutoModelForCausalLM.from_pretrained(
-            source.name, local_files_only=source.local, use_safetensors=True, dtype=TYPES[precision]
-        )
+    model, _ = read_model(AutoModelForCausalLM, source, dtype=TYPES[precision])
     return LanguageModel(source.name, model, read_tokenizer(source), dropout=dropout)
 
 
 def _end(name: str, model: Any, tokenizer: Any) -> int:
     """The token that ends a text: the tokenizer's, or the model's first one."""
-    found = tokenizer.eos_token_id
-    if found is None:
-        found = model.config.eos_token_id
-    if isinstance(found, list):
-        found = found[0] if found else None
-    if found is None:
+    end = tokenizer.eos_token_id
+    if end is None:
+        end = model.config.eos_token_id
+    if isinstance(end, list):
+        end = end[0] if end else None
+    if end is None:
         raise MelderError(
             f"language model '{name}' has no token of end, so no name could ever be finished; use another"
         )
-    return int(found)
+    return int(end)

@@ -28,8 +28,8 @@ class Mapper(nn.Module):
         self.absent = None if published else nn.Parameter(self.linear.bias.detach().clone())
 
     def forward(self, pictures: Tensor, there: Tensor) -> Tensor:
-        shown = pictures * there[:, None]
-        prefixes: Tensor = self.linear(shown).view(-1, self.tokens, self.width)
+        masked = pictures * there[:, None]
+        prefixes: Tensor = self.linear(masked).view(-1, self.tokens, self.width)
         if self.absent is None:
             return prefixes
         return torch.where(there[:, None, None], prefixes, self.absent.view(self.tokens, self.width))

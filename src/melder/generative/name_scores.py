@@ -106,7 +106,7 @@ def _pack(tree: FlatTrie, inner: np.ndarray, n: int) -> tuple[np.ndarray, np.nda
             visible[row] |= visible[above]
     tokens = tree.token[inner].astype(np.int64)
     depths = np.searchsorted(tree.level_starts, inner, side="right") - 2
-    return tuple(np.broadcast_to(each, (n, *each.shape)).copy() for each in (tokens, depths, visible))
+    return tuple(np.broadcast_to(array, (n, *array.shape)).copy() for array in (tokens, depths, visible))
 
 
 def _log_probabilities(logits: Tensor, at: np.ndarray, tree: FlatTrie, nodes: np.ndarray) -> np.ndarray:

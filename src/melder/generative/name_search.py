@@ -58,11 +58,11 @@ class NameSearch:
         if self.all:
             return [_sorted(scores) for scores in self.every(prompts)]
         if options.decoding == "beam":
-            found = beam_search(model, prompt, self.trie, beams=options.beams, score=options.score)
+            results = beam_search(model, prompt, self.trie, beams=options.beams, score=options.score)
         else:
             most = options.most_prefixes
-            found = best_names(model, prompt, self.trie, k=options.best_names, score=options.score, at_most=most)
-        return [ScoredName(self.place[each.numbers], each.scores, each.exact) for each in found]
+            results = best_names(model, prompt, self.trie, k=options.best_names, score=options.score, at_most=most)
+        return [ScoredName(self.place[result.numbers], result.scores, result.exact) for result in results]
 
     def every(self, prompts: Embedded) -> np.ndarray:
         """[n, names] the score of every name."""

@@ -29,7 +29,7 @@ class Names:
         owners: dict[str, list[int]] = {}
         for column, entity in enumerate(entities):
             every = [name_of(entity), *(alias.strip() for alias in entity.aliases if aliases)]
-            for name in dict.fromkeys(each for each in every if each):
+            for name in dict.fromkeys(label for label in every if label):
                 owners.setdefault(name, []).append(column)
         return Names(list(owners), list(owners.values()))
 

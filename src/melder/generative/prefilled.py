@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melder.generative.kv_cache import join_caches, room_cache
+from melder.generative.kv_cache import cache_argument, join_caches, room_cache
 from melder.records import MelderError
 
 __all__ = ["PrefilledModel", "Prompt"]
@@ -54,6 +54,7 @@ class PrefilledModel:
     def __init__(self, model: Any, prompt: Prompt) -> None:
         _check(model, prompt)
         self.model = model
+        self.cache_argument = cache_argument(model)
         self.mask = prompt.attention_mask.bool()  # [n, length]
         self.lengths = self.mask.sum(dim=1)  # [n]
         # first: [n, vocabulary] logits of the first token after the prompt
@@ -77,9 +78,9 @@ class PrefilledModel:
         positions = torch.from_numpy(depths).to(device) + self.lengths[:, None]
         _check_length(self.model.config, int(positions.max()) + 1)
         prompt = self.mask[:, None, :].expand(-1, tokens.shape[1], -1)
-        seen = torch.cat([prompt, torch.from_numpy(visible).to(device)], dim=2)
+        attended = torch.cat([prompt, torch.from_numpy(visible).to(device)], dim=2)
         dtype = self.model.get_input_embeddings().weight.dtype
-        mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, torch.finfo(dtype).min)
+        mask = torch.zeros(attended.shape, dtype=dtype, device=device).masked_fill_(~attended, torch.finfo(dtype).min)
         return self._forward(
             self.cache,
             input_ids=torch.from_numpy(tokens).to(device),
@@ -123,7 +124,7 @@ class PrefilledModel:
 
     def _forward(self, cache: Any, **inputs: Any) -> Tensor:
         with torch.inference_mode():
-            output = self.model(**inputs, past_key_values=cache, use_cache=True)
+            output = self.model(**inputs, **{self.cache_argument: cache}, use_cache=True)
         logits: Tensor = output.logits
         return logits
 

@@ -62,14 +62,14 @@ class Prefixes:
 
     def _unread(self, prefixes: Sequence[Prefix]) -> list[Prefix]:
         """The prefixes, and before each those of its own that are not in the cache."""
-        found: dict[Prefix, None] = {}
+        unread: dict[Prefix, None] = {}
         for prefix in prefixes:
             line, at = [prefix], prefix.parent
             while at is not None and at.depth and at.turn != self._turn:
                 line.append(at)
                 at = at.parent
-            found |= dict.fromkeys(reversed(line))
-        return list(found)
+            unread |= dict.fromkeys(reversed(line))
+        return list(unread)
 
     def _pack(self, new: list[list[Prefix]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tokens, depths and what each attends to, for `PrefilledModel.read`; tells prefixes their places."""

@@ -71,16 +71,16 @@ def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_t
             f"mention {mention.id!r}, field 'text': its question has {prefix_tokens + len(question.tokens):,} "
             f"positions, but the language model has room for {room:,} beside the answer; shorten the text"
         )
-    kept: list[Block] = []
+    chosen: list[Block] = []
     for block in reversed(demonstrations):
         left -= prefix_tokens + len(block.tokens)
         if left < 0:
             break
-        kept.append(block)
-    return Blocks([*reversed(kept), question], dropped=len(demonstrations) - len(kept))
+        chosen.append(block)
+    return Blocks([*reversed(chosen), question], dropped=len(demonstrations) - len(chosen))
 
 
 def answer_room(language_model: LanguageModel, limit: int | None, longest_answer: int) -> int:
     """Positions that a prompt may have so that the longest answer fits behind it."""
-    limits = [each for each in (limit, language_model.limit) if each is not None]
+    limits = [length for length in (limit, language_model.limit) if length is not None]
     return min(limits, default=1 << 30) - longest_answer

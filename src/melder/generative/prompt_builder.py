@@ -33,7 +33,10 @@ class PromptBuilder:
     ) -> None:
         self.language_model, self.template, self.prefix_tokens = language_model, template, prefix_tokens
         self.room = answer_room(language_model, limit, longest_answer)
-        texts = [template.demonstration(each.text, each.surface, each.answer) for each in demonstrations.shown]
+        texts = [
+            template.demonstration(demonstration.text, demonstration.surface, demonstration.answer)
+            for demonstration in demonstrations.shown
+        ]
         self.blocks = [
             Block(tokens, demonstrations.picture(row)) for row, tokens in enumerate(language_model.tokens(texts))
         ]
@@ -48,6 +51,6 @@ class PromptBuilder:
         questions = [self.template.question(mention.text, mention.surface) for mention in mentions]
         tokens = self.language_model.tokens(questions)
         return [
-            fitted([self.blocks[each] for each in rows], Block(ids, picture), self.room, self.prefix_tokens, mention)
+            fitted([self.blocks[row] for row in rows], Block(ids, picture), self.room, self.prefix_tokens, mention)
             for mention, ids, picture, rows in zip(mentions, tokens, pictures, shown, strict=True)
         ]

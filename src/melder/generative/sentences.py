@@ -11,8 +11,9 @@ from torch.nn.functional import normalize
 from transformers import AutoModel
 
 from melder.encoders.paired import read_text
-from melder.encoders.sources import find_source, reading
-from melder.encoders.tokens import Tokens, read_tokenizer
+from melder.encoders.pretrained import read_model, read_tokenizer
+from melder.encoders.sources import find_source
+from melder.encoders.tokens import Tokens
 from melder.encoders.towers import Options, TextTower
 from melder.protocols import Inputs
 
@@ -43,8 +44,7 @@ def open_retriever(spec: str, pooling: Literal["auto", "pooler"]) -> TextTower:
     if pooling == "auto":
         tower: Any = read_text(source, Options(LENGTH))
     else:
-        with reading(source):
-            model = AutoModel.from_pretrained(source.name, local_files_only=source.local, use_safetensors=True)
+        model, _ = read_model(AutoModel, source)
         tower = Pooled(model, Tokens(read_tokenizer(source), LENGTH, fixed=False))
     return tower.requires_grad_(False).eval()  # type: ignore[no-any-return]
 

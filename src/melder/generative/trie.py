@@ -65,7 +65,7 @@ class NameTrie:
     def of(cls, arrays: Arrays, settings: Settings, directory: Path) -> NameTrie:
         """A trie of what was read from a directory, perhaps among other things."""
         try:
-            first, second = (FlatTrie(*(arrays[f"{tree}.{part}"] for part in _PARTS)) for tree in ("first", "second"))
+            first, second = (FlatTrie(*(arrays[f"{tree}.{key}"] for key in _PARTS)) for tree in ("first", "second"))
             return cls(first, second, arrays["removed"], end=settings["end"], given=settings["given"])
         except KeyError as error:
             raise MelderError(f"names in {directory} cannot be used: {error} is missing; write them again") from error
@@ -73,7 +73,7 @@ class NameTrie:
     def save(self, directory: Path, beside: Arrays | None = None, said: Settings | None = None) -> None:
         """Write the trie; of one that was opened there, only what has changed. Arrays and settings may go with it."""
         trees = {"first": self.first, "second": self.second}
-        arrays = {f"{name}.{part}": getattr(tree, part) for name, tree in trees.items() for part in _PARTS}
+        arrays = {f"{name}.{key}": getattr(tree, key) for name, tree in trees.items() for key in _PARTS}
         settings = {"end": self.end, "given": self.given, **(said or {})}
         write_arrays(directory, {**arrays, "removed": self.removed, **(beside or {})}, settings)
 
@@ -136,13 +136,13 @@ class NameTrie:
         """The trie with more names, and the number [names] of each: a known name's own, a new one's place."""
         sequences, _ = encode(names, tokens, self.end)
         leaves = self.first.find(sequences)
-        known, given = leaves >= 0, self.given + len(leaves)
+        present, given = leaves >= 0, self.given + len(leaves)
         numbers = np.arange(self.given, given)
-        numbers[known] = self.first.number(leaves[known])
+        numbers[present] = self.first.number(leaves[present])
         old = self.second.sequences(self.second.leaves)
-        both = Sequences.join([old, sequences.take(np.flatnonzero(~known))])
-        second, leaf = build_trie(both, np.concatenate([self.second.number(self.second.leaves), numbers[~known]]))
-        numbers[~known] = second.number(leaf[len(old.lengths) :])
+        both = Sequences.join([old, sequences.take(np.flatnonzero(~present))])
+        second, leaf = build_trie(both, np.concatenate([self.second.number(self.second.leaves), numbers[~present]]))
+        numbers[~present] = second.number(leaf[len(old.lengths) :])
         return self._with(second, np.setdiff1d(self.removed, numbers), given=given), numbers
 
     def remove(self, numbers: np.ndarray) -> NameTrie:
@@ -189,8 +189,8 @@ def _merge(first: Allowed, second: Allowed) -> Allowed:
     """Both trees' ways, ordered by beam and token; a token that leads on in both leads into the second."""
     both = Allowed(*(np.concatenate(pair) for pair in zip(second, first, strict=True)))
     width = int(both.token.max(initial=0)) + 1
-    _, kept = np.unique(both.beam * width + both.token, return_index=True)
-    return Allowed(*(part[kept] for part in both))
+    _, first_rows = np.unique(both.beam * width + both.token, return_index=True)
+    return Allowed(*(column[first_rows] for column in both))
 
 
 def _empty() -> FlatTrie:

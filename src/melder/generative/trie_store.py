@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from melder.io.atomic import replace_file
 from melder.records import MelderError
 
 __all__ = ["read_arrays", "write_arrays"]
@@ -30,7 +30,7 @@ def write_arrays(directory: Path, arrays: Mapping[str, np.ndarray], settings: Ma
     directory.mkdir(parents=True, exist_ok=True)
     described = {name: _write_array(directory, array) for name, array in arrays.items()}
     header = {"format": FORMAT, "settings": dict(settings), "arrays": described}
-    _replace(directory / _HEADER, json.dumps(header, indent=1).encode())
+    replace_file(directory / _HEADER, json.dumps(header, indent=1).encode())
     kept = {each["file"] for each in described.values()}
     for file in directory.glob(f"*{_SUFFIX}"):
         if file.name not in kept:
@@ -55,17 +55,8 @@ def _write_array(directory: Path, array: np.ndarray) -> dict[str, Any]:
     content = data.data.cast("B") if data.size else b""
     file = directory / (hashlib.sha256(content).hexdigest()[:32] + _SUFFIX)
     if not (file.is_file() and file.stat().st_size == len(content)):
-        _replace(file, content)
+        replace_file(file, content)
     return {"file": file.name, "type": data.dtype.str, "shape": data.shape, "crc32": zlib.crc32(content)}
-
-
-def _replace(file: Path, content: bytes | memoryview) -> None:
-    part = file.with_suffix(".part")
-    with part.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
 
 
 def _read_header(directory: Path) -> dict[str, Any]:

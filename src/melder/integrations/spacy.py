@@ -44,12 +44,12 @@ class SpacyLinker:
             yield from docs
 
     def _annotate(self, docs: Sequence[Doc]) -> None:
-        found = [(doc, ent) for doc in docs for ent in doc.ents]
-        mentions = [_mention(str(number), doc, ent) for number, (doc, ent) in enumerate(found)]
-        pictures = [doc._.melder_image for doc, _ in found]
-        items = [self.linker.item(each, picture) for each, picture in zip(mentions, pictures, strict=True)]
+        named_spans = [(doc, ent) for doc in docs for ent in doc.ents]
+        mentions = [_mention(str(number), doc, ent) for number, (doc, ent) in enumerate(named_spans)]
+        pictures = [doc._.melder_image for doc, _ in named_spans]
+        items = [self.linker.item(mention, picture) for mention, picture in zip(mentions, pictures, strict=True)]
         links = (link for block in self.linker.answers(mentions, items, self.k) for link in block)
-        for (doc, ent), link in zip(found, links, strict=True):
+        for (doc, ent), link in zip(named_spans, links, strict=True):
             self._set(doc, ent, link)
 
     def _set(self, doc: Doc, ent: Span, link: Link) -> None:

@@ -1,4 +1,4 @@
-"""The few file operations that a knowledge base is written with, so that a crash leaves old or new, never between.
+"""The few file operations that what must never be half is written with: a crash leaves old or new, never between.
 
 A file is written under another name, brought to the disk (fsync) and then renamed, which POSIX does at once; the
 directory is brought to the disk too, or the new name could be lost with the power.
@@ -6,58 +6,83 @@ directory is brought to the disk too, or the new name could be lost with the pow
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from melder.records import MelderError
-
-__all__ = ["locked", "remove", "replace_file", "sync", "writing"]
+__all__ = ["PART", "finish_file", "remove", "replace_file", "replacing", "sync", "writing"]
 
 PART = ".part"  # the end of names of what is not finished
-PATIENCE = 10.0  # seconds that a writer waits for another: an addition is over by then, a build is not
+WINDOWS = os.name == "nt"
 
 
 def sync(path: Path) -> None:
     """Bring a file, or the names in a directory, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if WINDOWS and path.is_dir():
+        return  # directories cannot be opened there; NTFS keeps a journal of names
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole, in the place of one of that name: afterwards it is the old one or the new one."""
-    part = path.with_name(path.name + PART)
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+@contextmanager
+def replacing(path: Path, *, attempt: bool = False) -> Iterator[Path]:
+    """A path to write a file at, which is renamed to `path` when all of it is on the disk.
+
+    A process that has mapped the old file keeps reading that one.
+
+    Args:
+        path: The name that the file gets; one of that name is replaced.
+        attempt: Whether others may be writing the same file: each then writes at a path of its own.
+    """
+    partial = path.with_name(f"{path.name}-{uuid.uuid4().hex}{PART}" if attempt else path.name + PART)
+    yield partial
+    finish_file(partial, path)
+
+
+def finish_file(part: Path, path: Path) -> None:
+    """Bring a file that is whole to the disk and give it its name."""
+    sync(part)
     os.replace(part, path)
     sync(path.parent)
 
 
+def replace_file(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole, in the place of one of that name: afterwards it is the old one or the new one."""
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(content)
+
+
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A directory to fill, which becomes `path` when everything in it is on the disk.
 
-    What a crash left of an earlier attempt is removed first. `path` must not be there yet.
+    What a crash left of an earlier attempt is removed first.
+
+    Args:
+        path: The name that the directory gets; it must not be there yet.
+        durable: Whether a loss of power may not harm it; waiting for that takes milliseconds a file.
     """
-    part = path.with_name(path.name + PART)
-    remove(part)
-    os.makedirs(part)
-    yield part
-    for folder, _, files in os.walk(part, topdown=False):
+    partial = path.with_name(path.name + PART)
+    remove(partial)
+    os.makedirs(partial)
+    yield partial
+    if durable:
+        _sync_all(partial)
+    os.rename(partial, path)
+    sync(path.parent)
+
+
+def _sync_all(directory: Path) -> None:
+    for folder, _, files in os.walk(directory, topdown=False):
         for name in files:
             sync(Path(folder, name))
         sync(Path(folder))
-    os.rename(part, path)
-    sync(path.parent)
 
 
 def remove(path: Path) -> None:
@@ -66,36 +91,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
-
-
-@contextmanager
-def locked(path: Path, busy: MelderError) -> Iterator[None]:
-    """Hold the lock on a file, made where it is missing; the system gives it back when the process ends, however.
-
-    Raises `busy` when another process still has it after `PATIENCE` seconds.
-    """
-    until = time.monotonic() + PATIENCE
-    while (descriptor := _taken(path)) is None:
-        if time.monotonic() > until:
-            raise busy
-        time.sleep(0.05)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _taken(path: Path) -> int | None:
-    """The open file, locked, unless another process has it or has removed it meanwhile."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from melder.records import BadData, BadRecord, MelderError
 
-__all__ = ["Fault", "Problems", "describe", "read_bytes", "skip_mark"]
+__all__ = ["Fault", "Problems", "describe", "first_fault", "read_bytes", "skip_mark"]
 
 Fault = tuple[str, str]  # a field ("" = the whole record), and what is wrong with it and what to do
 
@@ -67,6 +67,12 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     return [(_field(detail), _message(detail, model)) for detail in error.errors(include_url=False)]
 
 
+def first_fault(error: ValidationError, model: type[BaseModel]) -> Fault:
+    """The first of what pydantic found; the whole record's where a rule over several fields is broken."""
+    detail = error.errors(include_url=False)[0]
+    return (_field(detail) if detail["loc"] else ""), _message(detail, model)
+
+
 def _field(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error" and not detail["loc"]:
         return "start"  # the one rule over several fields is that of the span
@@ -75,9 +81,13 @@ def _field(detail: ErrorDetails) -> str:
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    kind, shown = detail["type"], reprlib.repr(detail["input"])
+    kind, value = detail["type"], reprlib.repr(detail["input"])
     if kind == "missing":
         return "is missing; add it"
+    if kind == "too_long":
+        return f"has more than {detail['ctx']['max_length']:,} entries; send fewer"
+    if kind == "too_short":
+        return f"has {detail['ctx']['actual_length']} entries; give {detail['ctx']['min_length']}"
     if kind == "extra_forbidden":
         return f"is not a field of this format; remove it, or use one of {', '.join(model.model_fields)}"
     if kind == "string_too_short":
@@ -87,9 +97,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "json_invalid":
         return f"is not JSON ({detail['ctx']['error']}); mend it"
     if kind == "model_type":
-        return f"is not a JSON object but {shown}; write {{…}} with the fields {', '.join(model.model_fields)}"
+        return f"is not a JSON object but {value}; write {{…}} with the fields {', '.join(model.model_fields)}"
     if kind == "literal_error":
-        return f"must be {detail['ctx']['expected']}, not {shown}"
+        return f"must be {detail['ctx']['expected']}, not {value}"
     if kind == "value_error":
         return f"{detail['ctx']['error']}; correct it"
-    return f"must be {EXPECTED[kind]}, not {shown}" if kind in EXPECTED else f"{detail['msg']}, not {shown}"
+    return f"must be {EXPECTED[kind]}, not {value}" if kind in EXPECTED else f"{detail['msg']}, not {value}"

@@ -7,25 +7,27 @@ taken up. Groups begin at the same mentions whether a job was stopped or not: wh
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melder
+from melder.io.atomic import PART, finish_file
+from melder.io.locks import exclusive_lock
 from melder.kb import is_knowledge_base
 from melder.kb.shards import current_files
 from melder.linking.nil import FILE as NIL
 from melder.records import MelderError, Mention
 
 __all__ = ["LinkJob", "job_key"]
+
+LOCK = ".lock"
 
 
 class _Written(BaseModel):
@@ -50,16 +52,14 @@ class LinkJob:
 
         Raises MelderError when another process is writing there, at this job or another one.
         """
-        part = output.with_name(f"{output.name}.{key}.part")
-        with part.open("a+b") as file:
-            _lock(file, part, output)
+        part = output.with_name(f"{output.name}.{key}{PART}")
+        with _alone(output):
             for other in _parts(output):
                 if other != part:
-                    _remove(other, output)
-            yield LinkJob(file, _keep(file, mentions))
-            file.flush()
-            os.fsync(file.fileno())
-            part.replace(output)
+                    other.unlink()
+            with part.open("a+b") as file:
+                yield LinkJob(file, _keep(file, mentions))
+            finish_file(part, output)
 
     def write(self, lines: Sequence[str]) -> None:
         """Add links to those that are there, and have the system know of them."""
@@ -77,26 +77,22 @@ def job_key(run: Path, data: Path | None, *settings: object) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def _lock(file: BinaryIO, part: Path, output: Path) -> None:
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Hold OUTPUT.lock, which is removed again: only a process that is killed leaves it, and then it locks nothing."""
+    lock = output.with_name(output.name + LOCK)
     busy = MelderError(f"{output}: another process is writing these links; wait for it, or stop it")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
-            raise busy
-    except (BlockingIOError, FileNotFoundError):  # not found: it was finished, and renamed, before it was locked
-        raise busy from None
-
-
-def _remove(part: Path, output: Path) -> None:
-    """What a job with other settings has left."""
-    with part.open("rb") as file:
-        _lock(file, part, output)  # type: ignore[arg-type]
-        part.unlink()
+    with exclusive_lock(lock, busy, waits=False):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # a disk that changes nothing any more has had its error already
+                lock.unlink()
 
 
 def _parts(output: Path) -> list[Path]:
     """What jobs that were stopped have left of this output."""
-    pattern = re.compile(re.escape(output.name) + r"\.[0-9a-f]{12}\.part")
+    pattern = re.compile(re.escape(output.name) + r"\.[0-9a-f]{12}" + re.escape(PART))
     return [path for path in output.parent.iterdir() if pattern.fullmatch(path.name)]
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from melder.data.json_records import read_json
 from melder.data.tables.options import Notes, TableOptions
+from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
 from melder.jobs.link_table import LinkTable
 from melder.jobs.mention_records import complete_mention, table_mentions, with_span
@@ -106,20 +107,18 @@ def links_of(
 def written(path: Path, *, decided: bool, k: int = 10) -> Iterator[LinkFile]:
     """A file of links that is there under its name when all are in it; `decided`: they have an answer, `k`: as many
     candidates have columns in a table."""
-    part = path.with_name(path.name + ".part")
-    if is_parquet(path):
-        schema = _schema(decided)
-        with _parquet().ParquetWriter(part, schema) as writer:
-            yield _Table(writer, schema)
-    elif delimiter := DELIMITERS.get(path.suffix.lower()):
-        with part.open(
-            "w", encoding="utf-8-sig", newline=""
-        ) as file:  # Excel takes a mark for UTF-8, and its absence not
-            yield LinkTable(file, k, decided=decided, delimiter=delimiter)
-    else:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            yield _Lines(file)
-    part.replace(path)
+    with replacing(path) as partial:
+        if is_parquet(path):
+            schema = _schema(decided)
+            with _parquet().ParquetWriter(partial, schema) as writer:
+                yield _Table(writer, schema)
+        elif delimiter := DELIMITERS.get(path.suffix.lower()):
+            # Excel takes a mark for UTF-8, and its absence not.
+            with partial.open("w", encoding="utf-8-sig", newline="") as file:
+                yield LinkTable(file, k, decided=decided, delimiter=delimiter)
+        else:
+            with partial.open("w", encoding="utf-8", newline="\n") as file:
+                yield _Lines(file)
 
 
 class _Lines:

@@ -22,8 +22,8 @@ Rows = tuple[SegmentReader, np.ndarray]  # some living rows of a segment
 def to_merge(base: KnowledgeBase) -> list[SegmentReader]:
     """The segments that `compact` would write anew: those that are not full or have dead rows, unless there is just
     one that is not full."""
-    parts = [part for part in base.parts if part.dead or len(part) < SEGMENT_ROWS]
-    return parts if len(parts) > 1 or any(part.dead for part in parts) else []
+    parts = [reader for reader in base.parts if reader.dead or len(reader) < SEGMENT_ROWS]
+    return parts if len(parts) > 1 or any(reader.dead for reader in parts) else []
 
 
 def compact(writer: Writer, progress: Progress | None = None) -> Generation:
@@ -43,16 +43,16 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
         new.append(writer.write(_contents(writer.base, group)))
         if progress is not None:
             progress(new[-1].rows)
-    return writer.commit(new, merged=[part.listed.name for part in parts])
+    return writer.commit(new, merged=[reader.listed.name for reader in parts])
 
 
 def _groups(parts: Sequence[SegmentReader]) -> Iterator[list[Rows]]:
     """Living rows in their order, as many as a full segment has together."""
     group, room = list[Rows](), SEGMENT_ROWS
-    for part in parts:
-        rows = part.living
+    for reader in parts:
+        rows = reader.living
         while len(rows):
-            group.append((part, rows[:room]))
+            group.append((reader, rows[:room]))
             rows, room = rows[room:], room - len(rows[:room])
             if not room:
                 yield group
@@ -63,8 +63,8 @@ def _groups(parts: Sequence[SegmentReader]) -> Iterator[list[Rows]]:
 
 def _contents(base: KnowledgeBase, group: Sequence[Rows]) -> SegmentContents:
     return SegmentContents(
-        entities=[entity for part, rows in group for entity in base.records_of(part).entities(rows.tolist())],
-        sides=merge_rows([(part.segment.sides, rows) for part, rows in group]),
+        entities=[entity for reader, rows in group for entity in base.records_of(reader).entities(rows.tolist())],
+        sides=merge_rows([(reader.segment.sides, rows) for reader, rows in group]),
         pictures=_pictures(base, group),
         unreadable=_unreadable(base, group),
     )
@@ -72,10 +72,10 @@ def _contents(base: KnowledgeBase, group: Sequence[Rows]) -> SegmentContents:
 
 def _pictures(base: KnowledgeBase, group: Sequence[Rows]) -> Iterator[tuple[tuple[int, int], bytes]]:
     place = 0
-    for part, rows in group:
+    for reader, rows in group:
         for row in rows.tolist():
-            for number in base.records_of(part).pictures(row):
-                content = part.segment.picture(row, number)
+            for number in base.records_of(reader).pictures(row):
+                content = reader.segment.picture(row, number)
                 assert content is not None
                 yield (place, number), content
             place += 1
@@ -83,6 +83,6 @@ def _pictures(base: KnowledgeBase, group: Sequence[Rows]) -> Iterator[tuple[tupl
 
 def _unreadable(base: KnowledgeBase, group: Sequence[Rows]) -> Mapping[str, str]:
     reasons: dict[str, str] = {}
-    for part, rows in group:
-        reasons |= base.unreadable(part, rows)
+    for reader, rows in group:
+        reasons |= base.unreadable(reader, rows)
     return reasons

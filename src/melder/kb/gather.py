@@ -69,11 +69,11 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
 @lru_cache
 def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Plan:
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
-    some = next(iter(layouts)).places
-    names = row_names(some, units)
+    specs = next(iter(layouts)).places
+    names = row_names(specs, units)
     longest = tuple(
-        (name, some[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
-        for name in some
+        (name, specs[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
+        for name in specs
         if name.removesuffix(SCALE) in names
     )
     kind = _kind(longest)
@@ -97,15 +97,15 @@ def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
 @lru_cache(maxsize=1024)
 def _pieces(layout: ArrayLayout, kind: np.dtype) -> Sequence[Piece]:
     """What of a stored row makes a row of this kind."""
-    found = list[Piece]()
+    pieces = list[Piece]()
     for name in kind.names or ():
         first, size = layout.places[name].offset, rounded(layout.places[name].row_bytes)
         last, zeros = first + size, bytes(rounded(kind[name].itemsize) - size)
-        if found and found[-1][1] == first and not found[-1][2]:
-            found[-1] = (found[-1][0], last, zeros)
+        if pieces and pieces[-1][1] == first and not pieces[-1][2]:
+            pieces[-1] = (pieces[-1][0], last, zeros)
         else:
-            found.append((first, last, zeros))
-    return found
+            pieces.append((first, last, zeros))
+    return pieces
 
 
 def _floats(name: str, joined: np.ndarray) -> Tensor:
@@ -118,18 +118,18 @@ def _floats(name: str, joined: np.ndarray) -> Tensor:
 def _names(part: str, rows: Sequence[Row]) -> dict[str, Tensor]:
     """`bucket` and `gram` [rows, A, G] as the lexical unit reads them."""
     names, grams = list[int](), list[int]()
-    pieces = {each: list[memoryview]() for each in NAMES}
+    pieces = {array: list[memoryview]() for array in NAMES}
     for arrays, row in rows:
         start, stop = _numbers(arrays, f"{part}first_name", row, row + 1)
         bounds = _numbers(arrays, f"{part}first_gram", start, stop)
         names.append(stop - start)
         grams += [after - before for before, after in pairwise(bounds)]
-        for each in NAMES:
-            place = arrays.places[part + each]
+        for array in NAMES:
+            place = arrays.places[part + array]
             first, last = (place.offset + bound * place.row_bytes for bound in (bounds[0], bounds[-1]))
-            pieces[each].append(arrays.part(first, last))
+            pieces[array].append(arrays.part(first, last))
     kinds = rows[0][0].places
-    flat = {each: _tensor(pieces[each], kinds[part + each].kind) for each in NAMES}
+    flat = {array: _tensor(pieces[array], kinds[part + array].kind) for array in NAMES}
     flat["gram"] = flat["gram"].float()
     return pad_names(part, np.array(names), np.array(grams, dtype=np.int64), flat)
 

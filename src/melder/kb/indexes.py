@@ -49,16 +49,16 @@ class StoredIndex:
 
     def columns(self, parts: Sequence[SegmentReader]) -> np.ndarray:
         """[entities of the index] int64: their columns in a knowledge base of these parts; -1 for those gone since."""
-        known, found, first = dict[tuple[str, str], np.ndarray](), [np.zeros(0, dtype=np.int64)], 0
-        for part in parts:
-            column = np.full(part.listed.rows, -1, dtype=np.int64)
-            column[part.living] = first + np.arange(len(part))
-            known[part.listed.name, part.listed.digest], first = column, first + len(part)
+        by_segment, pieces, first = dict[tuple[str, str], np.ndarray](), [np.zeros(0, dtype=np.int64)], 0
+        for reader in parts:
+            column = np.full(reader.listed.rows, -1, dtype=np.int64)
+            column[reader.living] = first + np.arange(len(reader))
+            by_segment[reader.listed.name, reader.listed.digest], first = column, first + len(reader)
         for listed in self.segments:
             gone = np.full(listed.rows, -1, dtype=np.int64)
             dead = np.array(listed.dead, dtype=np.int64)
-            found.append(np.delete(known.get((listed.name, listed.digest), gone), dead))
-        return np.concatenate(found)
+            pieces.append(np.delete(by_segment.get((listed.name, listed.digest), gone), dead))
+        return np.concatenate(pieces)
 
     def check(self) -> None:
         """Read all files through: a graph that is damaged would end the process. Raises MelderError."""
@@ -76,12 +76,12 @@ def write_index(
     directory: Path, name: str, search: str, segments: Sequence[SegmentEntry], fill: Callable[[Path], None]
 ) -> IndexEntry:
     """Write an index of these segments' living rows; `fill` writes its files. It is there as a whole or not at all."""
-    with writing(directory / INDEXES / name) as part:
-        fill(part)
-        paths = sorted(path for path in part.rglob("*") if path.is_file())
-        files = {path.relative_to(part).as_posix(): WholeFile.of(path) for path in paths}
+    with writing(directory / INDEXES / name) as partial:
+        fill(partial)
+        paths = sorted(path for path in partial.rglob("*") if path.is_file())
+        files = {path.relative_to(partial).as_posix(): WholeFile.of(path) for path in paths}
         content = _Description(segments=tuple(segments), files=files).model_dump_json().encode()
-        (part / DESCRIPTION).write_bytes(content)
+        (partial / DESCRIPTION).write_bytes(content)
     return IndexEntry(name=name, search=search, digest=digest_of(content))
 
 

@@ -26,8 +26,8 @@ def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
     It need not open. Raises MelderError when what says which files it has cannot be read.
     """
     if (directory / SHARDS).is_file():
-        told = [verify(each, counting) for each in shard_paths(directory)]
-        return sum(entities for entities, _ in told), [fault for _, found in told for fault in found]
+        results = [verify(shard, counting) for shard in shard_paths(directory)]
+        return sum(entities for entities, _ in results), [fault for _, faults in results for fault in faults]
     generation, descriptor = open_current(directory)  # which no writer removes as long as this is open
     try:
         return generation.entities, _faults(
@@ -43,18 +43,18 @@ def faults(base: KnowledgeBase) -> list[str]:
 
 
 def _faults(directory: Path, generation: Generation, progress: Progress) -> list[str]:
-    found = []
+    faults = []
     for listed in generation.segments:
-        found += segment_faults(directory / SEGMENTS / listed.name, listed.digest)
+        faults += segment_faults(directory / SEGMENTS / listed.name, listed.digest)
         progress(1)
     for index in generation.indexes:
-        found += index_faults(directory, index)
+        faults += index_faults(directory, index)
     for name, file in generation.settings.identity.files.items():
         try:
             file.check(directory / MODEL / name)
         except MelderError as error:
-            found.append(str(error))
-    return found
+            faults.append(str(error))
+    return faults
 
 
 def information(base: KnowledgeBase) -> dict[str, Any]:
@@ -73,15 +73,15 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "encoder": generation.settings.identity.encoder,
         "sides": generation.settings.kind,
         "pictures": generation.settings.pictures,
-        "pictures_stored": sum(part.segment.description.pictures for part in base.parts),
+        "pictures_stored": sum(reader.segment.description.pictures for reader in base.parts),
         **({"shards": len(base.shards)} if base.shards else {}),
         "segments": len(base.parts),
-        "segments_to_merge": sum(len(to_merge(each)) for each in base.shards or (base,)),
+        "segments_to_merge": sum(len(to_merge(shard)) for shard in base.shards or (base,)),
         "removed_rows": rows - len(base),
         "bytes_per_entity": {name: size / max(1, rows) for name, size in sizes.items()},
         "bytes_model": model,
-        "indexes": {search: _known(base, found) for search, found in indexes.items()},
-        "bytes": sum(sizes.values()) + model + sum(index.bytes for found in indexes.values() for index in found),
+        "indexes": {search: _known(base, stored) for search, stored in indexes.items()},
+        "bytes": sum(sizes.values()) + model + sum(index.bytes for stored in indexes.values() for index in stored),
         "unreadable_pictures": _unreadable(base),
     }
 
@@ -94,8 +94,8 @@ def _known(base: KnowledgeBase, indexes: Sequence[StoredIndex]) -> dict[str, int
 
 def _sizes(base: KnowledgeBase) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    for part in base.parts:
-        for name, file in part.segment.description.files.items():
+    for reader in base.parts:
+        for name, file in reader.segment.description.files.items():
             kind = name.partition(".")[0]
             sizes[kind] = sizes.get(kind, 0) + file.size
     return sizes
@@ -103,6 +103,6 @@ def _sizes(base: KnowledgeBase) -> dict[str, int]:
 
 def _unreadable(base: KnowledgeBase) -> dict[str, str]:
     reasons: dict[str, str] = {}
-    for part in base.parts:
-        reasons |= base.unreadable(part)
+    for reader in base.parts:
+        reasons |= base.unreadable(reader)
     return reasons

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from melder.features import Side, concatenate
+from melder.io.limits import open_files_allowed
 from melder.kb.entities import Entities
 from melder.kb.format.packing import bytes_restored
 from melder.kb.format.records import Records
@@ -47,6 +47,8 @@ class KnowledgeBase:
 
     shards: Sequence[KnowledgeBase] = ()
 
+    has_records = True
+
     def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
         self.directory = directory
         self.generation = generation
@@ -56,9 +58,9 @@ class KnowledgeBase:
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
-        segments = [(Segment(directory / SEGMENTS / each.name, each.digest), each) for each in generation.segments]
-        self.parts = [SegmentReader(segment, each) for segment, each in segments]
-        self._first = [0, *accumulate(len(part) for part in self.parts)]
+        segments = [(Segment(directory / SEGMENTS / entry.name, entry.digest), entry) for entry in generation.segments]
+        self.parts = [SegmentReader(segment, entry) for segment, entry in segments]
+        self._first = [0, *accumulate(len(reader) for reader in self.parts)]
         self.entities = Entities(self)
 
     @staticmethod
@@ -82,8 +84,8 @@ class KnowledgeBase:
 
     def close(self) -> None:
         """Give the generation up; sides that were taken stay readable."""
-        for part in self.parts:
-            part.segment.close()
+        for reader in self.parts:
+            reader.segment.close()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -116,19 +118,21 @@ class KnowledgeBase:
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
-        found: dict[str, int] = {}
-        for part, first in zip(self.parts, self._first, strict=False):
-            rows = self.records_of(part).rows(identities)
-            found |= {each: first + part.position(row) for each, row in rows.items() if row not in part.dead}
-        return found
+        columns: dict[str, int] = {}
+        for reader, first in zip(self.parts, self._first, strict=False):
+            rows = self.records_of(reader).rows(identities)
+            columns |= {
+                identity: first + reader.position(row) for identity, row in rows.items() if row not in reader.dead
+            }
+        return columns
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
         """Ascending columns of the entities that have any of some types, or with `every` all of them."""
-        found = [np.zeros(0, dtype=np.int64)]
-        for part, first in zip(self.parts, self._first, strict=False):
-            rows = np.array(self.records_of(part).typed(types, every=every), dtype=np.int64)
-            found.append(first + np.flatnonzero(np.isin(part.living, rows)))
-        return np.concatenate(found)
+        columns = [np.zeros(0, dtype=np.int64)]
+        for reader, first in zip(self.parts, self._first, strict=False):
+            rows = np.array(self.records_of(reader).typed(types, every=every), dtype=np.int64)
+            columns.append(first + np.flatnonzero(np.isin(reader.living, rows)))
+        return np.concatenate(columns)
 
     @property
     def searches(self) -> list[str]:
@@ -139,6 +143,10 @@ class KnowledgeBase:
         """What is stored for a search, each of other entities. Raises MelderError when a description is damaged."""
         return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]
 
+    def stored_searches(self, search: str) -> list[tuple[StoredIndex, np.ndarray]]:
+        """The same with the [entities] columns of each; -1 for an entity that is gone since."""
+        return [(stored, stored.columns(self.parts)) for stored in self.indexes(search)]
+
     def blocks(self) -> Iterator[tuple[int, Side]]:
         """All sides in float32, a block at a time: the block's first column, and the sides of it and those after it.
 
@@ -148,7 +156,7 @@ class KnowledgeBase:
         for side, cost in self._pieces():
             if gathered and size + cost > BLOCK_BYTES:
                 yield first, _together(gathered)
-                first, gathered, size = first + sum(each.rows for each in gathered), [], 0
+                first, gathered, size = first + sum(piece.rows for piece in gathered), [], 0
             gathered.append(side)
             size += cost
         if gathered:
@@ -156,23 +164,23 @@ class KnowledgeBase:
 
     def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
         """The sides of some columns, in float32 and in their order; of these units, by default of all."""
-        rows = [(part.segment.sides, row) for part, row in map(self._place, columns.tolist())]
+        rows = [(reader.segment.sides, row) for reader, row in map(self._place, columns.tolist())]
         segments = {arrays for arrays, _ in rows}
         if len(rows) <= SCATTERED * len(segments) and gatherable(segments):
             return gather(rows, units)
         order, sides = [], []
         for number, places in self._by_part(columns.tolist()).items():
-            part = self.parts[number]
-            chosen = part.living[[column - self._first[number] for _, column in places]]
-            sides.append(part.segment.side(torch.from_numpy(chosen), units))
+            reader = self.parts[number]
+            chosen = reader.living[[column - self._first[number] for _, column in places]]
+            sides.append(reader.segment.side(torch.from_numpy(chosen), units))
             order += [place for place, _ in places]
         return concatenate(sides).take(torch.tensor(order).argsort())
 
     def picture(self, column: int, number: int = 0) -> bytes | None:
         """A stored picture of an entity; None when it has none, or none was kept."""
-        part, row = self._place(column)
-        self.records_of(part)
-        return part.segment.picture(row, number)
+        reader, row = self._place(column)
+        self.records_of(reader)
+        return reader.segment.picture(row, number)
 
     def entity_picture(self, entity: Entity) -> bytes | None:
         """The first picture of an entity of this knowledge base."""
@@ -186,39 +194,39 @@ class KnowledgeBase:
     def search(self, query: str, limit: int = 10) -> list[int]:
         """Columns of entities with every word of the query in a name or an alias, the last word perhaps only begun;
         the best (BM25) first."""
-        found = [
-            (-score, first + part.position(row))
-            for part, first in zip(self.parts, self._first, strict=False)
-            for row, score in self.records_of(part).search(query, limit + len(part.dead))
-            if row not in part.dead
+        hits = [
+            (-score, first + reader.position(row))
+            for reader, first in zip(self.parts, self._first, strict=False)
+            for row, score in self.records_of(reader).search(query, limit + len(reader.dead))
+            if row not in reader.dead
         ]
-        return [column for _, column in sorted(found)[:limit]]
+        return [column for _, column in sorted(hits)[:limit]]
 
     def records(self, columns: Sequence[int]) -> list[Entity]:
         """The entities of some columns, in their order."""
-        found: dict[int, Entity] = {}
+        by_place: dict[int, Entity] = {}
         for number, places in self._by_part(columns).items():
-            part = self.parts[number]
-            rows = [int(part.living[column - self._first[number]]) for _, column in places]
-            entities = self.records_of(part).entities(rows)
-            found |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
-        return [found[place] for place in range(len(columns))]
+            reader = self.parts[number]
+            rows = [int(reader.living[column - self._first[number]]) for _, column in places]
+            entities = self.records_of(reader).entities(rows)
+            by_place |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
+        return [by_place[place] for place in range(len(columns))]
 
-    def records_of(self, part: SegmentReader) -> Records:
+    def records_of(self, reader: SegmentReader) -> Records:
         """The records of a part, of which only the last `FILES` used stay open."""
         with self._lock:
-            self._open[part.listed.name] = part.segment.records
-            self._open.move_to_end(part.listed.name)
+            self._open[reader.listed.name] = reader.segment.records
+            self._open.move_to_end(reader.listed.name)
             if len(self._open) > _files_at_once():
                 self._open.popitem(last=False)[1].close()
-        return part.segment.records
+        return reader.segment.records
 
-    def unreadable(self, part: SegmentReader, rows: np.ndarray | None = None) -> dict[str, str]:
+    def unreadable(self, reader: SegmentReader, rows: np.ndarray | None = None) -> dict[str, str]:
         """Why pictures of some entities of a part (None = all that live) could not be read, by the pictures' paths."""
-        reasons = part.segment.description.unreadable
+        reasons = reader.segment.description.unreadable
         if not reasons:
             return {}
-        entities = self.records_of(part).entities((part.living if rows is None else rows).tolist())
+        entities = self.records_of(reader).entities((reader.living if rows is None else rows).tolist())
         named = {PurePath(name).parts for entity in entities for name in entity.images}
         parts = {path: PurePath(path).parts for path in reasons}  # of which a record names the last ones
         return {
@@ -228,25 +236,25 @@ class KnowledgeBase:
         }
 
     def _pieces(self) -> Iterator[tuple[Side, int]]:
-        for part in self.parts:
-            pending = [(0, len(part))]
+        for reader in self.parts:
+            pending = [(0, len(reader))]
             while pending:
                 start, stop = pending.pop()
-                rows = part.rows(start, stop)
+                rows = reader.rows(start, stop)
                 around = rows if isinstance(rows, slice) else slice(int(rows[0]), int(rows[-1]) + 1)
-                cost = bytes_restored(part.segment.sides, around)
+                cost = bytes_restored(reader.segment.sides, around)
                 if cost > BLOCK_BYTES and stop - start > 1:
                     middle = (start + stop) // 2
                     pending += [(middle, stop), (start, middle)]
                 else:
-                    yield part.segment.side(rows), cost
+                    yield reader.segment.side(rows), cost
 
     def _named(self, name: str, rows: Callable[[Records, str], list[int]]) -> list[int]:
         return [
-            first + part.position(row)
-            for part, first in zip(self.parts, self._first, strict=False)
-            for row in rows(self.records_of(part), name)
-            if row not in part.dead
+            first + reader.position(row)
+            for reader, first in zip(self.parts, self._first, strict=False)
+            for row in rows(self.records_of(reader), name)
+            if row not in reader.dead
         ]
 
     def _place(self, column: int) -> tuple[SegmentReader, int]:
@@ -255,15 +263,15 @@ class KnowledgeBase:
 
     def _by_part(self, columns: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
         """(place, column) of the columns, by the number of their part."""
-        found: dict[int, list[tuple[int, int]]] = {}
+        by_part: dict[int, list[tuple[int, int]]] = {}
         for place, column in enumerate(columns):
-            found.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
-        return found
+            by_part.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
+        return by_part
 
 
 def _files_at_once() -> int:
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return FILES if allowed == resource.RLIM_INFINITY else min(FILES, allowed // 4)
+    allowed = open_files_allowed()
+    return FILES if allowed is None else min(FILES, allowed // 4)
 
 
 def _together(sides: Iterable[Side]) -> Side:

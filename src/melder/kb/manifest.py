@@ -11,10 +11,8 @@ A reader holds a shared lock on the manifest that it has opened, so that nothing
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import melder
 from melder.io.atomic import replace_file
 from melder.io.checksums import WholeFile, damaged, digest_of
+from melder.io.locks import share
 from melder.io.versions import VERSIONS, check_version
 from melder.kb.format.packing import StorageDtype
 from melder.kb.pictures import Keep
@@ -148,7 +147,7 @@ def open_current(directory: Path) -> tuple[Generation, int]:
                 continue  # a writer went on in the meantime and has tidied up
             raise damaged(path, "is missing") from None
         try:
-            _share(descriptor)
+            share(descriptor)
             if not os.path.exists(path):
                 os.close(descriptor)
                 continue
@@ -158,13 +157,9 @@ def open_current(directory: Path) -> tuple[Generation, int]:
             raise
 
 
-def _share(descriptor: int) -> None:
-    with suppress(OSError):  # a file system without locks has no writers either, as far as this machine can tell
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-
-
 def _contents(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
 
 
 def _current(directory: Path) -> tuple[str, str]:

@@ -62,20 +62,20 @@ class SegmentDescription(BaseModel):
 
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
-    with writing(path) as part:
-        sides = write_arrays(part / SIDES, contents.sides, row_arrays(contents.sides))
-        places = write_pictures(part / PICTURES, contents.pictures)
-        write_records(part / RECORDS, contents.entities, places)
+    with writing(path) as partial:
+        sides = write_arrays(partial / SIDES, contents.sides, row_arrays(contents.sides))
+        places = write_pictures(partial / PICTURES, contents.pictures)
+        write_records(partial / RECORDS, contents.entities, places)
         description = SegmentDescription(
             rows=len(contents.entities),
             kind=kind,
             sides=sides,
             pictures=len(places),
             unreadable=dict(contents.unreadable),
-            files={name: digest_blocks(part / name) for name in (RECORDS, SIDES, PICTURES)},
+            files={name: digest_blocks(partial / name) for name in (RECORDS, SIDES, PICTURES)},
         )
         content = description.model_dump_json().encode()
-        (part / DESCRIPTION).write_bytes(content)
+        (partial / DESCRIPTION).write_bytes(content)
     return digest_of(content)
 
 

@@ -26,10 +26,10 @@ class SegmentReader:
 
     def rows(self, start: int, stop: int) -> Rows:
         """The rows of the living ones from `start` to `stop`: a slice, which needs no copy, if none between is dead."""
-        some = self.living[start:stop]
-        if some[-1] - some[0] == len(some) - 1:
-            return slice(int(some[0]), int(some[-1]) + 1)
-        return torch.from_numpy(some)
+        chosen = self.living[start:stop]
+        if chosen[-1] - chosen[0] == len(chosen) - 1:
+            return slice(int(chosen[0]), int(chosen[-1]) + 1)
+        return torch.from_numpy(chosen)
 
     def position(self, row: int) -> int:
         """Which of the living a living row is."""

@@ -57,8 +57,8 @@ class ShardedKnowledgeBase(KnowledgeBase):
         self._descriptor = None
         self._open: OrderedDict[str, Records] = OrderedDict()
         self._lock = RLock()
-        self.parts: list[SegmentReader] = [part for shard in shards for part in shard.parts]
-        self._first = [0, *accumulate(len(part) for part in self.parts)]
+        self.parts: list[SegmentReader] = [reader for shard in shards for reader in shard.parts]
+        self._first = [0, *accumulate(len(reader) for reader in self.parts)]
         self.entities = Entities(self)
 
     @staticmethod
@@ -66,8 +66,8 @@ class ShardedKnowledgeBase(KnowledgeBase):
         """Raises MelderError when a shard cannot be opened, or has another model than the first."""
         shards = list[KnowledgeBase]()
         try:
-            for each in shard_paths(Path(path)):
-                shards.append(KnowledgeBase.open(each))
+            for directory in shard_paths(Path(path)):
+                shards.append(KnowledgeBase.open(directory))
                 _check_model(shards[0], shards[-1])
             return ShardedKnowledgeBase(Path(path), shards)
         except BaseException:
@@ -116,9 +116,9 @@ def shard_paths(path: Path) -> list[Path]:
         named = None
     if named is None or named.schema_version != SCHEMA:
         raise MelderError(f"{file}: is no list of shards that this Melder reads; make it with `melder kb shard`")
-    paths = [path / each for each in named.shards]
-    for each in paths:
-        _check_no_set(each)
+    paths = [path / shard for shard in named.shards]
+    for shard in paths:
+        _check_no_set(shard)
     return paths
 
 
@@ -126,13 +126,13 @@ def current_files(path: Path) -> list[Path]:
     """The files that change with every change of a knowledge base, or of a set of shards."""
     if not (path / SHARDS).is_file():
         return [path / CURRENT]
-    return [path / SHARDS, *(each / CURRENT for each in shard_paths(path))]
+    return [path / SHARDS, *(shard / CURRENT for shard in shard_paths(path))]
 
 
 def version_of(path: Path) -> str:
     """The `version` that a knowledge base, or a set of shards, has if it is opened now."""
-    named = [each for each in current_files(path) if each.name == CURRENT]
-    return "+".join(each.read_text(encoding="ascii").partition(".")[0] for each in named)
+    named = [file for file in current_files(path) if file.name == CURRENT]
+    return "+".join(file.read_text(encoding="ascii").partition(".")[0] for file in named)
 
 
 def join(out: Path, shards: Sequence[Path]) -> int:
@@ -167,28 +167,28 @@ def split(out: Path, whole: Path, count: int) -> int:
     _check_no_set(whole)
     with KnowledgeBase.open(whole) as base:
         names = list[str]()
-        for number, part in enumerate(_even(base.generation.segments, count)):
+        for number, segments in enumerate(_even(base.generation.segments, count)):
             names.append(f"shard-{number:03d}")
             if (out / names[-1]).is_dir():
-                _check_copy(base, part, out / names[-1])
+                _check_copy(base, segments, out / names[-1])
             else:
-                _copy(base, part, out / names[-1])
+                _copy(base, segments, out / names[-1])
         _write(out, names)
         return len(names)
 
 
 def _copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
-    with writing(out) as part:
-        shutil.copytree(base.model, part / MODEL)
+    with writing(out) as partial:
+        shutil.copytree(base.model, partial / MODEL)
         for listed in segments:
-            shutil.copytree(base.directory / SEGMENTS / listed.name, part / SEGMENTS / listed.name)
-        publish(part, 1, base.generation.settings, tuple(segments))
+            shutil.copytree(base.directory / SEGMENTS / listed.name, partial / SEGMENTS / listed.name)
+        publish(partial, 1, base.generation.settings, tuple(segments))
 
 
 def _check_copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
-    found, descriptor = open_current(out)
+    existing, descriptor = open_current(out)
     os.close(descriptor)
-    if (found.settings, found.segments) != (base.generation.settings, tuple(segments)):
+    if (existing.settings, existing.segments) != (base.generation.settings, tuple(segments)):
         raise MelderError(f"{out}: is there already, and is of another cut; name another directory, or remove it first")
 
 
@@ -217,8 +217,8 @@ def _check_no_set(path: Path) -> None:
 def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:
     """By the digests in the manifests; files are read through when a linker is opened."""
     ours, theirs = first.generation.settings.identity, other.generation.settings.identity
-    kept = [{name: file for name, file in each.files.items() if name not in TOLD} for each in (ours, theirs)]
-    if (ours.method, ours.encoder, kept[0]) != (theirs.method, theirs.encoder, kept[1]):
+    files = [{name: file for name, file in identity.files.items() if name not in TOLD} for identity in (ours, theirs)]
+    if (ours.method, ours.encoder, files[0]) != (theirs.method, theirs.encoder, files[1]):
         raise MelderError(
             f"{other.directory}: has another model than {first.directory}; build each shard with the same run, "
             f"such as `melder kb build {first.model} …`"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from melder.io.atomic import PART, locked, remove
+from melder.io.atomic import PART, remove
 from melder.io.checksums import digest_of
-from melder.io.locks import locked_alone
+from melder.io.locks import check_flock, exclusive_lock, is_shared
 from melder.kb.indexes import open_index, write_index
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
@@ -38,7 +38,7 @@ __all__ = ["Writer", "writer_lock"]
 def writer_lock(directory: Path) -> Iterator[None]:
     """Hold the lock of a knowledge base. Raises MelderError when another process writes for longer than seconds."""
     busy = MelderError(f"{directory}: another process is changing this knowledge base; try again when it is done")
-    with locked(directory / LOCK, busy):
+    with exclusive_lock(directory / LOCK, busy):
         yield
 
 
@@ -52,6 +52,7 @@ class Writer:
     @contextmanager
     def open(directory: str | Path) -> Iterator[Writer]:
         """Wait for the lock and open the current generation. Raises MelderError when either fails."""
+        check_flock(Path(directory))
         os.close(open_current(Path(directory))[1])  # no lock is laid into a directory that is no knowledge base
         with writer_lock(Path(directory)):
             writer = Writer(KnowledgeBase.open(directory))
@@ -81,8 +82,8 @@ class Writer:
 
         `dead` are ids of entities that are no longer to be found in the segments there were.
         """
-        kept = [mark_deleted(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
-        segments = (*(listed for listed in kept if listed.living), *new)
+        entries = [mark_deleted(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
+        segments = (*(listed for listed in entries if listed.living), *new)
         return self._publish(segments, self._useful(segments))
 
     def write_index(self, search: str, segments: Sequence[SegmentEntry], fill: Callable[[Path], None]) -> Generation:
@@ -94,26 +95,26 @@ class Writer:
         name = f"{current.number + 1:06d}-{digest_of(search.encode())[:12]}"
         remove(self.base.directory / INDEXES / name)  # of an attempt that was not committed
         written = write_index(self.base.directory, name, search, segments, fill)
-        others = (each for each in current.indexes if each.search != search)
+        others = (entry for entry in current.indexes if entry.search != search)
         return self._publish(current.segments, (*others, written))
 
     def remove_index(self, search: str) -> Generation:
         """Make a generation without the index of a search. Raises MelderError when there is none."""
         current = self.base.generation
-        kept = tuple(each for each in current.indexes if each.search != search)
-        if len(kept) == len(current.indexes):
-            known = ", ".join(each.search for each in current.indexes) or "none"
-            raise MelderError(f"{self.base.directory}: has no index for {search!r}; there are: {known}")
-        return self._publish(current.segments, kept)
+        entries = tuple(entry for entry in current.indexes if entry.search != search)
+        if len(entries) == len(current.indexes):
+            names = ", ".join(entry.search for entry in current.indexes) or "none"
+            raise MelderError(f"{self.base.directory}: has no index for {search!r}; there are: {names}")
+        return self._publish(current.segments, entries)
 
     def _useful(self, segments: Sequence[SegmentEntry]) -> tuple[IndexEntry, ...]:
         """The indexes that know any of the segments; one that cannot be read is given up."""
-        names, kept = {listed.name for listed in segments}, list[IndexEntry]()
-        for each in self.base.generation.indexes:
+        names, useful = {listed.name for listed in segments}, list[IndexEntry]()
+        for entry in self.base.generation.indexes:
             with suppress(MelderError):
-                if names & {listed.name for listed in open_index(self.base.directory, each).segments}:
-                    kept.append(each)
-        return tuple(kept)
+                if names & {listed.name for listed in open_index(self.base.directory, entry).segments}:
+                    useful.append(entry)
+        return tuple(useful)
 
     def _publish(self, segments: tuple[SegmentEntry, ...], indexes: tuple[IndexEntry, ...]) -> Generation:
         directory, number = self.base.directory, self.base.generation.number + 1
@@ -126,9 +127,9 @@ class Writer:
     def _rows(self, identities: Collection[str]) -> Iterable[tuple[SegmentEntry, set[int]]]:
         """The living rows of the ids, segment by segment."""
         wanted = list(identities)
-        for part in self.base.parts:
-            found = self.base.records_of(part).rows(wanted).values() if wanted else ()
-            yield part.listed, set(found) - part.dead
+        for reader in self.base.parts:
+            rows = self.base.records_of(reader).rows(wanted).values() if wanted else ()
+            yield reader.listed, set(rows) - reader.dead
 
 
 def collect_garbage(directory: Path, current: Generation) -> list[str]:
@@ -138,16 +139,16 @@ def collect_garbage(directory: Path, current: Generation) -> list[str]:
     gets none, since the manifest is removed before it is unlocked. The caller holds the writer's lock. Gives the
     names of what was removed.
     """
-    kept, removed = _names(current), list[str]()
+    wanted, removed = _names(current), list[str]()
     for path in sorted((directory / GENERATIONS).iterdir()):
         if path.name == f"{current.number:06d}.json":
             continue
         if _removed(path):
             removed.append(path.name)
         else:
-            kept |= _names(Generation.model_validate_json(path.read_bytes()))
+            wanted |= _names(Generation.model_validate_json(path.read_bytes()))
     for path in sorted([*(directory / SEGMENTS).iterdir(), *(directory / INDEXES).glob("*")]):
-        if path.relative_to(directory).as_posix() not in kept:
+        if path.relative_to(directory).as_posix() not in wanted:
             remove(path)
             removed.append(path.name)
     return removed
@@ -161,9 +162,12 @@ def _names(generation: Generation) -> set[str]:
 
 def _removed(path: Path) -> bool:
     """Remove a manifest that is not finished or has no reader, and say so."""
+    if path.name.endswith(PART):
+        remove(path)
+        return True
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        if not path.name.endswith(PART) and not locked_alone(descriptor):
+        if is_shared(descriptor):
             return False
         remove(path)  # while it is locked: a reader that waits for it then finds it gone, and looks again
     finally:

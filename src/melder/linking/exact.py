@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from melder.data import DataSet, mention_items
+from melder.data import DataSet
 from melder.data.items import MentionPictures
 from melder.features import Side
 from melder.kb import KnowledgeBase
@@ -19,9 +19,9 @@ from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import CHUNK, MENTIONS, Model, score_blocks
-from melder.search.bounded import CERTIFIED_FROM, BoundedSearch, certifiable
+from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
-from melder.search.filters import EntityFilter, Types
+from melder.search.filters import AskedTypes, EntityFilter, Types, types_of_each
 from melder.search.resolver import Search
 from melder.search.topk import TopK
 
@@ -33,6 +33,7 @@ SCORE_BUFFER = 1 << 26  # scores that are held for ranks: 256 MB
 
 # Of the sides of a block of mentions the best k entities, and of its rows [r] the ranks of the columns gold [r].
 BestAndRanks = Callable[[Side, int, Tensor, Tensor], tuple[list[TopK], Ranks]]
+BestOfMention = tuple[TopK, int]  # the best entities of some mentions, and which of the rows is this mention's
 
 
 class Files:
@@ -51,6 +52,8 @@ class ExactLinker(Answering):
     NIL probabilities.
     """
 
+    model: Model
+
     def __init__(
         self,
         model: Model,
@@ -66,7 +69,7 @@ class ExactLinker(Answering):
         self.search: Search | None = None  # finds the links instead of scoring all entities; ranks stay exact
         self.knowledge_base = knowledge_base
         self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
-        self._pictures: MentionPictures = Files() if self.data is None else self.data
+        self.pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
         self._asked: dict[Types, EntityFilter] = {}
         self.entities: Sequence[Entity] = knowledge_base.entities
@@ -75,6 +78,11 @@ class ExactLinker(Answering):
             self.source, self._at_once = EncodedEntities(model, knowledge_base, self.modalities, progress), MENTIONS
         else:
             self.source, self._at_once = knowledge_base, CHUNK  # each pass over its blocks reads them from the disk
+
+    @property
+    def compares_pictures(self) -> bool:
+        """Whether a mention's picture can change its links: the encoder sees, and pictures are not left out."""
+        return self.model.encoder.image is not None and "image" in self.modalities
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
@@ -86,14 +94,14 @@ class ExactLinker(Answering):
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
         at_once, best_and_ranks = self._exactly()
-        if self._wanted(k) <= MAX_K_BOUNDED and len(self.source) >= CERTIFIED_FROM and certifiable(self.model.matcher):
+        if self._wanted(k) <= MAX_K_BOUNDED and len(self.source) >= CERTIFIED_FROM and self.model.matcher.has_bounds:
             at_once, best_and_ranks = self._certified()
         links, ranks, items = list[Link](), list[Ranks](), self.items(mentions)
         for block, side in self._encoded(mentions, items, at_once):
             these = items[len(links) : len(links) + len(block)]
             rows = torch.tensor([row for row, each in enumerate(block) if each.answer is not None], dtype=torch.long)
             best, found = best_and_ranks(side, k, rows, gold[: len(rows)])
-            links += self._links(block, these, best, k)
+            links += self._links(block, these, _rows(best), k)
             ranks.append(found)
             gold = gold[len(rows) :]
             if progress is not None:
@@ -117,12 +125,12 @@ class ExactLinker(Answering):
         return CHUNK, best_and_ranks
 
     def answers(
-        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
-        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
-        done = 0
+        done, wanted = 0, types_of_each(types, len(mentions))
         for block, side in self._encoded(mentions, items, self._at_once):
-            yield self._links(block, items[done : done + len(block)], self.best(side, k, types), k)
+            rows = slice(done, done + len(block))
+            yield self._links(block, items[rows], self._best_of_each(side, k, wanted[rows]), k)
             done += len(block)
 
     def best(self, mentions: Side, k: int, types: Types | None = None) -> list[TopK]:
@@ -138,21 +146,23 @@ class ExactLinker(Answering):
             each.columns = columns[each.columns]
         return found
 
+    def _best_of_each(self, mentions: Side, k: int, types: Sequence[Types | None]) -> list[BestOfMention]:
+        """`best` for each mention with its own types; those of the same types are searched together."""
+        rows_of: dict[Types | None, list[int]] = {}
+        for row, wanted in enumerate(types):
+            rows_of.setdefault(wanted, []).append(row)
+        if len(rows_of) == 1:
+            return _rows(self.best(mentions, k, types[0]))
+        best: dict[int, BestOfMention] = {}
+        for wanted, rows in rows_of.items():
+            best.update(zip(rows, _rows(self.best(mentions.take(torch.tensor(rows)), k, wanted)), strict=True))
+        return [best[row] for row in range(mentions.rows)]
+
     def known_types(self, types: Sequence[str]) -> Types | None:
         for each in types:
             if not len(self._columns_of(Types((each,))).columns):
                 raise MelderError(f"no entity has the type {each!r}; write it as the entities' records do")
         return Types(tuple(types)) if types else None
-
-    def items(self, mentions: Sequence[Mention]) -> list[Item]:
-        """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
-        return mention_items(mentions, self._pictures, self.model.encoder.separator, modalities=self.modalities)
-
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
-        item = self.items([mention.model_copy(update={"image": None})])[0]
-        shown = Path(image) if isinstance(image, str) else image
-        return Item(item.text, shown if "image" in self.modalities else None, item.surfaces)
 
     def gold(self, mentions: Sequence[Mention]) -> Tensor:
         """[mentions] columns of the answers; an answer that is not among the entities is an error."""
@@ -195,11 +205,12 @@ class ExactLinker(Answering):
     def _wanted(self, k: int) -> int:
         return k if self.nil is None else max(k, NIL_TOP_K)
 
-    def _links(self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[TopK], k: int) -> list[Link]:
-        found = [(each, row) for each in best for row in range(len(each.columns))]
-        return [self._link(*three, k) for three in zip(mentions, items, found, strict=True)]
+    def _links(
+        self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[BestOfMention], k: int
+    ) -> list[Link]:
+        return [self._link(*three, k) for three in zip(mentions, items, best, strict=True)]
 
-    def _link(self, mention: Mention, item: Item, found: tuple[TopK, int], k: int) -> Link:
+    def _link(self, mention: Mention, item: Item, found: BestOfMention, k: int) -> Link:
         best, row = found
         entities = self.source.records(best.columns[row, :k].tolist())
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
@@ -217,3 +228,7 @@ class ExactLinker(Answering):
             nil_probability=self.nil and self.nil.probability(of_best(best, row), item.image is not None),
             candidates=tuple(candidates),
         )
+
+
+def _rows(best: Sequence[TopK]) -> list[BestOfMention]:
+    return [(block, row) for block in best for row in range(len(block.columns))]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -64,13 +65,13 @@ def explain(linker: object, mention: Mention, link: Link, item: Item | None = No
     columns = [found[each.id] for each in candidates]
     aligned = _align(searched.model, item, searched.source.side(torch.tensor(columns, dtype=torch.long)))
     texts = _entity_texts(searched, columns)
-    told = _text(searched.model, item.text, mention.surface)
+    told, span = _text(searched.model, item, mention.surface)
     explained = [
         _candidate(each, row, text, told, aligned)
         for row, (each, text) in enumerate(zip(candidates, texts, strict=True))
     ]
     grids = [patch_grid(each.weights.shape[2]) for each in aligned.values() if each.unit.modality == "image"]
-    read = _read(told, grids[0] if grids else None, _span(mention, item.text))
+    read = _read(told, grids[0] if grids else None, span)
     return Explanation(id=link.id, surface=mention.surface, read=read, candidates=tuple(explained))
 
 
@@ -102,11 +103,10 @@ def _align(model: Model, item: Item, entities: Side) -> dict[str, _Aligned]:
     """The alignments of the units in use that have any, by name, on the CPU."""
     mention, entities = model.mention_side([item]), entities.to(model.device)
     with answering(model.matcher) as matcher:
-        units = {name: matcher.units[name] for name in matcher.names_in_use()}
         found = {
-            name: _align_unit(unit, mention.part(name), entities.part(name))
-            for name, unit in units.items()
-            if isinstance(unit, Aligner)
+            name: _align_unit(cast(Aligner, unit), mention.part(name), entities.part(name))
+            for name, unit in matcher.units_in_use()
+            if unit.aligns
         }
     return {name: each for name, each in found.items() if each is not None}
 
@@ -125,20 +125,16 @@ def _entity_texts(linker: ExactLinker, columns: Sequence[int]) -> list[_Text]:
     separator, reads = linker.model.encoder.separator, "text" in linker.modalities
     entities = linker.source.records(columns)
     texts = [joined(entity.name, entity.description, separator) if reads else "" for entity in entities]
-    return [_text(linker.model, text, entity.name) for text, entity in zip(texts, entities, strict=True)]
+    items = [Item(text, role="entity") for text in texts]
+    return [_text(linker.model, item, entity.name)[0] for item, entity in zip(items, entities, strict=True)]
 
 
-def _text(model: Model, text: str, name: str) -> _Text:
-    head = len(name) if name.strip() and text.startswith(name) else 0
-    return _Text(text, head, words_of(text, model.encoder.text.tokens))
-
-
-def _span(mention: Mention, text: str) -> tuple[int, int] | None:
-    """Where the mention stands in the text that was read: its context comes last there."""
-    if mention.start is None or mention.end is None or not text:
-        return None
-    before = len(text) - len(mention.text)
-    return before + mention.start, before + mention.end
+def _text(model: Model, item: Item, name: str) -> tuple[_Text, tuple[int, int] | None]:
+    """What is read of an item's text, prompt and all, and where the mention stands in it."""
+    tokens, read = model.encoder.text.tokens, model.encoder.text_read(item)
+    named = tokens.prompts.get(item.role or "", "") + name
+    head = len(named) if name.strip() and read.text.startswith(named) else 0
+    return _Text(read.text, head, words_of(read.text, tokens)), read.span
 
 
 def _candidate(

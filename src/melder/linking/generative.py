@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from melder.data import DataSet, mention_items
+from melder.data import DataSet
 from melder.data.items import MentionPictures
 from melder.generative.name_search import NameSearch, ScoredName
 from melder.generative.names import Names
@@ -28,7 +28,7 @@ from melder.metrics.ranks import join
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.gemel import Gemel, Pictures
-from melder.search.filters import Types
+from melder.search.filters import AskedTypes, types_of_each
 
 __all__ = ["NAMES", "GenerativeLinker"]
 
@@ -56,6 +56,8 @@ class GenerativeLinker(Answering):
     many names, which need not be made again there.
     """
 
+    model: Gemel
+
     def __init__(
         self,
         model: Gemel,
@@ -69,7 +71,7 @@ class GenerativeLinker(Answering):
         self.model, self.options = model, model.options
         self.knowledge_base = knowledge_base
         self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
-        self._pictures: MentionPictures = Files() if self.data is None else self.data
+        self.pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
         self.entities: Sequence[Entity] = knowledge_base.entities
         self.column: dict[str, int] = {}
@@ -119,22 +121,12 @@ class GenerativeLinker(Answering):
             raise MelderError(f"type {types[0]!r}: a method that writes names cannot be kept to types; leave them out")
 
     def answers(
-        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
-        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
-        assert types is None  # `known_types` knows none
+        if any(types_of_each(types, len(mentions))):
+            raise MelderError("a method that writes names cannot be kept to types; leave them out")
         for block, found in self._found(mentions, items):
             yield [self._link(mention, each, k) for mention, each in zip(block, found, strict=True)]
-
-    def items(self, mentions: Sequence[Mention]) -> list[Item]:
-        """What the encoder reads of mentions whose pictures lie in the data set."""
-        return mention_items(mentions, self._pictures, self.model.encoder.separator, modalities=self.modalities)
-
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
-        item = self.items([mention.model_copy(update={"image": None})])[0]
-        shown = Path(image) if isinstance(image, str) else image
-        return Item(item.text, shown if "image" in self.modalities else None, item.surfaces)
 
     def prompts(self, mentions: Sequence[Mention], pictures: Pictures) -> list[Blocks]:
         """The prompts of mentions; counts the demonstrations."""

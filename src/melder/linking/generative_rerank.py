@@ -12,7 +12,6 @@ the matching linker's order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from melder.metrics.ranks import join
 from melder.protocols import Progress
 from melder.records import Candidate, Item, Link, Mention, Ranks
 from melder.runs.gemel import Gemel
-from melder.search.filters import Types
+from melder.search.filters import AskedTypes, Types, types_of_each
 
 __all__ = ["RerankingLinker"]
 
@@ -37,13 +36,12 @@ NAMELESS = 10.0  # how much less likely, as a logarithm, an entity without a nam
 class RerankingLinker(Answering):
     """Links with `matching`, then orders its `top` best candidates anew; `weight` is that of the generative score."""
 
+    model: Gemel
+
     def __init__(self, matching: ExactLinker, generative: GenerativeLinker, *, top: int, weight: float) -> None:
         self.matching, self.generative = matching, generative
         self.top, self.weight = top, weight
-
-    @property
-    def model(self) -> Gemel:
-        return self.generative.model
+        self.model, self.modalities, self.pictures = generative.model, generative.modalities, generative.pictures
 
     @property
     def knowledge_base(self) -> DataSet | KnowledgeBase:
@@ -76,20 +74,18 @@ class RerankingLinker(Answering):
         return self.matching.known_types(types)
 
     def answers(
-        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
-        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them."""
+        wanted = types_of_each(types, len(mentions))
         for start in range(0, len(mentions), CHUNK):
             block, these = mentions[start : start + CHUNK], items[start : start + CHUNK]
             own = [self.matching.item(mention, item.image) for mention, item in zip(block, these, strict=True)]
-            first = [link for part in self.matching.answers(block, own, max(k, self.top), types) for link in part]
+            first = [
+                link
+                for part in self.matching.answers(block, own, max(k, self.top), wanted[start : start + CHUNK])
+                for link in part
+            ]
             yield [_cut(link, k) for link in self._fused(block, these, first)]
-
-    def items(self, mentions: Sequence[Mention]) -> list[Item]:
-        return self.generative.items(mentions)
-
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        return self.generative.item(mention, image)
 
     def _fused(self, mentions: Sequence[Mention], items: Sequence[Item], links: Sequence[Link]) -> list[Link]:
         columns = [[self.generative.column[each.id] for each in link.candidates[: self.top]] for link in links]
@@ -107,7 +103,7 @@ class RerankingLinker(Answering):
             each.model_copy(update={"score": float(a + b), "units": {"matching": float(a), "generative": float(b)}})
             for each, a, b in zip(top, first, second, strict=True)
         ]
-        fused.sort(key=lambda each: -each.score)
+        fused.sort(key=lambda each: (-each.score, self.generative.column[each.id]))
         after = [each.model_copy(update={"score": worst - 1 + each.score - below, "units": {}}) for each in rest]
         return link.model_copy(update={"candidates": (*fused, *after)})
 

@@ -5,29 +5,38 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
+from melder.data import Limits, mention_item, mention_items
+from melder.data.items import MentionPictures
+from melder.encoders import Towers
 from melder.records import Item, Link, MelderError, Mention
-from melder.search.filters import Types
+from melder.search.filters import AskedTypes, Types
 
 __all__ = ["Answering", "to_mention"]
 
 
+class EncodingModel(Protocol):
+    """A model that reads mentions with an encoder."""
+
+    encoder: Towers
+
+
 class Answering(ABC):
-    """`link`, in terms of the four verbs in which linkers differ."""
+    """`link`, in terms of the two verbs in which linkers differ; and what they read of a mention."""
 
-    @abstractmethod
-    def items(self, mentions: Sequence[Mention]) -> list[Item]:
-        """What the encoder reads of mentions whose pictures lie in the data set."""
-
-    @abstractmethod
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
+    model: EncodingModel
+    modalities: frozenset[str]  # what is read of a mention: text, image
+    pictures: MentionPictures  # where pictures of mentions lie that records name
 
     @abstractmethod
     def answers(
-        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
-        """Links of a few mentions at a time, in order, to entities of some types or (None) of any."""
+        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them.
+
+        Candidates are entities of some types, the same for all mentions or others for each, or (None) of any.
+        """
 
     @abstractmethod
     def known_types(self, types: Sequence[str]) -> Types | None:
@@ -35,6 +44,22 @@ class Answering(ABC):
 
         Raises MelderError for a type that no entity has, and by a linker that cannot do this.
         """
+
+    def items(self, mentions: Sequence[Mention]) -> list[Item]:
+        """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
+        return mention_items(mentions, self.pictures, self.model.encoder.separator, self.modalities)
+
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere."""
+        picture = Path(image) if isinstance(image, str) else image
+        return mention_item(mention, picture, self.model.encoder.separator, self.modalities)
+
+    def check_picture(self, content: bytes, limits: Limits) -> None:
+        """Decode a picture that will soon be linked with; it is not decoded again then.
+
+        Raises UnreadablePicture when it is none, or is beyond the limits.
+        """
+        self.model.encoder.check(content, limits)
 
     def link(
         self,

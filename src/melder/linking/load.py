@@ -8,6 +8,7 @@ from pathlib import Path
 
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.encoders import PictureMemory
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.linking.exact import ExactLinker
 from melder.linking.generative import NAMES, GenerativeLinker
@@ -22,7 +23,7 @@ from melder.runs.directory import open_run, read_configuration, run_device, seed
 from melder.runs.feature_cache import StoredFeatures, stored_features
 from melder.runs.gemel import open_gemel
 from melder.runs.model import Model
-from melder.search.resolver import check_name
+from melder.search.resolver import find_kind
 from melder.search.stored import find_search
 
 __all__ = ["RunLinker", "load", "nil_of", "open_linker", "searching"]
@@ -88,7 +89,7 @@ def searching(linker: RunLinker, candidates: str | None, counting: Counting | No
         return linker
     if not isinstance(linker, ExactLinker):
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
-    check_name(candidates)
+    find_kind(candidates)
     if len(linker.source):  # of no entities nothing can be made, and none need be scored
         linker.search = find_search(candidates, linker.model.matcher, linker.source, counting)
     return linker
@@ -122,7 +123,9 @@ def open_linker(
     progress = counting("encoding entities", len(knowledge_base.entities)) if counting else None
     modalities = configuration.data.modalities
     nil = None if changes else nil_of(run, knowledge_base)  # other settings, other scores
-    return ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
+    linker = ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
+    model.memory = PictureMemory()  # from here on nothing changes the weights
+    return linker
 
 
 def _stored(run: Path, configuration: ModelConfiguration, model: Model, features: Sequence[Stored]) -> StoredFeatures:

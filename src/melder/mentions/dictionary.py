@@ -18,7 +18,7 @@ from melder.mentions.affixes import RULES, WordForm
 from melder.names import INVISIBLE, folded
 from melder.records import MelderError
 
-__all__ = ["MentionFinder"]
+__all__ = ["NameFinder"]
 
 SHORTEST = 2  # characters of a name that is looked for, one of them a letter: the number 12 is seldom a name
 LONGEST = 64  # words, signs and spaces of a name that is looked for
@@ -46,10 +46,10 @@ class _Word(NamedTuple):
     key: str
 
 
-class MentionFinder:
+class NameFinder:
     """Finds names in texts. What does not matter between names (melder/names.py) does not matter here; `_` is a space.
 
-    Immutable once made, so that threads may share it.
+    Immutable once made, so that threads may share it. Fulfils `melder.protocols.MentionFinder`.
 
     Args:
         names: what is looked for
@@ -59,9 +59,12 @@ class MentionFinder:
         MelderError: there is no such rule
     """
 
+    reads_names = True
+
     def __init__(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> None:
         if unknown := sorted(set(rules) - RULES.keys()):
-            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}")
+            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}, or none")
+        self.rules = tuple(rules)
         self._endings = [rule for name, rule in RULES.items() if name in rules and name != "prefixes"]
         self._beginnings = [rule for name, rule in RULES.items() if name in rules and name == "prefixes"]
         self._edges: dict[tuple[int, str], int] = {}  # from a state by a word to the next; state 0 is the start
@@ -72,6 +75,24 @@ class MentionFinder:
         self._fallback = [0] * len(self._depth)  # the state of the longest proper ending that is a beginning
         self._shorter = [0] * len(self._depth)  # the next state down the fallbacks at which a name ends
         self._connect()
+
+    @classmethod
+    def open(cls, options: str = "") -> NameFinder:
+        """One that knows no names yet.
+
+        Args:
+            options: the rules to use, with commas between them; "none", or all of them by default.
+
+        Raises:
+            MelderError: there is no such rule.
+        """
+        if not options:
+            return cls(())
+        return cls((), () if options == "none" else tuple(rule.strip() for rule in options.split(",")))
+
+    def of_names(self, names: Iterable[str]) -> NameFinder:
+        """The same for these names."""
+        return NameFinder(names, self.rules)
 
     def find(self, text: str) -> list[tuple[int, int]]:
         """[start, end) of the mentions in order, in code points. Of those that overlap the longest stands, of equally

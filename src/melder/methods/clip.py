@@ -22,10 +22,11 @@ from torch.nn.functional import normalize
 
 from melder.features import Features, Heads, Sizes
 from melder.methods.matcher import UnitMatcher
+from melder.methods.method import MatchingMethod
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.units.cosine import Cosine
 
-__all__ = ["CLIPConfiguration", "build_clip"]
+__all__ = ["METHOD", "CLIPConfiguration", "build_clip"]
 
 LARGEST_SCALE = 100.0  # CLIP clips its scale, one over the temperature, there to keep training stable
 
@@ -65,3 +66,6 @@ def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
     heads = TemperedHeads(configuration.temperature, published=configuration.published)
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
     return UnitMatcher(heads, units, lexical_unit(configuration))
+
+
+METHOD = MatchingMethod(CLIPConfiguration, build_clip)

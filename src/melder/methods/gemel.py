@@ -31,9 +31,11 @@ from pydantic import (
     model_validator,
 )
 
+from melder.methods.method import GenerativeMethod
 from melder.protocols import Precision
 
 __all__ = [
+    "METHOD",
     "PUBLISHED_TEMPLATE",
     "CompactConfiguration",
     "DemonstrationsConfiguration",
@@ -120,3 +122,6 @@ class GEMELConfiguration(_Section):
         if sorted(fields) != ["answer", "mention", "text"] or fields[-1] != "answer":
             raise ValueError("the template needs {text}, {mention} and {answer}, once each, {answer} last")
         return template
+
+
+METHOD = GenerativeMethod(GEMELConfiguration)

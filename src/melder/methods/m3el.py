@@ -28,6 +28,7 @@ from melder.features import Sizes
 from melder.methods.heads import SharedHeads
 from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
+from melder.methods.method import MatchingMethod
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
 from melder.protocols import Precision
@@ -35,7 +36,7 @@ from melder.units.cross import BiMatchFusion, MatchFusion
 from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
 
-__all__ = ["ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
+__all__ = ["METHOD", "ContrastiveConfiguration", "M3ELConfiguration", "build_m3el"]
 
 Cross = Literal["uni", "bi"]
 UnitName = Literal["text", "image", "cross"]
@@ -119,3 +120,6 @@ def _losses(c: M3ELConfiguration) -> dict[str, Loss]:
     if c.contrastive is None:
         return {}
     return {"contrastive": partial(intra_modal_contrastive, **c.contrastive.model_dump(), published=c.published)}
+
+
+METHOD = MatchingMethod(M3ELConfiguration, build_m3el)

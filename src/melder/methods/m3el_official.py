@@ -9,9 +9,9 @@ from torch import Tensor
 
 from melder.methods.m3el import M3ELConfiguration, build_m3el
 from melder.methods.matcher import UnitMatcher
-from melder.methods.official import GLOBAL_LOCAL, HEADS, loaded, rename, sizes_of, under
+from melder.methods.official import GLOBAL_LOCAL, HEADS, OfficialWeights, loaded, rename, sizes_of, under
 
-__all__ = ["m3el_from_official", "m3el_official_configuration"]
+__all__ = ["OFFICIAL", "m3el_from_official", "m3el_official_configuration"]
 
 _FUSION = {
     "text_fc": "text",
@@ -63,3 +63,6 @@ def _names(variant: CrossUnit) -> dict[str, str]:
         **under("matcher.iimm", "units.image", GLOBAL_LOCAL),
         **under(f"matcher.{variant}", f"heads.fusions.{_cross(variant)}", fusion),
     }
+
+
+OFFICIAL = OfficialWeights(m3el_from_official, m3el_official_configuration, "desc", ("cmm", "cmmb"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from melder.features import Features, Scores, Side
 from melder.methods.losses import Batch, cross_entropy
+from melder.protocols import Bounded, Dense, SideTensor, Unit
+from melder.records import MelderError
 from melder.units.lexical import Lexical
 
 __all__ = ["Loss", "ScoreLoss", "UnitMatcher"]
@@ -52,14 +55,24 @@ class UnitMatcher(nn.Module):
         self.evaluation_units = tuple(evaluation_units or units)
 
     def mention_side(self, features: Features) -> Side:
-        return self.sides_of(self.heads(features), "mention_side")
+        return self.mention_side_of(self.heads(features))
 
     def entity_side(self, features: Features) -> Side:
-        return self.sides_of(self.heads(features), "entity_side")
+        return self.entity_side_of(self.heads(features))
 
-    def sides_of(self, heads: Features, verb: str) -> Side:
-        """Every unit's side, under the unit's name; `verb` is `mention_side` or `entity_side`."""
-        return Side.join({name: getattr(unit, verb)(heads) for name, unit in self._all_units().items()})
+    def mention_side_of(self, heads: Features) -> Side:
+        """Every unit's side of mentions, under the unit's name, of what the heads made."""
+        return Side.join({name: unit.mention_side(heads) for name, unit in self._all_units().items()})
+
+    def entity_side_of(self, heads: Features) -> Side:
+        """Every unit's side of entities, under the unit's name, of what the heads made."""
+        return Side.join({name: unit.entity_side(heads) for name, unit in self._all_units().items()})
+
+    @property
+    def entity_tensors(self) -> dict[str, SideTensor]:
+        """How the store may hold the tensors of an entity side, by their names there."""
+        units = self._all_units().items()
+        return {f"{name}.{tensor}": form for name, unit in units for tensor, form in unit.entity_tensors.items()}
 
     def score(self, mentions: Side, entities: Side, cosines: Tensor | None = None) -> Scores:
         """Scores [mentions, entities] of the units in use, and their total; `cosines` of names, of that shape, where
@@ -91,10 +104,57 @@ class UnitMatcher(nn.Module):
         names = self.training_units if self.training else self.evaluation_units
         return (*names, "lexical") if lexical and self.lexical is not None else names
 
-    def _all_units(self) -> dict[str, nn.Module]:
-        lexical = {} if self.lexical is None else {"lexical": self.lexical}
-        return {**dict(self.units.items()), **lexical}
+    def mention_vectors(self, side: Side) -> Tensor:
+        """[n, d]: the vectors of all units in use that hand out some, side by side; d = 0 where none does.
+
+        Their inner products with `entity_vectors` are the part of the total that these units have as such.
+        """
+        vectors = [unit.mention_vectors(side.part(name)) for name, unit in self._dense()]
+        return self._beside(side, vectors) / len(self.names_in_use())
+
+    def entity_vectors(self, side: Side) -> Tensor:
+        """[n, d]; see `mention_vectors`."""
+        return self._beside(side, [unit.entity_vectors(side.part(name)) for name, unit in self._dense()])
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether every unit in use has a bound."""
+        return all(unit.has_bounds for _, unit in self.units_in_use())
+
+    def mention_bounds(self, side: Side) -> Tensor:
+        """[n, b]: the bounds of all units in use, side by side.
+
+        An inner product with `entity_bounds` is at least the mean of the units' scores. Raises MelderError when a unit
+        has no bound.
+        """
+        return torch.cat([unit.mention_bounds(side.part(name)) for name, unit in self._bounded()], dim=1)
+
+    def entity_bounds(self, side: Side) -> Tensor:
+        """[n, b]; see `mention_bounds`."""
+        share = 1 / len(self.names_in_use())
+        return torch.cat([share * unit.entity_bounds(side.part(name)) for name, unit in self._bounded()], dim=1)
+
+    def units_in_use(self) -> list[tuple[str, Unit]]:
+        """The units of `names_in_use`, without the lexical one."""
+        return [(name, cast(Unit, self.units[name])) for name in self.names_in_use()]
+
+    def _dense(self) -> list[tuple[str, Dense]]:
+        return [(name, cast(Dense, unit)) for name, unit in self.units_in_use() if unit.has_vectors]
+
+    def _bounded(self) -> list[tuple[str, Bounded]]:
+        free = [name for name, unit in self.units_in_use() if not unit.has_bounds]
+        if free:
+            raise MelderError(f"the unit {free[0]!r} has no bound of its scores, so that nothing can be certified")
+        return [(name, cast(Bounded, unit)) for name, unit in self.units_in_use()]
+
+    @staticmethod
+    def _beside(side: Side, vectors: list[Tensor]) -> Tensor:
+        return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *vectors], dim=1)
+
+    def _all_units(self) -> dict[str, Unit]:
+        units = {name: cast(Unit, unit) for name, unit in self.units.items()}
+        return units if self.lexical is None else {**units, "lexical": self.lexical}
 
     def _score(self, name: str, mentions: Side, entities: Side) -> Tensor:
         unit = self._all_units()[name]
-        return unit.score(mentions.part(name), entities.part(name))  # type: ignore[operator, no-any-return]
+        return unit.score(mentions.part(name), entities.part(name))

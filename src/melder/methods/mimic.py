@@ -22,6 +22,7 @@ from torch import nn
 from melder.features import Sizes
 from melder.methods.heads import SharedHeads
 from melder.methods.matcher import UnitMatcher
+from melder.methods.method import MatchingMethod
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
 from melder.protocols import Precision
@@ -30,7 +31,7 @@ from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
 from melder.units.vision_dual import Variant, VisionDual
 
-__all__ = ["MIMICConfiguration", "build_mimic"]
+__all__ = ["METHOD", "MIMICConfiguration", "build_mimic"]
 
 
 class MIMICConfiguration(MethodOptions):
@@ -56,3 +57,6 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
         "cross": InnerProduct("cross"),
     }
     return UnitMatcher(SharedHeads(sizes, c.image_width, fusions, published=c.published), units, lexical_unit(c))
+
+
+METHOD = MatchingMethod(MIMICConfiguration, build_mimic)

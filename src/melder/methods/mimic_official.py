@@ -8,9 +8,9 @@ from torch import Tensor
 
 from melder.methods.matcher import UnitMatcher
 from melder.methods.mimic import MIMICConfiguration, build_mimic
-from melder.methods.official import GLOBAL_LOCAL, HEADS, loaded, rename, sizes_of, under
+from melder.methods.official import GLOBAL_LOCAL, HEADS, OfficialWeights, loaded, rename, sizes_of, under
 
-__all__ = ["mimic_from_official", "mimic_official_configuration"]
+__all__ = ["OFFICIAL", "mimic_from_official", "mimic_official_configuration"]
 
 _DIRECTION = {
     "cls_fc": "whole",
@@ -46,3 +46,6 @@ def mimic_from_official(state: Mapping[str, Tensor]) -> UnitMatcher:
     """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`)."""
     configuration = mimic_official_configuration(state)
     return loaded(build_mimic(configuration, sizes_of(state)), rename(state, _NAMES))
+
+
+OFFICIAL = OfficialWeights(mimic_from_official, mimic_official_configuration)

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
+from pydantic import BaseModel
 from torch import Tensor
 
 from melder.features import Sizes
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 
-__all__ = ["GLOBAL_LOCAL", "HEADS", "loaded", "rename", "sizes_of", "under"]
+__all__ = ["GLOBAL_LOCAL", "HEADS", "OfficialWeights", "loaded", "rename", "sizes_of", "under"]
+
+
+@dataclass(frozen=True)
+class OfficialWeights:
+    """How published weights of a method are read, registered under its name.
+
+    matcher, configuration: what an official state dict describes, in published mode
+    text_field: of the MIMIC layout, the one that the authors' own data files have
+    variants: what `variant=` may be, for both
+    """
+
+    matcher: Callable[..., UnitMatcher]
+    configuration: Callable[..., BaseModel]
+    text_field: Literal["attr", "desc"] = "attr"
+    variants: tuple[str, ...] = ()
+
 
 # Official layers and Melder's: the heads that MIMIC and M3EL have, and their unit that matches one modality.
 HEADS = {

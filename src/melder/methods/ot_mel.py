@@ -31,6 +31,7 @@ from melder.methods.distillation import Distillation
 from melder.methods.heads import SharedHeads
 from melder.methods.losses import triplet
 from melder.methods.matcher import Loss, ScoreLoss, UnitMatcher
+from melder.methods.method import MatchingMethod
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.ops.assignment import Kind
 from melder.ops.transport import RowNorm
@@ -39,7 +40,7 @@ from melder.units.transport_fusion import OTFusion
 from melder.units.transport_local import OTGlobalLocal
 from melder.units.transport_options import Marginals, TransportOptions
 
-__all__ = ["DistillationConfiguration", "OTMELConfiguration", "TripletConfiguration", "build_ot_mel"]
+__all__ = ["METHOD", "DistillationConfiguration", "OTMELConfiguration", "TripletConfiguration", "build_ot_mel"]
 
 UnitName = Literal["text", "image", "fusion"]
 
@@ -120,3 +121,6 @@ def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFu
 
 def _score_losses(c: OTMELConfiguration) -> dict[str, ScoreLoss]:
     return {} if c.triplet is None else {"triplet": partial(triplet, **c.triplet.model_dump())}
+
+
+METHOD = MatchingMethod(OTMELConfiguration, build_ot_mel)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from melder.features import Sizes
 from melder.methods.matcher import UnitMatcher
-from melder.methods.official import loaded, rename, under
+from melder.methods.official import OfficialWeights, loaded, rename, under
 from melder.methods.ot_mel import OTMELConfiguration, build_ot_mel
 
-__all__ = ["ot_mel_from_official", "ot_mel_official_configuration"]
+__all__ = ["OFFICIAL", "ot_mel_from_official", "ot_mel_official_configuration"]
 
 _HEADS = {
     "encoder.text_tokens_fc": "heads.text_tokens",
@@ -80,3 +80,6 @@ def _sizes(state: Mapping[str, Tensor]) -> Sizes:
         image_global=len(state["matcher.image_cls_layernorm.weight"]),
         image_tokens=state["encoder.image_tokens_fc.weight"].shape[1],
     )
+
+
+OFFICIAL = OfficialWeights(ot_mel_from_official, ot_mel_official_configuration)

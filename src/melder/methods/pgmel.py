@@ -23,11 +23,12 @@ from melder.features import Sizes
 from melder.methods.global_heads import GlobalHeads
 from melder.methods.losses import Batch, triplet
 from melder.methods.matcher import UnitMatcher
+from melder.methods.method import MatchingMethod
 from melder.methods.options import MethodOptions, lexical_unit
 from melder.records import MelderError
 from melder.units.gated_multimodal import Distance, FusedMatch, Fusion
 
-__all__ = ["PGMELConfiguration", "build_pgmel", "sampled_triplet"]
+__all__ = ["METHOD", "PGMELConfiguration", "build_pgmel", "sampled_triplet"]
 
 
 class PGMELConfiguration(MethodOptions):
@@ -78,3 +79,6 @@ def sampled_triplet(scores: Tensor, batch: Batch, *, margin: float) -> Tensor:
     gold = scores.gather(1, batch.gold[:, None])
     losses = (margin + scores.gather(1, batch.sampled.clamp(min=0)) - gold).relu()
     return (losses * (batch.sampled >= 0)).mean()
+
+
+METHOD = MatchingMethod(PGMELConfiguration, build_pgmel)

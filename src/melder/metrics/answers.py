@@ -9,17 +9,17 @@ from melder.records import MelderError, Mention
 __all__ = ["answers"]
 
 
-def answers(mentions: Iterable[Mention], known: Container[str]) -> list[str]:
+def answers(mentions: Iterable[Mention], candidates: Container[str]) -> list[str]:
     """The ids of the mentions' answers.
 
-    Raises MelderError for an answer that is null (a NIL mention has no rank) or not in `known`, the ids of the
-    candidates.
+    Raises MelderError for an answer that is null (a NIL mention has no rank) or not in `candidates`, the ids of the
+    entities that are ranked.
     """
-    found = []
+    ids = []
     for mention in mentions:
-        if mention.answer is None or mention.answer not in known:
+        if mention.answer is None or mention.answer not in candidates:
             missing = "is null" if mention.answer is None else f"{mention.answer!r} is not among the candidates"
             remedy = "leave the mention out of the ranks or add its entity"
             raise MelderError(f"mention {mention.id!r}, field 'answer': {missing}; {remedy}")
-        found.append(mention.answer)
-    return found
+        ids.append(mention.answer)
+    return ids

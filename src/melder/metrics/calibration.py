@@ -36,7 +36,7 @@ def calibration(
     return {
         "auroc": float(roc_auc_score(happened, probability, sample_weight=weight)) if both else None,
         "brier": float(share @ (probability - happened) ** 2),
-        "ece": float(sum(each["share"] * abs(each["observed"] - each["predicted"]) for each in bins)),
+        "ece": float(sum(bin_["share"] * abs(bin_["observed"] - bin_["predicted"]) for bin_ in bins)),
         "bins": bins,
     }
 
@@ -61,12 +61,12 @@ def _bins(
     happened: npt.NDArray[np.float64], probability: npt.NDArray[np.float64], share: npt.NDArray[np.float64]
 ) -> list[dict[str, Any]]:
     number = np.minimum((probability * BINS).astype(int), BINS - 1)
-    found = []
+    bins = []
     for bin_ in np.unique(number).tolist():
         rows = number == bin_
         within = share[rows] / share[rows].sum()
         observed, count = float(within @ happened[rows]), float(1 / (within @ within))  # Kish's effective count
-        found.append(
+        bins.append(
             {
                 "low": bin_ / BINS,
                 "high": (bin_ + 1) / BINS,
@@ -77,7 +77,7 @@ def _bins(
                 "observed_ci": _wilson(observed, count),
             }
         )
-    return found
+    return bins
 
 
 def _wilson(share: float, count: float) -> list[float]:

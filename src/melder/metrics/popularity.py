@@ -18,9 +18,9 @@ def popularity(answers: Sequence[str], counts: Mapping[str, int]) -> dict[str, n
 
     Entities that were never the answer are in no group here: `not seen in training` has them.
     """
-    seen = np.array([counts.get(answer, 0) for answer in answers], dtype=int)
+    times = np.array([counts.get(answer, 0) for answer in answers], dtype=int)
     ends = [*BOUNDS[1:], np.inf]
-    return {_name(low, high): (seen >= low) & (seen < high) for low, high in zip(BOUNDS, ends, strict=True)}
+    return {_name(low, high): (times >= low) & (times < high) for low, high in zip(BOUNDS, ends, strict=True)}
 
 
 def _name(low: int, high: float) -> str:

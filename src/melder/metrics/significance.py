@@ -48,10 +48,10 @@ def paired_difference(
     The outcome is a function of the arguments alone. Raises ValueError when the shapes are not one and the same
     [mentions] or there is no mention.
     """
-    one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if one.ndim != 1 or one.shape != other.shape or not len(one):
-        raise ValueError(f"values of the same mentions are compared, not of shapes {one.shape} and {other.shape}")
-    difference = other - one
+    before, after = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if before.ndim != 1 or before.shape != after.shape or not len(before):
+        raise ValueError(f"values of the same mentions are compared, not of shapes {before.shape} and {after.shape}")
+    difference = after - before
     low, high = mean_intervals(difference[:, None], seed, resamples)[0]
     p = sign_flip(difference, seed, resamples)
     return Difference(float(difference.mean()), (float(low), float(high)), p)
@@ -70,10 +70,10 @@ def sign_flip(differences: npt.ArrayLike, seed: int = 0, draws: int = 10_000) ->
 
 def holm(p: npt.ArrayLike) -> Values:
     """Adjusted p-values [comparisons], in the order given: compare each with the level itself."""
-    given = np.asarray(p, np.float64)
-    order = np.argsort(given, kind="stable")
-    steps = given[order] * np.arange(len(given), 0, -1)
-    adjusted = np.empty_like(given)
+    unadjusted = np.asarray(p, np.float64)
+    order = np.argsort(unadjusted, kind="stable")
+    steps = unadjusted[order] * np.arange(len(unadjusted), 0, -1)
+    adjusted = np.empty_like(unadjusted)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
 

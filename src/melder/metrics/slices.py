@@ -27,15 +27,15 @@ def groups(
     golds = [entities[answer] for answer in answers(mentions, entities)]
     picture = [mention.image is not None for mention in mentions]
     same = [folded(m.surface) == folded(gold.name) for m, gold in zip(mentions, golds, strict=True)]
-    found = {
+    grouped = {
         **_parted("picture", "no picture", picture),
         **_parted("surface is the name", "surface differs from the name", same),
     }
     if seen is None:
-        return found
-    known = frozenset(seen)
-    found |= _parted("seen in training", "not seen in training", [gold.id in known for gold in golds])
-    return found | popularity([gold.id for gold in golds], seen) if isinstance(seen, Mapping) else found
+        return grouped
+    trained = frozenset(seen)
+    grouped |= _parted("seen in training", "not seen in training", [gold.id in trained for gold in golds])
+    return grouped | popularity([gold.id for gold in golds], seen) if isinstance(seen, Mapping) else grouped
 
 
 def group_names(

@@ -81,8 +81,8 @@ def _tile(assignment: Assignment, queries: AttentionQueries, rows: slice, kind: 
     mask = None if mask is None else mask[:, :end]
     tokens = queries.query[rows, :end].to(kind)
     query = assignment.query(tokens).reshape(-1, tokens.shape[-1])
-    given = None if queries.mass is None else queries.mass[rows, :end].to(kind)
-    return EntityTile(query, tokens, queries.target[rows].to(kind), _mass(given, mask, tokens), mask, _longest(query))
+    mass = None if queries.mass is None else queries.mass[rows, :end].to(kind)
+    return EntityTile(query, tokens, queries.target[rows].to(kind), _mass(mass, mask, tokens), mask, _longest(query))
 
 
 def _mentions(assignment: Assignment, keys: Keys) -> list[MentionTokens]:

@@ -117,7 +117,7 @@ def assign(assignment: Assignment, query: Tensor, key: Tensor, rows: Tensor, col
     are the marginals, zero at an entity's padding; `largest`: no logit is further than this from zero.
     """
     logits = (query @ key).view(*rows.shape, -1)
-    learning = torch.is_grad_enabled() and any(each.requires_grad for each in (logits, rows, columns))
+    learning = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (logits, rows, columns))
     if assignment.kind == "attention":
         return logits.softmax(dim=-1) if learning or largest > LARGEST_LOGIT else exponentials_(logits)
     if learning or assignment.epsilon < SMALLEST_EPSILON:

@@ -84,9 +84,9 @@ def plain_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
     """[M, E], as the papers write it; slow and large."""
     weights, _ = attention(queries, keys)
     context = torch.einsum("meij,mjh->meih", weights, keys.value)
-    many, entities, length, hidden = context.shape
-    mask = None if queries.mask is None else queries.mask.repeat(many, 1)
-    mean = masked_mean(context.reshape(-1, length, hidden), mask).view(many, entities, hidden)
+    mentions, entities, length, hidden = context.shape
+    mask = None if queries.mask is None else queries.mask.repeat(mentions, 1)
+    mean = masked_mean(context.reshape(-1, length, hidden), mask).view(mentions, entities, hidden)
     return torch.einsum("meh,eh->me", normalise(mean, norm), queries.target)
 
 

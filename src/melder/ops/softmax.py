@@ -30,7 +30,7 @@ def _by_powers(logits: Tensor) -> bool:
     """Whether powers of two are quicker, and all of them numbers."""
     if logits.device.type != "cpu" or logits.dtype not in (torch.float32, torch.float64) or not logits.numel():
         return False
-    least, most = (float(each) for each in torch.aminmax(logits))
+    least, most = (float(bound) for bound in torch.aminmax(logits))
     return least > -LARGEST and most < LARGEST
 
 

@@ -41,10 +41,10 @@ def tiled_scores(queries: AttentionQueries, keys: Keys, norm: Norm, products: to
     scores = norm.weight.new_empty(len(keys.key), len(queries.query))
     room = _Room(norm.weight)
     for run in _runs(len(queries.query), queries.query.shape[1], groups):
-        some = _run(queries, average, order, run)
-        query, target = some.query.to(products or kind), some.target.to(kind)
+        block = _run(queries, average, order, run)
+        query, target = block.query.to(products or kind), block.target.to(kind)
         for group in groups:
-            scores[group.rows, run] = _scored(room, query, target, some.average, group, norm)
+            scores[group.rows, run] = _scored(room, query, target, block.average, group, norm)
     return scores if order is None else scores[:, order.rows.argsort()]
 
 
@@ -123,7 +123,7 @@ def _run(queries: AttentionQueries, average: Tensor, order: _Order | None, run: 
         return _Run(queries.query[run], queries.target[run], average[run])
     rows, longest = order.rows[run], int(order.lengths[run][-1])
     cut = (queries.query[:, :longest], queries.target, average[:, :longest])
-    return _Run(*(each.index_select(0, rows) for each in cut))
+    return _Run(*(tensor.index_select(0, rows) for tensor in cut))
 
 
 def _groups(keys: Keys, products: torch.dtype) -> Iterator[_Group]:

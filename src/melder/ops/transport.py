@@ -80,10 +80,10 @@ class _Pairs:
         tile, pooling = self.entities, self.pooling
         weights = assigned(self.assignment, tile, mention)
         norm = torch.linalg.vector_norm(weights, ord=1 if pooling.row_norm == "l1" else 2, dim=-1).view(-1)
-        kept = functional.dropout(weights, pooling.dropout).view(len(norm), -1)
+        plan = functional.dropout(weights, pooling.dropout).view(len(norm), -1)
         value = _centred(mention.value)
-        rows = (self.query * norm[:, None]).addmm_(kept, value)
-        logits = torch.addcmul(kept @ (value @ self.direction), norm, self.query_logit)
+        rows = (self.query * norm[:, None]).addmm_(plan, value)
+        logits = torch.addcmul(plan @ (value @ self.direction), norm, self.query_logit)
         return self._pool(rows, norm, logits)
 
     def _pool(self, rows: Tensor, norm: Tensor, logits: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
-from melder.methods import method
+from melder.data.pictures import FORMATS
+from melder.methods import METHODS
 from melder.protocols import Precision
 from melder.records import MelderError
 
@@ -45,8 +46,14 @@ class DataConfiguration(Section):
 class EncoderConfiguration(Section):
     """Which encoder, and whether training changes it."""
 
-    name: str = Field(description="clip:NAME, clip:compact, paired:TEXT+VISION or precomputed:FILES+TEXT")
-    trained: bool = Field(False, description="train the encoder too; false: encode once, train heads and units")
+    name: str = Field(
+        description="clip:NAME, clip:compact, clip:compact-64, joint:NAME, paired:TEXT+VISION or precomputed:FILES+TEXT"
+    )
+    trained: bool = Field(
+        False,
+        description="train the encoder too; false: encode once, train heads and units; clip:compact, which knows "
+        "nothing before it is trained, has true unless this says false",
+    )
     precision: Precision = Field(
         "float32", description="what the encoder computes in; bf16 is twice as fast where the processor has it"
     )
@@ -54,6 +61,27 @@ class EncoderConfiguration(Section):
     pooled: Literal["projected", "raw"] = Field(
         "projected", description="a picture's vector: after CLIP's projection and of length 1, or raw, before it"
     )
+    # What came later is left out of `repr`, which features that were stored before are known by.
+    width: PositiveInt | None = Field(
+        None, repr=False, description="use so many first numbers of a text's vector (Matryoshka models); null = all"
+    )
+    picture_formats: tuple[str, ...] = Field(
+        FORMATS, repr=False, description="pictures that are decoded, as Pillow calls them"
+    )
+    picture_pixels: PositiveInt = Field(
+        50_000_000, repr=False, description="most pixels of a picture as it is decoded; larger JPEGs are reduced"
+    )
+    context: Literal["window", "beginning"] = Field(
+        "window",
+        repr=False,
+        description="of a longer text read the words around the mention, or its beginning, as published",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trained_where_it_knows_nothing(cls, value: Any) -> Any:
+        is_new = isinstance(value, dict) and str(value.get("name")).startswith("clip:compact")
+        return {"trained": True, **value} if is_new else value
 
 
 class ModelConfiguration(Section):
@@ -72,7 +100,7 @@ class ModelConfiguration(Section):
         if "name" not in value:
             raise ValueError("a method needs a name, such as m3el")
         try:
-            return method(str(value["name"])).configuration.model_validate(value)
+            return METHODS.get(str(value["name"])).configuration.model_validate(value)
         except MelderError as error:
             raise ValueError(str(error)) from None
 

@@ -19,19 +19,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import melder
-from melder.io.versions import VERSIONS, check_version
 from melder.encoders import load_encoder
+from melder.io.versions import VERSIONS, check_version
+from melder.methods import METHODS, build_matcher
+from melder.records import MelderError
 from melder.runs.configuration import ModelConfiguration
-from melder.runs.overrides import checked, override, read_yaml
 from melder.runs.gemel import Gemel
 from melder.runs.model import Model
-from melder.methods import METHODS, build_matcher, method
-from melder.records import MelderError
+from melder.runs.overrides import checked, override, read_yaml
 
-__all__ = ["SCHEMA", "open_model", "open_run", "read_configuration", "run_device", "seed_of", "versions", "write_json", "write_run"]
+__all__ = [
+    "SCHEMA",
+    "open_model",
+    "open_run",
+    "read_configuration",
+    "run_device",
+    "seed_of",
+    "versions",
+    "write_json",
+    "write_run",
+]
 
 SCHEMA = VERSIONS["run"].current
-EARLIER = {"lexical_part": 0.0, "lexical_fold": False}  # settings of methods that runs lack which were written before there were these
+# Settings of methods, and of encoders, that runs lack which were written before there were these.
+EARLIER = {"lexical_part": 0.0, "lexical_fold": False}
+EARLIER_ENCODER = {"context": "beginning"}
 
 
 def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
@@ -101,10 +113,12 @@ def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelCon
 
 def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run with what an earlier Melder did where there was nothing to set yet."""
+    if isinstance(sections.get("encoder"), dict):
+        sections = sections | {"encoder": EARLIER_ENCODER | sections["encoder"]}
     section = sections.get("method")
     if not isinstance(section, dict) or str(section.get("name")) not in METHODS:
         return sections
-    fields = method(section["name"]).configuration.model_fields
+    fields = METHODS.get(str(section["name"])).configuration.model_fields
     return sections | {"method": {key: value for key, value in EARLIER.items() if key in fields} | section}
 
 

@@ -10,17 +10,24 @@ import torch
 from melder.data import DataSet, entity_items, mention_items
 from melder.encoders import Towers, encode, fingerprint, load_features, save_features
 from melder.features import Features
-from melder.runs.configuration import ModelConfiguration
 from melder.protocols import Counting
 from melder.records import Item, MelderError
+from melder.runs.configuration import ModelConfiguration
 
 __all__ = ["ENTITIES", "StoredFeatures", "encode_data", "stored_features"]
 
 ENTITIES = "entities"  # the part that holds them; the others are splits
 
 
+_Key = tuple[str, Path | bytes | None, tuple[int, int] | None]
+
+
+def _key(item: Item) -> _Key:
+    return item.text, item.image, item.span
+
+
 class StoredFeatures:
-    """Features by what was encoded: a text and a picture.
+    """Features by what was encoded: a text, where the mention stands in it, and a picture.
 
     padded: keep the padding, which counts in published mode
     """
@@ -28,23 +35,23 @@ class StoredFeatures:
     def __init__(self, padded: bool = False) -> None:
         self.padded = padded
         self._parts: list[Features] = []
-        self._place: dict[tuple[str, Path | bytes | None], tuple[int, int]] = {}
+        self._place: dict[_Key, tuple[int, int]] = {}
 
     def add(self, items: Sequence[Item], features: Features) -> None:
         """Take in the features of `items`, in their order."""
         number = len(self._parts)
         self._parts.append(features)
-        self._place.update({(item.text, item.image): (number, row) for row, item in enumerate(items)})
+        self._place.update({_key(item): (number, row) for row, item in enumerate(items)})
 
     def of(self, items: Sequence[Item]) -> Features | None:
         """Features of the items in float32, with their surfaces; None unless one part holds all of them."""
-        places = [self._place.get((item.text, item.image)) for item in items]
-        known = [place for place in places if place is not None]
-        if len(known) < len(places) or len({number for number, _ in known}) != 1:
+        places = [self._place.get(_key(item)) for item in items]
+        stored = [place for place in places if place is not None]
+        if len(stored) < len(places) or len({number for number, _ in stored}) != 1:
             return None
-        found = self._parts[known[0][0]][torch.tensor([row for _, row in known])]
-        found.surfaces = [item.surfaces for item in items]
-        return (found if self.padded else found.trimmed()).to(torch.float32)
+        features = self._parts[stored[0][0]][torch.tensor([row for _, row in stored])]
+        features.surfaces = [item.surfaces for item in items]
+        return (features if self.padded else features.trimmed()).to(torch.float32)
 
 
 def stored_features(
@@ -55,7 +62,7 @@ def stored_features(
     `seed` is that of the training. Raises MelderError when `where` holds none, or others.
     """
     items, ids = _part(configuration, dataset, encoder, part)
-    mark = fingerprint(items, _identity(configuration, seed))
+    mark = _fingerprint(configuration, seed, encoder, items)
     if not (where / part / "features.json").is_file():
         raise MelderError(f"{where}: holds no features of {part!r}; run `melder features` for this configuration")
     surfaces = [item.surfaces for item in items]
@@ -73,7 +80,7 @@ def encode_data(
 ) -> None:
     """Encode `part` into the directory `where`, unless exactly that is already there."""
     items, ids = _part(configuration, dataset, encoder, part)
-    mark = fingerprint(items, _identity(configuration, seed))
+    mark = _fingerprint(configuration, seed, encoder, items)
     try:
         load_features(where / part, ids=ids, fingerprint=mark)
     except MelderError:
@@ -84,10 +91,20 @@ def encode_data(
         save_features(features, where / part, ids=ids, fingerprint=mark)
 
 
-def _identity(configuration: ModelConfiguration, seed: int | None) -> str:
-    """Whatever changes features besides the items: the encoder, published padding, a new encoder's seed."""
+def _fingerprint(configuration: ModelConfiguration, seed: int | None, encoder: Towers, items: Sequence[Item]) -> str:
+    around = encoder.context == "window"
+    return fingerprint(items, _identity(configuration, seed, encoder), spans=around)
+
+
+def _identity(configuration: ModelConfiguration, seed: int | None, encoder: Towers) -> str:
+    """Whatever changes features besides the items: the encoder, published padding, a new encoder's seed.
+
+    Settings that came later count where they are not as it was before: features that were stored then are still good.
+    """
     mattering = seed if "clip:compact" in configuration.encoder.name else None
-    return repr((configuration.encoder, configuration.published, mattering))
+    later = (encoder.context, configuration.encoder.width)
+    settings = (configuration.encoder, configuration.published, mattering)
+    return repr(settings if later == ("beginning", None) else (*settings, *later))
 
 
 def _part(

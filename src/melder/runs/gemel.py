@@ -20,10 +20,10 @@ from melder.generative.language_model import LanguageModel, open_language_model,
 from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.sentences import embed_texts, open_retriever
-from melder.runs.configuration import ModelConfiguration
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Precision, Progress
 from melder.records import Item, MelderError, Mention
+from melder.runs.configuration import ModelConfiguration
 
 __all__ = ["COMPACT", "Gemel", "Pictures", "build_retriever", "open_gemel"]
 

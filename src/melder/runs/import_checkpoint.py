@@ -10,13 +10,13 @@ from typing import Literal
 from torch import Tensor
 
 from melder.encoders import Towers, build_encoder
+from melder.methods.official import OfficialWeights
+from melder.methods.resolver import official_weights
+from melder.records import MelderError
 from melder.runs.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
+from melder.runs.directory import write_run
 from melder.runs.model import Model
 from melder.runs.official_checkpoint import read_official_state
-from melder.runs.directory import write_run
-from melder.methods import from_official_state_dict, method
-from melder.methods.resolver import official_configuration
-from melder.records import MelderError
 
 __all__ = ["TextField", "convert"]
 
@@ -52,36 +52,31 @@ def convert(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MelderError(f"{out}: is there already; name another directory, or remove this one first")
-    options = _options(name, variant)
+    official = official_weights(name)
+    options = _options(name, official, variant)
     state = read_official_state(checkpoint, allow_pickle=allow_pickle)
     try:
-        configuration = official_configuration(name, state, **options)
-        matcher = from_official_state_dict(name, state, **options)
+        configuration = official.configuration(state, **options)
+        matcher = official.matcher(state, **options)
     except MelderError as error:
         raise MelderError(f"{checkpoint}: {error}") from None
     encoder = build_encoder(f"clip:{clip}", published=True)
     _load_clip(encoder, state, checkpoint, clip)
     described = ModelConfiguration(
-        data=DataConfiguration(directory=Path("unknown"), text_field=text_field or published_text_field(name)),
+        data=DataConfiguration(directory=Path("unknown"), text_field=text_field or official.text_field),
         encoder=EncoderConfiguration(name=f"clip:{clip}", trained=True),
         method=configuration,
     )
     write_run(out, Model(encoder, matcher), described.model_dump(mode="json"))
 
 
-def published_text_field(name: str) -> TextField:
-    """M3EL's data files have descriptions, those of the others attributes (the loaders of each repository)."""
-    return "desc" if name == "m3el" else "attr"
-
-
-def _options(name: str, variant: str | None) -> dict[str, str]:
-    method(name)
+def _options(name: str, official: OfficialWeights, variant: str | None) -> dict[str, str]:
     if variant is None:
         return {}
-    if name != "m3el":
+    if not official.variants:
         raise MelderError(f"--variant {variant}: {name} has no variants; leave it out")
-    if variant not in ("cmm", "cmmb"):
-        raise MelderError(f"--variant {variant}: M3EL's cross-modal units are cmm and cmmb")
+    if variant not in official.variants:
+        raise MelderError(f"--variant {variant}: of {name} there are {' and '.join(official.variants)}")
     return {"variant": variant}
 
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from melder.encoders import Towers, encode
+from melder.encoders import PictureMemory, Towers, encode
 from melder.features import Features, Scores, Side, concatenate
-from melder.runs.feature_cache import StoredFeatures
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Precision, Progress
 from melder.records import Item
+from melder.runs.feature_cache import StoredFeatures
 
-__all__ = ["Model", "answering", "score_blocks", "sides_of"]
+__all__ = ["Model", "answering", "entity_side_of", "mention_side_of", "score_blocks"]
 
 CHUNK = 256  # items that go through encoder and heads together
 MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the most that is ever held
@@ -30,20 +30,23 @@ class Model(nn.Module):
         self.matcher = matcher
         self.precision: Precision = precision
         self.stored: StoredFeatures | None = None  # features that need not be computed
+        self.memory: PictureMemory | None = None  # of pictures that may come again; only while weights do not change
 
     def features(self, items: Sequence[Item]) -> Features:
         """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
-        known = None if self.stored is None else self.stored.of(items)
-        if known is not None:
-            return known
-        return encode(self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision)
+        stored = None if self.stored is None else self.stored.of(items)
+        if stored is not None:
+            return stored
+        return encode(
+            self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision, memory=self.memory
+        )
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
         """Every entity's side, encoded a chunk at a time so that raw features are never held together."""
-        return sides_of(self.matcher, self._chunks(items, progress), "entity_side")
+        return entity_side_of(self.matcher, self._chunks(items, progress))
 
     def mention_side(self, items: Sequence[Item]) -> Side:
-        return sides_of(self.matcher, self._chunks(items, None), "mention_side")
+        return mention_side_of(self.matcher, self._chunks(items, None))
 
     @property
     def device(self) -> torch.device:
@@ -71,12 +74,18 @@ def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
             matcher.train()
 
 
-def sides_of(matcher: UnitMatcher, chunks: Iterable[Features], verb: str) -> Side:
-    """Sides of features that come in chunks, on the matcher's device; `verb` is `entity_side` or `mention_side`."""
+def mention_side_of(matcher: UnitMatcher, chunks: Iterable[Features]) -> Side:
+    """The side of mentions whose features come in chunks, on the matcher's device."""
     device = next(matcher.parameters()).device
     with answering(matcher):
-        sides: list[Side] = [getattr(matcher, verb)(chunk.to(device)) for chunk in chunks]
-        return concatenate(sides)
+        return concatenate([matcher.mention_side(chunk.to(device)) for chunk in chunks])
+
+
+def entity_side_of(matcher: UnitMatcher, chunks: Iterable[Features]) -> Side:
+    """The side of entities whose features come in chunks, on the matcher's device."""
+    device = next(matcher.parameters()).device
+    with answering(matcher):
+        return concatenate([matcher.entity_side(chunk.to(device)) for chunk in chunks])
 
 
 def score_blocks(matcher: UnitMatcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:

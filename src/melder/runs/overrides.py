@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from melder.methods import method
+from melder.methods import METHODS
 from melder.records import BadData, BadRecord, MelderError
 
 __all__ = ["checked", "override", "read_yaml"]
@@ -89,5 +89,5 @@ def _keys(kind: type[BaseModel], value: Any, location: Iterable[Any]) -> list[st
         value, annotation = value[part], kind.model_fields[part].annotation
         kinds = [each for each in (annotation, *get_args(annotation)) if inspect.isclass(each)]
         kind = next(each for each in kinds if issubclass(each, BaseModel))
-        kind = method(value["name"]).configuration if kind is BaseModel else kind
+        kind = METHODS.get(value["name"]).configuration if kind is BaseModel else kind
     return list(kind.model_fields)

@@ -2,9 +2,9 @@ r"""Certified search: exact answers without scoring every entity, by a ceiling t
 
     s(m, e) ≤ ⟨a_m, b_e⟩ + w cos(m, e)
 
-a and b are what the units hand out as bounds (`Bounded`): their inner-product parts, and a coordinate for the most
-that the rest can be. The cosine of names is computed for all entities by the index of names, so that it is no bound
-but the number itself. Errors of what is stored and of the arithmetic are added (`FlatIndex.ceilings`).
+a and b are what the units hand out as bounds (`melder.protocols.Bounded`): their inner-product parts, and a coordinate
+for the most that the rest can be. The cosine of names is computed for all entities by the index of names, so that it is
+no bound but the number itself. Errors of what is stored and of the arithmetic are added (`FlatIndex.ceilings`).
 
 Entities are scored in the order of their ceilings, until the next ceiling is below the k-th best score: nothing behind
 it can be among the k best. In the same way the rank of an entity needs the scores only of those whose ceiling is not
@@ -14,26 +14,26 @@ below its own score.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from melder.features import Scores, Side
 from melder.methods.matcher import UnitMatcher
 from melder.metrics.ranks import RankCounter, join
-from melder.protocols import Bounded, Counting
-from melder.records import MelderError, Ranks
+from melder.protocols import Counting
+from melder.records import Ranks
 from melder.runs.model import answering
 from melder.search.entity_store import SideStore
 from melder.search.filters import EntityFilter
 from melder.search.hybrid import HybridIndex, surface_of
-from melder.search.indexes import FlatIndex
+from melder.search.indexes.flat import FlatIndex
 from melder.search.topk import TopK
 from melder.search.two_stage import best_of, rerank, searched
 
-__all__ = ["CERTIFIED_FROM", "BoundedSearch", "bound_vectors", "certifiable"]
+__all__ = ["CERTIFIED_FROM", "BoundedSearch"]
 
 CERTIFIED_FROM = 2000  # entities: of so many, scoring only those that could be ahead is the faster way to exact ranks
 FIRST = 32  # entities scored at first, at least; then four times as many each time
@@ -49,7 +49,7 @@ class UpperBounds(NamedTuple):
 
 
 class BoundedSearch:
-    """parts: who together are all entities; indexes of their `bound_vectors` and names.
+    """parts: who together are all entities; indexes of their bounds and names.
 
     scored: how many pairs were scored since it was made
     """
@@ -63,25 +63,37 @@ class BoundedSearch:
     @classmethod
     def build(cls, matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> BoundedSearch:
         """Raises MelderError when a unit of the matcher has no bound."""
-        return cls(matcher, source, [cls.indexed(matcher, source, counting)])
+        return cls(matcher, source, [cls.indexed(matcher, source, "flat", counting)])
+
+    @classmethod
+    def indexed(
+        cls, matcher: UnitMatcher, source: SideStore, index: str, counting: Counting | None = None
+    ) -> HybridIndex[FlatIndex]:
+        """All entities of the source, whose places are the columns there; the index is always flat."""
+        vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
+        return HybridIndex(FlatIndex.build(vectors), names)
 
     @staticmethod
-    def indexed(matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> HybridIndex[FlatIndex]:
-        """All entities of the source, whose places are the columns there."""
-        vectors, names = searched(matcher, source, lambda side: bound_vectors(matcher, side, "entity"), counting)
-        return HybridIndex(FlatIndex.build(vectors), names)
+    def entity_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+        """[n, b]: the bounds."""
+        with answering(matcher):
+            return matcher.entity_bounds(side)
 
     def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
         """One a mention, in order: what scoring all entities, or those `among` which it is to be, gives."""
-        queries = bound_vectors(self.matcher, mentions, "mention")
+        queries = self._queries(mentions)
         return [self._best(mentions.take(slice(row, row + 1)), query, k, among) for row, query in enumerate(queries)]
 
     def ranks(self, mentions: Side, gold: Tensor) -> Ranks:
         """The exact ranks of the columns `gold` [mentions]."""
-        queries, pairs = bound_vectors(self.matcher, mentions, "mention"), list[Ranks]()
+        queries, pairs = self._queries(mentions), list[Ranks]()
         for row, query in enumerate(queries):
             pairs.append(self._rank(mentions.take(slice(row, row + 1)), query, gold[row : row + 1]))
         return join(pairs)
+
+    def _queries(self, mentions: Side) -> Tensor:
+        with answering(self.matcher):
+            return self.matcher.mention_bounds(mentions)
 
     def ceilings(self, mention: Side, query: Tensor) -> UpperBounds:
         """At least the scores of one mention."""
@@ -127,7 +139,10 @@ class BoundedSearch:
             totals = torch.cat([scores.total for scores in found], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
             step *= 4
-        return best_of(self.matcher, torch.cat(columns), _joined(found), k) if columns else TopK(1, k)
+        if not columns:
+            return TopK(1, k)
+        ascending, order = torch.cat(columns).sort()
+        return best_of(self.matcher, ascending, _joined(found).take(order), k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
         ceilings, cosines = self.ceilings(mention, query)
@@ -145,35 +160,6 @@ class BoundedSearch:
         self.scored += len(columns)
         known = None if cosines is None else cosines[None, columns]
         return rerank(self.matcher, self.source, mention, columns, known)
-
-
-def certifiable(matcher: UnitMatcher) -> bool:
-    """Whether every unit in use has a bound."""
-    return not _unbounded(matcher)
-
-
-def _unbounded(matcher: UnitMatcher) -> list[str]:
-    return [name for name in matcher.evaluation_units if not isinstance(matcher.units[name], Bounded)]
-
-
-def bound_vectors(matcher: UnitMatcher, side: Side, kind: str) -> Tensor:
-    """[n, b]: the bounds of all units in use, side by side; `kind` is `mention` or `entity`.
-
-    An inner product of a mention's and an entity's is at least the mean of the units' scores. Raises MelderError when
-    a unit has no bound.
-    """
-    free = _unbounded(matcher)
-    if free:
-        raise MelderError(f"the unit {free[0]!r} has no bound of its scores, so that nothing can be certified")
-    units = {name: matcher.units[name] for name in matcher.evaluation_units}
-    share = 1 / len(units) if kind == "entity" else 1.0
-    with answering(matcher):
-        return torch.cat([share * _bounds(unit, side.part(name), kind) for name, unit in units.items()], dim=1)
-
-
-def _bounds(unit: nn.Module, side: Side, kind: str) -> Tensor:
-    bounded = cast(Bounded, unit)
-    return bounded.mention_bounds(side) if kind == "mention" else bounded.entity_bounds(side)
 
 
 def _joined(found: list[Scores]) -> Scores:

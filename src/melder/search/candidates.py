@@ -12,11 +12,11 @@ from torch import Tensor
 
 from melder.features import Side
 from melder.methods.matcher import UnitMatcher
-from melder.protocols import Dense
+from melder.ops.largest import largest, largest_of_array
 from melder.records import Entity
 from melder.runs.model import answering
 
-__all__ = ["dense_candidates", "dense_vectors", "lexical_candidates"]
+__all__ = ["dense_candidates", "entity_vectors", "lexical_candidates", "mention_vectors"]
 
 MENTIONS_AT_ONCE = 128  # x 50,000 entities, of which over half share some n-gram: about 50 MB of products
 
@@ -49,8 +49,7 @@ def _best(cosines: sparse.csr_matrix, owner: np.ndarray, entities: int, k: int) 
         stored = slice(cosines.indptr[row], cosines.indptr[row + 1])
         touched = owner[cosines.indices[stored]]
         np.maximum.at(scores, touched, cosines.data[stored])
-        top = np.argpartition(-scores, k - 1)[:k]
-        best[row] = top[np.lexsort((top, -scores[top]))]
+        best[row] = largest_of_array(scores, k)
         scores[touched] = 0
     return best
 
@@ -61,26 +60,24 @@ def _blocks(rows: int) -> Iterator[slice]:
 
 def dense_candidates(matcher: UnitMatcher, mentions: Side, entities: Side, k: int) -> np.ndarray:
     """[mentions, min(k, entities)] columns of entities, best first: those with the largest inner products of
-    `dense_vectors`, which hold what the matcher's units have of such.
+    `entity_vectors`, which hold what the matcher's units have of such.
 
     One matrix product for a block of mentions. Without any unit of that kind there are no columns.
     """
-    queries, keys = dense_vectors(matcher, mentions, "mention"), dense_vectors(matcher, entities, "entity")
+    queries, keys = mention_vectors(matcher, mentions), entity_vectors(matcher, entities)
     k = min(k, len(keys)) if keys.shape[1] else 0
     with torch.inference_mode():
-        best = [(queries[rows] @ keys.t()).topk(k, dim=1).indices for rows in _blocks(len(queries))]
+        best = [largest(queries[rows] @ keys.t(), k)[1] for rows in _blocks(len(queries))]
         return torch.cat([queries.new_empty(0, k, dtype=torch.long), *best]).cpu().numpy()
 
 
-def dense_vectors(matcher: UnitMatcher, side: Side, kind: str) -> Tensor:
-    """[n, d]: the vectors of all units that hand out some, side by side; `kind` is `mention` or `entity`.
-
-    An inner product of a mention's and an entity's is the sum of what these units score, or of the part of it that
-    they have as an inner product.
-    """
+def mention_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+    """[n, d]: what the matcher hands out of mentions for a first stage, as it is in evaluation."""
     with answering(matcher):
-        units = {name: matcher.units[name] for name in matcher.names_in_use()}
-        found = [
-            getattr(unit, f"{kind}_vectors")(side.part(name)) for name, unit in units.items() if isinstance(unit, Dense)
-        ]
-        return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *found], dim=1)
+        return matcher.mention_vectors(side)
+
+
+def entity_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+    """[n, d]: what the matcher hands out of entities for a first stage, as it is in evaluation."""
+    with answering(matcher):
+        return matcher.entity_vectors(side)

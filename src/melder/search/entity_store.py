@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
@@ -14,13 +15,26 @@ from melder.protocols import Progress
 from melder.records import Entity
 from melder.runs.model import Model
 
-__all__ = ["EncodedEntities", "EntityStore", "HeldSides", "SideStore", "SubsetSides"]
+__all__ = ["EncodedEntities", "EntityStore", "HeldSides", "SideStore", "StoredSearch", "SubsetSides"]
 
 BLOCK = 1024  # entities whose sides are read together, when they are some of many
 
 
+class StoredSearch(Protocol):
+    """Files that a search was prepared with."""
+
+    path: Path
+
+    def check(self) -> None:
+        """Raises MelderError when they are damaged."""
+        ...
+
+
 class SideStore(Protocol):
-    """The sides of entities, by column."""
+    """The sides of entities, by column; `has_records`: it is an `EntityStore`."""
+
+    @property
+    def has_records(self) -> bool: ...
 
     def __len__(self) -> int: ...
 
@@ -33,12 +47,15 @@ class SideStore(Protocol):
         ...
 
 
-@runtime_checkable
 class EntityStore(SideStore, Protocol):
     """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
+        ...
+
+    def stored_searches(self, search: str) -> Sequence[tuple[StoredSearch, np.ndarray]]:
+        """What is kept prepared for a search, each of other entities, with its [entities] columns (-1: gone since)."""
         ...
 
     def records(self, columns: Sequence[int]) -> list[Entity]:
@@ -52,6 +69,8 @@ class EntityStore(SideStore, Protocol):
 
 class SubsetSides:
     """Some columns of a source, by place; fulfils `SideStore`."""
+
+    has_records = False
 
     def __init__(self, source: SideStore, columns: Tensor) -> None:
         self._source, self._columns = source, columns
@@ -70,6 +89,8 @@ class SubsetSides:
 class HeldSides:
     """Sides in memory; fulfils `SideStore`."""
 
+    has_records = False
+
     def __init__(self, side: Side) -> None:
         self._side = side
 
@@ -87,6 +108,8 @@ class HeldSides:
 class EncodedEntities(HeldSides):
     """The entities of a data set, encoded when this is made; fulfils `EntityStore`."""
 
+    has_records = True
+
     def __init__(
         self, model: Model, dataset: DataSet, modalities: frozenset[str], progress: Progress | None = None
     ) -> None:
@@ -97,6 +120,9 @@ class EncodedEntities(HeldSides):
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         return {each: self._column[each] for each in identities if each in self._column}
+
+    def stored_searches(self, search: str) -> Sequence[tuple[StoredSearch, np.ndarray]]:
+        return ()
 
     def records(self, columns: Sequence[int]) -> list[Entity]:
         return [self._entities[column] for column in columns]

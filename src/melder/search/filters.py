@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from melder.search.entity_store import EntityStore
 
-__all__ = ["EntityFilter", "Types"]
+__all__ = ["AskedTypes", "EntityFilter", "Types", "types_of_each"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,14 @@ class Types:
     def admit(self, types: Collection[str]) -> bool:
         """Whether an entity of these types is one of them."""
         return (all if self.every else any)(name in types for name in self.names)
+
+
+AskedTypes = Types | Sequence[Types | None] | None  # of all mentions, or of each of them; None = of any type
+
+
+def types_of_each(types: AskedTypes, mentions: int) -> Sequence[Types | None]:
+    """The types for each of some mentions."""
+    return [types] * mentions if types is None or isinstance(types, Types) else types
 
 
 class EntityFilter:

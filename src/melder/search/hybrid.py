@@ -10,8 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from melder.features import Side
+from melder.protocols import FilteringIndex, Index, Nearest, ScoringIndex
 from melder.search.filters import EntityFilter
-from melder.search.indexes import FiltersTypes, FlatIndex, Index, Nearest, SupportsScoring
+from melder.search.indexes.flat import FlatIndex
 from melder.search.indexes.names import NameHits, NameIndex
 
 __all__ = ["Candidates", "HybridIndex", "surface_of"]
@@ -56,7 +57,9 @@ class HybridIndex(Generic[Vectors]):
         allowed = np.zeros(entities, dtype=bool)
         allowed[among.columns] = True
         columns = np.arange(entities) if self.columns is None else self.columns
-        index: Any = self.index.only(among.types) if isinstance(self.index, FiltersTypes) else self.index
+        index: Any = self.index
+        if index is not None and index.filters_types:
+            index = cast(FilteringIndex, index).only(among.types)
         kept = np.where((columns >= 0) & allowed[columns], columns, -1)
         return replace(self, index=index, columns=kept, filtered=True)
 
@@ -75,7 +78,7 @@ class HybridIndex(Generic[Vectors]):
         columns = places if self.columns is None else self.columns[places]
         if products is None:
             return Candidates(columns, cosines, None)
-        index = cast(SupportsScoring, self.index)  # which an index is that told products; asking takes longer than this
+        index = cast(ScoringIndex, self.index)  # which an index is that told products; asking takes longer than this
         likely = np.concatenate([products, index.products(query[0], places[len(products) :])])
         return Candidates(columns, cosines, likely if cosines is None else likely + lexical_weight * cosines)
 
@@ -103,7 +106,7 @@ class HybridIndex(Generic[Vectors]):
         every = np.flatnonzero(self.columns >= 0)
         if len(found.columns) >= min(k, len(every)):
             return found
-        return Nearest(every, index.products(query, every) if isinstance(index, SupportsScoring) else None)
+        return Nearest(every, cast(ScoringIndex, index).products(query, every) if index.tells_products else None)
 
     def _living(self, search: BestPlaces[Told], k: int) -> tuple[np.ndarray, Told]:
         """The first k places that were not removed, and what is told of them; `search` gives the best, as many as it is

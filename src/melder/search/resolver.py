@@ -1,28 +1,28 @@
 """Searches: ways to the best entities of a mention that do not score every entity, chosen by name.
 
-flat, hnsw, faiss:FACTORY,  two stages: candidates by vectors and by names, then the full matcher on these
-milvus:URI
 certified                   the full matcher on all entities that could be among the best, and on no others
+flat, hnsw, faiss:FACTORY,  two stages: candidates by vectors and by names, then the full matcher on these; the name is
+milvus:URI                  that of an index
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from melder.features import Side
 from melder.methods.matcher import UnitMatcher
 from melder.protocols import Counting
-from melder.records import MelderError
-from melder.search.bounded import BoundedSearch
+from melder.registry import Entry, Registry
 from melder.search.entity_store import SideStore
 from melder.search.filters import EntityFilter
-from melder.search.indexes import BACKENDS
+from melder.search.hybrid import HybridIndex
+from melder.search.indexes import INDEXES
 from melder.search.topk import TopK
-from melder.search.two_stage import TwoStage
 
-__all__ = ["CERTIFIED", "Search", "build_search", "check_name"]
-
-CERTIFIED = "certified"
+__all__ = ["FLAT", "SEARCHES", "NamedSearch", "Search", "SearchClass", "build_search", "find_kind"]
 
 
 class Search(Protocol):
@@ -38,19 +38,55 @@ class Search(Protocol):
         ...
 
 
+class SearchClass(Protocol):
+    """What makes a search of a kind, over parts that together are all entities."""
+
+    def __call__(self, matcher: UnitMatcher, source: SideStore, parts: Any) -> Search: ...
+
+    def indexed(
+        self, matcher: UnitMatcher, source: SideStore, index: str, counting: Counting | None = None
+    ) -> HybridIndex[Any]:
+        """All entities of the source in an index of this name, whose places are the columns there.
+
+        Raises MelderError when the matcher or what is installed does not allow it.
+        """
+        ...
+
+    def entity_vectors(self, matcher: UnitMatcher, side: Side) -> Tensor:
+        """[n, d]: what it indexes of entities."""
+        ...
+
+
+SEARCHES = Registry[SearchClass](
+    "search",
+    "melder.searches",
+    (Entry("certified", "melder.search.bounded:BoundedSearch", "exact: all entities that could be among the best"),),
+)
+_TWO_STAGES = Entry("two stages", "melder.search.two_stage:TwoStage")
+FLAT = "flat"
+
+
+@dataclass(frozen=True)
+class NamedSearch:
+    """What a name means: a kind of search, and the index that it is to have."""
+
+    kind: SearchClass
+    index: str
+
+
+def find_kind(name: str) -> NamedSearch:
+    """Raises MelderError for the name of no search."""
+    if name in SEARCHES:
+        return NamedSearch(SEARCHES.get(name), FLAT)
+    if INDEXES.name_in(name) not in INDEXES:
+        raise SEARCHES.unknown(name, [*SEARCHES.names(), *INDEXES.names()], INDEXES.form)
+    return NamedSearch(SEARCHES.load(_TWO_STAGES), name)
+
+
 def build_search(name: str, matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> Search:
     """The search of this name over the entities of `source`, whose sides are read once for it.
 
     Raises MelderError for an unknown name, and when the matcher or what is installed does not allow it.
     """
-    check_name(name)
-    if name == CERTIFIED:
-        return BoundedSearch.build(matcher, source, counting)
-    return TwoStage.build(matcher, source, name, counting)
-
-
-def check_name(name: str) -> None:
-    """Raises MelderError for the name of no search."""
-    if name != CERTIFIED and name.partition(":")[0] not in BACKENDS:
-        known = ", ".join([CERTIFIED, *BACKENDS])
-        raise MelderError(f"{name!r}: is no search; there are {known}, faiss:FACTORY and milvus:URI")
+    named = find_kind(name)
+    return named.kind(matcher, source, [named.kind.indexed(matcher, source, named.index, counting)])

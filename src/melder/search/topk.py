@@ -7,13 +7,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from melder.ops.largest import largest
+
 __all__ = ["TopK"]
 
 
 class TopK:
     """The k best of the columns seen so far, best first: columns and totals [mentions, k], and what each unit adds.
 
-    Of equal totals those of an earlier block stay in front.
+    Of equal totals the one that came first stays in front, so that columns which come in ascending order give the
+    order of the entities.
     """
 
     def __init__(self, mentions: int, k: int) -> None:
@@ -24,7 +27,7 @@ class TopK:
 
     def update(self, first: int, total: Tensor, parts: Mapping[str, Tensor]) -> None:
         """Take in the scores [mentions, n] of the columns from `first` on."""
-        totals, columns = total.topk(min(self.k, total.shape[1]), dim=1)
+        totals, columns = largest(total, self.k)
         self.join(first + columns, totals, {name: part.gather(1, columns) for name, part in parts.items()})
 
     def join(self, columns: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import isqrt
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,14 +16,15 @@ from torch import Tensor
 
 from melder.features import Scores, Side
 from melder.methods.matcher import UnitMatcher
-from melder.protocols import Counting
+from melder.ops.largest import largest_of_array
+from melder.protocols import Counting, Index
 from melder.records import MelderError
 from melder.runs.model import answering
-from melder.search.candidates import dense_vectors
+from melder.search.candidates import entity_vectors, mention_vectors
 from melder.search.entity_store import EntityStore, SideStore
 from melder.search.filters import EntityFilter
 from melder.search.hybrid import Candidates, HybridIndex
-from melder.search.indexes import Index, build_index
+from melder.search.indexes import INDEXES, build_index
 from melder.search.indexes.names import NameIndex
 from melder.search.topk import TopK
 
@@ -37,7 +39,7 @@ FEW = 1024  # entities of the types wanted that are all scored: some millisecond
 
 
 class TwoStage:
-    """parts: who together are all entities; indexes of their `dense_vectors` and names.
+    """parts: who together are all entities; indexes of their `entity_vectors` and names.
 
     near, named, kept: how many candidates by vectors and by names each part gives, and how many of all get the full
     score; or as many as answers are wanted
@@ -56,17 +58,22 @@ class TwoStage:
         """Raises MelderError when the matcher has neither vectors nor names to search by."""
         return cls(matcher, source, [cls.indexed(matcher, source, backend, counting)])
 
-    @staticmethod
+    @classmethod
     def indexed(
-        matcher: UnitMatcher, source: SideStore, backend: str, counting: Counting | None = None
+        cls, matcher: UnitMatcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Index | None]:
         """All entities of the source, whose places are the columns there."""
-        vectors, names = searched(matcher, source, lambda side: dense_vectors(matcher, side, "entity"), counting)
-        types = _types(source) if backend.partition(":")[0] == "milvus" else None
-        index = build_index(backend, vectors, counting, types) if vectors.shape[1] else None
-        if names is None and index is None:
+        vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
+        types = _types(source) if INDEXES.resolve(index)[0].filters_types else None
+        built = build_index(index, vectors, counting, types) if vectors.shape[1] else None
+        if names is None and built is None:
             raise MelderError("this method has no vectors and no names to find candidates by: score all entities")
-        return HybridIndex(index, names)
+        return HybridIndex(built, names)
+
+    @staticmethod
+    def entity_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+        """[n, d]: what units hand out for a first stage."""
+        return entity_vectors(matcher, side)
 
     def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
         """One a mention, in order; only of the entities `among` which it is to be."""
@@ -82,7 +89,7 @@ class TwoStage:
         if among is not None and len(among.columns) <= FEW:
             return [Candidates(among.columns, None, None)] * mentions.rows
         parts = self.parts if among is None else [part.only(among, len(self.source)) for part in self.parts]
-        queries = dense_vectors(self.matcher, mentions, "mention") / len(self.matcher.evaluation_units)
+        queries = mention_vectors(self.matcher, mentions)
         near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
         weight = 0.0 if lexical is None else float(lexical.weight.detach())
         found = []
@@ -104,9 +111,10 @@ class TwoStage:
 def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
     """In ascending order, the `kept` likeliest, or all where it is not known how likely they are."""
     every = found[0] if len(found) == 1 else Candidates(*map(_together, zip(*found, strict=True)))  # type: ignore[arg-type]
+    every = every.take(np.argsort(every.columns))
     if every.likely is not None and len(every.columns) > kept:
-        every = every.take(np.argpartition(-every.likely, kept - 1)[:kept])
-    return every.take(np.argsort(every.columns))
+        every = every.take(np.sort(largest_of_array(every.likely, kept)))
+    return every
 
 
 def _together(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -117,10 +125,11 @@ def _together(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
 
 def _types(source: SideStore) -> list[tuple[str, ...]] | None:
     """Those of all entities, where they are known."""
-    if not isinstance(source, EntityStore):
+    if not source.has_records:
         return None
+    entities = cast(EntityStore, source)
     blocks = (range(start, min(start + RECORDS, len(source))) for start in range(0, len(source), RECORDS))
-    return [entity.types for block in blocks for entity in source.records(block)]
+    return [entity.types for block in blocks for entity in entities.records(block)]
 
 
 def searched(
@@ -161,7 +170,7 @@ def rerank(
 
 
 def best_of(matcher: UnitMatcher, columns: Tensor, scores: Scores, k: int) -> TopK:
-    """The k best of the scores [1, columns]."""
+    """The k best of the scores [1, columns] of ascending `columns`."""
     best = TopK(1, k)
     best.update(0, scores.total, matcher.contributions(scores))
     best.columns = columns[best.columns]

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 import melder
+from melder.mentions.dictionary import NameFinder
+from melder.protocols import MentionFinder
 from melder.serving.batching import Batcher
 from melder.serving.errors import refused
 from melder.serving.fetching import Fetcher
-from melder.serving.finding import Finder
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import RequestMiddleware
 from melder.serving.pictures import ImageLoader
-from melder.serving.requests import BatchRequest, LinkRequest
 from melder.serving.routers import ROUTERS
 from melder.serving.service import Service
 from melder.serving.settings import ServiceSettings
@@ -36,7 +35,7 @@ def create_application(
     served: Served,
     settings: ServiceSettings | None = None,
     fetcher: Fetcher | None = None,
-    finder: Finder | None = None,
+    finder: MentionFinder | None = None,
 ) -> FastAPI:
     """An application that serves `served`, which `source` has opened, and what `source` has later.
 
@@ -50,7 +49,7 @@ def create_application(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher = Batcher(settings, measures)
         pictures = ImageLoader(settings, fetcher or Fetcher(settings))
-        app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder)
+        app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder or NameFinder.open())
         answering = asyncio.ensure_future(batcher.run())
         watching = asyncio.ensure_future(current.watch(settings.poll))
         yield
@@ -73,15 +72,26 @@ def create_application(
     app.add_exception_handler(RequestValidationError, _invalid)
     for router in ROUTERS:
         app.include_router(router)
-    describe = app.openapi
-    app.openapi = lambda: _with_bodies(describe())  # type: ignore[method-assign]
     return app
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     sentence = error.detail if isinstance(error, HTTPException) else _PLAIN.get(error.status_code, error.detail)
-    return refused(error.status_code, sentence, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_at(request))
+    return refused(error.status_code, sentence, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What the address takes; the router knows of the first of its routes only."""
+    paths: Mapping[str, Mapping[str, object]] = request.app.openapi()["paths"]
+    path = request.scope["path"]
+    patterns = {name: compile_path(name)[0] for name in paths}
+    return sorted(
+        {verb.upper() for name, verbs in paths.items() if patterns[name].match(path) for verb in verbs} or {"GET"}
+    )
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -95,11 +105,3 @@ _PLAIN: Mapping[int, str] = {
     404: "there is nothing at this address; /openapi.json lists what there is",
     405: "this address does not take that method; /openapi.json lists what there is",
 }
-
-
-def _with_bodies(description: dict[str, Any]) -> dict[str, Any]:
-    """The description of the API with the bodies that routes read themselves."""
-    kinds = [(LinkRequest, "validation"), (BatchRequest, "validation")]
-    _, schema = models_json_schema(kinds, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    description.setdefault("components", {}).setdefault("schemas", {}).update(schema["$defs"])
-    return description

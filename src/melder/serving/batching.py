@@ -11,22 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from melder.records import Link, MelderError, Mention
+from melder.records import Item, Link, MelderError, Mention
 from melder.search.filters import Types
 from melder.serving.errors import ApiError, busy
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
-__all__ = ["Batcher", "Job"]
+__all__ = ["Batcher", "LinkTask"]
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
-class Job:
-    """A mention to link to `served`; whoever waits for `answer` may cancel it, and then it is not linked."""
+class LinkTask:
+    """A mention to link to `served`: with the bytes of its picture, to how many candidates, and (unless any) of which
+    types. Whoever waits for `answer` may cancel it, and then it is not linked."""
 
     served: Served
     mention: Mention
@@ -36,9 +37,10 @@ class Job:
     answer: asyncio.Future[Link] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     arrived: float = field(default_factory=time.monotonic)
 
-    def goes_with(self, other: Job) -> bool:
-        """Whether both can be linked together."""
-        return self.served is other.served and self.types == other.types
+    @property
+    def item(self) -> Item:
+        """What the encoder reads of it."""
+        return self.served.linker.item(self.mention, self.image)
 
 
 class Batcher:
@@ -46,7 +48,7 @@ class Batcher:
 
     def __init__(self, settings: ServiceSettings, measures: ServiceMetrics) -> None:
         self._settings, self._measures = settings, measures
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[LinkTask] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -57,13 +59,13 @@ class Batcher:
         """How many mentions wait, those among them that nobody waits for any more."""
         return len(self._waiting)
 
-    def submit(self, jobs: Sequence[Job]) -> None:
-        """Queue all of the jobs, or none: raises `ApiError` (503) when there is no room for all."""
-        if len(self._waiting) + len(jobs) > self._settings.queue:
+    def submit(self, tasks: Sequence[LinkTask]) -> None:
+        """Queue all of the tasks, or none: raises `ApiError` (503) when there is no room for all."""
+        if len(self._waiting) + len(tasks) > self._settings.queue:
             self._forget_cancelled()
-        if self._closed or len(self._waiting) + len(jobs) > self._settings.queue:
+        if self._closed or len(self._waiting) + len(tasks) > self._settings.queue:
             raise busy(self._settings)
-        self._waiting.extend(jobs)
+        self._waiting.extend(tasks)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -82,15 +84,15 @@ class Batcher:
         self._closed = True
         self._arrived.set()
 
-    async def _answer(self, batch: Sequence[Job]) -> None:
+    async def _answer(self, batch: Sequence[LinkTask]) -> None:
         start = time.monotonic()
         found = await asyncio.get_running_loop().run_in_executor(self._model, _answered, batch)
         self._measures.batches.observe(len(batch))
         self._measures.model_seconds.observe(time.monotonic() - start)
-        for job, answer in zip(batch, found, strict=True):
-            _deliver(job, answer)
+        for task, answer in zip(batch, found, strict=True):
+            _deliver(task, answer)
 
-    async def _next(self) -> list[Job]:
+    async def _next(self) -> list[LinkTask]:
         """The next batch, once it is full or its first mention has waited long enough; empty when it is all over."""
         while True:
             while not self._waiting:
@@ -111,54 +113,57 @@ class Batcher:
         except asyncio.TimeoutError:
             return
 
-    def _take(self) -> list[Job]:
-        """The longest waiting jobs of one generation and the same types, without those that nobody waits for."""
-        batch: list[Job] = []
+    def _take(self) -> list[LinkTask]:
+        """The longest waiting tasks of one generation, without those that nobody waits for."""
+        batch: list[LinkTask] = []
         while self._waiting and len(batch) < self._settings.batch:
-            if batch and not batch[0].goes_with(self._waiting[0]):
+            if batch and batch[0].served is not self._waiting[0].served:
                 break
-            job = self._waiting.popleft()
-            if job.answer.done():
+            task = self._waiting.popleft()
+            if task.answer.done():
                 self._measures.dropped.inc()
             else:
-                batch.append(job)
+                batch.append(task)
         return batch
 
     def _forget_cancelled(self) -> None:
-        living = [job for job in self._waiting if not job.answer.done()]
+        living = [task for task in self._waiting if not task.answer.done()]
         self._measures.dropped.inc(len(self._waiting) - len(living))
         self._waiting = deque(living)
 
 
-def _answered(jobs: Sequence[Job]) -> Sequence[Link | Exception]:
-    """A link for each job; where one job spoils the batch, each is linked by itself, so that only it suffers."""
+def _answered(tasks: Sequence[LinkTask]) -> Sequence[Link | Exception]:
+    """A link for each task; where one task spoils the batch, each is linked by itself, so that only it suffers."""
     try:
-        return _linked(jobs)
+        return _linked(tasks)
     except Exception as error:  # a defect is one request's failure, not the service's
-        if len(jobs) > 1:
-            return [_answered([job])[0] for job in jobs]
+        if len(tasks) > 1:
+            return [_answered([task])[0] for task in tasks]
         if not isinstance(error, MelderError):
             return [error]
         log.warning("a mention cannot be linked: %s", error)
         return [ApiError(422, "the linker cannot read this mention or its picture; the log of the service says why")]
 
 
-def _linked(jobs: Sequence[Job]) -> list[Link]:
-    linker, k = jobs[0].served.linker, max(job.k for job in jobs)
-    items = [linker.item(job.mention, job.image) for job in jobs]
-    mentions, types = [job.mention for job in jobs], jobs[0].types
+def _linked(tasks: Sequence[LinkTask]) -> list[Link]:
+    linker, k = tasks[0].served.linker, max(task.k for task in tasks)
+    mentions, items, types = (
+        [task.mention for task in tasks],
+        [task.item for task in tasks],
+        [task.types for task in tasks],
+    )
     links = [link for block in linker.answers(mentions, items, k, types) for link in block]
-    return [_shortened(link, job.k) for link, job in zip(links, jobs, strict=True)]
+    return [_shortened(link, task.k) for link, task in zip(links, tasks, strict=True)]
 
 
 def _shortened(link: Link, k: int) -> Link:
     return link if len(link.candidates) <= k else link.model_copy(update={"candidates": link.candidates[:k]})
 
 
-def _deliver(job: Job, answer: Link | Exception) -> None:
-    if job.answer.done():
+def _deliver(task: LinkTask, answer: Link | Exception) -> None:
+    if task.answer.done():
         return
     if isinstance(answer, Exception):
-        job.answer.set_exception(answer)
+        task.answer.set_exception(answer)
     else:
-        job.answer.set_result(answer)
+        task.answer.set_result(answer)

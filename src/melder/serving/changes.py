@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 __all__ = ["Changed", "EntityChange", "EntityChanges"]
 
@@ -16,10 +16,10 @@ class EntityChange(BaseModel):
 
     id: str = Field(min_length=1)
     name: str = ""
-    aliases: tuple[str, ...] = ()
+    aliases: Annotated[tuple[str, ...], FailFast()] = ()
     description: str = ""
-    types: tuple[str, ...] = ()
-    images: tuple[str, ...] = Field((), description="base64 or data URIs")
+    types: Annotated[tuple[str, ...], FailFast()] = ()
+    images: Annotated[tuple[str, ...], FailFast()] = Field((), description="base64 or data URIs")
 
     @model_validator(mode="after")
     def _says_something(self) -> EntityChange:
@@ -28,12 +28,18 @@ class EntityChange(BaseModel):
         return self
 
 
+def _or_one_alone(schema: dict[str, Any], kind: type[BaseModel]) -> None:
+    """An entity may stand in the place of the list: what the validator below allows, for OpenAPI."""
+    whole = {key: schema.pop(key) for key in ("type", "properties", "required", "additionalProperties")}
+    schema["anyOf"] = [whole, {"$ref": "#/components/schemas/EntityChange"}]
+
+
 class EntityChanges(BaseModel):
     """Some entities; one alone may stand without the list around it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_one_alone)
 
-    entities: tuple[EntityChange, ...] = Field(min_length=1)
+    entities: Annotated[tuple[EntityChange, ...], FailFast()] = Field(min_length=1)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from fastapi import HTTPException
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse
 
-from melder.io.problems import describe
+from melder.io.problems import first_fault
 from melder.serving.settings import ServiceSettings
 
-__all__ = ["BUSY", "ApiError", "Refused", "busy", "parsed", "refused"]
+__all__ = ["BUSY", "ApiError", "Refused", "busy", "parsed", "refused", "validated"]
 
 BUSY = 503  # the whole request is to come again, whatever else is right or wrong in it
 Model = TypeVar("Model", bound=BaseModel)
@@ -42,10 +43,17 @@ def refused(status: int, sentence: str, headers: dict[str, str] | None = None) -
 
 def parsed(kind: type[Model], content: bytes | str, status: int = 422) -> Model:
     """JSON as a model. Raises `ApiError` with the first fault and its field."""
+    return _checked(kind, lambda: kind.model_validate_json(content), status)
+
+
+def validated(kind: type[Model], value: object, status: int = 422) -> Model:
+    """A value as a model. Raises `ApiError` with the first fault and its field."""
+    return _checked(kind, lambda: kind.model_validate(value), status)
+
+
+def _checked(kind: type[Model], work: Callable[[], Model], status: int) -> Model:
     try:
-        return kind.model_validate_json(content)
+        return work()
     except ValidationError as error:
-        name, message = describe(error, kind)[0]
-        if not error.errors(include_url=False)[0]["loc"]:  # a rule over several fields, or no JSON at all
-            name = ""
+        name, message = first_fault(error, kind)
         raise ApiError(status, f"field '{name}': {message}" if name else f"the request {message}") from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from melder.serving.errors import ApiError, parsed
+from melder.serving.json_bounds import check_json
 from melder.serving.properties import OF_ENTITIES, Property
 from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
@@ -30,8 +31,8 @@ class PropertyRequest(BaseModel):
 class Extension(BaseModel):
     """Which entities, and which of their properties."""
 
-    ids: tuple[str, ...]
-    properties: tuple[PropertyRequest, ...]
+    ids: Annotated[tuple[str, ...], FailFast()]
+    properties: Annotated[tuple[PropertyRequest, ...], FailFast()] = Field(max_length=100)
 
 
 def extended(content: str, served: Served, settings: ServiceSettings) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def extended(content: str, served: Served, settings: ServiceSettings) -> dict[st
 
     Raises `ApiError` (400) for a property that there is not, (413) for too many entities.
     """
+    check_json(content.encode(errors="surrogatepass"), settings)
     asked = parsed(Extension, content, 400)
     if len(asked.ids) > settings.extended:
         raise ApiError(413, f"there are {len(asked.ids)} ids; send at most {settings.extended} together")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from urllib.parse import quote, unquote
 
 from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
@@ -28,6 +29,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+ENTITIES = "/entities/"
 # Reconciliation clients are pages of other origins: CORS on every answer, and previews in their frames.
 SHARED = "/reconcile"
 SHARED_HEADERS = {
@@ -53,6 +55,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         scope[ARRIVED] = time.monotonic()
+        scope["path"] = one_segment(scope["path"], scope.get("raw_path"))
         answer = _Answer(scope, send)
         try:
             await self._handle(scope, receive, answer)
@@ -91,6 +94,21 @@ class RequestMiddleware:
         given = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
         name = given[0] if len(given) == 1 else ""
         return name.rsplit(":", 1)[0] in self._settings.hosts or name in self._settings.hosts
+
+
+def one_segment(path: str, raw: bytes | None) -> str:
+    """The path, of which an entity's id is one segment, percent-encoded once more.
+
+    Ids hold slashes, which clients may encode or not: an encoded one belongs to the id, and what stands behind the last
+    plain one may be `/picture`, which does not.
+    """
+    if not path.startswith(ENTITIES):
+        return path
+    identity = raw.decode("latin-1").removeprefix(ENTITIES) if raw is not None else quote(path.removeprefix(ENTITIES))
+    identity, slash, last = identity.rpartition("/")
+    if slash and last == "picture":
+        return f"{ENTITIES}{quote(unquote(identity), safe='')}/picture"
+    return ENTITIES + quote(unquote(identity + slash + last), safe="")
 
 
 class _Answer:

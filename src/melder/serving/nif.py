@@ -11,20 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
-from rdflib import Graph, Literal, Namespace, URIRef
+from rdflib import Graph, Literal, URIRef
 from rdflib.namespace import RDF, XSD
 from rdflib.term import Node
 
 from melder.records import Link
 from melder.serving.errors import ApiError
+from melder.serving.identifiers import address_of
+from melder.serving.nif_sink import ITS, NIF, read_turtle
 from melder.serving.requests import Span
 
 __all__ = ["Annotated", "read_nif", "write_nif"]
 
-NIF = Namespace("http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#")
-ITS = Namespace("http://www.w3.org/2005/11/its/rdf#")
 NUMBER = re.compile(r"\d{1,9}")  # of a place in a text; Python refuses thousands of digits
 NIL = 0.5  # from this NIL probability on a mention is none of the entities
 
@@ -39,11 +38,15 @@ class Annotated:
     resources: list[Node] = field(default_factory=list)
 
 
-def read_nif(content: bytes) -> tuple[Graph, list[Annotated]]:
-    """A document and the texts in it. Raises `ApiError` (400, 422) when it is no Turtle or no NIF."""
-    graph = Graph()
+def read_nif(content: bytes, triples: int) -> tuple[Graph, list[Annotated]]:
+    """The NIF of a document, and the texts in it.
+
+    Raises `ApiError` (400, 422) when it is no Turtle or no NIF, (413) when it has more than so many triples.
+    """
     try:
-        graph.parse(data=content, format="turtle", publicID="urn:nif:")
+        graph = read_turtle(content, triples)
+    except ApiError:
+        raise
     except Exception as error:  # the parser's errors are of many kinds, some of Python's own
         raise ApiError(400, f"the document is not Turtle ({_first_line(error)}); send text/turtle in UTF-8") from None
     texts = [_annotated(graph, context) for context in sorted(set(graph.subjects(NIF.isString)))]
@@ -104,7 +107,7 @@ def _answer(graph: Graph, marked: Node, link: Link, entities: str) -> None:
     nil = link.nil_probability
     if not link.candidates or (nil is not None and nil >= NIL):
         return
-    graph.add((marked, ITS.taIdentRef, URIRef(entities + quote(link.candidates[0].id, safe=""))))
+    graph.add((marked, ITS.taIdentRef, URIRef(address_of(link.candidates[0].id, entities))))
     if nil is not None:
         graph.add((marked, ITS.taConfidence, Literal(round(1 - nil, 4), datatype=XSD.double)))
 

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from melder.data.pictures import UnreadablePicture, read_picture
+from melder.data.pictures import Limits, UnreadablePicture, read_picture
 from melder.serving.errors import ApiError
 from melder.serving.fetching import Fetcher
 from melder.serving.settings import ServiceSettings
@@ -21,7 +21,16 @@ __all__ = ["ImageLoader"]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+LONGEST_NAME = 1024  # characters: a quarter of the longest path
 WEB = ("http://", "https://")
+
+
+CheckPicture = Callable[[bytes, Limits], None]  # decodes a picture within limits, or raises UnreadablePicture
+
+
+def check_picture(content: bytes, limits: Limits) -> None:
+    """Decode a picture and keep nothing of it."""
+    read_picture(content, limits=limits)
 
 
 class ImageLoader:
@@ -29,18 +38,19 @@ class ImageLoader:
 
     def __init__(self, settings: ServiceSettings, fetcher: Fetcher) -> None:
         self._limits, self._fetcher = settings.picture_limits, fetcher
+        self._directory = None if settings.picture_dir is None else settings.picture_dir.resolve()
         self._room = anyio.CapacityLimiter(settings.decoders)
 
-    async def take(self, given: str | bytes | None) -> bytes | None:
+    async def take(self, given: str | bytes | None, check: CheckPicture = check_picture) -> bytes | None:
         """The bytes of a picture given as base64, data URI, web address or bytes; nothing for nothing.
 
-        Raises `ApiError` (422) when it is none, or is too large, (403) when it may not be fetched.
+        `check` decodes it. Raises `ApiError` (422) when it is none, or is too large, (403) when it may not be fetched.
         """
         if not given:
             return None
         if isinstance(given, str) and given.lower().startswith(WEB):
             given = await self._fetcher.fetch(given)
-        return await self.decode(self._checked, given)
+        return await self.decode(self._checked, given, check)
 
     async def decode(
         self, work: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
@@ -53,13 +63,23 @@ class ImageLoader:
         """How many wait to be decoded."""
         return self._room.statistics().tasks_waiting
 
-    def _checked(self, given: str | bytes) -> bytes:
-        content = _decoded(given) if isinstance(given, str) else given
+    def _checked(self, given: str | bytes, check: CheckPicture) -> bytes:
+        content = (self._named(given) or _decoded(given)) if isinstance(given, str) else given
         try:
-            read_picture(content, limits=self._limits)
+            check(content, self._limits)
         except UnreadablePicture as error:
             raise ApiError(422, str(error)) from None
         return content
+
+    def _named(self, name: str) -> bytes | None:
+        """The contents of the file of this name below the directory of pictures; None where there is none."""
+        if self._directory is None or len(name) > LONGEST_NAME or not name.isprintable():
+            return None
+        file = (self._directory / name).resolve()
+        if not file.is_relative_to(self._directory) or not file.is_file():
+            return None
+        with file.open("rb") as content:
+            return content.read(self._limits.bytes + 1)
 
 
 def _decoded(text: str) -> bytes:

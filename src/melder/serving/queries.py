@@ -3,61 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    RootModel,
+    Tag,
+    model_validator,
+)
 
 from melder.records import Candidate, Entity, Link, Mention
 from melder.search.filters import Types
 from melder.serving.catalogue import Catalogue
+from melder.serving.errors import ApiError, parsed, validated
+from melder.serving.json_bounds import check_json
 from melder.serving.properties import CONTEXT, IMAGE
+from melder.serving.settings import ServiceSettings
 
-__all__ = ["Queries", "Query", "identified", "mention_of", "picture_of", "results"]
+__all__ = [
+    "ReconciliationQuery",
+    "identified_result",
+    "is_certain",
+    "mention_of",
+    "picture_of",
+    "read_queries",
+    "results",
+]
 
 LIMIT = 10  # candidates when a query does not say: what OpenRefine shows without scrolling
 CERTAIN = 100.0  # the score of an entity whose id is the query
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _without_null(value: Any) -> Any:
+    """An object less its keys without a value: null says what leaving out says."""
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
 
 
-class Reference(_Part):
+class _LenientPart(BaseModel):
+    """Keys that this service does not know are passed over, as other services do."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        return _without_null(value)
+
+
+class Reference(_LenientPart):
     """An entity as a property's value, reconciled before."""
 
     id: str
     name: str = ""
 
 
-Value = bool | float | str | Reference
+def _kind(value: Any) -> str:
+    """Which kind of value this is, so that one rule is tried on it and not all of them."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else "entity"
 
 
-class PropertyValue(BaseModel):
-    """A property and its value or values; the schema lets clients add keys."""
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Value = Annotated[
+    Annotated[bool, Tag("bool")]
+    | Annotated[Number, Tag("number")]
+    | Annotated[str, Tag("text")]
+    | Annotated[Reference, Tag("entity")],
+    Discriminator(_kind),
+]
 
-    model_config = ConfigDict(frozen=True)
+
+def _as_list(value: Any) -> Any:
+    """A value or a list of values as a list, less nulls."""
+    if value is None:
+        return []
+    return [item for item in value if item is not None] if isinstance(value, (list, tuple)) else [value]
+
+
+def _as_text(value: Any) -> Any:
+    """A number as a name: tables hold years."""
+    return _text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+class PropertyValue(_LenientPart):
+    """A property and its value or values; none for null."""
 
     pid: str
-    v: Value | tuple[Value, ...]
+    v: Annotated[tuple[Value, ...], FailFast(), BeforeValidator(_as_list)] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The values as people write them."""
-        values = self.v if isinstance(self.v, tuple) else (self.v,)
-        return tuple(text for text in map(_text, values) if text.strip())
+        return tuple(text for text in map(_text, self.v) if text.strip())
 
 
-class Query(_Part):
+class ReconciliationQuery(_LenientPart):
     """One query: a name, or at least one property."""
 
-    query: str | None = None
-    type: str | tuple[str, ...] = ()
+    query: Annotated[str | None, BeforeValidator(_as_text)] = None
+    type: Annotated[tuple[str, ...], FailFast(), BeforeValidator(_as_list)] = Field((), max_length=100)
     limit: float = Field(LIMIT, allow_inf_nan=False)
-    properties: tuple[PropertyValue, ...] = ()
+    properties: Annotated[tuple[PropertyValue, ...], FailFast()] = ()
     type_strict: Literal["any", "should", "all"] = "any"
 
     @model_validator(mode="after")
-    def _asks_something(self) -> Query:
+    def _asks_something(self) -> ReconciliationQuery:
         if self.query is None and not self.properties:
             raise ValueError("a query needs 'query' or at least one of 'properties'")
         return self
@@ -68,14 +126,18 @@ class Query(_Part):
 
     @property
     def types(self) -> tuple[str, ...]:
-        return (self.type,) if isinstance(self.type, str) else self.type
+        return tuple(kind for kind in self.type if kind.strip())
 
     @property
     def wanted_types(self) -> Types | None:
-        """Those of which a candidate must be; "should" leaves that to the client."""
+        """Those of which a candidate must be; "should" only puts entities of these first."""
         if not self.types or self.type_strict == "should":
             return None
         return Types(self.types, every=self.type_strict == "all")
+
+    def is_typed(self, entity: Entity) -> bool:
+        """Whether an entity is of a type that is asked for, strictly or not."""
+        return not self.types or any(kind in entity.types for kind in self.types)
 
     def wanted(self, most: int) -> int:
         """How many candidates are asked for, within what the service gives."""
@@ -86,11 +148,35 @@ class Query(_Part):
         return self.wanted_types is None or self.wanted_types.admit(entity.types)
 
 
-class Queries(RootModel[dict[str, Query]]):
-    """A batch, by the client's own keys."""
+def read_queries(content: str, settings: ServiceSettings) -> dict[str, ReconciliationQuery | str]:
+    """A batch by the client's own keys; in the place of a query that is wrong, what is wrong with it.
+
+    Raises `ApiError` (400) when it is no batch or every query in it is wrong, (413) when there are too many.
+    """
+    check_json(content.encode(errors="surrogatepass"), settings)
+    batch = parsed(QueryBatch, content, 400).root
+    if len(batch) > settings.queries:
+        raise ApiError(413, f"there are {len(batch)} queries; send at most {settings.queries} together")
+    queries = {key: _query(value) for key, value in batch.items()}
+    wrong = {key: query for key, query in queries.items() if isinstance(query, str)}
+    if wrong and len(wrong) == len(queries):
+        key, sentence = next(iter(wrong.items()))
+        raise ApiError(400, f"query {key!r}: {sentence}")
+    return queries
 
 
-def mention_of(query: Query) -> Mention:
+class QueryBatch(RootModel[dict[str, Any]]):
+    """Queries that are not looked at yet."""
+
+
+def _query(value: Any) -> ReconciliationQuery | str:
+    try:
+        return validated(ReconciliationQuery, value)
+    except ApiError as refusal:
+        return str(refusal.detail)
+
+
+def mention_of(query: ReconciliationQuery) -> Mention:
     """The query as a mention in its context; without a place in it where it does not occur there."""
     said = [each for each in query.properties if each.pid != IMAGE]
     said.sort(key=lambda each: each.pid != CONTEXT)  # the sentence first: encoders cut off the end
@@ -101,34 +187,56 @@ def mention_of(query: Query) -> Mention:
     return Mention(id="query", text=text, surface=surface, **span)
 
 
-def picture_of(query: Query) -> str | None:
+def picture_of(query: ReconciliationQuery) -> str | None:
     """The first picture among the properties."""
     return next((text for each in query.properties if each.pid == IMAGE for text in each.texts), None)
 
 
-def results(query: Query, link: Link, catalogue: Catalogue, most: int) -> list[dict[str, Any]]:
-    """Candidates in the API's form, best first, among them every entity that has just this name.
+def results(
+    query: ReconciliationQuery, link: Link, catalogue: Catalogue, most: int, identified: Entity | None = None
+) -> list[dict[str, Any]]:
+    """Candidates in the API's form, best first, among them every entity that has just this name, and whose id it is.
 
-    Without context and picture those come first, with the best score: then the name is all there is to go by.
-    A match is the first candidate, when it is the only entity of that name.
+    Without context and picture those come first, with the best score: then the name is all there is to go by. Entities
+    of a type that is asked for come before others, which are no match. A match is the first candidate, when it is the
+    only entity of that name and (where a type is asked for) of that type.
     """
-    named = [each for each in catalogue.named(query.surface) if query.admits(each)] if query.surface else []
-    found = [(each, catalogue.entity(each.id)) for each in link.candidates]
-    ranked = [(entity, each) for each, entity in found if entity is not None]
-    ranked = _with_named(ranked, named, first=not query.properties)[: query.wanted(most)]
-    sure = {named[0].id} if len(named) == 1 else set()
+    named = [entity for entity in catalogue.named(query.surface) if query.admits(entity)] if query.surface else []
+    if identified is not None and identified.id not in {entity.id for entity in named}:
+        named.append(identified)
+    candidates = [(candidate, catalogue.entity(candidate.id)) for candidate in link.candidates]
+    ranked = [(entity, candidate) for candidate, entity in candidates if entity is not None]
+    ranked = _with_named(ranked, named, first=not query.properties)
+    ranked = _typed_first(ranked, query)[: query.wanted(most)]
+    meant = [entity.id for entity in named if query.is_typed(entity)]
     return [
-        _result(entity, candidate, query, link.nil_probability, match=place == 0 and entity.id in sure)
+        _result(entity, candidate, query, link.nil_probability, match=place == 0 and meant == [entity.id])
         for place, (entity, candidate) in enumerate(ranked)
     ]
 
 
-def identified(query: Query, entity: Entity) -> dict[str, Any]:
+def is_certain(query: ReconciliationQuery, entity: Entity, catalogue: Catalogue) -> bool:
+    """Whether a query that is an entity's id can mean no other: it is nobody's name, and of the type asked for."""
+    others = [other for other in catalogue.named(query.surface) if other.id != entity.id and query.admits(other)]
+    return not others and query.is_typed(entity)
+
+
+def identified_result(query: ReconciliationQuery, entity: Entity) -> dict[str, Any]:
     """The answer to a query that is an entity's id."""
     return _result(entity, Candidate(id=entity.id, name=entity.name, score=CERTAIN), query, None, match=True)
 
 
 Ranked = list[tuple[Entity, Candidate]]
+
+
+def _typed_first(ranked: Ranked, query: ReconciliationQuery) -> Ranked:
+    """Entities of a type asked for before others, which get no better a score than theirs: clients sort by it."""
+    typed = [pair for pair in ranked if query.is_typed(pair[0])]
+    others = [pair for pair in ranked if not query.is_typed(pair[0])]
+    if not typed or not others:
+        return ranked
+    most = typed[-1][1].score
+    return typed + [(entity, each.model_copy(update={"score": min(each.score, most)})) for entity, each in others]
 
 
 def _with_named(ranked: Ranked, named: Sequence[Entity], *, first: bool) -> Ranked:
@@ -138,13 +246,13 @@ def _with_named(ranked: Ranked, named: Sequence[Entity], *, first: bool) -> Rank
     ranked = ranked + missing
     if not first or not named:
         return ranked
-    ids = {each.id for each in named}
+    ids = {entity.id for entity in named}
     raised = [(entity, each.model_copy(update={"score": best})) for entity, each in ranked if entity.id in ids]
     return raised + [pair for pair in ranked if pair[0].id not in ids]
 
 
 def _result(
-    entity: Entity, candidate: Candidate, query: Query, nil_probability: float | None, *, match: bool
+    entity: Entity, candidate: Candidate, query: ReconciliationQuery, nil_probability: float | None, *, match: bool
 ) -> dict[str, Any]:
     features: dict[str, float | bool] = dict(candidate.units)
     if nil_probability is not None:
@@ -162,9 +270,9 @@ def _result(
     }
 
 
-def _text(value: Value) -> str:
+def _text(value: bool | float | str | Reference) -> str:
     if isinstance(value, Reference):
         return value.name or value.id
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, float) else value
+    return f"{value:.15g}" if isinstance(value, (int, float)) else value

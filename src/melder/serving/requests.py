@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic.json_schema import SkipJsonSchema
+from typing_extensions import Self
 
 from melder.linking.evidence import Explanation
 from melder.records import Link
+from melder.serving.errors import ApiError, validated
+from melder.serving.json_bounds import check_json
+from melder.serving.settings import ServiceSettings
 
-__all__ = ["BatchAnswer", "BatchRequest", "ExplainAnswer", "LinkAnswer", "LinkRequest", "Links", "Span"]
+__all__ = [
+    "OR_FORM",
+    "BatchAnswer",
+    "BatchRequest",
+    "ExplainAnswer",
+    "ExplainRequest",
+    "LinkAnswer",
+    "LinkRequest",
+    "Links",
+    "Span",
+]
 
 TEXT = "Guinea won the toss"
 EXAMPLE: dict[str, Any] = {"text": TEXT, "mentions": [{"start": 0, "end": 6}], "k": 3}
@@ -23,6 +40,22 @@ LINK: dict[str, Any] = {
         {"id": "GN", "name": "Guinea", "score": 9.81, "units": {"text": 2.9, "image": 3.0, "lexical": 3.91}}
     ],
 }
+MENTIONS = '[{"start": 0, "end": 6}]'
+TYPES = '["country"]'
+INSIDE = {"mentions": MENTIONS, "types": TYPES, "k": "a number"}  # fields of a form that are JSON
+# What a form may hold in the place of JSON, which is what FastAPI describes.
+FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {
+        "text": {"type": "string"},
+        "mentions": {"type": "string", "description": f"JSON, such as {MENTIONS}; left out: find them"},
+        "image": {"type": "string", "format": "binary"},
+        "k": {"type": "integer", "minimum": 1, "default": 10},
+        "types": {"type": "string", "description": f"JSON, such as {TYPES}; left out: of every type"},
+    },
+}
+OR_FORM: dict[str, Any] = {"requestBody": {"content": {"multipart/form-data": {"schema": FORM}}}}
 IDENTITY: dict[str, Any] = {"generation": "000007", "model": "m3el-3f9a12cd07b4"}
 
 
@@ -33,8 +66,8 @@ class _Part(BaseModel):
 class Span(_Part):
     """Where a mention is: code points from `start` up to, not including, `end`."""
 
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
+    start: int = Field(ge=0, strict=True)
+    end: int = Field(ge=0, strict=True)
 
 
 class LinkRequest(_Part):
@@ -46,16 +79,36 @@ class LinkRequest(_Part):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     text: str
-    mentions: tuple[Span, ...] = Field((), description="none: find names of entities in the text")
-    image: str | None = Field(None, description="base64 or a data URI; an http address where the service allows it")
-    k: int = Field(10, ge=1, description="candidates a mention")
-    types: tuple[str, ...] = Field((), max_length=100, description="none: entities of every type; else of any of these")
+    mentions: Annotated[tuple[Span, ...], FailFast()] = Field(
+        (), description="none: find names of entities in the text"
+    )
+    image: str | SkipJsonSchema[bytes] | None = Field(
+        None, description="base64 or a data URI; an http address or a file's name where the service allows it"
+    )
+    k: int = Field(10, ge=1, strict=True, description="candidates a mention")
+    types: Annotated[tuple[str, ...], FailFast()] = Field(
+        (), max_length=100, description="none: entities of every type; else of any of these"
+    )
+
+    @classmethod
+    def of_form(cls, fields: Mapping[str, str | bytes], settings: ServiceSettings) -> Self:
+        """A request from a form, whose picture is a file or a text. Raises `ApiError` (413, 422)."""
+        values = {name: _form_value(name, value, settings) for name, value in fields.items()}
+        return validated(cls, values)
+
+
+class ExplainRequest(LinkRequest):
+    """A text with the one mention whose link is to be explained."""
+
+    mentions: Annotated[tuple[Span, ...], FailFast()] = Field(min_length=1, max_length=1)
 
 
 class BatchRequest(_Part):
+    """Some texts."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [{"requests": [EXAMPLE, EXAMPLE | {"k": 1}]}]})
 
-    requests: tuple[LinkRequest, ...] = Field(min_length=1)
+    requests: Annotated[tuple[LinkRequest, ...], FailFast()] = Field(min_length=1)
 
 
 class LinkAnswer(_Part):
@@ -90,3 +143,17 @@ class BatchAnswer(_Part):
     generation: str
     model: str
     results: tuple[Links, ...]
+
+
+def _form_value(name: str, value: str | bytes, settings: ServiceSettings) -> Any:
+    if isinstance(value, bytes):
+        if name != "image":
+            raise ApiError(422, f"field '{name}': is a file; only the picture may be one")
+        return value or None
+    if name not in INSIDE:
+        return value
+    check_json(value.encode(errors="surrogatepass"), settings)
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ApiError(422, f"field '{name}': is not JSON; write {INSIDE[name]}") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import resource
 import signal
 import socket
 
@@ -10,12 +12,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from melder.records import MelderError
+from melder.serving.connections import RateLimit, protocol_of
 from melder.serving.settings import ServiceSettings
 
 __all__ = ["LOOPBACK", "listen", "run"]
 
+log = logging.getLogger(__name__)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names in a Host header that mean this machine
-KEEP_ALIVE = 10  # seconds that a quiet connection stays open: longer than a client pauses between two batches
+BACKLOG = 128  # connections that are taken at once; where files run out, asyncio tries and logs as often
+OTHER_FILES = 256  # open files apart from connections: a knowledge base has some for each segment
 HEAD = 65_536  # bytes of a request's first line and headers, queries by GET among them
 
 
@@ -23,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that takes connections. Raises MelderError when the address is taken or not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
         raise MelderError(f"{host} port {port}: {reason}; choose others with --host, --port") from None
@@ -37,7 +42,8 @@ def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> Non
     """Serve until SIGTERM or Ctrl+C; then finish what has begun, for `drain` seconds at most."""
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=protocol_of(_within_files(settings)),  # type: ignore[arg-type]
+        backlog=BACKLOG,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -45,13 +51,29 @@ def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> Non
         access_log=False,  # queries may hold what is private
         server_header=False,
         proxy_headers=False,  # addresses of clients play no part; --public-url says where clients reach it
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=settings.idle_seconds,
         timeout_graceful_shutdown=settings.drain,
         h11_max_incomplete_event_size=HEAD,
     )
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _ended)  # uvicorn raises what it caught once more, when all is done
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ended)  # uvicorn raises what it caught once more, when all is done
+    for name in ("asyncio", "uvicorn.error"):
+        logging.getLogger(name).addFilter(RateLimit())
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _within_files(settings: ServiceSettings) -> ServiceSettings:
+    """The settings, with as many connections as this process may have files for; its own limit is raised first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.connections + settings.connections_reserve + OTHER_FILES
+    if 0 <= soft < wanted:
+        soft = wanted if hard < 0 else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < 0 or soft >= wanted:
+        return settings
+    fewer = max(1, soft - OTHER_FILES // 2 - settings.connections_reserve)
+    log.warning("only %d files may be open: at most %d connections are taken (ulimit -n)", soft, fewer)
+    return settings.model_copy(update={"connections": min(settings.connections, fewer)})
 
 
 def _ended(number: int, frame: object) -> None: ...

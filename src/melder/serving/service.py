@@ -16,11 +16,11 @@ from fastapi import Depends, Request
 
 from melder.linking.evidence import Explanation
 from melder.linking.explanation import explain, explainable
-from melder.records import Link, MelderError, Mention
-from melder.search.filters import Types
-from melder.serving.batching import Batcher, Job
+from melder.mentions.dictionary import NameFinder
+from melder.protocols import MentionFinder
+from melder.records import Link, MelderError
+from melder.serving.batching import Batcher, LinkTask
 from melder.serving.errors import ApiError, busy
-from melder.serving.finding import Finder, named
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import ARRIVED
 from melder.serving.pictures import ImageLoader
@@ -28,19 +28,9 @@ from melder.serving.settings import ServiceSettings
 from melder.serving.snapshot import SnapshotReloader
 from melder.serving.source import Served
 
-__all__ = ["Question", "Service", "Serving", "before_deadline"]
+__all__ = ["Service", "Serving", "before_deadline"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A mention, the bytes of its picture, how many candidates are wanted, and (unless of any) of which types."""
-
-    mention: Mention
-    image: bytes | None
-    k: int
-    types: Types | None = None
 
 
 @dataclass
@@ -53,60 +43,57 @@ class Service:
     pictures: ImageLoader
     measures: ServiceMetrics
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
-    finder: Finder | None = None  # of mentions that nobody has marked; None: one of the names of what is served
-    _finders: WeakKeyDictionary[Served, asyncio.Future[Finder]] = field(default_factory=WeakKeyDictionary)
+    finder: MentionFinder = field(default_factory=NameFinder.open)  # of mentions that nobody has marked
+    _finders: WeakKeyDictionary[Served, asyncio.Future[MentionFinder]] = field(default_factory=WeakKeyDictionary)
 
-    async def link(self, questions: Sequence[Question], served: Served) -> list[Link]:
-        """Links of mentions, all from one generation. Raises `ApiError` (503) when there is no room in the queue.
+    async def link(self, tasks: Sequence[LinkTask]) -> list[Link]:
+        """Links of mentions. Raises `ApiError` (503) when there is no room in the queue.
 
         Whoever gives up (a deadline, a client that left) cancels the call, and what waits is linked no more.
         """
-        jobs = [Job(served, each.mention, each.image, each.k, each.types) for each in questions]
-        self.batcher.submit(jobs)
+        self.batcher.submit(tasks)
         try:
-            return list(await asyncio.gather(*(job.answer for job in jobs)))
+            return list(await asyncio.gather(*(task.answer for task in tasks)))
         finally:
-            for job in jobs:
-                job.answer.cancel()
+            for task in tasks:
+                task.answer.cancel()
 
     @property
     def full(self) -> bool:
         """Whether as many mentions wait as may, with those whose pictures are not decoded yet."""
         return self.batcher.waiting + self.pictures.waiting >= self.settings.queue
 
-    async def picture(self, given: str | bytes | None) -> bytes | None:
-        """`ImageLoader.take`; raises `ApiError` (503) at once when the queue behind it is full."""
+    async def picture(self, given: str | bytes | None, served: Served) -> bytes | None:
+        """A picture that will be linked with, decoded already; raises `ApiError` (503) at once when the queue behind it
+        is full."""
         if given and self.full:
             raise busy(self.settings)
-        return await self.pictures.take(given)
+        return await self.pictures.take(given, served.linker.check_picture)
 
     async def find(self, text: str, served: Served) -> list[tuple[int, int]]:
         """[start, end) of the mentions in a text that nobody has marked."""
-        finder = self.finder or await self._names(served)
+        finder = await self._of_names(served) if self.finder.reads_names else self.finder
         return await asyncio.to_thread(finder.find, text)
 
-    async def explain(self, question: Question, link: Link, served: Served) -> Explanation:
+    async def explain(self, task: LinkTask, link: Link) -> Explanation:
         """What matched in a link. Raises `ApiError` (501) when the method cannot tell, (422) when the linker fails."""
         try:
-            explainable(served.linker)
+            explainable(task.served.linker)
         except MelderError as error:
             raise ApiError(501, str(error)) from None
         try:
-            return await self.batcher.aside(lambda: _explained(question, link, served))
+            return await self.batcher.aside(lambda: explain(task.served.linker, task.mention, link, task.item))
         except MelderError:
             log.exception("a link cannot be explained")
             raise ApiError(422, "this link cannot be explained; the log of the service says why") from None
 
-    async def _names(self, served: Served) -> Finder:
+    async def _of_names(self, served: Served) -> MentionFinder:
         """The first call for a generation reads all its names, and goes on with that when it is cancelled."""
         if served not in self._finders:
-            self._finders[served] = asyncio.ensure_future(asyncio.to_thread(named, served, self.settings.name_rules))
+            self._finders[served] = asyncio.ensure_future(
+                asyncio.to_thread(lambda: self.finder.of_names(served.catalogue.names()))
+            )
         return await asyncio.shield(self._finders[served])
-
-
-def _explained(question: Question, link: Link, served: Served) -> Explanation:
-    linker = explainable(served.linker)
-    return explain(linker, question.mention, link, linker.item(question.mention, question.image))
 
 
 async def _service(request: Request) -> Service:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
-from melder.data.pictures import Limits
+from melder.data.pictures import WEB_FORMATS, Limits
 from melder.runs.configuration import Section
 
 __all__ = ["ServiceSettings"]
@@ -35,15 +35,31 @@ class ServiceSettings(Section):
     characters: PositiveInt = Field(20_000, description="in one text: encoders read the first 40 to 77 tokens of it")
     candidates: PositiveInt = Field(100, description="for one mention: people look at ten, programs rerank a hundred")
 
-    # Mentions that nobody has marked
-    name_rules: tuple[Literal["particles", "prefixes", "plurals"], ...] = Field(
-        ("particles", "prefixes", "plurals"),
-        description="what may be written onto a name in a text (melder/mentions/affixes.py); []: nothing",
+    json_values: PositiveInt = Field(
+        20_000, description="values, lists and objects in the JSON of a request: 64 texts with 128 mentions are 600"
+    )
+    json_bytes: PositiveInt = Field(2_000_000, description="of JSON besides pictures: 64 texts of 20,000 letters")
+    surface: PositiveInt = Field(1_000, description="characters of a mention or of a name: the longest titles have 500")
+    work: PositiveInt = Field(
+        50_000_000, description="of one request: mentions × candidates × characters of their texts; a second's work"
+    )
+    searched: PositiveInt = Field(
+        150_000, description="characters in which one request has mentions looked for: half a second's work"
     )
 
+    # Connections
+    connections: PositiveInt = Field(512, description="at a time: eight times the clients that answers come quickly to")
+    connections_reserve: PositiveInt = Field(16, description="more, for GET /healthz and /readyz alone")
+    head_seconds: PositiveFloat = Field(10.0, description="from a connection, or its first byte, to the end of a head")
+    idle_seconds: PositiveInt = Field(10, description="that a quiet connection stays open: longer than clients pause")
+
     # Pictures
+    picture_dir: Path | None = Field(None, description="a directory whose pictures clients may name; none: no names")
     picture_bytes: PositiveInt = Field(20_000_000, description="above the largest photographs of phones and cameras")
     picture_pixels: PositiveInt = Field(25_000_000, description="width × height: 100 MB while it is being decoded")
+    picture_formats: tuple[str, ...] = Field(
+        WEB_FORMATS, description="that are decoded, as Pillow calls them: those whose decoders browsers have hardened"
+    )
     decoders: PositiveInt = Field(2, description="pictures decoded at a time: 200 MB at most")
     picture_hosts: tuple[str, ...] = Field(
         (), description="hosts that pictures may be fetched from, .example.org with all below it; none: never fetch"
@@ -57,6 +73,8 @@ class ServiceSettings(Section):
     extended: PositiveInt = Field(200, description="entities in one request for properties; OpenRefine sends ten")
 
     # NIF
+    nif_bytes: PositiveInt = Field(1_000_000, description="of a document: GERBIL sends one text of some kB")
+    nif_triples: PositiveInt = Field(4_000, description="of a document: 128 marked mentions have 900")
     entity_uri: str = Field(
         "http://www.wikidata.org/entity/",
         pattern=r"^[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
@@ -86,4 +104,5 @@ class ServiceSettings(Section):
     @property
     def picture_limits(self) -> Limits:
         """What is refused of a picture before it is decoded."""
-        return Limits(bytes=self.picture_bytes, pixels=self.picture_pixels)
+        pixels = self.picture_pixels
+        return Limits(bytes=self.picture_bytes, pixels=pixels, scan=pixels, formats=self.picture_formats)

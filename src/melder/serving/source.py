@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import melder
-from melder.data import DataSet
+from melder.data import DataSet, Limits
 from melder.data.layouts import open_layout
 from melder.protocols import Counting
 from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.runs.directory import read_configuration
-from melder.search.filters import Types
+from melder.search.filters import AskedTypes
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
 
 __all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServedSource", "ServingLinker", "model_name"]
@@ -26,8 +26,12 @@ class ServingLinker(Protocol):
     def item(self, mention: Mention, image: str | Path | bytes | None) -> Item: ...
 
     def answers(
-        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Types | None = None
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]: ...
+
+    def check_picture(self, content: bytes, limits: Limits) -> None:
+        """Decode a picture that will soon be linked with. Raises UnreadablePicture."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from melder.io.atomic import replacing
 from melder.records import MelderError
 
 __all__ = ["SafetensorsIO", "flatten", "unflatten"]
@@ -27,11 +27,8 @@ class SafetensorsIO(CheckpointIO):  # type: ignore[misc]
         structure = flatten(checkpoint, tensors)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        save_file(tensors, part, metadata={"structure": json.dumps(structure)})
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with replacing(path) as part:
+            save_file(tensors, part, metadata={"structure": json.dumps(structure)})
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
         try:

@@ -62,13 +62,13 @@ class TrainingConfiguration(Section):
     def _refreshed_negatives_fit(self) -> TrainingConfiguration:
         """What a refresh found is not stored: a training that goes on from a checkpoint begins with a refresh."""
         negatives = self.negatives
-        if negatives.refreshed and self.checkpoint_every % negatives.refresh:
+        if negatives.drawing.refreshes and self.checkpoint_every % negatives.refresh:
             raise ValueError(
                 f"checkpoint_every ({self.checkpoint_every}) must be a multiple of negatives.refresh "
                 f"({negatives.refresh}) with the sampler {negatives.sampler}: change one of them"
             )
-        if negatives.sampler == "policy_gradient" and self.workers:
-            raise ValueError("the sampler policy_gradient draws with the generator of the moment: set workers: 0")
+        if negatives.drawing.learns and self.workers:
+            raise ValueError(f"the sampler {negatives.sampler} draws with what it learned so far: set workers: 0")
         return self
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from melder.data import DataSet, draw_image, entity_items, mention_items
 from melder.features import Features, concatenate
-from melder.protocols import Encoder
+from melder.protocols import Encoder, Sampler
 from melder.records import Item, Mention
 from melder.training.batched import Batched
 from melder.training.configuration import TrainingConfiguration
-from melder.training.negatives import Sampler, same_entity
 from melder.training.order import BatchPlan, draw
+from melder.training.pool import same_entity
 
 __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
 

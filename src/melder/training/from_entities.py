@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from melder.data.from_entities import make_mentions
 from melder.data.own import OwnLayout
 from melder.data.writing import claim, write_dataset, write_lines
 from melder.encoders.views import random_view
+from melder.io.atomic import remove, writing
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.protocols import Counting
 from melder.records import BadRecord, Entity, MelderError
@@ -93,17 +93,17 @@ def write_made(
     when `out` is in use, or there is nothing to make mentions from.
     """
     claim(out)
-    part, pictures = (out.with_name(f"{out.name}{end}") for end in (".part", ".pictures"))
-    _remove(part, pictures)
+    pictures = out.with_name(f"{out.name}.pictures")
+    _remove(pictures)
     dataset = _exported(source, pictures) if is_knowledge_base(source) else load(source, layout, text_field, skip_bad)
     made = make_mentions(dataset.entities, count, seed, views=views)
     bare = [m.model_copy(update={"image": None}) if m.image in made.views else m for m in made.mentions]
-    write_dataset(_one_folder(dataset), part, entities=made.entities, splits={"train": bare}, counting=counting)
-    unreadable = _draw(made.views, dataset.entity_image, part, counting)
-    shown = [m.model_copy(update={"image": None}) if m.image in unreadable else m for m in made.mentions]
-    write_lines(part / "train.jsonl", shown)
-    out.rmdir()
-    part.rename(out)
+    with writing(out, durable=False) as part:
+        write_dataset(_one_folder(dataset), part, entities=made.entities, splits={"train": bare}, counting=counting)
+        unreadable = _draw(made.views, dataset.entity_image, part, counting)
+        shown = [m.model_copy(update={"image": None}) if m.image in unreadable else m for m in made.mentions]
+        write_lines(part / "train.jsonl", shown)
+        out.rmdir()
     _remove(pictures)
     return WrittenMentions(len(shown), len(made.views) - len(unreadable), unreadable, dataset.skipped)
 
@@ -158,11 +158,8 @@ def _with_files(entity: Entity, column: int, base: KnowledgeBase, pictures: Path
     return entity.model_copy(update={"images": tuple(kept)})
 
 
-def _remove(*directories: Path) -> None:
-    for directory in directories:
-        try:
-            shutil.rmtree(directory)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise MelderError(f"{directory}: cannot be removed ({error.strerror}); remove it, and try again") from None
+def _remove(directory: Path) -> None:
+    try:
+        remove(directory)
+    except OSError as error:
+        raise MelderError(f"{directory}: cannot be removed ({error.strerror}); remove it, and try again") from None

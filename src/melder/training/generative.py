@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from melder.data import DataSet, mention_items
-from melder.encoders import Towers, build_encoder, fingerprint, load_features, save_features
+from melder.encoders import Towers, build_encoder, check_readable, fingerprint, load_features, save_features
 from melder.encoders.sources import ModelSource
 from melder.features import Features
 from melder.generative.compact import Texts, TrainingSentence, train_compact
@@ -30,7 +30,7 @@ from melder.runs.feature_cache import stored_features
 from melder.runs.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
 from melder.training.configuration import Configuration
 from melder.training.order import BatchPlan
-from melder.training.prepare import OnUnreadable, Split, split_data
+from melder.training.prepare import OnUnreadable, Split, sample_items, split_data
 
 __all__ = ["Asked", "PreparedGenerative", "PromptExamples", "prepare_generative"]
 
@@ -93,7 +93,7 @@ def prepare_generative(
     options = configuration.method
     assert isinstance(options, GEMELConfiguration)
     split = split_data(configuration, dataset)
-    encoder = _encoder(configuration, dataset, split)
+    encoder = _encoder(configuration, dataset, split, cache.parent)
     encoder.on_unreadable = on_unreadable
     pictures = _pictures(configuration, dataset, encoder, "train", split.train, cache, counting)
     retriever = build_retriever(options)
@@ -141,11 +141,21 @@ def _examples(
     )
 
 
-def _encoder(configuration: Configuration, dataset: DataSet, split: Split) -> Towers:
+def _encoder(configuration: Configuration, dataset: DataSet, split: Split, folder: Path) -> Towers:
     texts = [*(each.description for each in dataset.entities), *(mention.text for mention in split.train)]
     options = configuration.encoder
     torch.manual_seed(configuration.training.seed)  # of an encoder that starts from nothing
-    encoder = build_encoder(options.name, text_length=options.text_length, texts=texts, pooled=options.pooled)
+    encoder = build_encoder(
+        options.name,
+        text_length=options.text_length,
+        texts=texts,
+        pooled=options.pooled,
+        width=options.width,
+        context=options.context,
+        picture_formats=options.picture_formats,
+        picture_pixels=options.picture_pixels,
+    )
+    check_readable(encoder, sample_items(configuration, dataset, split, encoder), folder)
     return encoder.requires_grad_(False).to(run_device())
 
 
@@ -190,7 +200,9 @@ def _features(
     mentions, modalities = dataset.split(part), frozenset(configuration.data.modalities)
     items = mention_items(mentions, dataset, encoder.separator, modalities)
     ids, where = [mention.id for mention in mentions], cache / part
-    mark = fingerprint(items, repr((configuration.encoder, configuration.training.seed, "pictures")))
+    settings = (configuration.encoder, configuration.training.seed, "pictures")
+    width = configuration.encoder.width
+    mark = fingerprint(items, repr(settings if width is None else (*settings, width)))
     try:
         return load_features(where, ids=ids, fingerprint=mark)
     except MelderError:

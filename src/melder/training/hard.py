@@ -6,12 +6,18 @@ steps for the examples of the coming ones only, so that its cost is spread evenl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
+from melder.data import DataSet
 from melder.features import Side
-from melder.runs.model import answering, sides_of
+from melder.ops.largest import largest
+from melder.records import Mention
+from melder.runs.model import answering, entity_side_of, mention_side_of
 from melder.training.current import CurrentModel
+from melder.training.negatives_configuration import NegativesConfiguration
 from melder.training.pool import Pool
 
 __all__ = ["Hard"]
@@ -20,14 +26,24 @@ __all__ = ["Hard"]
 class Hard:
     """The `count` hardest candidates of each example, the same ones until the next refresh that it is part of."""
 
+    refreshes = True
+    learns = False
+
     def __init__(self, pool: Pool, current: CurrentModel, count: int, refresh: int) -> None:
-        self.pool, self.current, self.count, self.refresh = pool, current, count, refresh
+        self.pool, self.current, self.count = pool, current, count
+        self.refresh: int | None = refresh
         self.found = np.full((len(pool.answers), count), -1, dtype=np.int64)
+
+    @classmethod
+    def build(
+        cls, options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
+    ) -> Hard:
+        return cls(Pool.of(dataset, mentions, options.candidates), current, options.count, options.refresh)
 
     def prepare(self, rows: np.ndarray) -> None:
         matcher = self.current.model.matcher
-        entities = sides_of(matcher, self.current.entities(), "entity_side")
-        mentions = sides_of(matcher, self.current.mentions(rows), "mention_side")
+        entities = entity_side_of(matcher, self.current.entities())
+        mentions = mention_side_of(matcher, self.current.mentions(rows))
         candidates = self.pool.candidates(rows, matcher, mentions, entities)
         for place, row in enumerate(rows):
             columns = candidates[place][candidates[place] >= 0]
@@ -42,8 +58,9 @@ class Hard:
         """[count]; where there are fewer candidates the best stands there again, or the answer: both are masked."""
         if not len(columns):
             return np.full(self.count, self.pool.answers[row])
+        columns = np.sort(columns)
         chosen = torch.from_numpy(columns).to(next(iter(entities.values())).device)
         with answering(self.current.model.matcher) as matcher:
             scores = matcher.score(mention, entities.take(chosen)).total[0]
-        best = columns[scores.topk(min(self.count, len(columns))).indices.cpu().numpy()]
+        best = columns[largest(scores, self.count)[1].cpu().numpy()]
         return np.concatenate([best, np.full(self.count - len(best), best[0])])

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch.utils.data import DataLoader
 
+from melder.protocols import Sampler
 from melder.records import MelderError
 from melder.training.examples import Batched, Examples
-from melder.training.negatives import Refreshed
 from melder.training.order import BatchPlan
 
 __all__ = ["PlannedLoader"]
@@ -33,13 +33,14 @@ class PlannedLoader:
         plan: BatchPlan,
         steps_done: Callable[[], int],
         workers: int = 0,
-        refreshed: Refreshed | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         self.examples = examples
         self.plan = plan
         self.steps_done = steps_done
         self.workers = workers
-        self.refreshed = refreshed
+        self.sampler = sampler
+        self.refresh = plan.steps if sampler is None or sampler.refresh is None else sampler.refresh
 
     def __len__(self) -> int:
         return self.plan.steps
@@ -49,14 +50,14 @@ class PlannedLoader:
         rows = list(self.plan.batches(epoch, start))
         while rows:
             count = self._stretch(epoch * self.plan.steps + start)
-            if self.refreshed is not None:
-                self.refreshed.prepare(np.concatenate(rows[:count]))
+            if self.sampler is not None:
+                self.sampler.prepare(np.concatenate(rows[:count]))
             yield from self._batches(epoch, rows[:count])
             rows, start = rows[count:], start + count
 
     def _stretch(self, step: int) -> int:
         """Steps from this one on, over all epochs, until the sampler has to prepare again."""
-        return self.plan.steps if self.refreshed is None else self.refreshed.refresh - step % self.refreshed.refresh
+        return self.refresh - step % self.refresh
 
     def _batches(self, epoch: int, rows: list[np.ndarray]) -> Iterator[Batched]:
         dataset = _Stretch(self.examples, self.plan, epoch, rows)

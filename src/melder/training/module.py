@@ -21,7 +21,7 @@ from melder.training.gather import gather, gather_rows
 from melder.training.optimizer import build_optimizer, learning_rate_factor
 from melder.training.order import draw
 from melder.training.planted import Planted
-from melder.training.policy_gradient import PolicyGradient
+from melder.training.samplers import LearningSampler
 
 __all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
 
@@ -49,8 +49,8 @@ def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tu
     ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
     sampled = _sampled(columns, gold, len(mentions))
     batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore, sampled)
-    mention_side = model.matcher.sides_of(batch.mentions, "mention_side").take(gold)
-    return batch, model.matcher.score(mention_side, model.matcher.sides_of(batch.entities, "entity_side"))
+    mention_side = model.matcher.mention_side_of(batch.mentions).take(gold)
+    return batch, model.matcher.score(mention_side, model.matcher.entity_side_of(batch.entities))
 
 
 def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]]) -> Features:
@@ -105,7 +105,7 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         *,
         steps: int,
         mask_duplicates: bool,
-        player: PolicyGradient | None = None,
+        player: LearningSampler | None = None,
         planted: Planted | None = None,
     ) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
             return losses
         played = self.player.play(batched, batch, scores.total.detach(), self.current_epoch)
         self.log_dict({f"generator_{name}": value for name, value in played.figures.items()})
-        return losses if self.global_step % self.player.options.every else {**losses, "generator": played.loss}
+        return losses if self.global_step % self.player.every else {**losses, "generator": played.loss}
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

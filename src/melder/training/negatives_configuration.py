@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
+from melder.records import MelderError
 from melder.runs.configuration import Section
+from melder.training.samplers import SAMPLERS, SamplerClass
 
 __all__ = ["GeneratorConfiguration", "NegativesConfiguration"]
 
@@ -40,10 +42,11 @@ class GeneratorConfiguration(Section):
 class NegativesConfiguration(Section):
     """Entities that join those of a batch as negatives; published: none."""
 
-    sampler: Literal["in_batch", "uniform", "lexical", "hard", "policy_gradient"] = Field(
+    sampler: str = Field(
         "in_batch",
         description="in_batch: none more; uniform: any; lexical: names that look like the surface; hard: what the "
-        "model scores highest; policy_gradient: what a generator picks, which learns from the model's scores",
+        "model scores highest; policy_gradient: what a generator picks, which learns from the model's scores; or one "
+        "of another package (melder list samplers)",
     )
     count: PositiveInt = Field(2, description="negatives that each mention adds to the batch")
     candidates: PositiveInt = Field(
@@ -55,7 +58,16 @@ class NegativesConfiguration(Section):
         0.0, ge=0, le=1, description="share of the entities copied under new ids and names, to count false negatives"
     )
 
+    @field_validator("sampler")
+    @classmethod
+    def _is_there(cls, sampler: str) -> str:
+        try:
+            SAMPLERS.get(sampler)
+        except MelderError as error:
+            raise ValueError(str(error)) from None
+        return sampler
+
     @property
-    def refreshed(self) -> bool:
-        """Whether negatives depend on the model, so that they are found anew every `refresh` steps."""
-        return self.sampler in ("hard", "policy_gradient")
+    def drawing(self) -> SamplerClass:
+        """How the sampler draws."""
+        return SAMPLERS.get(self.sampler)

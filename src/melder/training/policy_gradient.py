@@ -10,33 +10,28 @@ generator reads, which matters only for an encoder that is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from melder.data import DataSet
 from melder.features import Features, concatenate
 from melder.methods.losses import Batch
-from melder.runs.model import sides_of
+from melder.records import Mention
+from melder.runs.model import entity_side_of, mention_side_of
 from melder.training.batched import Batched
 from melder.training.current import CurrentModel
 from melder.training.gather import gather_rows
 from melder.training.generator import Generator, entropy, policy_loss, reward, warm_loss
-from melder.training.negatives_configuration import GeneratorConfiguration
+from melder.training.negatives_configuration import GeneratorConfiguration, NegativesConfiguration
 from melder.training.order import draw
+from melder.training.policy_step import PolicyStep
 from melder.training.pool import Pool
 
-__all__ = ["PolicyGradient", "PolicyStep"]
-
-
-@dataclass
-class PolicyStep:
-    """The generator's loss, and figures to watch it by."""
-
-    loss: Tensor
-    figures: dict[str, Tensor]
+__all__ = ["PolicyGradient"]
 
 
 @dataclass
@@ -57,13 +52,29 @@ class _Choices:
 class PolicyGradient:
     """The sampler: `count` independent draws for each mention."""
 
+    refreshes = True
+    learns = True
+
     def __init__(self, pool: Pool, current: CurrentModel, generator: Generator, count: int, refresh: int) -> None:
         self.pool, self.current, self.generator = pool, current, generator
-        self.count, self.refresh = count, refresh
+        self.count = count
+        self.refresh: int | None = refresh
         self.columns = np.full((len(pool.answers), 2 * pool.k), -1, dtype=np.int64)
         self.place = np.full(len(pool.answers), -1, dtype=np.int64)  # of an example in `mentions`
         self.mentions: Features | None = None
         self.entities: Features | None = None
+
+    @classmethod
+    def build(
+        cls, options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
+    ) -> PolicyGradient:
+        pool = Pool.of(dataset, mentions, options.candidates)
+        generator = Generator(current.model.encoder.sizes, options.generator).to(current.model.device)
+        return cls(pool, current, generator, options.count, options.refresh)
+
+    @property
+    def every(self) -> int:
+        return self.options.every
 
     @property
     def options(self) -> GeneratorConfiguration:
@@ -71,8 +82,8 @@ class PolicyGradient:
 
     def prepare(self, rows: np.ndarray) -> None:
         matcher, kept = self.current.model.matcher, (list[Features](), list[Features]())
-        mentions = sides_of(matcher, _kept(self.current.mentions(rows), kept[0]), "mention_side")
-        entities = sides_of(matcher, _kept(self.current.entities(), kept[1]), "entity_side")
+        mentions = mention_side_of(matcher, _kept(self.current.mentions(rows), kept[0]))
+        entities = entity_side_of(matcher, _kept(self.current.entities(), kept[1]))
         self.mentions, self.entities = concatenate(kept[0]), concatenate(kept[1])
         self.columns[rows] = self.pool.candidates(rows, matcher, mentions, entities)
         self.place[rows] = np.arange(len(rows))

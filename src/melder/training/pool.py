@@ -7,12 +7,13 @@ from itertools import chain, zip_longest
 
 import numpy as np
 
+from melder.data import DataSet
 from melder.features import Side
 from melder.methods.matcher import UnitMatcher
 from melder.records import Entity, Mention
 from melder.search.candidates import dense_candidates, lexical_candidates
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "same_entity"]
 
 
 class Pool:
@@ -28,6 +29,11 @@ class Pool:
         self.numbers, self.k = numbers, k
         self.more = k + min(k, int(np.bincount(numbers).max()))  # so many of them may be left out
         self.by_name = lexical_candidates([mention.surface for mention in mentions], entities, self.more)
+
+    @classmethod
+    def of(cls, dataset: DataSet, mentions: Sequence[Mention], k: int) -> Pool:
+        """The pool of a data set's entities."""
+        return cls(mentions, dataset.entities, same_entity(dataset), k)
 
     def candidates(self, rows: np.ndarray, matcher: UnitMatcher, mentions: Side, entities: Side) -> np.ndarray:
         """[rows, 2 k]: by name and by the vectors of the sides of these rows and of all entities, best of each in
@@ -45,3 +51,10 @@ class Pool:
         """The first k that are not of the group `own`."""
         others: list[int] = columns[self.numbers[columns] != own][: self.k].tolist()
         return others
+
+
+def same_entity(dataset: DataSet) -> np.ndarray:
+    """[entities] numbers that entities with equal names and descriptions share: they are no negatives of each other."""
+    number: dict[tuple[tuple[str, ...], str], int] = {}
+    keys = [(tuple(sorted(entity.names)), entity.description) for entity in dataset.entities]
+    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)

@@ -10,25 +10,28 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from melder.data import DataSet, entity_items, load, tune_split
-from melder.encoders import build_encoder
+from melder.data import DataSet, entity_items, load, mention_items, tune_split
+from melder.encoders import Towers, build_encoder, check_readable
 from melder.features import concatenate
 from melder.methods import build_matcher
-from melder.protocols import Counting
+from melder.protocols import Counting, Sampler
 from melder.records import Item, MelderError, Mention, Ranks
+from melder.runs.configuration import ModelConfiguration
 from melder.runs.feature_cache import encode_data, stored_features
 from melder.runs.model import Model
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
-from melder.training.negatives import Sampler, build_sampler, same_entity
+from melder.training.negatives import build_sampler
 from melder.training.planted import Planted, plant
+from melder.training.pool import same_entity
 from melder.training.ranking import rank_features, rank_items
 
+SAMPLE = 4  # records of each kind by which an encoder is tried
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
 
-__all__ = ["OnUnreadable", "Prepared", "Split", "build_model", "open_data", "prepare", "split_data"]
+__all__ = ["OnUnreadable", "Prepared", "Split", "build_model", "open_data", "prepare", "sample_items", "split_data"]
 
 
 @dataclass
@@ -102,6 +105,10 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
         texts=texts,
         published=configuration.published,
         pooled=options.pooled,
+        width=options.width,
+        context=options.context,
+        picture_formats=options.picture_formats,
+        picture_pixels=options.picture_pixels,
     )
     encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
     matcher = build_matcher(configuration.method, encoder.sizes)
@@ -117,9 +124,13 @@ def prepare(
     counting: Counting,
     on_unreadable: OnUnreadable = None,
 ) -> Prepared:
-    """Build the model and the examples; features of a frozen encoder go into `cache` unless they are given."""
+    """Build the model and the examples; features of a frozen encoder go into `cache` unless they are given.
+
+    Raises `MelderError` also for an encoder that could not be read again from a run.
+    """
     split = split_data(configuration, dataset)
     model = build_model(configuration, dataset, split.train)
+    check_readable(model.encoder, sample_items(configuration, dataset, split, model.encoder), cache.parent)
     model.encoder.on_unreadable = on_unreadable
     if configuration.encoder.trained:
         return _trained(configuration, dataset, split, model)
@@ -127,6 +138,13 @@ def prepare(
         for part in dict.fromkeys(["entities", "train", split.source]):
             encode_data(configuration, configuration.training.seed, dataset, model.encoder, part, cache, counting)
     return _frozen(configuration, dataset, split, model, configuration.data.features or cache)
+
+
+def sample_items(configuration: ModelConfiguration, dataset: DataSet, split: Split, encoder: Towers) -> list[Item]:
+    """A few mentions and entities, as the encoder is to read them."""
+    modalities = frozenset(configuration.data.modalities)
+    mentions = mention_items(split.train[:SAMPLE], dataset, encoder.separator, modalities)
+    return mentions + entity_items(dataset.entities[:SAMPLE], dataset, encoder.separator, modalities)
 
 
 def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> Prepared:

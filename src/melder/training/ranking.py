@@ -13,8 +13,8 @@ from melder.features import Features, Scores, Side
 from melder.linking.nil import NIL_TOP_K, sample
 from melder.metrics.ranks import join, rank_of
 from melder.records import Mention, Ranks
-from melder.runs.model import CHUNK, Model, score_blocks, sides_of
-from melder.search.bounded import CERTIFIED_FROM, BoundedSearch, certifiable
+from melder.runs.model import CHUNK, Model, entity_side_of, mention_side_of, score_blocks
+from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import HeldSides
 from melder.search.topk import TopK
 
@@ -43,8 +43,8 @@ def rank_features(
     model: Model, mentions: Features, entities: Features, gold: Sequence[int], best: list[TopK] | None = None
 ) -> Ranks:
     """Rank with the features of a frozen encoder; `best` as in `rank_items`."""
-    side = sides_of(model.matcher, chunks(mentions), "mention_side")
-    return _rank(model, side, sides_of(model.matcher, chunks(entities), "entity_side"), gold, best)
+    side = mention_side_of(model.matcher, chunks(mentions))
+    return _rank(model, side, entity_side_of(model.matcher, chunks(entities)), gold, best)
 
 
 def figures(ranks: Ranks) -> Mapping[str, float]:
@@ -61,7 +61,7 @@ def chunks(features: Features) -> Iterator[Features]:
 
 def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[TopK] | None) -> Ranks:
     some = torch.arange(mentions.rows)[sample(mentions.rows)]
-    if entities.rows >= CERTIFIED_FROM and certifiable(model.matcher):
+    if entities.rows >= CERTIFIED_FROM and model.matcher.has_bounds:
         search = BoundedSearch.build(model.matcher, HeldSides(entities))
         if best is not None:
             best += search.best(mentions.take(some), NIL_TOP_K + 1)

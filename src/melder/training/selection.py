@@ -17,7 +17,7 @@ ValidationCallback = Callable[[int, Mapping[str, float]], None]  # the epoch, co
 class Selection(Callback):  # type: ignore[misc]
     """Saves the weights with the best mean reciprocal rank into `best`; stops after `patience` looks without a better.
 
-    look: hits@1 and mrr of the model as it is; told: is given the epoch and these figures.
+    look: hits@1 and mrr of the model as it is; on_validation: gets the epoch and these figures.
     What was seen so far is part of the checkpoints, so that a resumed training selects as an undisturbed one.
     """
 
@@ -28,9 +28,10 @@ class Selection(Callback):  # type: ignore[misc]
         *,
         every: int,
         patience: int,
-        told: ValidationCallback,
+        on_validation: ValidationCallback,
     ) -> None:
-        self.look, self.best, self.every, self.patience, self.told = look, best, every, patience, told
+        self.look, self.best, self.every, self.patience = look, best, every, patience
+        self.on_validation = on_validation
         self.highest = -1.0
         self.without_improvement = 0
 
@@ -41,7 +42,7 @@ class Selection(Callback):  # type: ignore[misc]
         figures = self.look()
         pl_module.log_dict(dict(figures))
         if trainer.is_global_zero:
-            self.told(epoch, figures)
+            self.on_validation(epoch, figures)
         if figures["mrr"] > self.highest:
             self.highest, self.without_improvement = figures["mrr"], 0
             trainer.save_checkpoint(self.best, weights_only=True)

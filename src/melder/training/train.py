@@ -12,6 +12,7 @@ from typing import Any
 import lightning
 import yaml
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from melder.data import DataSet
 from melder.evaluation.evaluate import describe
@@ -32,11 +33,11 @@ from melder.training.generative import PreparedGenerative, prepare_generative
 from melder.training.generative_module import GenerativeModule
 from melder.training.loader import PlannedLoader
 from melder.training.module import TrainingModule
-from melder.training.negatives import Refreshed
 from melder.training.order import BatchPlan
-from melder.training.policy_gradient import PolicyGradient
 from melder.training.prepare import OnUnreadable, Prepared, prepare
+from melder.training.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.ranking import figures
+from melder.training.samplers import player_of
 from melder.training.selection import Selection, ValidationCallback
 from melder.training.trainer import build_trainer
 
@@ -49,11 +50,13 @@ AnyPrepared = Prepared | PreparedGenerative
 class Trained:
     """The metrics of the whole selection set, which are in metrics.json, and the records left out of the data.
 
+    splits: of the data set that was trained on
     first: False in the further processes of a training, which have nothing more to say.
     """
 
     metrics: dict[str, Any]
     skipped: list[BadRecord]
+    splits: Sequence[str]
     first: bool
 
 
@@ -62,62 +65,87 @@ def train(
     out: Path,
     *,
     counting: Counting = lambda title, total: lambda done: None,
-    told: ValidationCallback = lambda epoch, figures: None,
+    on_validation: ValidationCallback = lambda epoch, figures: None,
     callbacks: Sequence[Callback] = (),
     on_unreadable: OnUnreadable = None,
 ) -> Trained:
     """Train, keep the weights with the best selection MRR, and write a run with its selection metrics into `out`.
 
-    counting: starts a progress bar with a title and a total; told: is given the epoch and figures of each look at
-    the selection set; callbacks: further ones of Lightning.
+    counting: starts a progress bar with a title and a total; on_validation: gets the epoch and figures of each look
+    at the selection set; callbacks: further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
 
     With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A
     training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
     finished run, or an interrupted one of another configuration.
     """
     _claim(out, configuration)
+    log = ProgressLog(out / "logs" / LOG)
+
+    def look(epoch: int, figures: Mapping[str, float]) -> None:
+        log.write(validation_line(epoch, figures))
+        on_validation(epoch, figures)
+
+    with _interruptible(log):
+        return _train(configuration, out, log.beside(counting), look, callbacks, on_unreadable)
+
+
+def _train(
+    configuration: Configuration,
+    out: Path,
+    counting: Counting,
+    on_validation: ValidationCallback,
+    callbacks: Sequence[Callback],
+    on_unreadable: OnUnreadable,
+) -> Trained:
     dataset = data_to_train_on(configuration, out, counting)
     preparing = prepare_generative if isinstance(configuration.method, GEMELConfiguration) else prepare
     prepared = preparing(configuration, dataset, out / "features", counting, on_unreadable)
     first = True
     if configuration.training.epochs:
-        first = _fit(configuration, prepared, out, told, callbacks)
+        first = _fit(configuration, prepared, out, on_validation, [StepProgress(counting), *callbacks])
     found = list[TopK]()
     selected = _selected(out, prepared, dataset, configuration, found)
     if first:
         _write(out, prepared, configuration, selected)
         _calibrate(out, prepared, dataset, configuration, found)
-    return Trained(selected, dataset.skipped, first)
+    return Trained(selected, dataset.skipped, dataset.splits, first)
 
 
 def _fit(
     configuration: Configuration,
     prepared: AnyPrepared,
     out: Path,
-    told: ValidationCallback,
+    on_validation: ValidationCallback,
     callbacks: Sequence[Callback],
 ) -> bool:
     """Train, and leave the best weights in the model; False in the further processes of a training."""
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
-    trainer = build_trainer(configuration.training, out, [_selection(configuration, prepared, best, told), *callbacks])
+    selection = _selection(configuration, prepared, best, on_validation)
+    trainer = build_trainer(configuration.training, out, [selection, *callbacks])
     module = _module(configuration, prepared)
     if isinstance(module, GenerativeModule):
         trainer.gradient_clip_val = None  # the module clips itself, after the last part of a batch
-    with _interruptible(trainer):
-        trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
+    trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
     return bool(trainer.is_global_zero)
 
 
 @contextmanager
-def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
-    """Lightning leaves the interpreter when a person stops it; here that is the interruption it was."""
+def _interruptible(log: ProgressLog) -> Iterator[None]:
+    """An interruption is logged, and says how to go on.
+
+    Lightning leaves the interpreter instead of passing one on; here that is the interruption it was.
+    """
     try:
         yield
-    except SystemExit:
-        if trainer.interrupted:
-            raise KeyboardInterrupt("the same command goes on from the last checkpoint") from None
-        raise
+    except (KeyboardInterrupt, SystemExit) as left:
+        stop = left.__context__ if isinstance(left, SystemExit) else left
+        if isinstance(left, SIGTERMException):
+            stop = KeyboardInterrupt()
+        if not isinstance(stop, KeyboardInterrupt):
+            raise
+        log.write("stopped")
+        raise type(stop)("the same command goes on where it stopped") from None
 
 
 def _selected(
@@ -169,10 +197,9 @@ def _plan(configuration: Configuration, prepared: AnyPrepared, rank: int = 0) ->
 def _loader(configuration: Configuration, prepared: AnyPrepared, trainer: lightning.Trainer) -> PlannedLoader:
     plan = _plan(configuration, prepared, trainer.global_rank)
     negatives = prepared.negatives if isinstance(prepared, Prepared) else None
-    refreshed = negatives if isinstance(negatives, Refreshed) else None
     workers = configuration.training.workers
     examples: Any = prepared.examples  # what a batch is, the module knows that belongs to them
-    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, refreshed)
+    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, negatives)
 
 
 def _claim(out: Path, configuration: Configuration) -> None:
@@ -198,25 +225,27 @@ def _module(configuration: Configuration, prepared: AnyPrepared) -> TrainingModu
     if isinstance(prepared, PreparedGenerative):
         return GenerativeModule(prepared.model, configuration.training, steps=steps)
     masked = not configuration.published
-    player = prepared.negatives if isinstance(prepared.negatives, PolicyGradient) else None
     return TrainingModule(
         prepared.model,
         configuration.training,
         steps=steps,
         mask_duplicates=masked,
-        player=player,
+        player=player_of(prepared.negatives),
         planted=prepared.planted,
     )
 
 
-def _selection(configuration: Configuration, prepared: AnyPrepared, best: Path, told: ValidationCallback) -> Selection:
+def _selection(
+    configuration: Configuration, prepared: AnyPrepared, best: Path, on_validation: ValidationCallback
+) -> Selection:
     training = configuration.training
     sample = _sample(prepared.split.selection, training.validate_mentions)
 
     def look() -> Mapping[str, float]:
         return figures(prepared.rank(sample))
 
-    return Selection(look, best, every=training.validate_every, patience=training.patience, told=told)
+    every, patience = training.validate_every, training.patience
+    return Selection(look, best, every=every, patience=patience, on_validation=on_validation)
 
 
 def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:

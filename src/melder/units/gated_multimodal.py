@@ -9,6 +9,7 @@ ablations: one layer over both, or one modality alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from melder.features import Features, Heads, Side
+from melder.protocols import SideTensor
 
 __all__ = ["Distance", "FusedMatch", "Fusion", "GatedMultimodal"]
 
@@ -73,6 +75,9 @@ class FusedMatch(nn.Module):
     Sides: `vector` [n, hidden], for a cosine of length one. With `shared` one block fuses mentions and entities.
     Every pair has a score, whatever is missing, so there is no constant for those that have none.
     """
+
+    has_vectors, has_bounds, aligns = True, True, False
+    entity_tensors: Mapping[str, SideTensor] = {"vector": SideTensor()}
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from torch.nn import functional
 from melder.features import Heads, Side
 from melder.names import folded, unaccented
 from melder.ops.runs import spread
+from melder.protocols import SideTensor
 
 __all__ = ["Lexical"]
 
@@ -54,6 +55,11 @@ class Lexical(nn.Module):
     knowledge base once, before training; the inverse document frequencies are then part of the model.
     """
 
+    has_vectors, has_bounds, aligns = False, False, False
+    entity_tensors: Mapping[str, SideTensor] = {
+        "bucket": SideTensor(weights="gram"),
+        "gram": SideTensor(weights="gram", rounded=False),
+    }
     inverse_frequency: Tensor
 
     def __init__(

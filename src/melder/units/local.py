@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from melder.features import Heads, Side
+from melder.protocols import SideTensor
 from melder.units.absent import Absent
 from melder.units.local_side import local_ceiling
 
@@ -16,6 +18,15 @@ __all__ = ["Local"]
 class Local(nn.Module, ABC):
     """Score: the mean of the local half and the inner product of the global vectors."""
 
+    has_vectors, has_bounds, aligns = True, True, True
+    entity_tensors: Mapping[str, SideTensor] = {
+        "query": SideTensor(tokens="mask"),
+        "target": SideTensor(),
+        "global": SideTensor(),
+        "mask": SideTensor(tokens="mask"),
+        "mass": SideTensor(tokens="mask", rounded=False),
+        "present": SideTensor(),
+    }
     norm: nn.LayerNorm
 
     def __init__(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from melder.features import Heads, Side
+from melder.protocols import SideTensor
 from melder.units.absent import Absent
 
 __all__ = ["Product"]
@@ -14,6 +16,9 @@ __all__ = ["Product"]
 
 class Product(nn.Module, ABC):
     """Sides: `vector` [n, h], `present` [n]; without vision `present` alone."""
+
+    has_vectors, has_bounds, aligns = True, True, False
+    entity_tensors: Mapping[str, SideTensor] = {"vector": SideTensor(), "present": SideTensor()}
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ for all pairs of one direction, and arithmetic on [queries, keys].
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -26,6 +27,7 @@ from melder.features import Heads, Side
 from melder.ops.bounds import norm_ceiling
 from melder.ops.global_local import Norm
 from melder.ops.pooled_attention import tiles
+from melder.protocols import SideTensor
 from melder.units.absent import Absent
 
 __all__ = ["Variant", "VisionDual"]
@@ -40,6 +42,9 @@ class VisionDual(nn.Module):
 
     width: of the pictures' features and of everything in the unit
     """
+
+    has_vectors, has_bounds, aligns = False, True, False
+    entity_tensors: Mapping[str, SideTensor] = {name: SideTensor() for name in ("query", "key", "patches", "present")}
 
     def __init__(self, width: int, variant: Variant = "code") -> None:
         super().__init__()

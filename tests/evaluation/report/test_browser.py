@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
 from dataclasses import replace
-from html import unescape
 from pathlib import Path
 
 import pytest
 
+from browser import needs_chromium, run_probe
 from evaluation.report.test_report import page
 from melder.evaluation.report import Shown, write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PROBE = """<!doctype html><pre id="said"></pre><iframe src="report.html" width="360" height="800"></iframe><script>
 const frame = document.querySelector("iframe");
 frame.onload = async () => {
@@ -47,7 +42,7 @@ frame.onload = async () => {
 </script>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
     whole = page(tmp_path)
     (error,) = whole.errors
@@ -61,7 +56,7 @@ def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
     slices = {**whole.slices, "odd": whole.metrics}
     write_report(tmp_path / "report.html", replace(whole, errors=errors, slices=slices))
     (tmp_path / "probe.html").write_text(PROBE, encoding="utf-8")
-    said = run(tmp_path / "probe.html")
+    said = run_probe(tmp_path / "probe.html")
     every = ["one", "two", "three", "four"]
     assert said.pop("focus") == "confusion"
     assert said.pop("width") is True
@@ -74,13 +69,54 @@ def test_the_form_leaves_what_was_asked_for(tmp_path: Path) -> None:
         "group": ["mention two", "mention three"],
         "button": ["mention one", "mention four"],
     }
-    assert said["rank"][1] == "2 of 4 shown"
+    assert said["rank"][1] == "2 of 4"
 
 
-def run(probe: Path) -> dict[str, tuple[list[str], str]]:
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-    command = [str(CHROMIUM), *options, "--virtual-time-budget=5000", f"--user-data-dir={probe.parent}/profile"]
-    done = subprocess.run([*command, "--dump-dom", probe.as_uri()], capture_output=True, text=True, timeout=120)
-    found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, flags=re.DOTALL)
-    assert found, done.stderr
-    return dict(json.loads(unescape(found[1])))
+PAGES = """<!doctype html><pre id="said"></pre><iframe src="report.html" width="WIDTH" height="800"></iframe><script>
+const frame = document.querySelector("iframe");
+frame.onload = () => {
+  const page = frame.contentDocument, said = {};
+  const container = page.querySelector(".filtered"), bar = container.nextElementSibling;
+  const [previous, next] = bar.querySelectorAll("button");
+  const note = (name) => {
+    const seen = [...container.children].filter((article) => article.getClientRects().length);
+    const ends = [seen[0], seen.at(-1)].map((article) => article.querySelector("small").textContent);
+    const place = bar.querySelector("span").textContent;
+    said[name] = [seen.length, ...ends, place, previous.disabled, next.disabled, bar.hidden];
+  };
+  note("start");
+  next.click();
+  note("second");
+  while (!next.disabled) next.click();
+  note("last");
+  previous.click();
+  note("back");
+  const form = page.getElementById("filter");
+  form.elements.rank.value = "3 3";
+  form.elements.rank.dispatchEvent(new Event("input", { bubbles: true }));
+  note("filtered");
+  document.getElementById("said").textContent = JSON.stringify(said);
+};
+</script>"""
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "size"), [(1000, 20), (360, 5)])
+def test_errors_come_in_pages_of_twenty_and_on_a_phone_of_five(tmp_path: Path, width: int, size: int) -> None:
+    whole = page(tmp_path)
+    errors = [replace(whole.errors[0], id=str(number), rank=3.0 if number % 9 == 0 else 2.0) for number in range(45)]
+    write_report(tmp_path / "report.html", replace(whole, errors=errors))
+    (tmp_path / "probe.html").write_text(PAGES.replace("WIDTH", str(width)), encoding="utf-8")
+    last = 45 - (45 % size or size)  # mentions before the last page
+
+    def seen(first: int, end: int) -> list[object]:
+        place = f"{first + 1}–{end} of 45"
+        return [end - first, f"mention {first}", f"mention {end - 1}", place, first == 0, end == 45, False]
+
+    assert run_probe(tmp_path / "probe.html") == {
+        "start": seen(0, size),
+        "second": seen(size, 2 * size),
+        "last": seen(last, 45),
+        "back": seen(last - size, last),
+        "filtered": [5, "mention 0", "mention 36", "1–5 of 5", True, True, True],
+    }

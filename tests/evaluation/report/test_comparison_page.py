@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from evaluation.report.test_report import EVIL, read
 from melder.data.dataset import DataSet, load
 from melder.evaluation.comparison import Comparison, compare
 from melder.evaluation.predictions import Prediction, Scored
-from melder.evaluation.report import comparison_page, p_text, write_comparison
+from melder.evaluation.report import comparison_headline, comparison_page, p_text, write_comparison
 from melder.records import Entity, MelderError, Mention
 
 
@@ -79,7 +80,8 @@ def test_the_page_shows_both_rankings_and_hostile_records_stay_text(
     assert reader.tags.count("article") == 4
     assert [v for tag, name, v in reader.attributes if (tag, name) == ("article", "data-groups")] == [*"bbb", "a"]
     assert reader.inside("h3")[-2:] == ["✓ A: gold at rank 1", "✗ B: gold at rank 2"]
-    assert reader.inside("dd")[:2] == [EVIL, "b.jsonl"]
+    assert [text for text in reader.inside("strong") if text in (EVIL, "b.jsonl")] == [EVIL, "b.jsonl"]
+    assert "B is better" in reader.inside("p")[1] or "No difference shown" in reader.inside("p")[1]
     assert reader.inside("mark") == [EVIL] * 4
     assert {"0.250", "1.000", "+0.500 "} <= set(reader.inside("td"))
 
@@ -88,6 +90,34 @@ def test_a_comparison_in_which_nobody_wins_has_no_examples(tmp_path: Path) -> No
     same = compare([row("m", "ab")], [row("m", "ab")], ("a", "b"))
     write_comparison(tmp_path / "c.html", comparison_page(same, 3))
     assert read(tmp_path / "c.html").inside("h2") == ["Scores", "Who is right"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "p", "said"),
+    [
+        (0.018, (0.4, 3.2), 0.011, "B is better than A by 1.8 points of Hits@1 (… +0.4 to +3.2, … 0.011)."),
+        (-0.018, (-3.2, -0.4), 0.0001, "A is better than B by 1.8 points of Hits@1 (… +0.4 to +3.2, … < 0.001)."),
+        (0.01, (-2, 4), 0.05, "No difference shown: B is 1.0 point of Hits@1 ahead (… −2.0 to +4.0, … 0.050)."),
+        (-0.01, (-4, 2), 0.4, "No difference shown: A is 1.0 point of Hits@1 ahead (… −2.0 to +4.0, … 0.400)."),
+        (0.0, (-1, 1), 1.0, "No difference shown: A and B have the same Hits@1 (… −1.0 to +1.0, … 1.000)."),
+    ],
+)
+def test_the_headline_says_who_is_better_or_that_nothing_is_shown(
+    comparison: Comparison, difference: float, interval: tuple[float, float], p: float, said: str
+) -> None:
+    bounds = [bound / 100 for bound in interval]
+    hits = comparison.figures["hits@1"] | {"difference": difference, "difference_ci": bounds, "p_holm": p}
+    text = comparison_headline(replace(comparison, figures={"hits@1": hits})).text
+    assert text == said.replace("(…", "(95 % interval").replace(", …", ", adjusted p")
+
+
+def test_systems_are_named_by_method_and_run_where_that_is_known(comparison: Comparison, tmp_path: Path) -> None:
+    facts = {"method": EVIL, "run": "runs/text", "data": "grocery", "split": "dev"}
+    page = comparison_page(comparison, 3, about=(facts, {}))
+    write_comparison(tmp_path / "c.html", page)
+    names = read(tmp_path / "c.html").inside("strong")
+    assert names[:2] == [f"{EVIL}, runs/text", "b.jsonl"]
+    assert read(tmp_path / "c.html").inside("small")[0] == f"grocery, dev: {EVIL}"
 
 
 def test_a_small_p_is_said_to_be_small() -> None:

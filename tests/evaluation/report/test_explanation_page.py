@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.report.explained import PATCHES, SAID, TOLD, WORDS, explanation, page
-from evaluation.report.test_browser import CHROMIUM, run
+from browser import needs_chromium, run_probe
+from evaluation.report.explained import SAID, TOLD, WORDS, explanation, page
 from evaluation.report.test_report import EVIL, digest, read
 from melder.evaluation.report import ExplanationPage, document, write_explanation
-from melder.evaluation.report.heat import LEVELS
-from melder.evaluation.report.places import patches, words
+from melder.evaluation.report.headlines import explanation_headline
+from melder.evaluation.report.heat import CLEAR, LEVELS
 from melder.linking.evidence import Read
 
 SCRIPT = Path(document.__file__).with_name("explanation.js").read_text(encoding="utf-8")
@@ -56,30 +56,35 @@ def test_style_and_script_know_every_level() -> None:
     assert f"const LEVELS = {LEVELS};" in SCRIPT
 
 
-def test_the_text_is_shown_whole_with_its_parts_marked() -> None:
-    markup = words(TOLD, [0, 1, 2, 3])
-    assert text_of(markup) == TOLD.text
-    assert re.findall(r'class="(word[^"]*)"', markup) == ["word head", "word", "word meant", "word"]
-    assert re.findall(r'data-heat="(\d)"', markup) == ["0", "1", "2", "3"]
-    assert "unread" not in markup
-    assert '<span class="unread"> of stripes</span>' in words(SAID, [0, 0], WORDS.weights)
+def sides(plain: Path, modality: str) -> list[str]:
+    """The mention's and the first candidate's side of a unit."""
+    text = plain.read_text(encoding="utf-8")
+    return re.findall(r"<figure>.*?</figure>", text[text.index(f'class="compared {modality}"') :], re.DOTALL)[:2]
 
 
-def test_places_of_the_entity_carry_their_weights() -> None:
-    assert re.findall(r'data-to="([^"]*)"', words(SAID, [0, 0], WORDS.weights)) == [
-        "1000 2000 6000 1000",
-        "2500 5000 1500 1000",
-    ]
-    assert "data-to" not in words(TOLD, [0] * 4)
-    assert re.findall(r'data-to="([^"]*)"', patches((2, 2), [0] * 4, {}, PATCHES.weights))[2] == "2500 2500 2500 2500"
+def test_the_text_is_shown_whole_with_its_words_marked(plain: Path) -> None:
+    mention, entity = (re.findall(r'<p class="places.*?</p>', side)[0] for side in sides(plain, "text"))
+    assert (text_of(mention), text_of(entity)) == (TOLD.text, SAID.text)
+    assert re.findall(r'class="(word[^"]*)"', mention) == ["word head", "word", "word meant", "word"]
+    assert re.findall(r'data-heat="(\d)"', mention) == ["0", "5", "9", "0"]
+    assert "unread" not in mention
+    assert '<span class="unread"> of stripes</span>' in entity
 
 
-def test_patches_cover_the_picture_row_by_row() -> None:
-    markup = patches((2, 2), [0, 5, 0, 9], {3: 1})
-    corners = re.findall(r'<rect x="(.*?)" y="(.*?)" width="50.000%" height="50.000%"', markup)
+def test_places_of_the_entity_carry_their_weights(plain: Path) -> None:
+    mention, entity = sides(plain, "text")
+    assert re.findall(r'data-to="([^"]*)"', entity) == ["1000 2000 6000 1000", "2500 5000 1500 1000"]
+    assert "data-to" not in mention
+    assert re.findall(r'data-to="([^"]*)"', sides(plain, "image")[1])[2] == "2500 2500 2500 2500"
+
+
+def test_patches_cover_the_picture_row_by_row(plain: Path) -> None:
+    mention, entity = sides(plain, "image")
+    corners = re.findall(r'<rect x="(.*?)" y="(.*?)" width="50.000%" height="50.000%"', mention)
     assert corners == [("0.000%", "0.000%"), ("50.000%", "0.000%"), ("0.000%", "50.000%"), ("50.000%", "50.000%")]
-    assert re.findall('aria-label="(.*?)"', markup)[:2] == ["row 1, column 1", "row 1, column 2"]
-    assert '<text x="75.000%" y="75.000%">1</text>' in markup
+    assert re.findall('aria-label="(.*?)"', mention)[:2] == ["row 1, column 1", "row 1, column 2"]
+    assert '<text x="75.000%" y="75.000%">1</text>' in mention
+    assert '<text x="25.000%" y="25.000%">1</text>' in entity
 
 
 def test_each_candidate_has_a_section_with_what_its_units_matched(plain: Path) -> None:
@@ -93,7 +98,7 @@ def test_each_candidate_has_a_section_with_what_its_units_matched(plain: Path) -
 
 
 def test_the_strongest_pairs_are_listed_without_punctuation(plain: Path) -> None:
-    tables = re.findall("<tbody>(.*?)</tbody>", plain.read_text(encoding="utf-8"))
+    tables = re.findall("<tbody>(.*?)</tbody>", plain.read_text(encoding="utf-8"), re.DOTALL)
     assert [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", each) for each in tables[:2]] == [
         ["Guinea", "Guinea", "60\u00a0%"],  # flag matched the full stop best
         ["1: row 1, column 1", "row 2, column 2", "70\u00a0%", "2: row 1, column 2", "row 1, column 1", "40\u00a0%"],
@@ -104,6 +109,69 @@ def test_weight_that_fell_on_no_word_is_told(plain: Path) -> None:
     text = plain.read_text(encoding="utf-8")
     assert text.count("5.0\u00a0% of all weight fell on marks that stand for no word.") == 2
     assert "stand for no patch" not in text
+
+
+def test_the_answer_comes_first_and_how_to_read_it_last(plain: Path) -> None:
+    text = plain.read_text(encoding="utf-8")
+    answer = "“Guinea” is linked to Guinea, 2.500 ahead of Mali"
+    assert text.index(answer) < text.index('id="candidate-1"') < text.index("How to read the colours")
+
+
+@pytest.mark.parametrize(
+    ("scores", "units", "said"),
+    [
+        (
+            (3.0, 1.0),
+            ({"lexical": 2.0, "text": 1.0}, {"text": 1.0}),
+            ", 2.000 ahead of b, mostly by the names (+2.000).",
+        ),
+        (
+            (1.0, 0.5),
+            ({"text": 1.5, "image": -0.5}, {"text": 0.5, "image": 0.0}),
+            ", 0.500 ahead of b, mostly by the texts (+1.000); the pictures point the other way (−0.500).",
+        ),
+        (
+            (1.0, 0.5),
+            ({"image_to_text": 1.0}, {}),
+            ", 0.500 ahead of b, mostly by the scores of image to text (+1.000).",
+        ),
+        ((1.0, 0.5), ({}, {}), ", 0.500 ahead of b."),
+        ((1.0, 0.9999), ({"text": 1.0}, {"text": 1.0}), ", level with b."),
+        ((1.0,), ({"text": 1.0},), ", the only candidate."),
+    ],
+)
+def test_the_answer_is_one_sentence(scores: tuple[float, ...], units: tuple[dict[str, float], ...], said: str) -> None:
+    whole = explanation()
+    candidates = tuple(
+        whole.candidates[0].model_copy(update={"name": name, "score": score, "units": parts})
+        for name, score, parts in zip("ab", scores, units, strict=False)
+    )
+    assert (
+        explanation_headline(whole.model_copy(update={"candidates": candidates})).text
+        == f"“Guinea” is linked to a{said}"
+    )
+
+
+def test_shares_near_an_even_one_are_not_listed(tmp_path: Path) -> None:
+    """Of five places an even share is 0.2: 0.29 is noise, 0.31 is not."""
+    weights = ((0.29, 0.25, 0.23, 0.23), (0.23, 0.2, 0.31, 0.26))
+    words = WORDS.model_copy(update={"weights": weights})
+    even = WORDS.model_copy(update={"weights": (weights[0], weights[0])})
+    listed = {}
+    for name, unit in {"one": words, "none": even}.items():
+        candidate = explanation().candidates[0].model_copy(update={"aligned": {"text": unit}})
+        whole = explanation().model_copy(update={"candidates": (candidate,)})
+        write_explanation(tmp_path / "why.html", ExplanationPage(whole))
+        text = (tmp_path / "why.html").read_text(encoding="utf-8")
+        listed[name] = re.findall("<tr><th.*?</tr>", text), "No word stands out" in text
+    assert listed == {
+        "one": (['<tr><th scope="row">flag</th><td>Guinea</td><td>31\u00a0%</td></tr>'], False),
+        "none": ([], True),
+    }
+
+
+def test_style_script_and_lists_agree_on_what_stands_out() -> None:
+    assert f"const CLEAR = {CLEAR};" in SCRIPT
 
 
 def test_a_page_without_candidates_says_so(tmp_path: Path) -> None:
@@ -150,10 +218,10 @@ frame.onload = () => {
 </script>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@needs_chromium
 def test_choosing_a_word_shows_what_it_matched(plain: Path) -> None:
     (plain.parent / "probe.html").write_text(PROBE, encoding="utf-8")
-    said = run(plain.parent / "probe.html")
+    said = run_probe(plain.parent / "probe.html")
     rest = [[0, 5, 9, 0], [9, 7]]
     assert said == {
         "sections": [True, False],
@@ -161,11 +229,11 @@ def test_choosing_a_word_shows_what_it_matched(plain: Path) -> None:
         "hover": [
             [0, 0, 9, 0],
             [0, 0],
-            "Guinea, “Guinea” took most from: “Guinea” (60\u00a0%), “.” (20\u00a0%), “Guinea” (10\u00a0%)",
+            "Guinea, “Guinea” took most from: “Guinea” (60\u00a0%)",
         ],
         "left": [*rest, ""],
         "walked": [
-            "Guinea", [0, 0, 0, 0], [5, 0], "Mention, “Guinea” gave most to: “Guinea” (60\u00a0%), “flag” (15\u00a0%)"
+            "Guinea", [0, 0, 0, 0], [5, 0], "Mention, “Guinea” gave most to: “Guinea” (60\u00a0%)"
         ],
         "stops": [-1, -1, 0, -1],
         "escaped": [rest[0], ""],

@@ -14,7 +14,7 @@ from PIL import Image
 
 from melder.evaluation.report import ConfusedPair, Example, ReportPage, Shown, document, write_report
 from melder.evaluation.report.charts import rank_counts
-from melder.evaluation.report.thumbnails import Album
+from melder.evaluation.report.thumbnails import Album, EmbeddedPicture
 from melder.metrics.metrics import metrics
 from melder.metrics.unit_margins import UnitMargin
 from melder.records import Ranks
@@ -56,7 +56,7 @@ def page(tmp_path: Path, name: str = "Guinea") -> ReportPage:
 
 
 class Reader(HTMLParser):
-    """Collects tags, attributes, and text; checks that elements close in order."""
+    """Collects tags, attributes, and text without empty lines; checks that elements close in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open:
-            self.text.append((self.open[-1], data))
+        if self.open and (data.strip() or self.open[-1] in ("script", "style")):
+            self.text.append((self.open[-1], data if self.open[-1] == "script" else data.strip("\n")))
 
     def inside(self, tag: str) -> list[str]:
         return [data for around, data in self.text if around == tag]
@@ -147,19 +147,18 @@ def test_pictures_that_are_missing_or_unreadable_are_said_to_be(plain: Path) -> 
 
 def test_pictures_stop_where_the_page_is_full(tmp_path: Path) -> None:
     album, pictures = Album(limit=2000), [png(tmp_path / f"{n}.png") for n in range(9)]
-    made = [album.thumbnail(picture, "x", 360) for picture in pictures]
-    assert [each.startswith("<img") for each in made] == sorted(
-        (each.startswith("<img") for each in made), reverse=True
-    )
-    assert sum(map(len, made[:-1])) > 2000
-    assert made[-1] == '<span class="no-picture">left out: the page is full</span>'
+    made = [album.thumbnail(picture, 360) for picture in pictures]
+    embedded = [copy for copy in made if isinstance(copy, EmbeddedPicture)]
+    assert made == [*embedded, *["left out: the page is full"] * (9 - len(embedded))]
+    assert 0 < len(embedded) < 9
+    assert sum(len(copy.source) for copy in embedded) > 2000
 
 
 def test_a_picture_is_decoded_once(tmp_path: Path) -> None:
     album, picture = Album(), png(tmp_path / "a.png")
-    first = album.thumbnail(picture, "x", 50)
+    first = album.thumbnail(picture, 50)
     picture.unlink()
-    assert album.thumbnail(picture, "x", 50) == first
+    assert album.thumbnail(picture, 50) == first
 
 
 def test_the_mention_is_marked_in_its_sentence(plain: Path) -> None:
@@ -175,6 +174,32 @@ def test_right_and_wrong_answers_are_told_apart(plain: Path) -> None:
     assert read(plain).inside("span").count("gold") == 2
 
 
+@pytest.mark.parametrize(
+    ("hits", "baseline", "said", "tone"),
+    [
+        (0.899, 0.455, "Hits@1 89.9%, name match 45.5%: 44.4 points above comparing names.", "right"),
+        (0.36, 0.455, "Hits@1 36.0%, name match 45.5%: 9.5 points below comparing names.", "wrong"),
+        (0.51, 0.5, "Hits@1 51.0%, name match 50.0%: 1.0 point above comparing names.", "right"),
+        (0.5, 0.5, "Hits@1 50.0%, name match 50.0%: no better than comparing names.", "wrong"),
+    ],
+)
+def test_hits_at_1_beside_name_match_come_first(
+    tmp_path: Path, hits: float, baseline: float, said: str, tone: str
+) -> None:
+    whole = page(tmp_path)
+    changed = replace(
+        whole, metrics=whole.metrics | {"hits@1": hits}, name_match=whole.name_match | {"hits@1": baseline}
+    )
+    write_report(tmp_path / "r.html", changed)
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f'<p class="headline {tone}">{said}</p>' in text[: text.index("<nav")]
+
+
+def test_what_was_run_comes_last(plain: Path) -> None:
+    assert read(plain).inside("h2")[-1] == "What was run"
+    assert [tag for tag in read(plain).tags if tag in ("dl", "article")][-1] == "dl"
+
+
 def test_cards_show_the_figure_its_interval_and_the_baseline(plain: Path, tmp_path: Path) -> None:
     shown, low_high = page(tmp_path).metrics["hits@1"], page(tmp_path).metrics["hits@1_ci"]
     texts = read(plain).inside("p")
@@ -183,10 +208,13 @@ def test_cards_show_the_figure_its_interval_and_the_baseline(plain: Path, tmp_pa
     assert f"name match {2 / 6:.3f} " in texts
 
 
-def test_parts_of_a_score_are_drawn_on_one_scale_with_negative_parts_to_the_left(plain: Path) -> None:
-    bars = re.findall(r'<rect x="([\d.]+)%" width="([\d.]+)%" height="100%" rx="3" class="bar">', plain.read_text())
+def test_parts_of_a_score_are_drawn_on_one_scale_with_negative_parts_red_and_to_the_left(plain: Path) -> None:
+    bars = re.findall(
+        r'<rect x="([\d.]+)%" width="([\d.]+)%" height="100%" rx="3" class="(bar[a-z ]*)"/>', plain.read_text()
+    )
     # parts 1, -0.5, 0.25, 0.25: zero lies at a third of the width
-    expected = [("33.33", "66.67"), ("0.00", "33.33"), ("33.33", "16.67"), ("33.33", "16.67")]
+    against = ("0.00", "33.33", "bar against")
+    expected = [("33.33", "66.67", "bar"), against, ("33.33", "16.67", "bar"), ("33.33", "16.67", "bar")]
     assert bars[-8:-4] == expected
 
 
@@ -199,7 +227,7 @@ def test_tables_have_headers_for_columns_and_rows(plain: Path) -> None:
 def test_sections_without_contents_are_left_out(tmp_path: Path) -> None:
     bare = replace(page(tmp_path), modalities={}, slices={}, units={}, confused=(), examples=(), errors=())
     write_report(tmp_path / "bare.html", bare)
-    assert read(tmp_path / "bare.html").inside("h2") == ["Scores", "Where the right entity stands"]
+    assert read(tmp_path / "bare.html").inside("h2") == ["Scores", "Where the right entity stands", "What was run"]
 
 
 def test_the_contents_lead_to_every_section(plain: Path) -> None:
@@ -209,11 +237,13 @@ def test_the_contents_lead_to_every_section(plain: Path) -> None:
         f"#{a}" for a in anchors
     ]
     assert reader.inside("a") == reader.inside("h2")
-    assert len(anchors) == len(set(anchors)) == 8
+    assert len(anchors) == len(set(anchors)) == 9
 
 
 def test_a_unit_has_its_share_and_margins(plain: Path) -> None:
-    assert {"75.0% ", "+2.00", "-1.00"} <= set(read(plain).inside("td"))
+    assert {"75.0% ", "+2.00"} <= set(read(plain).inside("td"))
+    assert "−1.00" in read(plain).inside("span")
+    assert re.findall(r'(<span class="negative">)?−1.00(</span>)?', plain.read_text(encoding="utf-8"))[0][0]
     assert "[50.0%, 90.0%]" in read(plain).inside("small")
 
 

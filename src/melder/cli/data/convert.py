@@ -23,7 +23,7 @@ FEATURES = Path("features", "pictures.safetensors")  # a directory of its own: `
 def convert(
     source: Path = typer.Argument(metavar="IN", help="The directory of a data set in any layout."),
     out: Path = typer.Argument(metavar="OUT", help="A new or empty directory."),
-    layout: str = typer.Option("auto", "--layout", help="own, mimic, melbench, kgmel, gemel, or auto."),
+    layout: str = typer.Option("auto", "--layout", help="Its name (melder list layouts), or auto."),
     text_field: str = typer.Option("desc", "--text-field", help="attr or desc: an entity's text in the layout mimic."),
     copy: bool = typer.Option(False, "--copy", help="Copy pictures; default: link them (hard links) where that works."),
     features: Path = typer.Option(None, "--features", help="GEMEL's HDF5 of picture features; default: the one in IN."),
@@ -55,17 +55,17 @@ def convert(
 
 def _vectors(dataset: DataSet, file: Path | None) -> StoredVectors | None:
     """The picture features of a data set in GEMEL's layout, None when there are none."""
-    from melder.data.gemel import GemelLayout
     from melder.data.hdf5_features import find_hdf5, read_vectors
 
-    if not isinstance(dataset.layout, GemelLayout):
+    keys = dataset.layout.feature_keys
+    if keys is None:
         if file is not None:
             raise MelderError(
                 f"--features goes with the layout gemel, and {dataset.directory} is {dataset.layout.name}"
             )
         return None
     file = file or find_hdf5(dataset.directory)
-    return None if file is None else read_vectors(file, dataset.layout.keys)
+    return None if file is None else read_vectors(file, keys)
 
 
 def _without(splits: dict[str, list[Mention]], vectors: StoredVectors, skip_bad: bool) -> dict[str, list[Mention]]:

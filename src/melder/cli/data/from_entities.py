@@ -17,7 +17,7 @@ def from_entities(
     mentions: int = typer.Option(8, "--mentions", min=1, help="Mentions of each entity."),
     seed: int = typer.Option(0, "--seed", min=0, help="Of all that is drawn."),
     views: bool = typer.Option(True, help="Show an entity's only picture as random views, or as it is."),
-    layout: str = typer.Option("auto", "--layout", help="own, mimic, melbench, kgmel, gemel, or auto."),
+    layout: str = typer.Option("auto", "--layout", help="Its name (melder list layouts), or auto."),
     text_field: str = typer.Option("desc", "--text-field", help="attr or desc: an entity's text in the layout mimic."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records out, and list them."),
 ) -> None:

@@ -39,7 +39,7 @@ MENTIONS = {
 
 def info(
     directory: Path = typer.Argument(help="The directory of a data set."),
-    layout: str = typer.Option("auto", "--layout", help="own, mimic, melbench, kgmel, gemel, or auto."),
+    layout: str = typer.Option("auto", "--layout", help="Its name (melder list layouts), or auto."),
     text_field: str = typer.Option("desc", "--text-field", help="attr or desc: an entity's text in the layout mimic."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records out, and list them."),

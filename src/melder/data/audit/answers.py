@@ -43,8 +43,8 @@ def _missing(audited: Audited) -> Finding:
 
 
 def _never(audited: Audited) -> Finding:
-    asked = {mention.answer for mentions in audited.splits.values() for mention in mentions}
-    idle = [entity.id for entity in audited.entities if entity.id not in asked]
+    answers = {mention.answer for mentions in audited.splits.values() for mention in mentions}
+    idle = [entity.id for entity in audited.entities if entity.id not in answers]
     return Finding(
         kind="never an answer",
         severity="fact",

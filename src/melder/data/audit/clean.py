@@ -29,11 +29,11 @@ def write_clean(audited: Audited, out: Path, counting: Counting | None = None) -
 
     Returns what was left out. Raises MelderError when nothing of a split is left, or `out` is in use.
     """
-    kept, left_out = clean(audited)
-    for split, mentions in kept.splits.items():
+    cleaned, left_out = clean(audited)
+    for split, mentions in cleaned.splits.items():
         if not mentions:
             raise MelderError(f"{audited.dataset.directory}: all of {split} leaks into later splits; nothing is left")
-    write_dataset(audited.dataset, out, entities=kept.entities, splits=kept.splits, counting=counting)
+    write_dataset(audited.dataset, out, entities=cleaned.entities, splits=cleaned.splits, counting=counting)
     write_lines(out / LEFT_OUT, left_out)
     return left_out
 
@@ -53,32 +53,32 @@ def clean(audited: Audited) -> tuple[Audited, list[LeftOut]]:
 def _remedies(findings: Findings) -> list[LeftOut]:
     """One for each row or picture, with all its reasons. A row that goes needs no other id."""
     reasons: dict[tuple[str, str, str | None, bool], dict[str, None]] = defaultdict(dict)
-    for remedy in (remedy for each in findings.values() for finding in each for remedy in finding.remedies):
+    for remedy in (remedy for group in findings.values() for finding in group for remedy in finding.remedies):
         reasons[remedy.part, remedy.id, remedy.picture, remedy.new_id is not None].setdefault(remedy.reason)
     return [
         LeftOut(
-            part=part,
+            part=section,
             id=row,
             picture=picture,
-            new_id=_anonymous(part, row) if renamed else None,
+            new_id=_anonymous(section, row) if renamed else None,
             reason="; ".join(why),
         )
-        for (part, row, picture, renamed), why in reasons.items()
-        if not (renamed and (part, row, None, False) in reasons)
+        for (section, row, picture, renamed), why in reasons.items()
+        if not (renamed and (section, row, None, False) in reasons)
     ]
 
 
 def _without(audited: Audited, remedies: Iterable[LeftOut]) -> Audited:
-    gone = {(each.part, each.id) for each in remedies if each.picture is None and each.new_id is None}
-    unseen = {(each.id, each.picture) for each in remedies if each.picture is not None}
-    new = {(each.part, each.id): each.new_id for each in remedies if each.new_id is not None}
+    gone = {(remedy.part, remedy.id) for remedy in remedies if remedy.picture is None and remedy.new_id is None}
+    unseen = {(remedy.id, remedy.picture) for remedy in remedies if remedy.picture is not None}
+    new = {(remedy.part, remedy.id): remedy.new_id for remedy in remedies if remedy.new_id is not None}
 
     def renamed(split: str, mention: Mention) -> Mention:
         return mention.model_copy(update={"id": new.get((split, mention.id), mention.id)})
 
     def lessened(entity: Entity) -> Entity:
-        kept = tuple(name for name in entity.images if (entity.id, name) not in unseen)
-        return entity.model_copy(update={"images": kept})
+        images = tuple(name for name in entity.images if (entity.id, name) not in unseen)
+        return entity.model_copy(update={"images": images})
 
     splits = {
         split: [renamed(split, mention) for mention in mentions if (split, mention.id) not in gone]

@@ -72,18 +72,18 @@ def _attempt(path: Path) -> Fingerprint | str:
 
 
 def _digests(prints: Mapping[Path, Fingerprint]) -> dict[Path, bytes]:
-    return {path: each.content for path, each in prints.items()}
+    return {path: fingerprint.content for path, fingerprint in prints.items()}
 
 
 def _numbered(prints: Mapping[Path, Fingerprint]) -> tuple[dict[Path, int], dict[int, frozenset[int]]]:
     """A number for each file, equal for equal pixels, and the near-duplicates of each number."""
-    firsts = {each.pixels: each for each in prints.values()}
+    firsts = {fingerprint.pixels: fingerprint for fingerprint in prints.values()}
     places = {pixels: number for number, pixels in enumerate(firsts)}
-    numbers = {path: places[each.pixels] for path, each in prints.items()}
+    numbers = {path: places[fingerprint.pixels] for path, fingerprint in prints.items()}
     near: dict[int, set[int]] = defaultdict(set)
     if firsts:
-        hashes = np.stack([each.hash for each in firsts.values()])
-        smalls = np.stack([each.small for each in firsts.values()])
+        hashes = np.stack([fingerprint.hash for fingerprint in firsts.values()])
+        smalls = np.stack([fingerprint.small for fingerprint in firsts.values()])
         for one, other in near_pairs(hashes, smalls).tolist():
             near[one].add(other)
             near[other].add(one)

@@ -68,9 +68,9 @@ def _finding(
     audited: Audited, kind: str, says: str, together: Mapping[int, set[str]], but: Iterable[str] = ()
 ) -> Finding:
     """Entities that stand together for one of their pictures, `but` those that a stronger finding has."""
-    known = set(but)
-    shared = {number: ids for number, ids in together.items() if len(ids) > 1 and ids - known}
-    held = [e.id for e in audited.entities if e.id not in known and any(n in shared for n in _numbers(audited, e))]
+    excluded = set(but)
+    shared = {number: ids for number, ids in together.items() if len(ids) > 1 and ids - excluded}
+    held = [e.id for e in audited.entities if e.id not in excluded and any(n in shared for n in _numbers(audited, e))]
     return Finding(
         kind=kind,
         severity="warning",

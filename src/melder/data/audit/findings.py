@@ -53,7 +53,7 @@ class Finding:
     @property
     def counts(self) -> dict[str, int]:
         """Rows found, by split or "entities"; 0 where rows were looked at in vain."""
-        return {part: len(self.rows.get(part, ())) for part in self.of}
+        return {section: len(self.rows.get(section, ())) for section in self.of}
 
     @property
     def found(self) -> bool:

@@ -23,8 +23,8 @@ def gaps(audited: Audited) -> list[Finding]:
         return [] if path is None else [path]
 
     def any_in(files: Iterable[Path]) -> Callable[[Mention | Entity], bool]:
-        known = frozenset(files)
-        return lambda record: not known.isdisjoint(paths(record))
+        named = frozenset(files)
+        return lambda record: not named.isdisjoint(paths(record))
 
     return [
         _finding(audited, "no text", "warning", "the text is empty", mention=lambda m: not m.text.strip()),
@@ -78,13 +78,13 @@ def _finding(
 ) -> Finding:
     rows: dict[str, list[str]] = audited.where(mention) if mention else {}
     if entity:
-        rows[ENTITIES] = [each.id for each in audited.entities if entity(each)]
-    first = next(((part, ids[0]) for part, ids in rows.items() if ids), None)
+        rows[ENTITIES] = [record.id for record in audited.entities if entity(record)]
+    first = next(((section, ids[0]) for section, ids in rows.items() if ids), None)
     return Finding(
         kind=kind,
         severity=severity,
         says=says,
         rows=rows,
-        of={part: size for part, size in audited.sizes.items() if part in rows},
+        of={section: size for section, size in audited.sizes.items() if section in rows},
         example=" ".join(first) if first else "",
     )

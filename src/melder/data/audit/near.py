@@ -28,11 +28,11 @@ _ONES = np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8
 
 def near_pairs(hashes: NDArray[np.uint16], smalls: NDArray[np.uint8]) -> NDArray[np.int64]:
     """[pairs, 2], the lower index first, of hashes [n, 16] and shrunken pictures [n, rows, columns, 3]."""
-    found = [np.empty((0, 2), dtype=np.int64)]
+    candidates = [np.empty((0, 2), dtype=np.int64)]
     for word in range(WORDS):
         for members in _alike(hashes[:, word]):
-            found.extend(_close_hashes(members, hashes))
-    pairs = np.unique(np.concatenate(found), axis=0)
+            candidates.extend(_close_hashes(members, hashes))
+    pairs = np.unique(np.concatenate(candidates), axis=0)
     alike = [_difference(smalls, pair) <= COLOURS for pair in pairs]
     close: NDArray[np.int64] = pairs[np.array(alike, dtype=bool)]
     return close

@@ -42,16 +42,16 @@ def _finding(
     counts: Callable[[Group], bool],
 ) -> Finding:
     rows: dict[str, list[str]] = {}
-    found: list[Group] = []
+    repeated: list[Group] = []
     for split, mentions in audited.splits.items():
         groups: dict[Hashable, Group] = defaultdict(list)
         for mention in mentions:
             groups[key(mention)].append(mention)
         several = [group for group in groups.values() if len(group) > 1 and counts(group)]
-        found += several
+        repeated += several
         among = {mention.id for group in several for mention in group}
         rows[split] = [mention.id for mention in mentions if mention.id in among]
-    example = " and ".join(f"{m.id} ({m.surface!r} is {m.answer})" for m in found[0][:2]) if found else ""
+    example = " and ".join(f"{m.id} ({m.surface!r} is {m.answer})" for m in repeated[0][:2]) if repeated else ""
     return Finding(
         kind=kind,
         severity="warning",
@@ -59,5 +59,5 @@ def _finding(
         rows=rows,
         of=audited.split_sizes,
         example=example,
-        groups=len(found),
+        groups=len(repeated),
     )

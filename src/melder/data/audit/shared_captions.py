@@ -34,8 +34,8 @@ def shared_captions(audited: Audited) -> list[Finding]:
 
 
 def _caption(identifier: str) -> str | None:
-    found = _ID.fullmatch(identifier)
-    return found and found.group(1)
+    match = _ID.fullmatch(identifier)
+    return match and match.group(1)
 
 
 def _are_captions(audited: Audited) -> bool:
@@ -45,6 +45,6 @@ def _are_captions(audited: Audited) -> bool:
         for mention in mentions:
             if (caption := _caption(mention.id)) is not None:
                 texts[caption].append(mention.text)
-    further = sum(len(found) - 1 for found in texts.values())
-    repeated = sum(len(found) - len(set(found)) for found in texts.values())
+    further = sum(len(same_caption) - 1 for same_caption in texts.values())
+    repeated = sum(len(same_caption) - len(set(same_caption)) for same_caption in texts.values())
     return further > 0 and repeated >= _CERTAIN * further

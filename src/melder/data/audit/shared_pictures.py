@@ -66,7 +66,7 @@ def _placeholders(audited: Audited) -> set[Hashable]:
             if (path := audited.picture(mention)) is not None:
                 texts[_shown(audited, path)].add(bare(mention.text))
                 answers[_shown(audited, path)].add(mention.answer)
-    return {shown for shown, found in texts.items() if min(len(found), len(answers[shown])) >= MANY}
+    return {picture for picture, contexts in texts.items() if min(len(contexts), len(answers[picture])) >= MANY}
 
 
 def _shown(audited: Audited, path: Path) -> Hashable:

@@ -21,7 +21,7 @@ __all__ = ["shared_texts"]
 def shared_texts(audited: Audited) -> list[Finding]:
     """The same text; the same text but for case, white space and punctuation; the same question; templates."""
     pictures = _pictures(audited)
-    templates = {text for text, shown in pictures.items() if len(shown) > 1}
+    templates = {text for text, numbers in pictures.items() if len(numbers) > 1}
 
     def source(key: Callable[[Mention], Hashable]) -> Keyed:
         return _keyed(audited, lambda m: key(m) if bare(m.text) not in templates else None)
@@ -65,16 +65,16 @@ def shared_texts(audited: Audited) -> list[Finding]:
 def _keyed(audited: Audited, key: Callable[[Mention], Hashable]) -> Keyed:
     """Mentions by a key; those without a text, and those whose key is None, have none."""
     return {
-        split: {m.id: [found] if m.text.strip() and (found := key(m)) is not None else [] for m in mentions}
+        split: {m.id: [value] if m.text.strip() and (value := key(m)) is not None else [] for m in mentions}
         for split, mentions in audited.splits.items()
     }
 
 
 def _pictures(audited: Audited) -> dict[str, set[Hashable]]:
     """The pictures that come with each text, by content where that is known."""
-    shown: dict[str, set[Hashable]] = defaultdict(set)
+    by_text: dict[str, set[Hashable]] = defaultdict(set)
     for mentions in audited.splits.values():
         for mention in mentions:
             if (path := audited.picture(mention)) is not None:
-                shown[bare(mention.text)].add(audited.contents.numbers.get(path, path))
-    return shown
+                by_text[bare(mention.text)].add(audited.contents.numbers.get(path, path))
+    return by_text

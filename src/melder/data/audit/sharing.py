@@ -61,13 +61,13 @@ def sharing_finding(
     Of a leak, the row of the earlier split is to be left out, so that what is evaluated on stays whole. `show` tells
     more about the row (split, id) that serves as the example. With one split there is nothing to look at.
     """
-    found = sharing(keyed)
+    shared = sharing(keyed)
     counted = {split: {row for finding in stronger for row in finding.rows.get(split, ())} for split in keyed}
     gone = {(remedy.part, remedy.id) for finding in stronger for remedy in finding.remedies}
-    rows = {split: [row for row in rows if row not in counted[split]] for split, rows in found.rows.items()}
-    new = {split: set(kept) for split, kept in rows.items()}
-    fresh = [each for each in found.holders.values() if any(row in new[split] for split, row in each.items())]
-    early = [(split, row) for split, rows in found.early.items() for row in rows if (split, row) not in gone]
+    rows = {split: [row for row in rows if row not in counted[split]] for split, rows in shared.rows.items()}
+    new = {split: set(remaining) for split, remaining in rows.items()}
+    fresh = [holder for holder in shared.holders.values() if any(row in new[split] for split, row in holder.items())]
+    early = [(split, row) for split, rows in shared.early.items() for row in rows if (split, row) not in gone]
     return Finding(
         kind=kind,
         severity=severity,

@@ -15,7 +15,7 @@ __all__ = ["surfaces"]
 
 def surfaces(audited: Audited) -> list[Finding]:
     """Each group holds the one before it: the name; the name but for writing; the name or an alias."""
-    holders = Counter(name for entity in audited.entities for name in {bare(each) for each in entity.names})
+    holders = Counter(name for entity in audited.entities for name in {bare(label) for label in entity.names})
 
     def raw(mention: Mention) -> bool:
         gold = audited.gold(mention)

@@ -210,10 +210,10 @@ def _jack(canvas: Canvas, colours: Sequence[str], numbers: Sequence[float]) -> N
     """The Union Jack; painted apart, so that its diagonals end at its own edges."""
     x0, y0, x1, y1 = numbers
     size = (round((x1 - x0) * canvas.width), round((y1 - y0) * canvas.height))
-    part = Image.new("RGB", size)
+    canton = Image.new("RGB", size)
     for shape in ("field navy", "saltire white .2", "saltire red .08", "cross white .5 .5 .33", "cross red .5 .5 .2"):
-        _paint(Canvas(part), shape)
-    canvas.picture.paste(part, (round(x0 * canvas.width), round(y0 * canvas.height)))
+        _paint(Canvas(canton), shape)
+    canvas.picture.paste(canton, (round(x0 * canvas.width), round(y0 * canvas.height)))
 
 
 def _figure(outline: Callable[[], Points]) -> Painter:

@@ -47,8 +47,8 @@ class Nation:
 @cache
 def nations() -> tuple[Nation, ...]:
     """All nations, by code."""
-    found = [nation for continent in _CONTINENTS for nation in _read(continent)]
-    return tuple(sorted(found, key=lambda nation: nation.code))
+    every = [nation for continent in _CONTINENTS for nation in _read(continent)]
+    return tuple(sorted(every, key=lambda nation: nation.code))
 
 
 def _read(continent: str) -> list[Nation]:

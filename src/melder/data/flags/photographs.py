@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from melder.data.flags.backgrounds import Picture, background, occluder
 
-__all__ = ["HEIGHT", "WIDTH", "photograph", "to_jpeg"]
+__all__ = ["HEIGHT", "WIDTH", "photograph", "scene", "to_jpeg"]
 
 WIDTH, HEIGHT = 160, 120
 
@@ -26,10 +26,12 @@ def photograph(flag: Image.Image, random: np.random.Generator) -> Image.Image:
     cloth = _sample(flag, across, down, span) * shade[..., None]
     cover = _cover(across, down, span)[..., None]
     scene = scene * (1 - cover) + cloth * cover
-    if random.random() < 0.25:
-        mask, colour = occluder(random, HEIGHT, WIDTH)
-        scene = scene * (1 - mask[..., None]) + colour * mask[..., None]
-    return _lens(random, _light(random, scene))
+    return _lens(random, _light(random, _before(random, scene)))
+
+
+def scene(random: np.random.Generator) -> Image.Image:
+    """An RGB picture of `WIDTH` by `HEIGHT` pixels in which no flag is seen."""
+    return _lens(random, _light(random, _before(random, background(random, HEIGHT, WIDTH))))
 
 
 def to_jpeg(picture: Image.Image, random: np.random.Generator) -> bytes:
@@ -37,6 +39,14 @@ def to_jpeg(picture: Image.Image, random: np.random.Generator) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=int(random.integers(55, 91)))
     return buffer.getvalue()
+
+
+def _before(random: np.random.Generator, seen: Picture) -> Picture:
+    """One time in four somebody stands before it all."""
+    if random.random() >= 0.25:
+        return seen
+    mask, colour = occluder(random, HEIGHT, WIDTH)
+    return seen * (1 - mask[..., None]) + colour * mask[..., None]
 
 
 def _view(random: np.random.Generator, ratio: float) -> tuple[Picture, Picture, float]:

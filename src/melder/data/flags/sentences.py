@@ -12,10 +12,11 @@ import yaml
 
 from melder.data.flags.nations import FACTS, Nation, nations
 
-__all__ = ["Sentence", "compose", "groups", "look_alikes", "surfaces"]
+__all__ = ["Sentence", "compose", "groups", "look_alikes", "name_outright", "surfaces"]
 
 FULL_NAME = 0.10  # share of sentences that give the nation's name
 GROUP = 0.65  # share of the rest that use a surface of one of the nation's groups, if it is in any
+TRAINING, HELD_OUT = ("both", "train"), ("both", "held_out")  # kinds of templates
 HINTED = 0.70  # share of sentences with a hint, where the picture can do without
 
 # How often each fact is told: with a picture mostly what many nations share, without one what tells them apart.
@@ -38,7 +39,7 @@ class Sentence:
 
 def compose(random: np.random.Generator, nation: Nation, *, training: bool, pictured: bool) -> Sentence:
     """A sentence about a nation; without a picture, or where flags look alike, it always holds a hint."""
-    pool = ("both", "train") if training else ("both", "held_out")
+    pool = TRAINING if training else HELD_OUT
     sentence = _fill(_choose(random, _templates()["openings"], pool), _surface(random, nation))
     if random.random() >= HINTED and pictured and not look_alikes(nation.code):
         return sentence
@@ -47,6 +48,11 @@ def compose(random: np.random.Generator, nation: Nation, *, training: bool, pict
         return Sentence(f"{sentence.text} {hint}", sentence.start, sentence.end)
     shift = len(hint) + 1
     return Sentence(f"{hint} {sentence.text}", sentence.start + shift, sentence.end + shift)
+
+
+def name_outright(random: np.random.Generator, nation: Nation) -> Sentence:
+    """A sentence for training that gives the nation's name, and no hint."""
+    return _fill(_choose(random, _templates()["openings"], TRAINING), nation.name)
 
 
 @cache
@@ -89,8 +95,8 @@ def _hint(random: np.random.Generator, nation: Nation, pool: tuple[str, ...], we
 
 def _fill(opening: str, surface: str) -> Sentence:
     start = opening.index("{who}")
-    shown = surface if start else surface[0].upper() + surface[1:]
-    return Sentence(opening.replace("{who}", shown), start, start + len(shown))
+    words = surface if start else surface[0].upper() + surface[1:]
+    return Sentence(opening.replace("{who}", words), start, start + len(words))
 
 
 def _choose(random: np.random.Generator, kinds: dict[str, list[str]], pool: tuple[str, ...]) -> str:

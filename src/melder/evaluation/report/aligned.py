@@ -1,105 +1,113 @@
-"""One unit that aligns: the mention beside a candidate, coloured by what matched, and the strongest pairs."""
+"""One unit that aligns: the mention beside a candidate, coloured by what matched, and the pairs that stand out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from melder.evaluation.report.figures import table
-from melder.evaluation.report.heat import even_share, levels, percent, strongest
-from melder.evaluation.report.markup import Markup, element
-from melder.evaluation.report.places import patch_name, patches, words
-from melder.evaluation.report.thumbnails import Album
+from melder.evaluation.report.heat import Pair, even_share, levels, percent, stands_out, strongest
+from melder.evaluation.report.places import patch_name
 from melder.linking.evidence import AlignedUnit, Read
 
-__all__ = ["Shown", "aligned_unit"]
+__all__ = ["AlignedSide", "AlignmentView", "alignment_view"]
 
-SIDE = 448  # pixels of a picture: twice what a screen of ordinary density shows
 WORD_PAIRS, PATCH_PAIRS = 6, 3  # listed: what shows at a glance
 LITTLE = 0.005  # of the weight, which is not worth a sentence
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A mention or a candidate: what it is called here, what was read of it, its picture."""
+class AlignedSide:
+    """A mention or a candidate: what it is called here, what was read of it, its picture, and how it is coloured.
+
+    heat: a level for each word or patch
+    weights: of a candidate, those of each of its words or patches to the mention's
+    numbers: written on patches, by patch
+    """
 
     name: str
     read: Read
     picture: Path | bytes | None
+    heat: Sequence[int] = ()
+    weights: Sequence[Sequence[float]] = ()
+    numbers: Mapping[int, int] = field(default_factory=dict)
 
 
-def aligned_unit(unit: str, added: float, aligned: AlignedUnit, mention: Shown, entity: Shown, album: Album) -> Markup:
-    """Heading, both sides, the line that the script writes to, the strongest pairs, and what fell on neither."""
-    heading = element("h3", unit.replace("_", " "), " ", element("small", f"adds {added:.3f} to the score"))
-    if aligned.modality == "text":
-        sides, pairs = _texts(aligned, mention, entity), _word_pairs(aligned, mention.read, entity.read)
-    else:
-        sides, pairs = _pictures(aligned, mention, entity, album), _patch_pairs(aligned, mention.read, entity.read)
-    compared = element("div", *sides, class_=f"compared {aligned.modality}", data_even=f"{even_share(aligned):.5f}")
-    matched = element("p", class_="matched", role="status")
-    return element("div", heading, compared, matched, pairs, *_lost(aligned), class_="aligned")
+@dataclass(frozen=True)
+class AlignmentView:
+    """What a page shows of one unit; `lost` is the weight on tokens that are shown nowhere, empty if it is little."""
+
+    unit: str
+    added: float
+    modality: str
+    even: float
+    sides: tuple[AlignedSide, AlignedSide]
+    pairs: Sequence[tuple[str, str, str]]
+    lost: str
 
 
-def _texts(aligned: AlignedUnit, mention: Shown, entity: Shown) -> list[Markup]:
+def alignment_view(
+    unit: str, added: float, aligned: AlignedUnit, mention: AlignedSide, entity: AlignedSide
+) -> AlignmentView:
+    """Both sides of an alignment, coloured, with the pairs whose share is well above an even one.
+
+    Args:
+        unit: The name of the unit.
+        added: What it adds to the score.
+        aligned: Which words or patches matched.
+        mention: The mention, not yet coloured.
+        entity: The candidate, not yet coloured.
+    """
+    draw = _texts if aligned.modality == "text" else _pictures
+    sides, pairs = draw(aligned, mention, entity)
+    lost = 1 - sum(aligned.received)
+    said = percent(lost) if lost >= LITTLE else ""
+    return AlignmentView(unit, added, aligned.modality, even_share(aligned), sides, pairs, said)
+
+
+Drawn = tuple[tuple[AlignedSide, AlignedSide], list[tuple[str, str, str]]]
+
+
+def _texts(aligned: AlignedUnit, mention: AlignedSide, entity: AlignedSide) -> Drawn:
     even = even_share(aligned)
     best = levels([max(row) for row in aligned.weights], even)
-    told = words(mention.read, levels(aligned.received, even))
-    return [_side(mention.name, told), _side(entity.name, words(entity.read, best, aligned.weights))]
+    sides = (
+        AlignedSide(mention.name, mention.read, None, levels(aligned.received, even)),
+        AlignedSide(entity.name, entity.read, None, best, aligned.weights),
+    )
+    return sides, _word_pairs(aligned, mention.read, entity.read)
 
 
-def _pictures(aligned: AlignedUnit, mention: Shown, entity: Shown, album: Album) -> list[Markup]:
+def _pictures(aligned: AlignedUnit, mention: AlignedSide, entity: AlignedSide) -> Drawn:
     """The entity's patches have no colour at rest: each has a best match, and few a much better one than others."""
-    pairs = list(enumerate(strongest(aligned, distinct=True)[:PATCH_PAIRS], start=1))
+    pairs = list(enumerate(_clear(aligned, distinct=True)[:PATCH_PAIRS], start=1))
     heat = levels(aligned.received, even_share(aligned)), [0] * len(aligned.weights)
     marks = {other: number for number, (_, other, _) in pairs}, {place: number for number, (place, _, _) in pairs}
-    layers = [
-        patches(mention.read.grid or (1, 1), heat[0], marks[0]),
-        patches(entity.read.grid or (1, 1), heat[1], marks[1], aligned.weights),
+    sides = (
+        AlignedSide(mention.name, mention.read, mention.picture, heat[0], numbers=marks[0]),
+        AlignedSide(entity.name, entity.read, entity.picture, heat[1], aligned.weights, marks[1]),
+    )
+    grids = entity.read.grid or (1, 1), mention.read.grid or (1, 1)
+    listed = [
+        (f"{number}: {patch_name(place, grids[0])}", patch_name(other, grids[1]), percent(weight))
+        for number, (place, other, weight) in pairs
     ]
-    return [
-        _side(shown.name, element("div", _picture(shown, album), layer, class_="picture"))
-        for shown, layer in zip((mention, entity), layers, strict=True)
-    ]
+    return sides, listed
 
 
-def _picture(shown: Shown, album: Album) -> Markup:
-    alternative = "Picture that goes with the mention" if shown.name == "Mention" else f"Picture of {shown.name}"
-    return album.thumbnail(shown.picture, alternative, SIDE)
-
-
-def _side(name: str, content: Markup) -> Markup:
-    return element("figure", element("figcaption", name, dir="auto"), content)
-
-
-def _word_pairs(aligned: AlignedUnit, mention: Read, entity: Read) -> Markup:
+def _word_pairs(aligned: AlignedUnit, mention: Read, entity: Read) -> list[tuple[str, str, str]]:
     """Without punctuation, which takes much of the attention, and each pair of words once."""
     pairs: dict[tuple[str, str], str] = {}
-    for place, other, weight in strongest(aligned):
-        named = _word(entity, place), _word(mention, other)
-        if all(any(map(str.isalnum, word)) for word in named):
-            pairs.setdefault(named, percent(weight))
-    rows = [(*named, weight) for named, weight in list(pairs.items())[:WORD_PAIRS]]
-    return table(("Word of the candidate", "took most from", "share"), rows, "numbers pairs") if rows else Markup()
+    for place, other, weight in _clear(aligned):
+        words = _word(entity, place), _word(mention, other)
+        if all(any(map(str.isalnum, word)) for word in words):
+            pairs.setdefault(words, percent(weight))
+    return [(*words, weight) for words, weight in list(pairs.items())[:WORD_PAIRS]]
 
 
-def _patch_pairs(aligned: AlignedUnit, mention: Read, entity: Read) -> Markup:
-    rows = [
-        (
-            f"{number}: {patch_name(place, entity.grid or (1, 1))}",
-            patch_name(other, mention.grid or (1, 1)),
-            percent(weight),
-        )
-        for number, (place, other, weight) in enumerate(strongest(aligned, distinct=True)[:PATCH_PAIRS], start=1)
-    ]
-    return table(("Patch of the candidate", "took most from", "share"), rows, "numbers pairs")
-
-
-def _lost(aligned: AlignedUnit) -> list[Markup]:
-    lost = 1 - sum(aligned.received)
-    if lost < LITTLE:
-        return []
-    kind = "marks that stand for no word" if aligned.modality == "text" else "tokens that stand for no patch"
-    return [element("p", f"{percent(lost)} of all weight fell on {kind}.", class_="note")]
+def _clear(aligned: AlignedUnit, *, distinct: bool = False) -> list[Pair]:
+    even = even_share(aligned)
+    return [pair for pair in strongest(aligned, distinct=distinct) if stands_out(pair[2], even)]
 
 
 def _word(read: Read, place: int) -> str:

@@ -1,32 +1,17 @@
-"""Bars: inline SVG in per cent of its place, so that they fit a phone as well as a wide window."""
+"""What the bars of a page measure: bins of ranks, and the one axis that the units of several candidates share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from melder.evaluation.report.markup import Markup, element
 from melder.records import Ranks
 
-__all__ = ["BINS", "bar", "bin_name", "rank_counts"]
+__all__ = ["BINS", "bin_name", "rank_counts", "unit_axis"]
 
 # The first and last rank of each bin of the histogram, finer where linkers differ.
 BINS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 100), (101, 1000), (1001, None))
-
-
-def bar(start: float, stop: float, interval: Sequence[float] | None = None, class_: str = "bar") -> Markup:
-    """A bar from `start` to `stop`, shares of the width from 0 to 1, and a line over `interval`.
-
-    Screen readers pass over it: the number always stands beside it.
-    """
-    low, high = sorted((start, stop))
-    shapes = [_rect(0, 1, "track"), _rect(low, high - low, class_)]
-    if interval is not None:
-        shapes.append(
-            element("line", x1=_share(interval[0]), x2=_share(interval[1]), y1="50%", y2="50%", class_="interval")
-        )
-    return element("svg", *shapes, width="100%", height="14", aria_hidden="true")
 
 
 def rank_counts(ranks: Ranks) -> dict[str, int]:
@@ -43,9 +28,7 @@ def bin_name(low: int, high: int | None) -> str:
     return str(low) if low == high else f"{low:,}–{high:,}"
 
 
-def _rect(start: float, width: float, class_: str) -> Markup:
-    return element("rect", x=_share(start), width=_share(width), height="100%", rx="3", class_=class_)
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.2f}%"
+def unit_axis(candidates: Iterable[Mapping[str, float]]) -> tuple[float, float]:
+    """The lowest value and the width of an axis that holds zero and the units of all candidates."""
+    values = [0.0, *(value for units in candidates for value in units.values())]
+    return min(values), (max(values) - min(values)) or 1.0

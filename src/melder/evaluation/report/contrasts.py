@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from melder.data.dataset import DataSet
@@ -10,7 +10,7 @@ from melder.data.own import OwnLayout
 from melder.evaluation.comparison import Comparison
 from melder.evaluation.predictions import Prediction
 from melder.evaluation.report.examples import examples
-from melder.evaluation.report.page import ComparisonPage, Contrast, Example
+from melder.evaluation.report.page import ComparedSystem, ComparisonPage, Contrast, Example
 from melder.evaluation.stored import links_of, mentions_of, ranks_of
 from melder.records import Entity, Mention
 
@@ -18,11 +18,23 @@ __all__ = ["comparison_page"]
 
 
 def comparison_page(
-    comparison: Comparison, count: int, dataset: DataSet | None = None, knowledge_base: DataSet | None = None
+    comparison: Comparison,
+    count: int,
+    dataset: DataSet | None = None,
+    knowledge_base: DataSet | None = None,
+    about: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
 ) -> ComparisonPage:
-    """`count` examples of either kind, with texts, names and pictures from the data set or, without one, ids alone.
+    """A comparison with examples of the mentions that one system alone gets right.
 
-    Raises MelderError when the predictions are not of that data set.
+    Args:
+        comparison: Two systems, compared.
+        count: How many examples to show of either kind.
+        dataset: Where texts, names and pictures are from; without one, ids are shown alone.
+        knowledge_base: The data set of the candidates, where it is another.
+        about: What is known of the predictions of both, as `melder.evaluation.about.read_about` gives it.
+
+    Raises:
+        MelderError: When the predictions are not of that data set.
     """
     if dataset is None:
         mentions, dataset = _ids_alone(comparison)
@@ -33,7 +45,15 @@ def comparison_page(
         _contrasts(comparison, rows[:count].tolist(), mentions, dataset, base)
         for rows in (comparison.only_a, comparison.only_b)
     )
-    return ComparisonPage(comparison, only_a, only_b)
+    a, b = (_system(file, facts) for file, facts in zip(comparison.names, about, strict=True))
+    return ComparisonPage(comparison, (a, b), only_a, only_b)
+
+
+def _system(file: str, facts: Mapping[str, str]) -> ComparedSystem:
+    """Called by method and run where they are known, else by the file."""
+    if not facts:
+        return ComparedSystem(file)
+    return ComparedSystem(f"{facts['method']}, {facts['run']}", f"{facts['data']}, {facts['split']}: {file}")
 
 
 def _contrasts(
@@ -44,7 +64,7 @@ def _contrasts(
         _examples(chosen, [predictions[row] for row in rows], name, dataset, base)
         for name, predictions in zip(comparison.names, (comparison.first, comparison.second), strict=True)
     )
-    return [Contrast(one, other) for one, other in zip(a, b, strict=True)]
+    return [Contrast(*pair) for pair in zip(a, b, strict=True)]
 
 
 def _examples(
@@ -58,7 +78,7 @@ def _ids_alone(comparison: Comparison) -> tuple[list[Mention], DataSet]:
     """Mentions and entities of which nothing but the ids is known."""
     mentions = [Mention(id=row.id, surface=row.id, answer=row.gold) for row in comparison.first]
     ids = dict.fromkeys(_entity_ids([*comparison.first, *comparison.second]))
-    return mentions, DataSet(Path(), [Entity(id=each, name=each) for each in ids], OwnLayout(Path()))
+    return mentions, DataSet(Path(), [Entity(id=identity, name=identity) for identity in ids], OwnLayout(Path()))
 
 
 def _entity_ids(rows: Iterable[Prediction]) -> Iterable[str]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from melder.evaluation.report.figures import ReportSection, section
-from melder.evaluation.report.markup import Markup, element
-
-__all__ = ["Curves", "curves", "read_curves"]
+__all__ = ["Chart", "Curves", "charts", "read_curves"]
 
 Curves = Mapping[str, Sequence[tuple[int, float]]]  # (step, value) in the order of steps, by the name of the figure
 
@@ -33,45 +31,47 @@ def read_curves(run: Path) -> Curves:
 
     Lines that are not readable are left out: a report is about something else.
     """
-    found: dict[str, dict[int, float]] = {}
+    curves: dict[str, dict[int, float]] = {}
     logs = run / "logs"
     for file in [*sorted(logs.glob("metrics-*.csv"), key=_number), logs / "metrics.csv"]:
         for row in _rows(file):
             step = _value(row.get("step"))
             for name, value in row.items():
-                known = _value(value)
-                if name and name not in ("step", "epoch") and known is not None and step is not None:
-                    found.setdefault(name, {})[int(step)] = known
-    return {name: sorted(points.items()) for name, points in sorted(found.items(), key=lambda each: _place(each[0]))}
+                number = _value(value)
+                if name and name not in ("step", "epoch") and number is not None and step is not None:
+                    curves.setdefault(name, {})[int(step)] = number
+    return {name: sorted(points.items()) for name, points in sorted(curves.items(), key=lambda curve: _place(curve[0]))}
 
 
-def curves(logged: Curves) -> ReportSection:
-    """The charts; a figure's last value stands beside its name."""
-    explanation = "Figures that were logged during training, by step. Lowest and highest values stand at the left."
-    charts = [_chart(name, points) for name, points in logged.items()]
-    return section("How it was trained", explanation, element("div", *charts, class_="curves"))
+@dataclass(frozen=True)
+class Chart:
+    """A line of a figure by step, its points in units of a drawing of `width` by `height`."""
+
+    words: str
+    last_step: int
+    last_value: float
+    low: float
+    high: float
+    points: str
+    single: bool
+    width: int = WIDTH
+    height: int = HEIGHT
 
 
-def _chart(name: str, points: Sequence[tuple[int, float]]) -> Markup:
-    words, last = WORDS.get(name, name.replace("_", " ")), points[-1]
-    caption = element("figcaption", f"{words}: {last[1]:.4g} at step {last[0]:,}")
-    return element("figure", caption, _line(_thinned(points)))
+def charts(logged: Curves) -> list[Chart]:
+    """The charts of a training, one a figure; many points become the means of their neighbours."""
+    return [_chart(name, points) for name, points in logged.items()]
 
 
-def _line(points: Sequence[tuple[float, float]]) -> Markup:
-    """An SVG of one line. Screen readers pass over it: the caption has its last value."""
+def _chart(name: str, logged: Sequence[tuple[int, float]]) -> Chart:
+    points = _thinned(logged)
     first, last = points[0][0], points[-1][0]
     low, high = min(value for _, value in points), max(value for _, value in points)
     across, up = (last - first) or 1.0, (high - low) or 1.0
-    places = [(WIDTH * (x - first) / across, HEIGHT * (1 - (y - low) / up)) for x, y in points]
-    shapes = [
-        element("rect", x="0", y="0", width=str(WIDTH), height=str(HEIGHT), class_="track"),
-        element("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places), class_="line"),
-        *(element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="3", class_="bar") for x, y in places if len(places) == 1),
-        element("text", f"{high:.3g}", x="4", y="14"),
-        element("text", f"{low:.3g}", x="4", y=str(HEIGHT - 5)),
-    ]
-    return element("svg", *shapes, viewBox=f"0 -3 {WIDTH} {HEIGHT + 6}", aria_hidden="true")
+    places = [(WIDTH * (step - first) / across, HEIGHT * (1 - (value - low) / up)) for step, value in points]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    words = WORDS.get(name, name.replace("_", " "))
+    return Chart(words, *logged[-1], low, high, line, len(places) == 1)
 
 
 def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[float, float]]:

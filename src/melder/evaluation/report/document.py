@@ -1,47 +1,78 @@
-"""The HTML document around the contents of a page: head, style, script, and the policy that guards them."""
+"""Pages from Jinja2 templates: whatever a record says is escaped, and each page is one file that guards itself."""
 
 from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from melder.evaluation.report.markup import Markup, element
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-__all__ = ["write_document"]
+from melder.evaluation.report.numbers import format_number
+
+__all__ = ["render", "write_document"]
+
+PACKAGE = "melder.evaluation.report"
 
 
-def write_document(
-    path: Path,
-    title: str,
-    sections: Sequence[Markup],
-    *,
-    styles: Sequence[str] = ("report.css",),
-    script: str = "report.js",
-) -> None:
-    """Write one HTML file, UTF-8, with everything inside it; `styles` and `script` are files of this package.
+def render(package: str, template: str, **values: Any) -> str:
+    """Fill in a template of a package.
+
+    Args:
+        package: The package that the directory `templates` lies in.
+        template: The file's name in it.
+        values: What the template reads; text is escaped wherever it stands.
+
+    Returns:
+        HTML.
+
+    Raises:
+        jinja2.UndefinedError: When the template reads a value that is not given.
+    """
+    return _environment(package).get_template(template).render(values)
+
+
+def write_document(path: Path, template: str, *, styles: Sequence[str], script: str, **values: Any) -> None:
+    """Write a page as one HTML file, UTF-8, with everything inside it.
 
     Its content security policy lets a browser run the page's own script and fetch nothing, whatever the records
     hold.
+
+    Args:
+        path: The file to write.
+        template: A template of this package that extends `document.html`.
+        styles: Style sheets of this package, one after the other.
+        script: A script of this package.
+        values: What the template reads.
     """
     style, code = "".join(map(_read, styles)), _read(script)
-    body = element("body", element("main", *sections), element("script", Markup(code)))
-    document = element("html", _head(title, style, code), body, lang="en")
-    path.write_text(f"<!doctype html>\n{document}\n", encoding="utf-8", newline="\n")
+    values |= {"style": Markup(style), "script": Markup(code), "policy": _policy(style, code)}
+    path.write_text(render(PACKAGE, template, **values), encoding="utf-8", newline="\n")
 
 
-def _head(title: str, style: str, script: str) -> Markup:
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", Markup(style)),
+@cache
+def _environment(package: str) -> Environment:
+    """Strict: a name that is not given is an error, not an empty place on the page."""
+    environment = Environment(
+        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.keep_trailing_newline = True
+    environment.filters |= {"number": format_number, "share": _share, "unbroken": _unbroken}
+    return environment
+
+
+def _share(value: float, digits: int = 2) -> str:
+    """A length in SVG, in per cent of the drawing."""
+    return f"{100 * value:.{digits}f}%"
+
+
+def _unbroken(words: str) -> str:
+    return words.replace(" ", "\u00a0")
 
 
 def _policy(style: str, script: str) -> str:
@@ -54,4 +85,4 @@ def _digest(content: str) -> str:
 
 
 def _read(name: str) -> str:
-    return files("melder.evaluation.report").joinpath(name).read_text(encoding="utf-8")
+    return files(PACKAGE).joinpath(name).read_text(encoding="utf-8")

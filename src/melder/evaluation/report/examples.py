@@ -66,11 +66,13 @@ def confused_pairs(confusions: Sequence[Confusion], knowledge_base: DataSet | Kn
     """The pairs with names and pictures."""
     entities = {entity.id: entity for entity in knowledge_base.entities}
 
-    def shown(identity: str) -> Shown:
+    def candidate(identity: str) -> Shown:
         entity = entities[identity]
         return Shown(identity, entity.name, picture=knowledge_base.entity_picture(entity))
 
-    return [ConfusedPair(shown(each.first), shown(each.second), each.taken, each.taken_back) for each in confusions]
+    return [
+        ConfusedPair(candidate(pair.first), candidate(pair.second), pair.taken, pair.taken_back) for pair in confusions
+    ]
 
 
 def _margin(link: Link) -> float:
@@ -82,16 +84,16 @@ def _candidates(
     mention: Mention, link: Link, rank: float | None, entities: Mapping[str, Entity], base: DataSet | KnowledgeBase
 ) -> list[Shown]:
     first = [_shown(c, mention, entities[c.id], base) for c in link.candidates[:CANDIDATES]]
-    if mention.answer is None or any(shown.gold for shown in first):
+    if mention.answer is None or any(candidate.gold for candidate in first):
         return first
-    gold, kept = entities[mention.answer], {c.id: c for c in link.candidates}.get(mention.answer)
+    gold, ranked = entities[mention.answer], {c.id: c for c in link.candidates}.get(mention.answer)
     return [
         *first,
         Shown(
             id=gold.id,
             name=gold.name,
-            score=kept.score if kept else None,
-            units=kept.units if kept else {},
+            score=ranked.score if ranked else None,
+            units=ranked.units if ranked else {},
             picture=base.entity_picture(gold),
             gold=True,
             rank=rank,

@@ -3,6 +3,7 @@
 (() => {
   const LEVELS = 9;
   const LISTED = 3;
+  const CLEAR = 1.5; // times an even share, as in heat.py
 
   function percent(share) {
     return `${(100 * share).toFixed(share >= 0.0995 ? 0 : 1)}\u00a0%`;
@@ -11,7 +12,7 @@
   function levels(values, even) { // as heat.py has them
     const above = values.map((value) => Math.max(0, value / even - 1));
     const most = Math.max(1, ...above);
-    return above.map((each) => Math.round((LEVELS * each) / most));
+    return above.map((excess) => Math.round((LEVELS * excess) / most));
   }
 
   function nameOf(place) {
@@ -78,10 +79,13 @@
       const other = places[1 - side];
       paint(side, places[side].map(() => 0), index);
       // A patch that many take from is compared with what they take on average.
-      const usual = values.reduce((sum, value) => sum + value, 0) / values.length;
-      paint(1 - side, levels(values, side ? even : Math.max(even, usual)));
-      const order = values.map((value, place) => [value, place]).sort((one, two) => two[0] - one[0]).slice(0, LISTED);
-      const best = order.map(([value, place]) => `${nameOf(other[place])} (${percent(value)})`).join(", ");
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      const usual = side ? even : Math.max(even, mean);
+      paint(1 - side, levels(values, usual));
+      const clear = values.map((value, place) => [value, place]).filter(([value]) => value >= CLEAR * usual);
+      const order = clear.sort((one, two) => two[0] - one[0]).slice(0, LISTED);
+      const best = order.map(([value, place]) => `${nameOf(other[place])} (${percent(value)})`).join(", ")
+        || "nothing more than the rest";
       const verb = side ? "took most from" : "gave most to";
       matched.textContent = `${names[side]}, ${nameOf(places[side][index])} ${verb}: ${best}`;
     }

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from melder.linking.evidence import AlignedUnit
 
-__all__ = ["LEVELS", "even_share", "levels", "percent", "strongest"]
+__all__ = ["CLEAR", "LEVELS", "Pair", "even_share", "levels", "percent", "stands_out", "strongest"]
 
 LEVELS = 9  # of colour above none; explanation.js and explanation.css have as many
+CLEAR = 1.5  # times an even share: what is less is noise and not listed; explanation.js has the same
 
 Pair = tuple[int, int, float]  # of the entity, of the mention, their weight
 
@@ -26,7 +27,12 @@ def levels(values: Sequence[float], even: float) -> list[int]:
     an even share where no value reaches that."""
     above = [max(0.0, value / even - 1) for value in values]
     most = max([1.0, *above])
-    return [round(LEVELS * each / most) for each in above]
+    return [round(LEVELS * excess / most) for excess in above]
+
+
+def stands_out(weight: float, even: float) -> bool:
+    """Whether a share is well above an even one."""
+    return weight >= CLEAR * even
 
 
 def strongest(aligned: AlignedUnit, *, distinct: bool = False) -> list[Pair]:

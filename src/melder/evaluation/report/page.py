@@ -13,7 +13,7 @@ from melder.metrics.metrics import Metrics
 from melder.metrics.unit_margins import UnitMargin
 from melder.records import Ranks
 
-__all__ = ["ComparisonPage", "ConfusedPair", "Contrast", "Example", "ReportPage", "Shown"]
+__all__ = ["ComparedSystem", "ComparisonPage", "ConfusedPair", "Contrast", "Example", "ReportPage", "Shown"]
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,18 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class ComparedSystem:
+    """What a system is called in words (its method and its run, or its file), and where its predictions are from."""
+
+    name: str
+    origin: str = ""
+
+
+@dataclass(frozen=True)
 class ComparisonPage:
-    """A comparison, and some of the mentions that one system alone gets right."""
+    """A comparison, what both systems are called, and some of the mentions that one system alone gets right."""
 
     comparison: Comparison
+    systems: tuple[ComparedSystem, ComparedSystem]
     only_a: Sequence[Contrast] = ()
     only_b: Sequence[Contrast] = ()

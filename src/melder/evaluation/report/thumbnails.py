@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import dataclass
 from pathlib import Path
 
 from melder.data.thumbnails import thumbnail
-from melder.evaluation.report.markup import Markup, element
 
-__all__ = ["Album"]
+__all__ = ["Album", "EmbeddedPicture"]
 
 LIMIT = 8_000_000  # characters of pictures in one page: what a phone opens without complaint
 
-Small = tuple[str, int, int]  # a data URI, width and height
+
+@dataclass(frozen=True)
+class EmbeddedPicture:
+    """A data URI, and how large the picture is in pixels."""
+
+    source: str
+    width: int
+    height: int
 
 
 class Album:
@@ -20,30 +27,34 @@ class Album:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._left = limit
-        self._made: dict[tuple[Path | bytes, int], Small | None] = {}
+        self._made: dict[tuple[Path | bytes, int], EmbeddedPicture | None] = {}
 
-    def thumbnail(self, picture: Path | bytes | None, alternative: str, side: int) -> Markup:
-        """The picture in at most `side` × `side` pixels as a data URI, or words that say why there is none."""
+    def thumbnail(self, picture: Path | bytes | None, side: int) -> EmbeddedPicture | str:
+        """A small copy of a picture.
+
+        Args:
+            picture: A file, or the bytes of one; None where there is no picture.
+            side: The most pixels that the copy may be wide or high.
+
+        Returns:
+            The copy, or words that say why there is none.
+        """
         if picture is None:
-            return _instead("no picture")
+            return "no picture"
         if self._left <= 0:
-            return _instead("left out: the page is full")
+            return "left out: the page is full"
         if (picture, side) not in self._made:
-            self._made[picture, side] = _small(picture, side)
-        small = self._made[picture, side]
-        if small is None:
-            return _instead("unreadable picture")
-        source, width, height = small
-        self._left -= len(source)
-        return element("img", src=source, alt=alternative, width=str(width), height=str(height))
+            self._made[picture, side] = _embedded(picture, side)
+        embedded = self._made[picture, side]
+        if embedded is None:
+            return "unreadable picture"
+        self._left -= len(embedded.source)
+        return embedded
 
 
-def _small(picture: Path | bytes, side: int) -> Small | None:
+def _embedded(picture: Path | bytes, side: int) -> EmbeddedPicture | None:
     small = thumbnail(picture, side)
     if small is None:
         return None
-    return "data:image/jpeg;base64," + b64encode(small.content).decode("ascii"), small.width, small.height
-
-
-def _instead(words: str) -> Markup:
-    return element("span", words, class_="no-picture")
+    source = "data:image/jpeg;base64," + b64encode(small.content).decode("ascii")
+    return EmbeddedPicture(source, small.width, small.height)

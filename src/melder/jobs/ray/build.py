@@ -48,9 +48,9 @@ def _wave(planned: list[Planned], job: BuildJob, cluster: Cluster) -> Iterator[i
 
     rows = [row for segment in planned for row in _rows(*segment)]
     common = (job, cluster)
-    given = ray.data.from_items(rows, override_num_blocks=len(rows))
+    chunks = ray.data.from_items(rows, override_num_blocks=len(rows))
     # With a demand of its own decoding is no part of what comes after it, and runs on machines without a GPU too.
-    decoded = given.map(decode_chunk, fn_args=common, num_cpus=1, memory=DECODING)
+    decoded = chunks.map(decode_chunk, fn_args=common, num_cpus=1, memory=DECODING)
     encoded = decoded.map(EncodeChunk, fn_constructor_args=common, **cluster.actors(len(rows)))
     whole = max(row["chunks"] for row in rows)
     written = encoded.map_batches(write_whole, batch_size=whole, batch_format="pyarrow", fn_args=common, num_cpus=1)

@@ -48,7 +48,7 @@ def decode_chunk(row: Row, job: BuildJob, cluster: Cluster) -> Row:
     encoder.on_unreadable = note if job.skip_bad else None
     inputs, error = b"", ""
     try:
-        inputs = to_bytes(encoder.prepare([items[place] for place in longest_first(items)]))
+        inputs = to_bytes(encoder.prepare_distinct([items[place] for place in longest_first(items)]))
     except MelderError as wrong:
         error = str(wrong)
     return row | {"inputs": inputs, "unreadable": json.dumps(unreadable), "error": error}
@@ -82,7 +82,7 @@ class Decoded(nn.Module):
         self.separator, self.sizes = encoder.separator, encoder.sizes
         self.inputs: Inputs = {}
 
-    def prepare(self, items: list[Item]) -> Inputs:
+    def prepare_distinct(self, items: list[Item]) -> Inputs:
         return self.inputs
 
     def forward(self, inputs: Inputs) -> Features:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from melder.io.atomic import PART, remove
+from melder.io.atomic import remove, replacing
 from melder.jobs.mention_file import links_of, written
 from melder.jobs.ray.cluster import Cluster, connected, counts
 from melder.kb.shards import current_files
@@ -95,8 +93,8 @@ def link_on(
 def _wave(rows: list[dict[str, Any]], job: ShardJob, cluster: Cluster) -> Iterator[int]:
     import ray.data
 
-    given = ray.data.from_items(rows, override_num_blocks=len(rows))
-    yield from counts(given.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actors(len(rows))))
+    shards = ray.data.from_items(rows, override_num_blocks=len(rows))
+    yield from counts(shards.map(LinkShard, fn_constructor_args=(job, cluster), **cluster.actors(len(rows))))
 
 
 def _missing(
@@ -104,12 +102,12 @@ def _missing(
 ) -> Iterator[dict[str, Any]]:
     """The shards that are not there yet; the path of every one goes to `paths`."""
     waiting = iter(mentions)
-    while some := list(islice(waiting, SHARD_ROWS)):
-        lines = b"\n".join(mention.model_dump_json().encode() for mention in some)
+    while shard := list(islice(waiting, SHARD_ROWS)):
+        lines = b"\n".join(mention.model_dump_json().encode() for mention in shard)
         digest = hashlib.sha256(repr(job).encode() + lines).hexdigest()
         paths.append(shards / f"{len(paths):06d}-{digest[:12]}.jsonl")
         if paths[-1].is_file():
-            progress(len(some))
+            progress(len(shard))
         else:
             yield {"path": str(paths[-1]), "mentions": lines}
 
@@ -160,9 +158,8 @@ class LinkShard:
 def _write(path: Path, lines: Sequence[str], unreadable: dict[str, str]) -> None:
     """The links last: where they are, the rest is too. Another worker may be at it, taken for dead."""
     for each, content in ((_beside(path), json.dumps(unreadable)), (path, "".join(lines))):
-        part = each.with_name(f"{each.name}-{uuid.uuid4().hex}{PART}")
-        part.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(part, each)
+        with replacing(each, attempt=True) as part:
+            part.write_text(content, encoding="utf-8", newline="\n")
 
 
 def _beside(path: Path) -> Path:

@@ -31,8 +31,8 @@ class Actors:
         self.sizes: Sequence[int] = self._get([actor.size.remote() for actor in self._actors])
 
     def best(self, mentions: Arrays, k: int, types: Types | None) -> list[Packed]:
-        found: list[Packed] = self._get([actor.best.remote(mentions, k, types) for actor in self._actors])
-        return found
+        answers: list[Packed] = self._get([actor.best.remote(mentions, k, types) for actor in self._actors])
+        return answers
 
 
 class _Served:

@@ -105,8 +105,8 @@ def _write_rows(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> dict[str, A
     for start in range(0, count, TOGETHER):
         block = np.zeros((min(TOGETHER, count - start), step), np.uint8)
         for name, array in arrays.items():
-            some = np.ascontiguousarray(array[start : start + len(block)]).reshape(len(block), -1).view(np.uint8)
-            block[:, begins[name] : begins[name] + some.shape[1]] = some
+            values = np.ascontiguousarray(array[start : start + len(block)]).reshape(len(block), -1).view(np.uint8)
+            block[:, begins[name] : begins[name] + values.shape[1]] = values
         file.write(block.data)
     return {
         name: ArraySpec(offset=begins[name], kind=array.dtype.name, shape=array.shape, step=step)
@@ -150,8 +150,8 @@ class MappedArrays:
 
     def part(self, start: int, stop: int) -> memoryview:
         """Some bytes of the file, checked."""
-        content, first, last, seen = self._bytes, start // BLOCK, (stop - 1) // BLOCK, self._seen
-        if start < stop and not (seen[first] and seen[last] and last - first < 2):
+        content, first, last, checked_blocks = self._bytes, start // BLOCK, (stop - 1) // BLOCK, self._seen
+        if start < stop and not (checked_blocks[first] and checked_blocks[last] and last - first < 2):
             self.checked.check(np.arange(first, last + 1), content)
         return content[start:stop]
 

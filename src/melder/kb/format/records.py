@@ -73,8 +73,8 @@ class Records:
 
     def entities(self, rows: Sequence[int]) -> list[Entity]:
         """The entities of some rows, in the order asked for."""
-        found = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
-        return [Entity.model_validate_json(found[row]) for row in rows]
+        records = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
+        return [Entity.model_validate_json(records[row]) for row in rows]
 
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
@@ -91,8 +91,8 @@ class Records:
 
     def picture(self, row: int, number: int) -> tuple[int, int] | None:
         """Where a picture is: its first byte and its size; None when it was not stored."""
-        found = self._all("SELECT start, size FROM pictures WHERE row = ? AND number = ?", (row, number))
-        return found[0] if found else None  # type: ignore[return-value]
+        places = self._all("SELECT start, size FROM pictures WHERE row = ? AND number = ?", (row, number))
+        return places[0] if places else None  # type: ignore[return-value]
 
     def pictures(self, row: int) -> list[int]:
         """The numbers of the pictures of a row that were stored."""
@@ -143,8 +143,8 @@ class Records:
 
     def _among(self, sql: str, values: Sequence[object]) -> Iterator[tuple]:  # type: ignore[type-arg]
         for start in range(0, len(values), AT_ONCE):
-            some = values[start : start + AT_ONCE]
-            yield from self._all(f"{sql} ({','.join('?' * len(some))})", some)
+            batch = values[start : start + AT_ONCE]
+            yield from self._all(f"{sql} ({','.join('?' * len(batch))})", batch)
 
     def _all(self, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
         with self._lock:

@@ -6,15 +6,16 @@ The strings are FAISS's own, such as IVF256,SQ8 (https://github.com/facebookrese
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory
-from melder.search.indexes.index import Nearest
 from melder.search.indexes.lifted import MipsToCosine
 
 __all__ = ["FaissIndex"]
@@ -26,13 +27,23 @@ INDEX, LIFT = "index.faiss", "lift.json"
 class FaissIndex:
     """index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length."""
 
+    keeps_vectors, filters_types, tells_products = True, False, False
+
     def __init__(self, index: Any, lift: MipsToCosine) -> None:
         self.index = index
         self.lift = lift
 
     @classmethod
-    def build(cls, vectors: Tensor, factory: str = DEFAULT) -> FaissIndex:
-        """Raises MelderError when FAISS does not know the factory string, or has too few vectors to train it."""
+    def build(
+        cls,
+        vectors: Tensor,
+        options: str = "",
+        types: Sequence[tuple[str, ...]] | None = None,
+        counting: Counting | None = None,
+    ) -> FaissIndex:
+        """`options` are a factory string. Raises MelderError when FAISS does not know it, or has too few vectors to
+        train the index."""
+        factory = options or DEFAULT
         faiss, lift = _faiss(), MipsToCosine.of(vectors)
         lifted = lift.vectors(vectors)
         try:
@@ -67,8 +78,9 @@ class FaissIndex:
         raise MelderError("an index of FAISS cannot lose vectors and keep their numbers; build it again without them")
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        found = self.index.search(self.lift.query(query)[None], k)[1][0]
-        return Nearest(found[found >= 0], None)
+        products, columns = (row[0] for row in self.index.search(self.lift.query(query)[None], k))
+        order = np.lexsort((columns, -products))
+        return Nearest(columns[order][columns[order] >= 0], None)
 
 
 def _faiss() -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from melder.io.atomic import writing
 from melder.records import MelderError
 
-__all__ = ["new_directory", "open_arrays", "save_arrays"]
+__all__ = ["new_directory", "no_options", "open_arrays", "save_arrays"]
 
 
 @contextmanager
@@ -21,6 +21,12 @@ def new_directory(path: Path) -> Iterator[Path]:
         raise MelderError(f"{path}: is there already; name another directory, or remove this one first")
     with writing(path) as part:
         yield part
+
+
+def no_options(name: str, options: str) -> None:
+    """Raises MelderError where something follows the name of an index that has nothing to choose."""
+    if options:
+        raise MelderError(f"{name}:{options}: the index {name} has no options; write {name}")
 
 
 def save_arrays(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:

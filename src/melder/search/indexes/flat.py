@@ -7,6 +7,7 @@ one is known (`melder.ops.bounds.rounding`): `ceilings` adds it, for a search th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor
 
 from melder.ops.bounds import rounding
-from melder.search.indexes.files import new_directory, open_arrays, save_arrays
-from melder.search.indexes.index import Nearest
+from melder.ops.largest import largest
+from melder.protocols import Counting, Nearest
+from melder.search.indexes.files import new_directory, no_options, open_arrays, save_arrays
 
 __all__ = ["FlatIndex"]
 
@@ -28,6 +30,8 @@ class FlatIndex:
     Opened from files it is memory-mapped, and nothing is read before the first search.
     """
 
+    keeps_vectors, filters_types, tells_products = True, False, True
+
     def __init__(self, vectors: Tensor, lengths: Tensor, scale: Tensor, alive: Tensor) -> None:
         self.vectors = vectors
         self.lengths = lengths
@@ -35,7 +39,16 @@ class FlatIndex:
         self.alive = alive
 
     @classmethod
-    def build(cls, vectors: Tensor, kind: torch.dtype = torch.float16) -> FlatIndex:
+    def build(
+        cls,
+        vectors: Tensor,
+        options: str = "",
+        types: Sequence[tuple[str, ...]] | None = None,
+        counting: Counting | None = None,
+        *,
+        kind: torch.dtype = torch.float16,
+    ) -> FlatIndex:
+        no_options("flat", options)
         lengths = torch.linalg.vector_norm(vectors.float(), dim=1).cpu()
         scale = lengths.max().clamp(min=1e-30) if len(lengths) else torch.tensor(1.0)
         alive = torch.ones(len(lengths), dtype=torch.bool)
@@ -63,8 +76,8 @@ class FlatIndex:
 
     def search(self, query: Tensor, k: int) -> Nearest:
         rough, _ = self._products(query)
-        best = rough.topk(min(k, len(rough)))
-        columns = best.indices[best.values > float("-inf")].numpy()
+        values, places = largest(rough, k)
+        columns = places[values > float("-inf")].numpy()
         return Nearest(columns, self.products(query, columns))
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:

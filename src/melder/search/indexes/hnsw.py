@@ -6,6 +6,7 @@ It looks at some hundred vectors whatever their number, and may miss some of the
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from melder.protocols import Progress
+from melder.protocols import Counting, Nearest
 from melder.records import MelderError
-from melder.search.indexes.files import new_directory
-from melder.search.indexes.index import Nearest
+from melder.search.indexes.files import new_directory, no_options
 from melder.search.indexes.lifted import MipsToCosine
 
 __all__ = ["HNSWIndex"]
@@ -31,14 +31,24 @@ GRAPH, LIFT = "graph.usearch", "lift.json"
 class HNSWIndex:
     """graph: usearch's index of lifted vectors; its keys are the columns."""
 
+    keeps_vectors, filters_types, tells_products = True, False, True
+
     def __init__(self, graph: Any, lift: MipsToCosine, columns: int) -> None:
         self.graph = graph
         self.lift = lift
         self.columns = columns
 
     @classmethod
-    def build(cls, vectors: Tensor, progress: Progress = lambda done: None) -> HNSWIndex:
-        """`progress` is told of vectors: a million of them take minutes."""
+    def build(
+        cls,
+        vectors: Tensor,
+        options: str = "",
+        types: Sequence[tuple[str, ...]] | None = None,
+        counting: Counting | None = None,
+    ) -> HNSWIndex:
+        """`counting` is told of vectors: a million of them take minutes."""
+        no_options("hnsw", options)
+        progress = counting("building the graph", len(vectors)) if counting is not None else None
         lift = MipsToCosine.of(vectors)
         graph = _usearch().Index(
             ndim=lift.width + 1,
@@ -52,7 +62,8 @@ class HNSWIndex:
         for start in range(0, len(vectors), AT_ONCE):
             some = vectors[start : start + AT_ONCE]
             index.add(some)
-            progress(len(some))
+            if progress is not None:
+                progress(len(some))
         return index
 
     @classmethod
@@ -89,7 +100,9 @@ class HNSWIndex:
             return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
         self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
         found = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
-        return Nearest(found.keys.astype(np.int64), self.lift.products(1 - found.distances, query))
+        order = np.lexsort((found.keys, found.distances))
+        products = self.lift.products(1 - found.distances[order], query)
+        return Nearest(found.keys[order].astype(np.int64), products)
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):

@@ -23,10 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melder.protocols import Counting, Nearest, TypeNames
 from melder.records import MelderError
-from melder.search.filters import Types
 from melder.search.indexes.files import new_directory
-from melder.search.indexes.index import Nearest
 from melder.search.indexes.lifted import MipsToCosine
 
 __all__ = ["MilvusIndex"]
@@ -43,6 +42,8 @@ QUIET = {"grpc.keepalive_permit_without_calls": 0}  # a client that rests sends 
 class MilvusIndex:
     """client: of the database at `uri`; its `collection` has lifted vectors under their columns, and types"""
 
+    keeps_vectors, filters_types, tells_products = False, True, False
+
     def __init__(self, client: Any, uri: str, collection: str, lift: MipsToCosine, columns: int) -> None:
         self.client = client
         self.uri = uri
@@ -52,11 +53,18 @@ class MilvusIndex:
         self.filter = ""  # of what is found, in Milvus's own language
 
     @classmethod
-    def build(cls, vectors: Tensor, uri: str = "", types: Sequence[tuple[str, ...]] | None = None) -> MilvusIndex:
-        """types: those of each entity, for searches among some types only.
+    def build(
+        cls,
+        vectors: Tensor,
+        options: str = "",
+        types: Sequence[tuple[str, ...]] | None = None,
+        counting: Counting | None = None,
+    ) -> MilvusIndex:
+        """`options` are the URI; `types` those of each entity, for searches among some types only.
 
         Raises MelderError without a URI, and when the database cannot be reached.
         """
+        uri = options
         if not uri:
             raise MelderError("milvus: needs to know where: milvus:FILE.db, or milvus:http://HOST:19530 for a cluster")
         index = cls(_connect(uri), uri, f"melder_{_fingerprint(vectors, types)}", MipsToCosine.of(vectors), 0)
@@ -103,7 +111,7 @@ class MilvusIndex:
         for some in np.array_split(np.unique(columns), max(1, len(columns) // AT_ONCE)):
             self.client.delete(self.collection, ids=some.tolist())
 
-    def only(self, types: Types) -> MilvusIndex:
+    def only(self, types: TypeNames) -> MilvusIndex:
         """The same collection, in which just the entities of these types are found, as far as Milvus can tell them."""
         if not all(map(_is_kept, types.names)):
             return self
@@ -118,7 +126,8 @@ class MilvusIndex:
         lifted, options = [self.lift.query(query)], {"filter": self.filter, "output_fields": [KEY]}
         with _told(self.uri):
             hits = self.client.search(self.collection, data=lifted, limit=wanted, **options)[0]
-        return Nearest(np.array([hit[KEY] for hit in hits], dtype=np.int64), None)
+        ordered = sorted((-hit["distance"], hit[KEY]) for hit in hits)
+        return Nearest(np.array([column for _, column in ordered], dtype=np.int64), None)
 
     def _is_whole(self, count: int) -> bool:
         """Whether the collection is there with all its vectors; one that a killed process left is removed."""

@@ -6,25 +6,30 @@ export function element(name, properties = {}, ...children) {
 }
 
 export function cards(candidates) {
-  const most = Math.max(...candidates.flatMap((each) => Object.values(each.units).map(Math.abs)), 1e-9);
-  return candidates.map((each) => card(each, most));
+  const most = Math.max(...candidates.flatMap((candidate) => Object.values(candidate.units).map(Math.abs)), 1e-9);
+  return candidates.map((candidate, rank) => card(candidate, most, rank));
 }
 
-function card(candidate, most) {
+const WORDS = { lexical: "name", text: "text", image: "picture", cross: "text and picture", fusion: "text and picture" };
+
+function card(candidate, most, rank) {
   const name = candidate.name || candidate.id;
   const address = `entities/${encodeURIComponent(candidate.id)}`;
   const text = element("div", {},
     element("h3", {}, element("bdi", { textContent: name })),
     element("p", { className: "note" }, element("bdi", { textContent: candidate.id }), ` · score ${candidate.score.toFixed(2)}`));
   describe(address, text);
-  return element("li", {}, picture(`${address}/picture`), text, units(candidate.units, most));
+  // The first is open: one shows what there is to see of the others.
+  const evidence = element("details", { className: "evidence", open: rank === 0 },
+    element("summary", { textContent: "Evidence" }), units(candidate.units, most));
+  return element("li", {}, picture(`${address}/picture`), text, evidence);
 }
 
 function picture(address) {
   const frame = element("div", { className: "picture" });
-  const shown = element("img", { alt: "", loading: "lazy", src: address });
-  shown.addEventListener("error", () => frame.replaceChildren("no picture"));
-  frame.append(shown);
+  const photo = element("img", { alt: "", loading: "lazy", src: address });
+  photo.addEventListener("error", () => frame.replaceChildren("no picture"));
+  frame.append(photo);
   return frame;
 }
 
@@ -48,8 +53,8 @@ function units(parts, most) {
     const filled = element("i", { className: value < 0 ? "against" : "" });
     filled.style.width = `${(100 * Math.abs(value)) / most}%`;
     const bar = element("div", { className: "bar", ariaHidden: "true" }, filled);
-    const number = element("span", { textContent: rounded(value) });
-    const row = element("div", {}, element("dt", { textContent: name.replaceAll("_", " ") }), element("dd", {}, bar, number));
+    const number = element("span", { className: value < 0 ? "against" : "", textContent: rounded(value) });
+    const row = element("div", {}, element("dt", { textContent: WORDS[name] ?? name.replaceAll("_", " ") }), element("dd", {}, bar, number));
     list.append(row);
   }
   return list;

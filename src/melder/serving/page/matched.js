@@ -2,10 +2,12 @@
 import { element } from "./candidates.js";
 
 const LISTED = 3; // pairs of words
+const CLEAR = 1.5; // times an even share: what is less is noise, as on the pages of explanations
 
 export function matched(explained, read, picture) {
   const parts = Object.entries(explained.aligned).map(([name, unit]) => {
-    const heading = element("h4", { textContent: `What matched: ${name.replaceAll("_", " ")}` });
+    const heading = element("h4", { textContent: unit.modality === "text" ? "Words that matched" : "Parts of the pictures that matched" });
+    heading.title = name.replaceAll("_", " ");
     const best = unit.weights.map((row) => Math.max(...row));
     const received = shares(unit.received, 1 / (unit.received.length + 1));
     const given = shares(best, best.reduce((sum, value) => sum + value, 0) / best.length);
@@ -43,7 +45,10 @@ function words(read, strengths) {
 
 function pairs(unit, read, candidate) {
   const all = unit.weights.flatMap((row, one) => row.map((weight, other) => [weight, one, other]));
-  const best = all.sort((first, second) => second[0] - first[0]).slice(0, LISTED);
+  const even = 1 / (unit.received.length + 1);
+  const clear = all.filter(([weight]) => weight >= CLEAR * even);
+  const best = clear.sort((first, second) => second[0] - first[0]).slice(0, LISTED);
+  if (!best.length) return element("p", { className: "note", textContent: "No words stand out." });
   const word = (side, place) => [...side.text].slice(...side.words[place]).join("");
   const said = best.map(([weight, one, other]) =>
     `“${word(candidate, one)}” with “${word(read, other)}” (${(100 * weight).toFixed(0)}\u00a0%)`);

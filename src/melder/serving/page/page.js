@@ -1,7 +1,9 @@
 // The form, the question it asks, and the answer. Offsets of the service count code points, those of a field UTF-16.
+import { about } from "./about.js";
 import { cards, element } from "./candidates.js";
 import { matched } from "./matched.js";
 import { Picture } from "./picture.js";
+import { verdict } from "./verdict.js";
 
 const find = (id) => document.getElementById(id);
 const text = find("text");
@@ -27,6 +29,8 @@ function selected() {
 }
 
 function forget() {
+  find("start").hidden = true;
+  document.body.classList.remove("answered");
   find("links").hidden = find("error").hidden = true;
   status.textContent = "";
 }
@@ -84,9 +88,11 @@ function show(links, asked) {
     status.textContent = "The text names no entity of this knowledge base. Select the words to link.";
     return;
   }
-  status.textContent = links.length > 1 ? `${links.length} mentions were found. Choose one in the text.` : "";
+  status.textContent = links.length > 1 ? `${links.length} names were found. Choose one to see its candidates.` : "";
+  document.body.classList.add("answered");
   const buttons = links.map((link) => {
-    const button = element("button", { type: "button", textContent: link.surface });
+    const button = element("button", { type: "button" }, element("bdi", { textContent: link.surface }));
+    if (links.length > 1) button.append(element("bdi", { className: "under", textContent: verdict(link)[0] ?? "uncertain" }));
     button.addEventListener("click", () => open(link, asked, button, buttons));
     return button;
   });
@@ -107,28 +113,26 @@ function* marked(links, letters, buttons) {
 }
 
 function open(link, asked, button, buttons) {
-  for (const each of buttons) each.ariaPressed = String(each === button);
-  find("title").replaceChildren("Candidates for “", element("bdi", { textContent: link.surface }), "”");
-  const nil = link.nil_probability;
-  find("nil").hidden = nil === null;
-  find("nil").classList.toggle("likely", nil >= 0.5);
-  if (nil !== null) find("nil").textContent = `Probability that it is none of these: ${(100 * nil).toFixed(0)}\u00a0%`;
-  const shown = cards(link.candidates);
-  find("candidates").replaceChildren(...shown);
-  find("why").hidden = false;
-  find("why").onclick = () => explain(link, asked, shown);
+  for (const other of buttons) other.ariaPressed = String(other === button);
+  const [answer, sure] = verdict(link);
+  find("title").replaceChildren("“", element("bdi", { textContent: link.surface }), "”: ",
+    ...(answer === null ? [] : [element("bdi", { textContent: answer }), ", "]), sure);
+  const listed = cards(link.candidates);
+  find("candidates").replaceChildren(...listed);
+  find("why").hidden = !listed.length;
+  find("why").onclick = () => explain(link, asked, listed);
 }
 
-async function explain(link, asked, shown) {
+async function explain(link, asked, listed) {
   find("why").hidden = true;
   status.textContent = "Looking at what matched…";
   try {
     const { explanation } = await post("explain", { ...asked, mentions: [{ start: link.start, end: link.end }] });
-    for (const each of explanation.candidates) {
-      const place = link.candidates.findIndex((candidate) => candidate.id === each.id);
-      shown[place]?.append(matched(each, explanation.read, asked.image));
+    for (const explained of explanation.candidates) {
+      const place = link.candidates.findIndex((candidate) => candidate.id === explained.id);
+      listed[place]?.querySelector(".evidence").append(matched(explained, explanation.read, asked.image));
     }
-    status.textContent = "Each candidate shows what matched.";
+    status.textContent = "The evidence of each candidate now has what matched.";
   } catch (error) {
     if (error.name !== "AbortError") status.textContent = error.message.charAt(0).toUpperCase() + error.message.slice(1);
   }
@@ -147,7 +151,13 @@ text.addEventListener("input", () => choose(null));
 text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();
 });
-fetch("reconcile").then((answer) => answer.json()).then((manifest) => {
-  find("base").textContent = `Links a mention, in a text and a picture, to an entity of ${manifest.name.replace(/ \(Melder\)$/, "")}.`;
-}).catch(() => {});
+find("edit").addEventListener("click", () => {
+  document.body.classList.remove("answered");
+  text.focus();
+});
+about((example) => {
+  choose(null);
+  text.value = example;
+  find("ask").requestSubmit();
+}).catch(() => {}); // without what the knowledge base is, the page still links
 choose(null);

@@ -29,7 +29,7 @@ export class Picture {
   }
 
   take(files, event) {
-    if (!files.length) return;
+    if (!files.length || document.getElementById("drop").hidden) return; // nobody would look at it
     event?.preventDefault();
     this.set(files[0]);
   }

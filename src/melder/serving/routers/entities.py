@@ -8,14 +8,18 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from melder.data.thumbnails import thumbnail
 from melder.records import Entity, MelderError
+from melder.serving.body_route import BodyRoute
 from melder.serving.changes import Changed, EntityChange, EntityChanges
-from melder.serving.errors import ApiError, Refused, parsed
+from melder.serving.errors import ApiError, Refused
 from melder.serving.service import Service, Serving
 from melder.serving.source import Editable, NewEntity, Served
 
@@ -24,18 +28,41 @@ __all__ = ["router"]
 SIDE = 320  # pixels of a picture: sharp on a phone, whose screen has two or three for each of a page
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/entities", tags=["entities"], responses={404: {"model": Refused}})
-CHANGES: dict[int | str, dict[str, Any]] = {status: {"model": Refused} for status in (401, 403, 409, 413, 422, 501)}
+
+
+def check_token(request: Request) -> None:
+    """Raises `ApiError` (401, 403) for a client that may not change the knowledge base."""
+    token = request.app.state.service.settings.token
+    if token is None:
+        raise ApiError(403, "changes are off; start the service with --token-file to allow them")
+    sent = request.headers.get("authorization", "")
+    if not hmac.compare_digest(sent.encode(), f"Bearer {token.get_secret_value()}".encode()):
+        raise ApiError(401, "send the service's token: Authorization: Bearer TOKEN", www_authenticate="Bearer")
+
+
+class EditingRoute(BodyRoute):
+    """Reads no body of a client that may not change anything."""
+
+    async def admit(self, request: Request) -> None:
+        check_token(request)
+
+
+router = APIRouter(
+    route_class=EditingRoute,
+    prefix="/entities",
+    tags=["entities"],
+    responses={status: {"model": Refused} for status in (404, 422)},
+)
+CHANGES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refused} for status in (400, 401, 403, 408, 409, 413, 422, 500, 501, 502, 503)
+}
+Identity = Annotated[str, PathParameter(min_length=1), AfterValidator(unquote)]  # `one_segment` quotes it again
 
 
 async def _editor(request: Request, service: Serving) -> Editable:
     """The source, if it can be changed and the client may change it."""
-    token, source = service.settings.token, service.current.source
-    if token is None:
-        raise ApiError(403, "changes are off; start the service with --token-file to allow them")
-    given = request.headers.get("authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode()):
-        raise ApiError(401, "send the service's token: Authorization: Bearer TOKEN", www_authenticate="Bearer")
+    check_token(request)
+    source = service.current.source
     if not isinstance(source, Editable):
         raise ApiError(501, "only a knowledge base can be changed here, no data set and no set of shards; serve that")
     return source
@@ -44,23 +71,28 @@ async def _editor(request: Request, service: Serving) -> Editable:
 Editing = Annotated[Editable, Depends(_editor)]
 
 
-@router.get("/{identity:path}/picture", summary="An entity's picture, made small")
-async def picture(identity: str, service: Serving) -> Response:
+@router.get(
+    "/{identity}/picture",
+    summary="An entity's picture, made small",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def picture(identity: Identity, service: Serving) -> Response:
     small = await service.pictures.decode(_small, service.current.served, identity)
     return Response(small, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
 
 
-@router.get("/{identity:path}", summary="An entity's record")
-def entity(identity: str, service: Serving) -> Entity:
+@router.get("/{identity}", summary="An entity's record")
+def entity(identity: Identity, service: Serving) -> Entity:
     """Without the places of its pictures, which are the service's own affair: ask for /picture."""
     served = service.current.served
     return _known(served, identity).model_copy(update={"images": ()})
 
 
 @router.post("", summary="Add entities", status_code=201, responses=CHANGES)
-async def add(request: Request, service: Serving, source: Editing) -> Changed:
+async def add(body: EntityChanges, service: Serving, source: Editing) -> Changed:
     """One entity, or `{"entities": […]}`. An id that is there already is refused; PUT takes its place."""
-    changes = parsed(EntityChanges, await request.body()).entities
+    changes = body.entities
     if len(changes) > service.settings.changed:
         raise ApiError(413, f"there are {len(changes)} entities; send at most {service.settings.changed} together")
     ids = [each.id for each in changes]
@@ -71,9 +103,8 @@ async def add(request: Request, service: Serving, source: Editing) -> Changed:
     return await _changed(service, lambda: source.add(new))
 
 
-@router.put("/{identity:path}", summary="Add or replace an entity", responses=CHANGES)
-async def put(identity: str, request: Request, service: Serving, source: Editing) -> Changed:
-    change = parsed(EntityChange, await request.body())
+@router.put("/{identity}", summary="Add or replace an entity", responses=CHANGES)
+async def put(identity: Identity, change: EntityChange, service: Serving, source: Editing) -> Changed:
     if change.id != identity:
         raise ApiError(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
     new = await _new(service, change)
@@ -81,8 +112,8 @@ async def put(identity: str, request: Request, service: Serving, source: Editing
     return await _changed(service, lambda: (source.replace if known else source.add)([new]))
 
 
-@router.delete("/{identity:path}", summary="Remove an entity", responses=CHANGES)
-async def delete(identity: str, service: Serving, source: Editing) -> Changed:
+@router.delete("/{identity}", summary="Remove an entity", responses=CHANGES)
+async def delete(identity: Identity, service: Serving, source: Editing) -> Changed:
     await asyncio.to_thread(_known, service.current.served, identity)
     return await _changed(service, lambda: source.remove([identity]))
 

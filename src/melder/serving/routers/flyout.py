@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from melder.evaluation.report.markup import Markup, element, join
+from melder.evaluation.report.document import render
 from melder.serving.errors import ApiError, Refused
 from melder.serving.properties import OF_ENTITIES, OF_QUERIES
 from melder.serving.service import Serving
@@ -33,12 +33,12 @@ def flyout_type(id: str, service: Serving) -> dict[str, str]:
 
 @router.get("/property", summary="Lines about a property, as HTML")
 async def flyout_property(id: str) -> dict[str, str]:
-    found = (OF_QUERIES | OF_ENTITIES).get(id)
-    if found is None:
+    described = (OF_QUERIES | OF_ENTITIES).get(id)
+    if described is None:
         raise ApiError(404, f"there is no property {id!r}")
-    return {"id": id, "html": _lines(found.name, found.description)}
+    return {"id": id, "html": _lines(described.name, described.description)}
 
 
-def _lines(title: str, *texts: str) -> Markup:
+def _lines(title: str, *texts: str) -> str:
     """Text in, HTML out; everything is escaped, since a knowledge base may say anything."""
-    return join([element("p", element("strong", title)), *(element("p", text) for text in texts if text.strip())])
+    return render("melder.serving", "flyout.html", title=title, texts=texts)

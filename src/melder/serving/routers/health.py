@@ -29,6 +29,11 @@ async def readyz(service: Serving) -> dict[str, str]:
     return {"status": "ok", "generation": served.generation, "model": served.model}
 
 
-@router.get("/metrics", summary="Measures for Prometheus")
+@router.get(
+    "/metrics",
+    summary="Measures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(service: Serving) -> Response:
     return Response(service.measures.page(), media_type=CONTENT_TYPE_LATEST)

@@ -5,40 +5,52 @@ from __future__ import annotations
 import asyncio
 from importlib.util import find_spec
 from itertools import islice
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
+from melder.serving.body_route import BodyRoute
 from melder.serving.errors import ApiError, Refused
 from melder.serving.requests import LinkRequest
-from melder.serving.routers.link import check_number, questions_of
+from melder.serving.routers.link import check_searched, check_work, tasks_of
 from melder.serving.service import Serving, before_deadline
 
 __all__ = ["router"]
 
+
 TURTLE = "text/turtle"
-router = APIRouter(tags=["nif"], responses={status: {"model": Refused} for status in (400, 413, 422, 501, 503, 504)})
-BODY = {"required": True, "content": {TURTLE: {"schema": {"type": "string"}}}}
+router = APIRouter(
+    route_class=BodyRoute,
+    tags=["nif"],
+    responses={
+        200: {"content": {TURTLE: {"schema": {"type": "string"}}}},
+        **{status: {"model": Refused} for status in (400, 408, 413, 422, 500, 501, 503, 504)},
+    },
+    default_response_class=Response,  # FastAPI then describes refusals as the JSON that they are
+)
 
 
-@router.post("/nif", summary="Link the mentions of a NIF document", openapi_extra={"requestBody": BODY})
-async def nif(request: Request, service: Serving) -> Response:
+@router.post("/nif", summary="Link the mentions of a NIF document")
+async def nif(document: Annotated[bytes, Body(media_type=TURTLE)], request: Request, service: Serving) -> Response:
     """Mentions that are marked get their entities (D2KB); in a text without any they are found (A2KB)."""
     if find_spec("rdflib") is None:
         raise ApiError(501, "NIF is not installed here; install it with pip install 'melder[nif]'")
     from melder.serving.nif import read_nif, write_nif
 
-    content, served = await request.body(), service.current.served
-    if len(content) > 4 * service.settings.characters * service.settings.texts:
-        raise ApiError(413, "the document is too large; send fewer texts together")
-    async with before_deadline(request, service.settings):
-        graph, texts = await asyncio.to_thread(read_nif, content)
-        if len(texts) > service.settings.texts:
-            raise ApiError(413, f"there are {len(texts)} texts; send at most {service.settings.texts} together")
-        asked = [LinkRequest(text=each.text, mentions=tuple(each.spans), image=None, k=1) for each in texts]
-        questions = [await questions_of(service, served, each, None) for each in asked]
-        check_number(service, sum(map(len, questions)))
-        links = iter(await service.link([each for some in questions for each in some], served))
-        found = [list(islice(links, len(each))) for each in questions]
-        answer = await asyncio.to_thread(write_nif, graph, texts, found, service.settings.entity_uri)
+    settings, served = service.settings, service.current.served
+    if len(document) > settings.nif_bytes:
+        raise ApiError(413, f"the document has more than {settings.nif_bytes:,} bytes; send fewer texts together")
+    async with before_deadline(request, settings):
+        graph, texts = await asyncio.to_thread(read_nif, document, settings.nif_triples)
+        if len(texts) > settings.texts:
+            raise ApiError(413, f"there are {len(texts)} texts; send at most {settings.texts} together")
+        asked = [LinkRequest(text=text.text, mentions=tuple(text.spans), image=None, k=1) for text in texts]
+        check_searched(service, asked)
+        tasks = [await tasks_of(service, served, of_text) for of_text in asked]
+        together = [task for of_text in tasks for task in of_text]
+        check_work(service, together)
+        links = iter(await service.link(together))
+        of_texts = [list(islice(links, len(of_text))) for of_text in tasks]
+        answer = await asyncio.to_thread(write_nif, graph, texts, of_texts, settings.entity_uri)
     return Response(answer, media_type=TURTLE)

@@ -7,9 +7,8 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
-from melder.evaluation.report.markup import Markup, element
+from melder.evaluation.report.document import render
 from melder.evaluation.report.thumbnails import Album
-from melder.records import Entity
 from melder.serving.errors import ApiError, Refused
 from melder.serving.service import Serving
 from melder.serving.source import Served
@@ -21,7 +20,12 @@ SIDE = 160  # pixels of the picture
 POLICY = "default-src 'none'; img-src data:; style-src 'self'; frame-ancestors *; base-uri 'none'; form-action 'none'"
 
 
-@router.get("/preview", summary="An entity as an HTML page", response_class=HTMLResponse)
+@router.get(
+    "/preview",
+    summary="An entity as an HTML page",
+    response_class=Response,  # FastAPI then describes refusals as the JSON that they are
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
 async def preview(id: str, service: Serving) -> HTMLResponse:
     page = await service.pictures.decode(_page, service.current.served, id)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
@@ -37,20 +41,6 @@ def _page(served: Served, identity: str) -> str:
     entity = served.catalogue.entity(identity)
     if entity is None:
         raise ApiError(404, f"there is no entity {identity!r}")
-    title = entity.name or entity.id
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        Markup('<link rel="stylesheet" href="preview.css">'),
-    )
-    shown = served.catalogue.picture(entity)
-    picture = [] if shown is None else [Album().thumbnail(shown, f"picture of {title}", SIDE)]
-    body = element("body", *picture, element("h1", title), element("p", entity.id, class_="id"), *_texts(entity))
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
-
-
-def _texts(entity: Entity) -> list[Markup]:
-    texts = (", ".join(entity.types), entity.description, ", ".join(entity.aliases))
-    return [element("p", text) for text in texts if text.strip()]
+    stored = served.catalogue.picture(entity)
+    picture = None if stored is None else Album().thumbnail(stored, SIDE)
+    return render("melder.serving", "preview.html", title=entity.name or entity.id, entity=entity, picture=picture)

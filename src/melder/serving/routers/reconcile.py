@@ -4,136 +4,156 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
-import melder
-from melder.records import Link
-from melder.serving.errors import BUSY, ApiError, Refused, parsed
+from melder.records import Entity, Link
+from melder.serving.batching import LinkTask
+from melder.serving.body_route import BodyRoute, in_thread_if_large
+from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.extending import extended
-from melder.serving.forms import read_form
-from melder.serving.queries import Queries, Query, identified, mention_of, picture_of, results
-from melder.serving.service import Question, Service, Serving, before_deadline
+from melder.serving.identifiers import find_identified
+from melder.serving.manifest import identifier_space, manifest_of
+from melder.serving.queries import (
+    ReconciliationQuery,
+    identified_result,
+    is_certain,
+    mention_of,
+    picture_of,
+    read_queries,
+    results,
+)
+from melder.serving.routers.link import check_work
+from melder.serving.service import Service, Serving, before_deadline
 from melder.serving.source import Served
 
 __all__ = ["router"]
 
 router = APIRouter(
+    route_class=BodyRoute,
     prefix="/reconcile",
     tags=["reconciliation"],
-    responses={status: {"model": Refused} for status in (400, 413, 503, 504)},
+    responses={status: {"model": Refused} for status in (400, 408, 413, 422, 500, 503, 504)},
 )
-TYPES = 10  # offered before a column is looked at
+
+
+Json = Annotated[str | None, Field(json_schema_extra={"contentMediaType": "application/json"})]
+QUERIES = '{"q0": {"query": "Guinea", "properties": [{"pid": "context", "v": "Guinea won the toss"}]}}'
+EXTEND = '{"ids": ["GN"], "properties": [{"id": "description"}]}'
+
+
+class ReconcileFields(BaseModel):
+    """What a reconciliation client asks: queries, or values of properties, as JSON in a field; or, by GET, neither."""
+
+    queries: Json = Field(None, description="a batch of queries by keys of your own", examples=[QUERIES])
+    extend: Json = Field(None, description="which properties of which entities", examples=[EXTEND])
+    callback: str | None = Field(None, description="JSONP, which is refused", json_schema_extra={"not": {}})
+
+
+class ReconcileForm(ReconcileFields):
+    """By POST one of them must be there."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["queries"]}, {"required": ["extend"]}]})
 
 
 @router.get("", summary="The manifest; with ?queries= or ?extend=, their answer")
 @router.get("/", include_in_schema=False)
-async def get(request: Request, service: Serving) -> dict[str, Any]:
-    answer = await _answer(request, service, request.query_params)
+async def get(asked: Annotated[ReconcileFields, Query()], request: Request, service: Serving) -> dict[str, Any]:
+    answer = await _answer(request, service, asked)
     if answer is not None:
         return answer
-    return await asyncio.to_thread(_manifest, _base(request, service), service.current.served)
+    return await asyncio.to_thread(manifest_of, _base(request, service), service.current.served, service.settings)
 
 
 @router.post("", summary="Queries, or an extension, as a field of a form")
 @router.post("/", include_in_schema=False)
-async def post(request: Request, service: Serving) -> dict[str, Any]:
+async def post(asked: Annotated[ReconcileForm, Form()], request: Request, service: Serving) -> dict[str, Any]:
     """`queries={"q0": {"query": "Guinea", "properties": [{"pid": "context", "v": "Guinea won the toss"}]}}`"""
-    fields = await read_form(request, service.settings)
-    answer = await _answer(request, service, {name: each for name, each in fields.items() if isinstance(each, str)})
+    answer = await _answer(request, service, asked)
     if answer is None:
         raise ApiError(400, "send a form with the field queries, or with the field extend")
     return answer
 
 
-async def _answer(request: Request, service: Service, fields: Mapping[str, str]) -> dict[str, Any] | None:
+async def _answer(request: Request, service: Service, asked: ReconcileFields) -> dict[str, Any] | None:
     """The answer to `queries` or `extend`; None when neither is there."""
-    if "callback" in fields or "callback" in request.query_params:
+    if asked.callback is not None or "callback" in request.query_params:
         raise ApiError(400, "JSONP is not offered, since it runs code; leave out callback, every answer allows CORS")
-    served = service.current.served
-    if "queries" in fields:
-        async with before_deadline(request, service.settings):
-            return await _reconciled(service, served, fields["queries"])
-    if "extend" in fields:
-        return await asyncio.to_thread(extended, fields["extend"], served, service.settings)
+    served, settings = service.current.served, service.settings
+    if asked.queries is not None:
+        async with before_deadline(request, settings):
+            content = asked.queries
+            queries = await in_thread_if_large(content, partial(read_queries, content, settings))
+            return await _reconciled(service, served, queries, _spaces(request, service))
+    if asked.extend is not None:
+        return await asyncio.to_thread(extended, asked.extend, served, settings)
     return None
 
 
-async def _reconciled(service: Service, served: Served, content: str) -> dict[str, Any]:
+async def _reconciled(
+    service: Service, served: Served, queries: Mapping[str, ReconciliationQuery | str], spaces: Sequence[str]
+) -> dict[str, Any]:
     """A result a query. One that is wrong has no candidates and says why in `error`."""
-    queries = parsed(Queries, content, 400).root
-    if len(queries) > service.settings.queries:
-        raise ApiError(413, f"there are {len(queries)} queries; send at most {service.settings.queries} together")
-    answers = await asyncio.to_thread(_identified, queries, served)
-    questions: dict[str, Question] = {}
-    for key, query in queries.items():
-        if key in answers:
-            continue
+    answers: dict[str, Any] = {key: _wrong(query) for key, query in queries.items() if isinstance(query, str)}
+    good = {key: query for key, query in queries.items() if not isinstance(query, str)}
+    tasks: dict[str, LinkTask] = {}
+    for key, query in good.items():
         try:
-            questions[key] = await _question(service, query)
+            tasks[key] = await _task(service, served, query)
         except ApiError as refusal:
             if refusal.status_code == BUSY:
                 raise
-            answers[key] = {"result": [], "error": refusal.detail}
-    links = await service.link(list(questions.values()), served)
-    asked = [queries[key] for key in questions]
-    found = await asyncio.to_thread(_results, asked, links, served, service.settings.candidates)
-    answers |= {key: {"result": result} for key, result in zip(questions, found, strict=True)}
+            answers[key] = _wrong(refusal.detail)
+    check_work(service, list(tasks.values()))
+    identified = await asyncio.to_thread(_identified, {key: good[key] for key in tasks}, served, spaces)
+    certain = {key: entity for key, entity in identified.items() if is_certain(good[key], entity, served.catalogue)}
+    answers |= {key: {"result": [identified_result(good[key], entity)]} for key, entity in certain.items()}
+    rest = [key for key in tasks if key not in certain]
+    links = await service.link([tasks[key] for key in rest])
+    asked = [(good[key], link, identified.get(key)) for key, link in zip(rest, links, strict=True)]
+    found = await asyncio.to_thread(_results, asked, served, service.settings.candidates)
+    answers |= {key: {"result": result} for key, result in zip(rest, found, strict=True)}
     return {key: answers[key] for key in queries}
 
 
-def _identified(queries: Mapping[str, Query], served: Served) -> dict[str, Any]:
-    """Answers to those queries that are an entity's id."""
-    found = {key: (query, served.catalogue.entity(query.surface)) for key, query in queries.items()}
-    return {key: {"result": [identified(query, entity)]} for key, (query, entity) in found.items() if entity}
+def _wrong(sentence: str) -> dict[str, Any]:
+    return {"result": [], "error": sentence}
 
 
-def _results(queries: Sequence[Query], links: Sequence[Link], served: Served, most: int) -> list[list[dict[str, Any]]]:
-    return [results(query, link, served.catalogue, most) for query, link in zip(queries, links, strict=True)]
+def _identified(queries: Mapping[str, ReconciliationQuery], served: Served, spaces: Sequence[str]) -> dict[str, Entity]:
+    """The entities whose ids queries are."""
+    found = {key: find_identified(query.surface, served.catalogue, spaces) for key, query in queries.items()}
+    return {key: entity for key, entity in found.items() if entity is not None and queries[key].admits(entity)}
 
 
-async def _question(service: Service, query: Query) -> Question:
-    mention, most = mention_of(query), service.settings.candidates
-    if len(mention.text) > service.settings.characters:
-        raise ApiError(413, f"the query has more than {service.settings.characters:,} characters; send a part of it")
-    image = await service.picture(picture_of(query))
-    return Question(mention, image, query.wanted(most), query.wanted_types)
+def _results(
+    asked: Sequence[tuple[ReconciliationQuery, Link, Entity | None]], served: Served, most: int
+) -> list[list[dict[str, Any]]]:
+    return [results(query, link, served.catalogue, most, identified) for query, link, identified in asked]
+
+
+async def _task(service: Service, served: Served, query: ReconciliationQuery) -> LinkTask:
+    mention, settings = mention_of(query), service.settings
+    if len(mention.text) > settings.characters:
+        raise ApiError(413, f"the query has more than {settings.characters:,} characters; send a part of it")
+    if len(mention.surface) > settings.surface:
+        raise ApiError(413, f"the name has more than {settings.surface:,} characters; send the name only")
+    image = await service.picture(picture_of(query), served)
+    return LinkTask(served, mention, image, query.wanted(settings.candidates), query.wanted_types)
 
 
 def _base(request: Request, service: Service) -> str:
     return (service.settings.public_url or str(request.base_url)).rstrip("/")
 
 
-def _manifest(base: str, served: Served) -> dict[str, Any]:
-    def suggest(kind: str) -> dict[str, str]:
-        return {
-            "service_url": base,
-            "service_path": f"/reconcile/suggest/{kind}",
-            "flyout_service_path": f"/reconcile/flyout/{kind}?id=${{id}}",
-        }
-
-    return {
-        "versions": ["0.2"],
-        "name": f"{served.name} (Melder)",
-        "identifierSpace": f"{base}/entities/",
-        "schemaSpace": f"{base}/reconcile/properties/",
-        "documentation": f"{base}/openapi.json",
-        "serviceVersion": melder.__version__,
-        "defaultTypes": [{"id": kind, "name": kind} for kind in served.catalogue.types[:TYPES]],
-        "view": {"url": f"{base}/reconcile/preview?id={{{{id}}}}"},
-        "preview": {"url": f"{base}/reconcile/preview?id={{{{id}}}}", "width": 400, "height": 220},
-        "suggest": {kind: suggest(kind) for kind in ("entity", "type", "property")},
-        "extend": {
-            "propose_properties": {"service_url": base, "service_path": "/reconcile/extend/propose"},
-            "property_settings": [
-                {
-                    "name": "limit",
-                    "label": "Limit",
-                    "type": "number",
-                    "default": 0,
-                    "help_text": "Values a row at most; 0 for all",
-                }
-            ],
-        },
-    }
+def _spaces(request: Request, service: Service) -> Sequence[str]:
+    """What may stand before an entity's id: the identifier space, this service's addresses, NIF's."""
+    settings = service.settings
+    return (
+        identifier_space(service.current.served, settings),
+        f"{_base(request, service)}/entities/",
+        settings.entity_uri,
+    )

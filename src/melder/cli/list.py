@@ -1,0 +1,68 @@
+"""`melder list`"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from enum import Enum
+from typing import Any
+
+import typer
+
+from melder.registry import Registry
+
+__all__ = ["REGISTRIES", "list_parts"]
+
+# Where the registry of each kind is; it is imported when its parts are listed.
+REGISTRIES = {
+    "encoders": "melder.encoders.resolver:ENCODERS",
+    "methods": "melder.methods.resolver:METHODS",
+    "units": "melder.units.resolver:UNITS",
+    "indexes": "melder.search.indexes:INDEXES",
+    "layouts": "melder.data.layouts:LAYOUTS",
+    "samplers": "melder.training.samplers:SAMPLERS",
+    "finders": "melder.mentions.resolver:FINDERS",
+}
+Kind = Enum("Kind", {name: name for name in REGISTRIES}, type=str)  # type: ignore[misc]
+
+
+def list_parts(
+    kind: Kind = typer.Argument(help="What is listed."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON array instead of a table."),
+) -> None:
+    """List the parts of a kind that a configuration or a command can name.
+
+    Other packages add to them by entry points: see docs/extending.md.
+
+    \b
+    melder list methods
+    melder list indexes --json
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from melder.cli.console import console
+
+    parts = _parts(registry_of(str(kind.value)))
+    if as_json:
+        typer.echo(json.dumps(parts, indent=2, ensure_ascii=False))
+        return
+    table = Table("name", "what it is", "needs", "from")
+    for part in parts:
+        extra = f"melder[{part['extra']}]" if part["extra"] else ""
+        table.add_row(*map(escape, (part["name"], part["summary"], extra, part["from"])))
+    console.print(table)
+
+
+def registry_of(kind: str) -> Registry[Any]:
+    """The registry of a kind."""
+    module, _, name = REGISTRIES[kind].partition(":")
+    registry: Registry[Any] = getattr(importlib.import_module(module), name)
+    return registry
+
+
+def _parts(registry: Registry[Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": entry.name, "summary": registry.summary(entry), "extra": entry.extra, "from": entry.package}
+        for entry in registry.entries()
+    ]

@@ -1,0 +1,29 @@
+"""What finds mentions where nobody has marked any, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from melder.protocols import MentionFinder
+from melder.registry import Entry, Registry
+
+__all__ = ["FINDERS", "open_finder"]
+
+FINDERS = Registry[Callable[[str], MentionFinder]](
+    "finder of mentions",
+    "melder.finders",
+    (
+        Entry("names", "melder.mentions.dictionary:NameFinder.open", "names and aliases of the entities"),
+        Entry("spacy", "melder.mentions.spacy:SpacyFinder.open", "the entities of a spaCy pipeline", "spacy"),
+    ),
+    "spacy: and the package or directory of a spaCy pipeline",
+)
+
+
+def open_finder(spec: str) -> MentionFinder:
+    """The finder that a specification names; one that reads names is made for those of a catalogue by `of_names`.
+
+    Raises MelderError when there is none of that name, or what it needs is not there.
+    """
+    open_it, options = FINDERS.resolve(spec)
+    return open_it(options)

@@ -1,0 +1,48 @@
+"""What a method is made of, and what it can do; each method's file describes its own as `METHOD`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from melder.features import Sizes
+from melder.methods.matcher import UnitMatcher
+from melder.records import MelderError
+
+__all__ = ["GenerativeMethod", "MatchingMethod"]
+
+
+@dataclass(frozen=True)
+class MatchingMethod:
+    """A method that compares features of mentions with those of entities; fulfils `melder.protocols.Method`.
+
+    matcher: what a configuration describes, for an encoder of these sizes
+    """
+
+    configuration: type[BaseModel]
+    matcher: Callable[[Any, Sizes], UnitMatcher]
+    compares: bool = True
+    trains_encoder: bool = True
+    samples_negatives: bool = True
+    trains_in_processes: bool = True
+
+    def build(self, configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
+        return self.matcher(configuration, sizes)
+
+
+@dataclass(frozen=True)
+class GenerativeMethod:
+    """A method that writes names of entities; fulfils `melder.protocols.Method`."""
+
+    configuration: type[BaseModel]
+    compares: bool = False
+    trains_encoder: bool = False
+    samples_negatives: bool = False
+    trains_in_processes: bool = False
+
+    def build(self, configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
+        name = str(configuration.name)  # type: ignore[attr-defined]
+        raise MelderError(f"{name!r} writes names and has no matcher; this needs a method that compares features")

@@ -1,0 +1,32 @@
+"""The contracts that parts of Melder fulfil to fit together; nothing here does any work."""
+
+from melder.protocols.encoders import Encoder, Inputs
+from melder.protocols.indexes import FilteringIndex, Index, IndexClass, Nearest, ScoringIndex, TypeNames
+from melder.protocols.methods import Method
+from melder.protocols.progress import Counting, Precision, Progress
+from melder.protocols.readers import MentionFinder, Reader
+from melder.protocols.samplers import Sampler
+from melder.protocols.units import Aligner, Bounded, Dense, SideTensor, Unit
+
+__all__ = [
+    "Aligner",
+    "Bounded",
+    "Counting",
+    "Dense",
+    "Encoder",
+    "FilteringIndex",
+    "Index",
+    "IndexClass",
+    "Inputs",
+    "MentionFinder",
+    "Method",
+    "Nearest",
+    "Precision",
+    "Progress",
+    "Reader",
+    "Sampler",
+    "ScoringIndex",
+    "SideTensor",
+    "TypeNames",
+    "Unit",
+]

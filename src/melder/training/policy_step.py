@@ -1,0 +1,17 @@
+"""What a sampler that learns hands to the training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["PolicyStep"]
+
+
+@dataclass
+class PolicyStep:
+    """The generator's loss, and figures to watch it by."""
+
+    loss: Tensor
+    figures: dict[str, Tensor]
