@@ -1,4 +1,4 @@
-"""Long texts are told apart by the words around the mention, whatever way they come in; earlier runs read the beginning."""
+"""Long texts are told apart by the words around the mention; runs from before go on reading the beginning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from melder.linking.exact import ExactLinker
 from melder.runs.directory import read_configuration
 
 FILLER = "Nobody knew where it had come from, or why. " * 33  # 1,450 characters
-TEXTS = [f"{FILLER}A fox {tail}. {FILLER}" for tail in ("with red fur sleeps at dusk", "with grey fur sleeps in a tree")]
+TEXTS = [
+    f"{FILLER}A fox {tail}. {FILLER}" for tail in ("with red fur sleeps at dusk", "with grey fur sleeps in a tree")
+]
 
 
 def _scores(linker: ExactLinker, **options: object) -> list[list[float]]:

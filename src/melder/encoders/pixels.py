@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from melder.data.pictures import Limits, fit, read_picture, read_stored_picture
+from melder.data.pictures import Limits, fit, fit_stored, read_picture
 from melder.encoders.sources import ModelSource
 from melder.encoders.towers import Options, Settings
 from melder.encoders.views import random_view
@@ -135,10 +135,9 @@ class Pixels(nn.Module):
             return self._squares[key]
         limits = self.form.limits
         if self.form.stored:
-            picture = read_stored_picture(source, limits=limits)
+            square = fit_stored(source, side, limits=limits)
         else:
-            picture = read_picture(source, limits=limits, needed=side if self.form.reduced else None)
-        square = fit(picture, side)
+            square = fit(read_picture(source, limits=limits, needed=side if self.form.reduced else None), side)
         if key is not None and square.nbytes <= self._room:
             self._room -= square.nbytes
             self._squares[key] = square
