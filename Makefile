@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 # What `make oldest` takes instead of a lowest version; of PyTorch's there are lowest ones with CUDA alone.
 OLDEST ?= torch==$(TORCH)
-OLDEST_TESTS ?= tests/ops tests/units tests/methods tests/kb tests/search tests/serving tests/integrations tests/readers tests/test_versions.py
+OLDEST_TESTS ?= tests/ops tests/units tests/methods tests/kb tests/search tests/serving tests/integrations tests/readers tests/generative/test_golden.py tests/test_versions.py
 
 .PHONY: demo test matrix numeric fuzz lint docs oldest setup clean
 

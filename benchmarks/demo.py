@@ -80,11 +80,11 @@ def spent() -> float:
 
 def hits(printed: str) -> dict[str, float]:
     """H@1 from the table that the demo prints: │ name │ mentions │ H@1 │ …"""
-    found = {name: re.search(rf"│ {name} +│ +[\d,]+ │ +([\d.]+) │", printed) for name in ROWS}
-    missing = [name for name, match in found.items() if match is None]
+    matches = {name: re.search(rf"│ {name} +│ +[\d,]+ │ +([\d.]+) │", printed) for name in ROWS}
+    missing = [name for name, match in matches.items() if match is None]
     if missing:
         raise SystemExit(f"the demo printed no row for {', '.join(missing)}:\n{printed}")
-    return {name: float(match[1]) for name, match in found.items() if match is not None}
+    return {name: float(match[1]) for name, match in matches.items() if match is not None}
 
 
 def row(results: list[Measured]) -> str:

@@ -65,7 +65,7 @@ def _sizes(function: Any, name: str, arguments: tuple[Any, ...]) -> Tensor | Non
     if name == "convolution":
         return function(*absolute)
     sizes = torch.matmul(*absolute[-2:])
-    return absolute[0] + sizes if len(absolute) == 3 else sizes
+    return torch.where(sizes > 0, absolute[0] + sizes, 0.0) if len(absolute) == 3 else sizes  # a sum of zeros is exact
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ def test_a_training_that_is_stopped_says_how_to_go_on(
     recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(yaml.safe_dump(settings(small_data, trained=True, epochs=5000, patience=5000)))
     process = subprocess.Popen(
-        [*MELDER, "train", str(recipe), "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*MELDER, "train", str(recipe), "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     until = time.monotonic() + PATIENCE
     while not (out / "checkpoints/last.ckpt").is_file() and process.poll() is None:

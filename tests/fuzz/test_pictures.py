@@ -32,6 +32,13 @@ def _examples() -> list[bytes]:
         (noise.convert("P"), "GIF", {}),
         (noise.convert("P"), "GIF", {"save_all": True, "append_images": [noise.rotate(90).convert("P")]}),
         (noise, "WEBP", {"save_all": True, "append_images": [noise.rotate(180)]}),
+        (noise, "AVIF", {}),
+        (noise.convert("RGBA"), "AVIF", {}),
+        (noise, "BMP", {}),
+        (noise.convert("P"), "BMP", {}),
+        (noise, "TIFF", {}),
+        (noise.convert("L").convert("I;16"), "TIFF", {"compression": "tiff_lzw"}),
+        (noise.convert("L").convert("F"), "TIFF", {"compression": "tiff_deflate"}),
     ]
     return [_encoded(picture, kind, options) for picture, kind, options in kinds]
 

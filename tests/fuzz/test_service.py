@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from fuzz.mutations import PLENTY, edited, spoilt, texts
 from melder.serving import ServiceSettings, create_application
 from melder.serving.errors import ApiError, parsed, refused
-from melder.serving.queries import Queries, mention_of, picture_of
+from melder.serving.queries import mention_of, picture_of, read_queries
 from melder.serving.requests import BatchRequest, LinkRequest
 from serving.toy import ToySource
 
@@ -34,7 +34,6 @@ EXTEND = {"ids": ["GN", "none"], "properties": [{"id": "description", "settings"
 MODELS: list[tuple[type[BaseModel], object]] = [
     (LinkRequest, LINK),
     (BatchRequest, {"requests": [LINK, {"text": "x"}]}),
-    (Queries, {"q0": QUERY, "q1": {"query": "x"}}),
 ]
 FORM = (
     b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nGuinea won\r\n'
@@ -78,11 +77,23 @@ def as_json(value: object) -> bytes:
 def test_requests_are_parsed_or_refused(kind: type[BaseModel], example: object, data: st.DataObject) -> None:
     content = data.draw(st.one_of(edited(example).map(as_json), spoilt([as_json(example)])))
     try:
-        asked = parsed(kind, content)
+        parsed(kind, content)
     except ApiError as refusal:
         check(refused(refusal.status_code, refusal.detail))
-    else:
-        for query in asked.root.values() if isinstance(asked, Queries) else ():
+
+
+@PLENTY
+@given(st.data())
+def test_queries_are_read_or_refused(data: st.DataObject) -> None:
+    example = {"q0": QUERY, "q1": {"query": "x"}}
+    content = data.draw(st.one_of(edited(example).map(as_json), spoilt([as_json(example)])))
+    try:
+        queries = read_queries(content.decode(errors="replace"), ServiceSettings())
+    except ApiError as refusal:
+        check(refused(refusal.status_code, refusal.detail))
+        return
+    for query in queries.values():
+        if not isinstance(query, str):
             mention_of(query)
             picture_of(query)
             assert 1 <= query.wanted(50) <= 50

@@ -70,7 +70,8 @@ def slow(linker: ExactLinker, mention: Mention, candidate: ExplainedCandidate, u
     with answering(model.matcher) as matcher:
         sides = model.mention_side(linker.items([mention])), model.entity_side([item])
         weights = matcher.units[unit].align(*(side.part(unit) for side in sides)).weights[0, 0]  # type: ignore[operator]
-    modality = matcher.units[unit].modality
+    modality, mask = matcher.units[unit].modality, sides[1].part(unit).get("mask")
+    valid = weights if mask is None else weights[mask[0]]  # a short entity has padding
     if modality == "image":
         rows, columns = ([(token,) for token in range(1, count)] for count in weights.shape)  # a class token first
     else:
@@ -85,7 +86,7 @@ def slow(linker: ExactLinker, mention: Mention, candidate: ExplainedCandidate, u
             tuple(sum(float(weights[i, j]) for i in row for j in column) / len(row) for column in columns)
             for row in rows
         ),
-        received=tuple(float(weights[:, list(column)].sum() / len(weights)) for column in columns),
+        received=tuple(float(valid[:, list(column)].sum() / len(valid)) for column in columns),
     )
 
 

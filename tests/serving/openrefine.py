@@ -54,14 +54,16 @@ class OpenRefine:
         assert answer["code"] == "ok", answer
         return [kind["id"] for kind in answer["types"]]
 
-    def reconcile(self, column: str, service: str, kind: str, manifest: Mapping[str, Any], details: Any = ()) -> None:
+    def reconcile(
+        self, column: str, service: str, kind: str | None, manifest: Mapping[str, Any], details: Any = ()
+    ) -> None:
         """Reconcile a column with a type, and wait for the end."""
         config = {
             "mode": "standard-service",
             "service": service,
             "identifierSpace": manifest["identifierSpace"],
             "schemaSpace": manifest["schemaSpace"],
-            "type": {"id": kind, "name": kind},
+            "type": None if kind is None else {"id": kind, "name": kind},
             "autoMatch": True,
             "columnDetails": list(details),
             "limit": 5,

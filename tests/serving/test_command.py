@@ -43,16 +43,16 @@ class Process:
         """Status, headers and the JSON of an answer."""
         request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode())
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return answer.status, answer.headers, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, error.headers, json.load(error)
 
     def wait_for(self, measure: str) -> None:
         """Until /metrics says so."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while True:
-            with urllib.request.urlopen(self.url + "/metrics", timeout=20) as answer:
+            with urllib.request.urlopen(self.url + "/metrics", timeout=120) as answer:
                 if measure in answer.read().decode():
                     return
             assert time.monotonic() < until
@@ -106,9 +106,7 @@ def test_a_service_is_overloaded_recovers_and_is_drained(process: Process) -> No
         time.sleep(0.3)
         code, errors = process.end()
         assert begun.result()[0] == 200  # what had begun was answered
-    assert code == 0
-    assert errors.startswith("note: OpenRefine keeps this address in projects")
-    assert errors.count("\n") == 1
+    assert (code, errors) == (0, "")
 
 
 def test_what_is_written_to_a_connection_leaves_at_once() -> None:
@@ -128,7 +126,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
     program = "import sys; sys.modules['fastapi'] = None; from melder.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", program, "serve", "run"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, "serve", "run"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stderr == "error: the service needs fastapi: install it with `pip install 'melder[serve]'`\n"
 
@@ -174,10 +172,11 @@ def test_limits_that_make_no_sense_are_named(setting: str, sentence: str) -> Non
         ("token=0123456789abcdef", "--limit token: is no limit; give it with --token-file"),
         ("picture_hosts=[a.example]", "--limit picture_hosts: is no limit; give it with --picture-host"),
         ("entity_uri=http://a.example/", "--limit entity_uri: is no limit; give it with --entity-uri"),
+        ("picture_dir=pictures", "--limit picture_dir: is no limit; give it with --picture-dir"),
         ("hosts=[a.example]", "--limit hosts: names come from --host and --public-url"),
     ],
 )
 def test_what_is_no_limit_has_an_option_of_its_own(limit: str, sentence: str) -> None:
     with pytest.raises(MelderError) as error:
-        serve(Path("kb"), None, "127.0.0.1", 0, None, None, "names", [], None, [limit], [])
+        serve(Path("kb"), None, "127.0.0.1", 0, None, None, "names", [], None, None, [limit], [])
     assert str(error.value) == sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -135,3 +136,36 @@ def test_a_data_set_cannot_be_changed_and_says_what_can(small_run: Path, small_d
 def test_an_entity_without_a_picture_has_none_to_show(client: TestClient) -> None:
     answer = client.get("/entities/GN/picture")
     assert (answer.status_code, answer.json()["error"]) == (404, "'GN' has no picture")
+
+
+IDS = ("obj/12/picture", "picture", "a/picture", "50%", "http://example.org/entity/Q90", "a b?c#d")
+
+
+@pytest.mark.parametrize("identity", IDS)
+def test_every_id_has_an_address(editing: TestClient, identity: str) -> None:
+    address = f"/entities/{quote(identity, safe='')}"
+    assert editing.put(address, json=NEW | {"id": identity}).status_code == 200
+    assert editing.get(address).json()["id"] == identity
+    assert editing.get(f"{address}/picture").json()["error"] == f"{identity!r} has no picture"
+    assert editing.delete(address).status_code == 200
+    assert editing.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["put", "delete", "post", "options"])
+def test_a_picture_is_only_looked_at(editing: TestClient, verb: str) -> None:
+    answer = editing.request(verb, "/entities/GN/picture", json=NEW)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("identity", ["GN", "a%2Fb", "nobody"])
+def test_what_an_address_takes_is_said_in_full(client: TestClient, identity: str) -> None:
+    answer = client.options(f"/entities/{identity}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PUT")
+    assert client.put("/entities").headers["allow"] == "POST"
+    assert client.get("/link").headers["allow"] == "POST"
+
+
+def test_no_body_is_read_of_whoever_may_not_change_anything(start: Start) -> None:
+    client = start(token=TOKEN)
+    assert client.post("/entities", content=b"{" * 100_000).status_code == 401
+    assert client.put("/entities/GN", content=b"no JSON").status_code == 401

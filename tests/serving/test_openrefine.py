@@ -58,7 +58,7 @@ def test_a_column_goes_the_whole_way(service: str, tmp_path: Path) -> None:
         pig = next(candidate for candidate in rows[1]["r"]["c"] if candidate["id"] == "pig")
         refine.judge(1, 0, pig, manifest)
         refine.extend("name", "description", service, manifest)
-        values = [row[1]["v"] if row[1] else None for row in refine.rows()]
+        values = [row[2]["v"] if len(row) > 2 and row[2] else None for row in refine.rows()]
         assert values == ["A country.", "A rodent.", None, "An island country.", None]
     with urllib.request.urlopen(manifest["preview"]["url"].replace("{{id}}", "GN"), timeout=60) as page:
         assert "A country." in page.read().decode()

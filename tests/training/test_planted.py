@@ -66,6 +66,6 @@ def test_copies_are_drawn_from_and_not_ranked(trained: bool, small_data: Path, t
 def test_the_rate_is_in_the_log(small_data: Path, tmp_path: Path) -> None:
     negatives = {"sampler": "uniform", "count": 24, "planted": 1.0}  # each copy is drawn once by every mention
     train(Configuration(**settings(small_data, negatives=negatives)), tmp_path / "run")
-    rows = csv.DictReader((tmp_path / "run/logs/metrics.csv").open())
+    rows = csv.DictReader((tmp_path / "run/logs/metrics.csv").read_text().splitlines())
     rates = [float(row["false_negatives"]) for row in rows if row["false_negatives"]]
     assert rates == pytest.approx([1 / 24] * 3)

@@ -33,7 +33,9 @@ def undisturbed(name: str, chosen: dict[str, Any]) -> Path:
 
 def looks(out: Path) -> list[float]:
     """Those in the log of the last part of a training."""
-    return [float(row["mrr"]) for row in csv.DictReader((out / "logs/metrics.csv").open()) if row["mrr"]]
+    return [
+        float(row["mrr"]) for row in csv.DictReader((out / "logs/metrics.csv").read_text().splitlines()) if row["mrr"]
+    ]
 
 
 def metrics(out: Path) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_losses_and_gradients_are_those_of_one_process(name: str, tmp_path: Path
         process.start()
     one_step(CASES[name], data, 0, 1, tmp_path)
     for process in running:
-        process.join(60)
+        process.join(600)  # patience: a machine may be busy
         assert process.exitcode == 0
     whole = load_file(tmp_path / "1-0.safetensors")
     parts = [load_file(tmp_path / f"2-{rank}.safetensors") for rank in range(PROCESSES)]

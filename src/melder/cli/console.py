@@ -98,7 +98,7 @@ class Unreadable:
 
 def finish(*left_out: Sequence[object]) -> None:
     """List what was left out, if anything was, and then leave with status 3."""
-    lines = [str(each) for group in left_out for each in group]
+    lines = [str(record) for group in left_out for record in group]
     if not lines:
         return
     say(f"{len(lines):,} left out:")

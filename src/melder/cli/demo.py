@@ -35,7 +35,7 @@ def demo(
 ) -> None:
     """Draw a data set of national flags, train M3EL on it from scratch, and show what it can do.
 
-    Takes about two minutes on two cores and needs no network. Stopped at any moment, the same command goes on.
+    Takes some minutes on two cores and needs no network. Stopped at any moment, the same command goes on.
     """
     data, run = out / "flags", out / "run"
     with _going_on(), counting() as start:

@@ -82,8 +82,6 @@ def serve(
         app = serving.create_application(source, source.open(start), allowed, finder=finder)
     address = f"[{host}]" if ":" in host else host
     say(f"Serving {path} at http://{address}:{listener.getsockname()[1]}")
-    if public_url is None:
-        say("note: OpenRefine keeps this address in projects; give --port or --public-url to have the same one again")
     serving.run(app, listener, allowed)
 
 

@@ -31,8 +31,8 @@ class PictureMemory:
         digests = {image: _digest(image) for image in {item.image for item in items}}
         keys = [None if item.image is None else (digests[item.image], item.augment) for item in items]
         known = {key: self._features[key] for key in keys if key is not None and key in self._features}
-        for key in known:
-            self._features.move_to_end(key)
+        for picture in known:
+            self._features.move_to_end(picture)
         features = encode(
             [replace(item, image=None) if key in known else item for item, key in zip(items, keys, strict=True)]
         )

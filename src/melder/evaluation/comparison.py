@@ -85,7 +85,7 @@ def _worst_first(chosen: npt.NDArray[np.bool_], rank: npt.NDArray[np.float64]) -
 def _figures(first: list[Prediction], second: list[Prediction]) -> dict[str, dict[str, Any]]:
     values = [per_mention(ranks_of(rows))[:, [FIGURES.index(name) for name in COMPARED]] for rows in (first, second)]
     differences = [paired_difference(a, b) for a, b in zip(values[0].T, values[1].T, strict=True)]
-    adjusted = holm([each.p for each in differences])
+    adjusted = holm([difference.p for difference in differences])
     return {
         name: {
             "a": float(values[0][:, column].mean()),

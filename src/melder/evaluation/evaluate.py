@@ -142,11 +142,11 @@ def _stored(
     dataset: DataSet, base: DataSet | KnowledgeBase, split: str, features: Path | None, kb_features: Path | None
 ) -> list[Features]:
     """Where the features of the mentions and of the entities are; those of a knowledge base on disk lie within it."""
-    found = [] if features is None else [(dataset, split, features)]
+    sources = [] if features is None else [(dataset, split, features)]
     of_entities = features if base is dataset and kb_features is None else kb_features
     if of_entities is not None and not base.has_sides:
-        found.append((cast(DataSet, base), ENTITIES, of_entities))
-    return found
+        sources.append((cast(DataSet, base), ENTITIES, of_entities))
+    return sources
 
 
 def describe(

@@ -53,7 +53,7 @@ class Evaluation:
         f = self.figures
         wrong = confident_errors(self.mentions, self.links)
         step = max(1, len(self.mentions) // SHOWN)
-        some = chosen if chosen is not None else range(0, len(self.mentions), step)
+        rows = chosen if chosen is not None else range(0, len(self.mentions), step)
         return ReportPage(
             title=title,
             summary=f"{f['method']} on {f['data']}, split {f['split']}: {f['mentions']:,} mentions against "
@@ -67,7 +67,7 @@ class Evaluation:
             units=unit_margins(self.mentions, self.links),
             nil=f.get("nil"),
             confused=confused_pairs(confusions(self.mentions, self.links)[:SHOWN], self.knowledge_base),
-            examples=self._examples(some[:SHOWN]),
+            examples=self._examples(rows[:SHOWN]),
             errors=self._examples(wrong[:ERRORS]),
             wrong=len(wrong),
             training=self.training,
@@ -82,7 +82,7 @@ class Evaluation:
     def _examples(self, rows: Sequence[int]) -> list[Example]:
         ranked = iter(self.ranks.realistic.tolist())
         ranks = [None if mention.answer is None else next(ranked) for mention in self.mentions]
-        groups = group_names(self.mentions, {each.id: each for each in self.knowledge_base.entities}, self.seen)
+        groups = group_names(self.mentions, {entity.id: entity for entity in self.knowledge_base.entities}, self.seen)
         return examples(
             [self.mentions[row] for row in rows],
             [self.links[row] for row in rows],

@@ -28,11 +28,11 @@ def agreement_of(linker: Linker, candidates: str, mentions: Sequence[Mention], e
     rows = range(0, len(mentions), max(1, len(mentions) // SAMPLE))
     matching.search, before = search, matching.search
     try:
-        found = linker.link([mentions[row] for row in rows], TOP)
+        links = linker.link([mentions[row] for row in rows], TOP)
     finally:
         matching.search = before
-    assert isinstance(found, list)
-    shares = overlap_at_k([exact[row] for row in rows], found)
+    assert isinstance(links, list)
+    shares = overlap_at_k([exact[row] for row in rows], links)
     pairs = max(1, len(rows) * len(matching.source))
     return {"candidates": candidates, "mentions": len(rows), **shares, "scored": search.scored / pairs}
 
@@ -52,5 +52,5 @@ def _share(exact: Link, found: Link, size: int) -> float:
     if not wanted:
         return 1.0
     least = wanted[-1].score - 1e-4 * (1 + abs(wanted[-1].score))
-    reached = [each for each in found.candidates[:size] if each.score >= least]
+    reached = [candidate for candidate in found.candidates[:size] if candidate.score >= least]
     return min(1.0, len(reached) / len(wanted))

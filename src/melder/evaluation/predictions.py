@@ -88,11 +88,11 @@ def read_predictions(path: Path) -> list[Prediction]:
 
     Raises MelderError when it cannot be read, BadData naming each line that is no prediction or repeats an id.
     """
-    problems, found = Problems(), dict[str, Prediction]()
+    problems, by_id = Problems(), dict[str, Prediction]()
     for number, row in parse_lines(read_bytes(path).split(b"\n"), str(path), Prediction, problems):
-        if row.id in found:
+        if row.id in by_id:
             problems.add(path, number, [("id", f"{row.id!r} stands on an earlier line too; keep one of them")])
-        found.setdefault(row.id, row)
+        by_id.setdefault(row.id, row)
     if problems.records:
         raise problems.error()
-    return list(found.values())
+    return list(by_id.values())

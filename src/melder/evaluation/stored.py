@@ -30,10 +30,10 @@ def mentions_of(rows: Sequence[Prediction], dataset: DataSet, file: str) -> tupl
     """
     lacking: dict[str, list[str]] = {}
     for split in reversed(dataset.splits):
-        known = {mention.id: mention for mention in dataset.split(split)}
-        lacking[split] = [row.id for row in rows if row.id not in known or known[row.id].answer != row.gold]
+        by_id = {mention.id: mention for mention in dataset.split(split)}
+        lacking[split] = [row.id for row in rows if row.id not in by_id or by_id[row.id].answer != row.gold]
         if not lacking[split]:
-            return split, [known[row.id] for row in rows]
+            return split, [by_id[row.id] for row in rows]
     if not lacking:
         raise MelderError(f"{dataset.directory}: has no split, only entities; give the data set of {file}")
     nearest = min(lacking, key=lambda split: len(lacking[split]))
@@ -52,7 +52,7 @@ def links_of(
 
 def listed(ids: Sequence[str]) -> str:
     """The first few ids, and how many there are."""
-    few = ", ".join(repr(each) for each in ids[:LISTED])
+    few = ", ".join(repr(identity) for identity in ids[:LISTED])
     return few if len(ids) <= LISTED else f"{few} and {len(ids) - LISTED:,} more"
 
 
@@ -64,13 +64,13 @@ def _link(row: Prediction, mention: Mention, entities: Mapping[str, Entity], fil
         end=mention.end,
         surface=mention.surface,
         nil_probability=row.nil_probability,
-        candidates=tuple(_candidate(each, entities[each.id]) for each in row.candidates),
+        candidates=tuple(_candidate(candidate, entities[candidate.id]) for candidate in row.candidates),
     )
 
 
 def _check_entities(row: Prediction, entities: Mapping[str, Entity], file: str) -> None:
     remedy = "name the data set of the candidates with --kb"
-    unknown = [each.id for each in row.candidates if each.id not in entities]
+    unknown = [candidate.id for candidate in row.candidates if candidate.id not in entities]
     unknown += [row.gold] if row.gold is not None and row.gold not in entities else []
     if unknown:
         raise MelderError(f"{file}, mention {row.id!r}: {listed(unknown)} not among the entities; {remedy}")

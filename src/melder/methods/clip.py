@@ -51,7 +51,7 @@ class TemperedHeads(nn.Module):
     def forward(self, features: Features) -> Heads:
         raw = replace(features, text_mask=None, image_mask=None) if self.published else features
         length = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).div(2).exp()
-        heads = Heads(**{each.name: getattr(raw, each.name) for each in fields(Features)}, raw=raw)
+        heads = Heads(**{attribute.name: getattr(raw, attribute.name) for attribute in fields(Features)}, raw=raw)
         heads.text_global = self._tempered(raw.text_global, length)
         if raw.image_global is not None:
             heads.image_global = self._tempered(raw.image_global, length)

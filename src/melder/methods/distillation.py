@@ -71,8 +71,8 @@ class Distillation:
         limits = fusion.limits(heads)
         alignments = fusion.align(heads, "transport")
         losses = [
-            divergence(each, of.get("row_mask"), of.get("column_mask"), of.get("row_mass"), self.temperature)
-            for each, of in zip(alignments.values(), limits, strict=True)
+            divergence(alignment, of.get("row_mask"), of.get("column_mask"), of.get("row_mass"), self.temperature)
+            for alignment, of in zip(alignments.values(), limits, strict=True)
         ]
         return _mean(torch.stack(losses).mean(dim=0), heads.has_both)
 
@@ -101,11 +101,11 @@ def _divergence(
     if column_mask is not None:
         valid = valid & (column_mask | ~column_mask.any(dim=-1, keepdim=True))[..., None, :]
     hidden = ~valid
-    taught, told = (
-        (each / temperature).masked_fill(hidden, float("-inf")).log_softmax(dim=-1).masked_fill(hidden, 0.0)
-        for each in (teacher, student)
+    taught, learned = (
+        (logits / temperature).masked_fill(hidden, float("-inf")).log_softmax(dim=-1).masked_fill(hidden, 0.0)
+        for logits in (teacher, student)
     )
-    divergence = (taught.exp() * (taught - told)).sum(dim=-1) * temperature**2
+    divergence = (taught.exp() * (taught - learned)).sum(dim=-1) * temperature**2
     if row_mask is None:
         return divergence.mean(dim=-1)
     return (divergence * uniform_weights(row_mask, divergence.dtype)).sum(dim=-1)

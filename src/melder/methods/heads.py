@@ -34,14 +34,14 @@ class SharedHeads(nn.Module):
     ) -> None:
         super().__init__()
         self.published = published
-        given = {name: size for name, size in vars(sizes).items() if size is not None}
-        self.projected = tuple(name for name in project if name in given)
-        widths = {name: width if name in project else size for name, size in given.items()}
+        widths_in = {name: size for name, size in vars(sizes).items() if size is not None}
+        self.projected = tuple(name for name in project if name in widths_in)
+        widths = {name: width if name in project else size for name, size in widths_in.items()}
         self.text_global_norm = nn.LayerNorm(widths["text_global"])
         self.text_tokens_norm = nn.LayerNorm(widths["text_tokens"])
         self.fusions = fusions
         for name in self.projected:
-            setattr(self, name, nn.Linear(given[name], width))
+            setattr(self, name, nn.Linear(widths_in[name], width))
         if "image_global" in widths:
             self.image_global_norm = nn.LayerNorm(widths["image_global"])
             self.image_tokens_norm = nn.LayerNorm(widths["image_tokens"])
@@ -63,8 +63,10 @@ class SharedHeads(nn.Module):
         return heads
 
     def _project(self, features: Features) -> Features:
-        given = features.tensors()
-        made: dict[str, Tensor] = {name: getattr(self, name)(given[name]) for name in self.projected if name in given}
+        tensors = features.tensors()
+        made: dict[str, Tensor] = {
+            name: getattr(self, name)(tensors[name]) for name in self.projected if name in tensors
+        }
         return replace(features, **made)  # type: ignore[arg-type]
 
     def _normalise(self, name: str, values: Tensor | None) -> Tensor | None:

@@ -88,16 +88,19 @@ class UnitMatcher(nn.Module):
     def contributions(self, scores: Scores) -> dict[str, Tensor]:
         """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
         units = self.names_in_use()
-        return {name: part / len(units) if name in units else part for name, part in scores.parts.items()}
+        return {
+            name: unit_scores / len(units) if name in units else unit_scores
+            for name, unit_scores in scores.parts.items()
+        }
 
     def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
         """The ranking loss over the total and over each unit, and the method's own; training adds them up."""
         parts = {name: scores.parts[name] for name in self.names_in_use()}
         parts = {"total": scores.total, **parts}
-        losses = {name: self.ranking_loss(part, batch) for name, part in parts.items()}
+        losses = {name: self.ranking_loss(scores_of, batch) for name, scores_of in parts.items()}
         for kind, loss in self.score_losses.items():
-            losses |= {f"{kind}_{name}": loss(part, batch) for name, part in parts.items()}
-        return {**losses, **{name: each(batch) for name, each in self.extra_losses.items()}}
+            losses |= {f"{kind}_{name}": loss(scores_of, batch) for name, scores_of in parts.items()}
+        return {**losses, **{name: loss(batch) for name, loss in self.extra_losses.items()}}
 
     def names_in_use(self, *, lexical: bool = False) -> tuple[str, ...]:
         """The units that make up the total now, in training or outside it; the lexical one, if asked for, last."""

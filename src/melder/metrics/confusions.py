@@ -32,11 +32,11 @@ def confusions(mentions: Sequence[Mention], links: Sequence[Link]) -> list[Confu
         for mention, link in zip(mentions, links, strict=True)
         if is_wrong(mention, link)
     )
-    found: dict[frozenset[str], Confusion] = {}
+    pairs: dict[frozenset[str], Confusion] = {}
     for (answer, taken_for), count in wrong.most_common():
         pair = Confusion(answer, taken_for, count, wrong[taken_for, answer])
-        found.setdefault(pair.pair, pair)
-    return sorted(found.values(), key=lambda each: -each.taken - each.taken_back)
+        pairs.setdefault(pair.pair, pair)
+    return sorted(pairs.values(), key=lambda confusion: -confusion.taken - confusion.taken_back)
 
 
 def is_wrong(mention: Mention, link: Link) -> bool:

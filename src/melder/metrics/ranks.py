@@ -63,8 +63,8 @@ class RankCounter:
 def join(parts: Sequence[Ranks]) -> Ranks:
     """Ranks of several blocks of mentions, one after the other."""
     none = np.zeros(0, np.int64)
-    optimistic = np.concatenate([none, *(part.optimistic for part in parts)])
-    return Ranks(optimistic, np.concatenate([none, *(part.pessimistic for part in parts)]))
+    optimistic = np.concatenate([none, *(ranks.optimistic for ranks in parts)])
+    return Ranks(optimistic, np.concatenate([none, *(ranks.pessimistic for ranks in parts)]))
 
 
 def _refuse_nan(scores: Tensor) -> None:

@@ -16,7 +16,7 @@ import melder
 from melder.mentions.dictionary import NameFinder
 from melder.protocols import MentionFinder
 from melder.serving.batching import Batcher
-from melder.serving.errors import refused
+from melder.serving.errors import Refused, refused
 from melder.serving.fetching import Fetcher
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import RequestMiddleware
@@ -66,6 +66,7 @@ def create_application(
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        responses={422: {"model": Refused}},
     )
     app.add_middleware(RequestMiddleware, settings=settings, measures=measures)  # type: ignore[arg-type]
     app.add_exception_handler(StarletteHTTPException, _refused)

@@ -47,17 +47,18 @@ def forms_of(text: str, prefixes: Sequence[str] = ()) -> list[str]:
     identity = text.strip()
     if not identity or len(identity) > LONGEST:
         return []
+    bare = [unquote(identity[len(prefix) :]) for prefix in prefixes if identity.startswith(prefix)]
     web, curie = WEB.fullmatch(identity), CURIE.fullmatch(identity)
     if web is not None:
-        return _distinct([identity, *_of_web(identity, web, prefixes)])
-    forms = [identity]
+        return _distinct([identity, *bare, *_of_web(identity, web, prefixes)])
+    forms = [identity, *filter(None, bare)]
     if curie is not None:
         space = PREFIXES.get(curie[1].lower())
         forms += [] if space is None else _siblings(space + curie[2])
         forms += [curie[2]] if space is not None else []
     elif not any(character.isspace() for character in identity):
         forms += [form for prefix in (*prefixes, WIKIDATA) for form in _siblings(prefix + quote(identity, safe=""))]
-        forms += [f"{prefix}:{identity}" for prefix in ("wd",)]
+        forms.append(f"wd:{identity}")
     return _distinct(forms)
 
 

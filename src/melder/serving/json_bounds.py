@@ -10,7 +10,7 @@ from melder.serving.settings import ServiceSettings
 __all__ = ["check_json"]
 
 TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{,]', re.DOTALL)  # a string, or what begins another value
-PICTURE = re.compile(rb'"(?:data:[^,"]{0,200},)?(?:[A-Za-z0-9+/=\s]|\\[nrt/])*"')
+PICTURE = re.compile(rb'"(?:data:[^,"]{0,200},)?(?:[A-Za-z0-9+/=]|\\[nrt/])*"')
 SHORT = 4096  # bytes of a string that counts in full, whatever it may be
 
 

@@ -15,7 +15,7 @@ from melder.records import MelderError
 from melder.serving.connections import RateLimit, protocol_of
 from melder.serving.settings import ServiceSettings
 
-__all__ = ["LOOPBACK", "listen", "run"]
+__all__ = ["LOOPBACK", "fit_connections", "listen", "run"]
 
 log = logging.getLogger(__name__)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names in a Host header that mean this machine
@@ -42,7 +42,7 @@ def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> Non
     """Serve until SIGTERM or Ctrl+C; then finish what has begun, for `drain` seconds at most."""
     config = uvicorn.Config(
         app,
-        http=protocol_of(_within_files(settings)),  # type: ignore[arg-type]
+        http=protocol_of(fit_connections(settings)),  # type: ignore[arg-type]
         backlog=BACKLOG,
         ws="none",
         loop="asyncio",
@@ -62,7 +62,7 @@ def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> Non
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _within_files(settings: ServiceSettings) -> ServiceSettings:
+def fit_connections(settings: ServiceSettings) -> ServiceSettings:
     """The settings, with as many connections as this process may have files for; its own limit is raised first."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.connections + settings.connections_reserve + OTHER_FILES

@@ -45,6 +45,7 @@ class Service:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
     finder: MentionFinder = field(default_factory=NameFinder.open)  # of mentions that nobody has marked
     _finders: WeakKeyDictionary[Served, asyncio.Future[MentionFinder]] = field(default_factory=WeakKeyDictionary)
+    is_address_noted: bool = False  # whether the log says that clients keep an address without a promise
 
     async def link(self, tasks: Sequence[LinkTask]) -> list[Link]:
         """Links of mentions. Raises `ApiError` (503) when there is no room in the queue.

@@ -32,7 +32,7 @@ class ServiceSettings(Section):
     parts: PositiveInt = Field(16, description="of a multipart body: there are five fields to fill")
     texts: PositiveInt = Field(64, description="texts in one batch")
     mentions: PositiveInt = Field(128, description="mentions in one request: half of the queue, so that others fit too")
-    characters: PositiveInt = Field(20_000, description="in one text: encoders read the first 40 to 77 tokens of it")
+    characters: PositiveInt = Field(20_000, description="in one text: encoders read 40 to 77 tokens of it")
     candidates: PositiveInt = Field(100, description="for one mention: people look at ten, programs rerank a hundred")
 
     json_values: PositiveInt = Field(

@@ -96,11 +96,11 @@ def _train(
     first = True
     if configuration.training.epochs:
         first = _fit(configuration, prepared, out, on_validation, [StepProgress(counting), *callbacks])
-    found = list[TopK]()
-    selected = _selected(out, prepared, dataset, configuration, found)
+    best_candidates = list[TopK]()
+    selected = _selected(out, prepared, dataset, configuration, best_candidates)
     if first:
         _write(out, prepared, configuration, selected)
-        _calibrate(out, prepared, dataset, configuration, found)
+        _calibrate(out, prepared, dataset, configuration, best_candidates)
     return Trained(selected, dataset.skipped, dataset.splits, first)
 
 
@@ -143,14 +143,20 @@ def _interruptible(log: ProgressLog) -> Iterator[None]:
 
 
 def _selected(
-    out: Path, prepared: PreparedTraining, dataset: DataSet, configuration: Configuration, found: list[TopK]
+    out: Path,
+    prepared: PreparedTraining,
+    dataset: DataSet,
+    configuration: Configuration,
+    best_candidates: list[TopK],
 ) -> dict[str, Any]:
-    """Complete figures of the selection set, the name-match baseline beside them; of a matching method, `found` gets
-    the first candidates of some of them."""
+    """Complete figures of the selection set, the name-match baseline beside them; of a matching method,
+    `best_candidates` gets the first candidates of some mentions."""
     mentions, entities = prepared.split.selection, {entity.id: entity for entity in dataset.entities}
-    ranks = prepared.rank(mentions, found)
+    ranks = prepared.rank(mentions, best_candidates)
     figures: dict[str, Any] = metrics(ranks, len(dataset.entities))
-    figures["slices"] = slices(mentions, entities, Counter(str(each.answer) for each in prepared.split.train), ranks)
+    figures["slices"] = slices(
+        mentions, entities, Counter(str(mention.answer) for mention in prepared.split.train), ranks
+    )
     figures["name_match"] = metrics(name_match(mentions, dataset.entities), len(dataset.entities))
     split = "tune (held out of train)" if prepared.split.source == "train" else prepared.split.source
     return {**figures, **describe(out, configuration, dataset, dataset, split)}
@@ -164,15 +170,19 @@ def _write(out: Path, prepared: PreparedTraining, configuration: Configuration, 
 
 
 def _calibrate(
-    out: Path, prepared: PreparedTraining, dataset: DataSet, configuration: Configuration, found: Sequence[TopK]
+    out: Path,
+    prepared: PreparedTraining,
+    dataset: DataSet,
+    configuration: Configuration,
+    best_candidates: Sequence[TopK],
 ) -> None:
     """Fit NIL probabilities of a matching method on the selection set, from the scores that its ranks are of."""
-    if not found:
+    if not best_candidates:
         return
     mentions = prepared.split.selection[sample(len(prepared.split.selection))]
     column = {entity.id: number for number, entity in enumerate(dataset.entities)}
     nil = fit_nil(
-        [of_best(best, row) for best in found for row in range(len(best.columns))],
+        [of_best(best, row) for best in best_candidates for row in range(len(best.columns))],
         [column[str(mention.answer)] for mention in mentions],
         [mention.image is not None and "image" in configuration.data.modalities for mention in mentions],
         candidates=len(dataset.entities),

@@ -20,13 +20,13 @@ WIDTH, HEIGHT = 160, 120
 
 def photograph(flag: Image.Image, random: np.random.Generator) -> Image.Image:
     """An RGB picture of `WIDTH` by `HEIGHT` pixels in which at least some part of the flag is seen."""
-    scene = background(random, HEIGHT, WIDTH)
+    view = background(random, HEIGHT, WIDTH)
     across, down, span = _view(random, flag.width / flag.height)
     across, down, shade = _ripple(random, across, down)
     cloth = _sample(flag, across, down, span) * shade[..., None]
     cover = _cover(across, down, span)[..., None]
-    scene = scene * (1 - cover) + cloth * cover
-    return _lens(random, _light(random, _before(random, scene)))
+    view = view * (1 - cover) + cloth * cover
+    return _lens(random, _light(random, _before(random, view)))
 
 
 def scene(random: np.random.Generator) -> Image.Image:
@@ -41,12 +41,12 @@ def to_jpeg(picture: Image.Image, random: np.random.Generator) -> bytes:
     return buffer.getvalue()
 
 
-def _before(random: np.random.Generator, seen: Picture) -> Picture:
+def _before(random: np.random.Generator, view: Picture) -> Picture:
     """One time in four somebody stands before it all."""
     if random.random() >= 0.25:
-        return seen
+        return view
     mask, colour = occluder(random, HEIGHT, WIDTH)
-    return seen * (1 - mask[..., None]) + colour * mask[..., None]
+    return view * (1 - mask[..., None]) + colour * mask[..., None]
 
 
 def _view(random: np.random.Generator, ratio: float) -> tuple[Picture, Picture, float]:

@@ -95,8 +95,8 @@ def _hint(random: np.random.Generator, nation: Nation, pool: tuple[str, ...], we
 
 def _fill(opening: str, surface: str) -> Sentence:
     start = opening.index("{who}")
-    words = surface if start else surface[0].upper() + surface[1:]
-    return Sentence(opening.replace("{who}", words), start, start + len(words))
+    written = surface if start else surface[0].upper() + surface[1:]
+    return Sentence(opening.replace("{who}", written), start, start + len(written))
 
 
 def _choose(random: np.random.Generator, kinds: dict[str, list[str]], pool: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from melder.data.tables.rows import Cell
 from melder.names import folded
 from melder.records import MelderError
 
-__all__ = ["Header", "read_header"]
+__all__ = ["Header", "hints", "read_header"]
 
 # What other programs call a field, for hints only.
 OTHER_NAMES = {
@@ -143,8 +143,13 @@ def _note(header: Header, names: Sequence[str], fields: Sequence[str], notes: No
         notes.add(f"columns: {', '.join(read)}")
     left = [name or "one without a header" for field, name in zip(header.columns, names, strict=True) if not field]
     if left:
-        hints = [hint for name in left if (hint := _hint(name, header.fields, fields))]
-        notes.add(f"columns that are left out: {', '.join(left)}" + (f" ({'; '.join(hints)})" if hints else ""))
+        hinted = hints(left, header.fields, fields)
+        notes.add(f"columns that are left out: {', '.join(left)}" + (f" ({hinted})" if hinted else ""))
+
+
+def hints(names: Sequence[str], taken: frozenset[str], fields: Sequence[str]) -> str:
+    """What these columns may hold of the fields that no other column holds."""
+    return "; ".join(hint for name in names if (hint := _hint(name, taken, fields)))
 
 
 def _hint(name: str, taken: frozenset[str], fields: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from melder.data.tables.header import Header, read_header
+from melder.data.tables.header import Header, hints, read_header
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import Cell, rows_of
 from melder.io.problems import Fault, Problems
@@ -67,9 +67,13 @@ class Table:
             names = ", ".join(name for name in map(str, cells) if name.strip())
             raise MelderError(
                 f"{place}: has no column 'id'; name the columns {', '.join(self.fields)} in the first row, or say "
-                f"which is which with --column id=HEADER (the headers are {names})"
+                f"which is which with --column id=HEADER (the headers are {names}{self._hinted(header)})"
             )
         return header
+
+    def _hinted(self, header: Header) -> str:
+        hinted = hints(header.names, header.fields, self.fields)
+        return f"; {hinted}" if hinted else ""
 
     def _values(self, header: Header, cells: Sequence[Cell], separators: dict[str, str]) -> Values:
         values: Values = {}

@@ -42,10 +42,10 @@ def strongest(aligned: AlignedUnit, *, distinct: bool = False) -> list[Pair]:
     ordered = sorted(((row, best, aligned.weights[row][best]) for row, best in pairs), key=lambda pair: -pair[2])
     if not distinct:
         return ordered
-    seen: dict[int, Pair] = {}
+    by_target: dict[int, Pair] = {}
     for pair in ordered:
-        seen.setdefault(pair[1], pair)
-    return list(seen.values())
+        by_target.setdefault(pair[1], pair)
+    return list(by_target.values())
 
 
 def percent(share: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -17,21 +18,15 @@ from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.extending import extended
 from melder.serving.identifiers import find_identified
 from melder.serving.manifest import identifier_space, manifest_of
-from melder.serving.queries import (
-    ReconciliationQuery,
-    identified_result,
-    is_certain,
-    mention_of,
-    picture_of,
-    read_queries,
-    results,
-)
+from melder.serving.queries import ReconciliationQuery, mention_of, picture_of, read_queries
+from melder.serving.query_results import identified_result, is_certain, results
 from melder.serving.routers.link import check_work
 from melder.serving.service import Service, Serving, before_deadline
 from melder.serving.source import Served
 
 __all__ = ["router"]
 
+log = logging.getLogger(__name__)
 router = APIRouter(
     route_class=BodyRoute,
     prefix="/reconcile",
@@ -65,6 +60,7 @@ async def get(asked: Annotated[ReconcileFields, Query()], request: Request, serv
     answer = await _answer(request, service, asked)
     if answer is not None:
         return answer
+    _note_address(service, _base(request, service))
     return await asyncio.to_thread(manifest_of, _base(request, service), service.current.served, service.settings)
 
 
@@ -117,6 +113,13 @@ async def _reconciled(
     found = await asyncio.to_thread(_results, asked, served, service.settings.candidates)
     answers |= {key: {"result": result} for key, result in zip(rest, found, strict=True)}
     return {key: answers[key] for key in queries}
+
+
+def _note_address(service: Service, base: str) -> None:
+    """Say once that clients will keep an address that nobody has promised to stay."""
+    if service.settings.public_url is None and not service.is_address_noted:
+        service.is_address_noted = True
+        log.warning("clients keep %s in their projects; give the same --port again, or --public-url", base)
 
 
 def _wrong(sentence: str) -> dict[str, Any]:
