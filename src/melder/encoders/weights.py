@@ -15,9 +15,16 @@ __all__ = ["check_weights"]
 
 SHOWN = 3  # names that a message lists
 # What older files hold and newer models compute, and what only pre-training reads.
-_NAMES = (
-    "position_ids inv_freq num_batches_tracked attn.bias attn.masked_bias mask_token logit_scale logit_bias".split()
-)
+_NAMES = [
+    "position_ids",
+    "inv_freq",
+    "num_batches_tracked",
+    "attn.bias",
+    "attn.masked_bias",
+    "mask_token",
+    "logit_scale",
+    "logit_bias",
+]
 IGNORED = re.compile(rf"(^|\.)({'|'.join(map(re.escape, _NAMES))})$")
 
 
