@@ -61,10 +61,10 @@ def write_imported(out: Path, imported: Iterable[Imported], pictures: Path | Non
     Returns:
         the number of entities
     """
-    part, count = out.with_name(out.name + PART), 0
+    unfinished, count = out.with_name(out.name + PART), 0
     listed = pictures.open("w", encoding="utf-8", newline="\n") if pictures is not None else None
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
             for entity, addresses in imported:
                 count += 1
                 if listed is None:
@@ -73,9 +73,9 @@ def write_imported(out: Path, imported: Iterable[Imported], pictures: Path | Non
                     pairs = zip(entity.images, addresses, strict=True)
                     listed.writelines(f"{name}\t{address}\n" for name, address in pairs)
                 file.write(entity.model_dump_json(exclude_defaults=True) + "\n")
-        os.replace(part, out)
+        os.replace(unfinished, out)
     finally:
-        part.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         if listed is not None:
             listed.close()
     return count
