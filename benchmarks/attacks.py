@@ -43,6 +43,7 @@ TEXT = '<urn:d> a nif:Context ; nif:isString "Guinea won" .\n'
 LINK = {"text": "Guinea won the toss", "mentions": [{"start": 0, "end": 6}]}
 SPAN = {"start": 0, "end": 6}
 LIMITS = (20, 64.0, 100.0)  # normal links of processor time, MB, milliseconds of /healthz
+HEALTHS = 50  # requests for what one of them costs
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -218,8 +219,11 @@ def played(attack: Attack, knowledge_base: Path, source: Path | None) -> tuple[i
         seconds, megabytes = service.seconds(), service.megabytes()
         with health(service) as times:
             status, size = service.send(attack.path, body, attack.content_type)
-        asked = len(times) * 0.002  # what asking for health costs
-        spent = max(0.0, service.seconds() - seconds - asked)
+        spent = service.seconds() - seconds
+        begun = service.seconds()
+        for _ in range(HEALTHS):
+            service.send("/healthz", None)
+        spent = max(0.0, spent - len(times) * (service.seconds() - begun) / HEALTHS)  # less what asking for health cost
         return status, spent, service.megabytes("VmHWM") - megabytes, max(times), len(body), size
 
 

@@ -14,6 +14,7 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 ALLOWED = {
     "../shared": "real data and specifications lie beside the repository, and belong to others",
     "file systems cannot be mounted": "that needs rights that not every machine gives to root",
+    "OpenRefine is not installed": "a program of its own, with Java; Debian has it as openrefine",
 }
 # What else it takes, where a reason does not say so itself; the first whose words occur in a reason.
 REMEDIES = {

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 from melder.data.pictures import UnreadablePicture
 from melder.encoders import build_encoder, pixels
 from melder.encoders.pixels import PixelFormat, Pixels
+from melder.encoders.towers import Options
 from melder.records import Item
 
 FORM = PixelFormat(8, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.5, 1.0))
@@ -25,9 +28,9 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What is decoded from now on."""
     read, decoded = pixels.read_picture, []
 
-    def counting(source: Path | bytes) -> Image.Image:
+    def counting(source: Path | bytes, **options: object) -> Image.Image:
         decoded.append(source)
-        return read(source)
+        return read(source, **options)
 
     monkeypatch.setattr(pixels, "read_picture", counting)
     return decoded
@@ -98,3 +101,48 @@ def test_or_it_is_counted_and_the_item_has_no_picture(bad: Path, pictures: dict[
     assert inputs["image_mask"].tolist() == [False, True]
     assert not inputs["pixels"][0].any()
     assert [(item.image, type(error)) for item, error in seen] == [(bad, UnreadablePicture)]
+
+
+def test_published_pixels_are_those_of_the_published_loader(tmp_path: Path) -> None:
+    file, exif = tmp_path / "turned.png", Image.Exif()
+    exif[0x0112] = 6
+    noise = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
+    Image.fromarray(noise).save(file, exif=exif)
+    expected = Image.open(file).resize((8, 8), Image.Resampling.LANCZOS).convert("RGB")
+    published, usual = (Pixels(FORM.read_for(Options(published=published))) for published in (True, False))
+    row = published.read(Item("", file))["pixels"].permute(1, 2, 0).numpy()
+    assert np.array_equal(row, np.asarray(expected))
+    assert not np.array_equal(usual.read(Item("", file))["pixels"].permute(1, 2, 0).numpy(), row)
+
+
+def test_formats_and_sizes_are_the_encoders(tmp_path: Path) -> None:
+    file = tmp_path / "a.bmp"
+    Image.new("RGB", (20, 10), (1, 2, 3)).save(file)
+    for options, message in (
+        (Options(formats=("PNG",)), "formats PNG; convert"),
+        (Options(pixels=100), "than 100 pix"),
+    ):
+        with pytest.raises(UnreadablePicture, match=message):
+            Pixels(FORM.read_for(options)).read(Item("", file))
+    assert Pixels(FORM).read(Item("", file))["pixels"].shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        FORM,
+        FORM.read_for(Options()),
+        FORM.read_for(Options(published=True, formats=("PNG",), pixels=9)),
+        replace(FORM, patch=4),
+    ],
+)
+def test_a_format_is_written_and_read(form: PixelFormat) -> None:
+    assert PixelFormat.from_json(json.loads(json.dumps(form.to_json()))) == form
+
+
+def test_what_was_written_before_is_read_as_it_was() -> None:
+    written = {"size": 8, "mean": [0.5, 0.5, 0.5], "deviation": [0.25, 0.5, 1.0], "scale": 1 / 255}
+    assert PixelFormat.from_json(written) == FORM
+    assert not FORM.stored
+    assert not FORM.reduced
+    assert json.loads(json.dumps(FORM.to_json())) == written

@@ -1,4 +1,4 @@
-"""Long texts are told apart by the words around the mention, however they come in; earlier runs read the beginning."""
+"""Long texts are told apart by the words around the mention; runs from before go on reading the beginning."""
 
 from __future__ import annotations
 

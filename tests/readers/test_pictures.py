@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from melder.data import Limits, UnreadablePicture, fit, read_picture
-from melder.data.pictures import WEB_FORMATS, read_stored_picture
+from melder.data.pictures import WEB_FORMATS, fit_stored
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -186,7 +186,14 @@ def test_a_stored_picture_is_as_a_published_loader_has_it():
         data = encoded(picture, "PNG", exif=turned)
         with Image.open(io.BytesIO(data)) as opened:
             theirs = opened.resize((24, 24), Image.Resampling.LANCZOS).convert("RGB")
-        assert np.array_equal(fit(read_stored_picture(data), 24), np.asarray(theirs))
+        assert np.array_equal(fit_stored(data, 24), np.asarray(theirs))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_a_stored_picture_of_any_kind_is_fitted_or_refused(mode):
+    picture = quarters().convert("L").convert(mode) if mode in ("I;16", "I", "F") else quarters().convert(mode)
+    with contextlib.suppress(UnreadablePicture):
+        assert fit_stored(encoded(picture, "TIFF"), 24).shape == (24, 24, 3)
 
 
 def test_a_large_jpeg_is_decoded_at_a_fraction():

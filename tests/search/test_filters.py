@@ -162,6 +162,20 @@ def test_none_of_them_gives_no_candidates(linker: ExactLinker, search: str | Non
     assert links[0].candidates == ()
 
 
+@pytest.mark.parametrize("search", [None, "certified", "flat"])
+def test_each_mention_may_have_types_of_its_own(linker: ExactLinker, search: str | None) -> None:
+    searching(linker, search)
+    types = [Types(("kite",)), None, Types(("red", "green"), every=True), Types(("kite",)), Types(("red",))]
+    mentions = [load_mention() for _ in types]
+    items = [linker.item(mention, None) for mention in mentions]
+    together = [link for block in linker.answers(mentions, items, 3, types) for link in block]
+    for mention, item, wanted, link in zip(mentions, items, types, together, strict=True):
+        ((alone,),) = linker.answers([mention], [item], 3, wanted)
+        assert [candidate.id for candidate in link.candidates] == [candidate.id for candidate in alone.candidates]
+        scores = [candidate.score for candidate in alone.candidates]
+        assert [candidate.score for candidate in link.candidates] == pytest.approx(scores, rel=1e-5)
+
+
 def load_mention() -> melder.Mention:
     return melder.Mention(id="m", text="a kite", start=0, end=6, surface="a kite")
 

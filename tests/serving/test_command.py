@@ -172,10 +172,11 @@ def test_limits_that_make_no_sense_are_named(setting: str, sentence: str) -> Non
         ("token=0123456789abcdef", "--limit token: is no limit; give it with --token-file"),
         ("picture_hosts=[a.example]", "--limit picture_hosts: is no limit; give it with --picture-host"),
         ("entity_uri=http://a.example/", "--limit entity_uri: is no limit; give it with --entity-uri"),
+        ("picture_dir=pictures", "--limit picture_dir: is no limit; give it with --picture-dir"),
         ("hosts=[a.example]", "--limit hosts: names come from --host and --public-url"),
     ],
 )
 def test_what_is_no_limit_has_an_option_of_its_own(limit: str, sentence: str) -> None:
     with pytest.raises(MelderError) as error:
-        serve(Path("kb"), None, "127.0.0.1", 0, None, None, "names", [], None, [limit], [])
+        serve(Path("kb"), None, "127.0.0.1", 0, None, None, "names", [], None, None, [limit], [])
     assert str(error.value) == sentence

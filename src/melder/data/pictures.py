@@ -17,7 +17,7 @@ from PIL.Image import Transpose
 
 from melder.records import MelderError
 
-__all__ = ["FORMATS", "WEB_FORMATS", "Limits", "UnreadablePicture", "fit", "read_picture", "read_stored_picture"]
+__all__ = ["FORMATS", "WEB_FORMATS", "Limits", "UnreadablePicture", "fit", "fit_stored", "read_picture"]
 
 WEB_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what strangers may send: the decoders that browsers have hardened
 FORMATS = (*WEB_FORMATS, "AVIF", "TIFF", "BMP")  # what collections come in; every other decoder stays shut
@@ -72,13 +72,13 @@ def read_picture(source: Path | bytes, *, limits: Limits | None = None, needed: 
         return _upright(_rgb(picture), _orientation(picture))
 
 
-def read_stored_picture(source: Path | bytes, *, limits: Limits | None = None) -> Image.Image:
-    """The first frame as it is stored, neither upright nor in RGB; raises UnreadablePicture as `read_picture` does.
+def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None) -> NDArray[np.uint8]:
+    """What `fit` makes of the first frame as it is stored: EXIF is not looked at, and transparency is dropped.
 
-    Loaders of published methods go on from there (`fit`): EXIF is not looked at, and transparency is dropped.
+    So do the loaders of published methods. Raises UnreadablePicture as `read_picture` does.
     """
     with _opened(source, limits or Limits(), None) as picture:
-        return picture.copy()
+        return fit(picture, size)
 
 
 def fit(picture: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from melder.data.pictures import Limits, fit, read_picture, read_stored_picture
+from melder.data.pictures import Limits, fit, fit_stored, read_picture
 from melder.encoders.sources import ModelSource
 from melder.encoders.square_cache import SquareCache
 from melder.encoders.towers import Options, Settings
@@ -152,7 +152,7 @@ class Pixels(nn.Module):
     def _decoded(self, source: Path | bytes, side: int, limits: Limits) -> np.ndarray:
         """[side, side, 3] of a picture, as published loaders or as Melder reads it."""
         if self.form.stored:
-            return fit(read_stored_picture(source, limits=limits), side)
+            return fit_stored(source, side, limits=limits)
         return fit(read_picture(source, limits=limits, needed=side if self.form.reduced else None), side)
 
 

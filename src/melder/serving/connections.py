@@ -45,8 +45,8 @@ class LimitedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._late = _stopped(self._late)
-        self._unread = _stopped(self._unread)
+        self._late = _stop(self._late)
+        self._unread = _stop(self._unread)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -62,7 +62,7 @@ class LimitedProtocol(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._unread = _stopped(self._unread)
+        self._unread = _stop(self._unread)
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -71,7 +71,7 @@ class LimitedProtocol(H11Protocol):
     def _watch_head(self, *, begun: bool) -> None:
         """Start the clock when a head has begun, stop it when one has ended."""
         if self.conn.their_state is not h11.IDLE:
-            self._late = _stopped(self._late)
+            self._late = _stop(self._late)
         elif begun and self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(self._limits.head_seconds, self._head_is_late)
 
@@ -128,6 +128,8 @@ def _health_only(app: ASGIApp, settings: ServiceSettings) -> ASGIApp:
     return answer
 
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
+def _stop(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """None, which is what stands for a clock that does not run."""
     if timer is not None:
         timer.cancel()
+    return None
