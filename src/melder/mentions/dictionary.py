@@ -9,7 +9,7 @@ a name is taken off by rules (melder/mentions/affixes.py).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -65,8 +65,8 @@ class NameFinder:
         if unknown := sorted(set(rules) - RULES.keys()):
             raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}, or none")
         self.rules = tuple(rules)
-        self._endings = [rule for name, rule in RULES.items() if name in rules and name != "prefixes"]
-        self._beginnings = [rule for name, rule in RULES.items() if name in rules and name == "prefixes"]
+        self._endings = _cached([rule for name, rule in RULES.items() if name in rules and name != "prefixes"])
+        self._beginnings = _cached([rule for name, rule in RULES.items() if name in rules and name == "prefixes"])
         self._edges: dict[tuple[int, str], int] = {}  # from a state by a word to the next; state 0 is the start
         self._depth = [0]  # words on the way to each state
         self._names: dict[int, bool] = {}  # the states at which a name ends; True: found in capitals only
@@ -133,14 +133,17 @@ class NameFinder:
         """All places where a name stands."""
         words, state, prefixed = list(_words(text)), 0, list[_Beginning]()
         for last, word in enumerate(words):
-            for form in _forms(self._endings, text, word):
+            piece = text[word.start : word.end]
+            for form in self._endings(piece):
                 yield from self._ended(text, words, last, self._next(state, form.key), form)
                 yield from self._ended_prefixed(text, word, self._followed(prefixed, form.key), form)
-            whole = WordForm(0, word.end - word.start, word.end - word.start, word.key)
             state = self._next(state, word.key)
-            yield from self._ended(text, words, last, state, whole)
-            prefixed = [*self._followed(prefixed, word.key), *self._begun(text, word)]
-            yield from self._ended_prefixed(text, word, prefixed, whole)
+            prefixed = self._followed(prefixed, word.key) if prefixed else []
+            prefixed += self._begun(piece, word)
+            if state or prefixed:
+                whole = WordForm(0, len(piece), len(piece), word.key)
+                yield from self._ended(text, words, last, state, whole)
+                yield from self._ended_prefixed(text, word, prefixed, whole)
 
     def _ended(self, text: str, words: list[_Word], last: int, state: int, form: WordForm) -> Iterator[tuple[int, int]]:
         """The names that end in word `last`, which is taken in this form, and lead to this state."""
@@ -151,11 +154,10 @@ class NameFinder:
                 yield start, words[last].start + form.end
             ending = self._shorter[ending]
 
-    def _begun(self, text: str, word: _Word) -> Iterator[_Beginning]:
+    def _begun(self, piece: str, word: _Word) -> list[_Beginning]:
         """Names whose first word may be this one without what stands before it."""
-        for form in _forms(self._beginnings, text, word):
-            if state := self._edges.get((0, form.key)):
-                yield _Beginning(state, word.start + form.start)
+        forms = ((form, self._edges.get((0, form.key))) for form in self._beginnings(piece))
+        return [_Beginning(state, word.start + form.start) for form, state in forms if state]
 
     def _followed(self, beginnings: list[_Beginning], key: str) -> list[_Beginning]:
         """Those of the names begun that go on with this word."""
@@ -177,8 +179,9 @@ class _Beginning(NamedTuple):
     start: int
 
 
-def _forms(rules: Iterable[Callable[[str], Iterator[WordForm]]], text: str, word: _Word) -> Iterator[WordForm]:
-    return (form for rule in rules for form in rule(text[word.start : word.end]))
+def _cached(rules: Sequence[Callable[[str], Iterator[WordForm]]]) -> Callable[[str], tuple[WordForm, ...]]:
+    """All forms of a word; texts repeat their words."""
+    return lru_cache(1 << 14)(lambda word: tuple(form for rule in rules for form in rule(word)))
 
 
 def _words(text: str) -> Iterator[_Word]:
