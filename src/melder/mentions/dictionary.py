@@ -14,14 +14,15 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from melder.mentions.affixes import RULES, WordForm
-from melder.names import INVISIBLE, folded
+from melder.mentions.affixes import ACCENTS, RULE_NAMES, RULES, WordForm
+from melder.names import INVISIBLE, folded, unaccented
 from melder.records import MelderError
 
 __all__ = ["NameFinder"]
 
 SHORTEST = 2  # characters of a name that is looked for, one of them a letter: the number 12 is seldom a name
 LONGEST = 64  # words, signs and spaces of a name that is looked for
+SHORTEST_PLAIN = 4  # letters of a name that is looked for without its diacritics
 CAPITALS = 3  # letters at most of an acronym, which is looked for as it is written: IT is no "it"
 
 # Scripts without spaces between words, first and last code points: each of their characters counts as a word.
@@ -61,9 +62,10 @@ class NameFinder:
 
     reads_names = True
 
-    def __init__(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> None:
-        if unknown := sorted(set(rules) - RULES.keys()):
-            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}, or none")
+    def __init__(self, names: Iterable[str], rules: Collection[str] = RULE_NAMES) -> None:
+        if unknown := sorted({*rules} - {*RULE_NAMES}):
+            listed = ", ".join(RULE_NAMES)
+            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {listed}, or none")
         self.rules = tuple(rules)
         self._endings = _cached([rule for name, rule in RULES.items() if name in rules and name != "prefixes"])
         self._beginnings = _cached([rule for name, rule in RULES.items() if name in rules and name == "prefixes"])
@@ -72,6 +74,8 @@ class NameFinder:
         self._names: dict[int, bool] = {}  # the states at which a name ends; True: found in capitals only
         for name in names:
             self._add(name)
+            if ACCENTS in rules and not name.isascii() and (plain := _plain(name)) is not None:
+                self._add(plain)
         self._fallback = [0] * len(self._depth)  # the state of the longest proper ending that is a beginning
         self._shorter = [0] * len(self._depth)  # the next state down the fallbacks at which a name ends
         self._connect()
@@ -210,6 +214,12 @@ def _kind(character: str) -> Literal["word", "space", "alone"]:
         return "alone"
     # M: marks, with which letters are composed; Python's \w has them not
     return "word" if unicodedata.category(character)[0] in "LMN" else "alone"
+
+
+def _plain(name: str) -> str | None:
+    """The name without its diacritics; None where it has none, or is so short that this is another word."""
+    plain = unaccented(name)
+    return plain if plain != folded(name) and sum(map(str.isalpha, plain)) >= SHORTEST_PLAIN else None
 
 
 def _is_acronym(name: str) -> bool:

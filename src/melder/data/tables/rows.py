@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from melder.data.tables.encodings import encoding_of
 from melder.data.tables.options import Notes
-from melder.data.tables.sparql import json_rows, term_text
+from melder.data.tables.sparql import ENDINGS, json_rows, term_text
 from melder.io.problems import Problems
 from melder.records import MelderError
 
@@ -48,7 +48,7 @@ def rows_of(path: Path, encoding: str | None, problems: Problems, notes: Notes) 
         return _sheet_rows(path, notes)
     if suffix == ".parquet":
         return _parquet_rows(path)
-    if suffix in (".json", ".srj"):
+    if suffix in ENDINGS:
         return json_rows(path)
     return _csv_rows(path, encoding_of(path, encoding, notes), problems, notes)
 

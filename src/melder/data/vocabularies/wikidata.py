@@ -20,8 +20,7 @@ __all__ = ["is_query_result", "named_types", "query_entities"]
 
 def is_query_result(path: Path) -> bool:
     """Whether a file is the result of a query, and no dump."""
-    suffix = path.suffix.lower()
-    return suffix in (".csv", ".tsv") or (suffix in (".json", ".srj") and is_sparql_json(path))
+    return path.suffix.lower() in (".csv", ".tsv") or is_sparql_json(path)
 
 
 def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imported]:
