@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import random
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +314,20 @@ def test_a_file_of_another_format_is_one_mistake(tmp_path: Path, content: str | 
     _, faults, _ = read(written(tmp_path, content, "e.jsonl"))
     assert len(faults) == 1
     assert words in faults[0]
+
+
+@pytest.mark.parametrize("name", ["e.xlsx", "e.parquet"])
+def test_a_damaged_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "e.xlsx":
+        _book(path, [["id", "name"], *([number, f"name {number}"] for number in range(50))])
+    else:
+        pyarrow.parquet.write_table(pyarrow.table({"id": list(range(50)), "name": ["a"] * 50}), path)
+    whole, draw = path.read_bytes(), random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in draw.choices(range(len(whole)), k=draw.randint(1, 8)):
+            damaged[place] = draw.randrange(256)
+        path.write_bytes(damaged[: draw.choice([len(whole), draw.randrange(len(whole))])])
+        with suppress(MelderError):
+            assert all(isinstance(entity, Entity) for entity in read(path)[0])

@@ -64,15 +64,15 @@ class EntityFile:
         A picture's name becomes that of the file that it means; addresses of which there is no file are left out.
         """
         notes = Notes() if notes is None else notes
-        seen: dict[str, int] = {}
+        first_rows: dict[str, int] = {}
         try:
             for number, record in self._merged(problems, notes):
                 entity = self._with_files(record, notes)
-                if faults := entity_faults(entity, seen, {}, counted(str(self.path))):
-                    problems.add(self.path, number, self._with_remedy(faults, entity, seen))
+                if faults := entity_faults(entity, first_rows, {}, counted(str(self.path))):
+                    problems.add(self.path, number, self._with_remedy(faults, entity, first_rows))
                 else:
                     yield number, entity
-                seen.setdefault(entity.id, number)
+                first_rows.setdefault(entity.id, number)
         except OSError as error:
             raise MelderError(
                 f"{self.path}: cannot be read ({error.strerror}); check the path and its rights"
@@ -160,17 +160,17 @@ class EntityFile:
     def _file_of(self, name: str, notes: Notes) -> str | None:
         if self.picture_names.is_there(name):
             return name
-        found = self.picture_names.located(name)
-        if found is not None:
+        file = self.picture_names.located(name)
+        if file is not None:
             notes.add("{} pictures are there under another spelling (Unicode, %20, backslashes, case), and are taken")
-            return found
+            return file
         if is_address(name):
             notes.add("{} pictures are addresses, and no file of that name is there: Melder fetches none")
             return None
         return name
 
-    def _with_remedy(self, faults: list[Fault], entity: Entity, seen: dict[str, int]) -> list[Fault]:
-        if entity.id not in seen or not self.is_table:
+    def _with_remedy(self, faults: list[Fault], entity: Entity, first_rows: dict[str, int]) -> list[Fault]:
+        if entity.id not in first_rows or not self.is_table:
             return faults
         (field, message), *others = faults
         return [(field, f"{message}, or make such rows one with --merge-rows"), *others]

@@ -46,10 +46,10 @@ class PictureNames:
 
     def located(self, name: str) -> str | None:
         """The name of the file that is meant; None where there is none, or several look equally like it."""
-        found = self.same(name)
+        files = self.same(name)
         spelt = _spelling(unquote(name).rsplit("/", 1)[-1] if is_address(name) else name)
-        exact = [file for file in found if _spelling(file) == spelt]
-        return (exact or found)[0] if len(exact or found) == 1 else None
+        exact = [file for file in files if _spelling(file) == spelt]
+        return (exact or files)[0] if len(exact or files) == 1 else None
 
     @cached_property
     def _files(self) -> dict[str, list[str]]:

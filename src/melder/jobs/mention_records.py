@@ -29,10 +29,10 @@ def complete_mention(value: Mapping[str, Any], number: int) -> dict[str, Any]:
         value: a record; `mention` is another word for `surface`
         number: its line or row, which is its id where it has none
     """
-    given = {"id": str(number), **plain_record(value)}
-    if MENTION in given and "surface" not in given:
-        given["surface"] = given.pop(MENTION)
-    return given
+    fields = {"id": str(number), **plain_record(value)}
+    if MENTION in fields and "surface" not in fields:
+        fields["surface"] = fields.pop(MENTION)
+    return fields
 
 
 def with_span(mention: Mention) -> Mention:
@@ -48,8 +48,8 @@ def with_file(mention: Mention, names: PictureNames) -> Mention:
     """A mention with the name of the file that its picture's name means, where there is one."""
     if mention.image is None or names.is_there(mention.image):
         return mention
-    found = names.located(mention.image)
-    return mention if found is None else mention.model_copy(update={"image": found})
+    file = names.located(mention.image)
+    return mention if file is None else mention.model_copy(update={"image": file})
 
 
 def table_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:

@@ -6,6 +6,8 @@
 | `prefixes` | Arabic, Hebrew | a conjunction, preposition or article before it: وغينيا is غينيا | 3 letters |
 | `plurals` | English | -s, -es or -ies: Guineas, buses, parties | 3 letters, or capitals: CEOs |
 
+With a fourth rule, `accents`, a name of four letters or more is also found without its diacritics: Muller is Müller.
+
 A particle and a prefix are no part of the mention that is found, a plural's ending is. Each rule looks at one word that
 stands between word boundaries, so that the time stays that of a look-up a word.
 """
@@ -17,7 +19,7 @@ from typing import NamedTuple
 
 from melder.names import folded
 
-__all__ = ["RULES", "WordForm", "particles", "plurals", "prefixes"]
+__all__ = ["ACCENTS", "RULES", "RULE_NAMES", "WordForm", "particles", "plurals", "prefixes"]
 
 # fmt: off
 PARTICLES = (
@@ -89,5 +91,7 @@ RULES: Mapping[str, Callable[[str], Iterator[WordForm]]] = {
     "prefixes": prefixes,
     "plurals": plurals,
 }
+ACCENTS = "accents"
+RULE_NAMES = (*RULES, ACCENTS)
 _PARTICLES = frozenset(PARTICLES)
 _PREFIXES = frozenset((*ARABIC_PREFIXES, *HEBREW_PREFIXES))

@@ -9,19 +9,20 @@ a name is taken off by rules (melder/mentions/affixes.py).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from melder.mentions.affixes import RULES, WordForm
-from melder.names import INVISIBLE, folded
+from melder.mentions.affixes import ACCENTS, RULE_NAMES, RULES, WordForm
+from melder.names import INVISIBLE, folded, unaccented
 from melder.records import MelderError
 
 __all__ = ["NameFinder"]
 
 SHORTEST = 2  # characters of a name that is looked for, one of them a letter: the number 12 is seldom a name
 LONGEST = 64  # words, signs and spaces of a name that is looked for
+SHORTEST_PLAIN = 4  # letters of a name that is looked for without its diacritics
 CAPITALS = 3  # letters at most of an acronym, which is looked for as it is written: IT is no "it"
 
 # Scripts without spaces between words, first and last code points: each of their characters counts as a word.
@@ -61,17 +62,20 @@ class NameFinder:
 
     reads_names = True
 
-    def __init__(self, names: Iterable[str], rules: Collection[str] = tuple(RULES)) -> None:
-        if unknown := sorted(set(rules) - RULES.keys()):
-            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {', '.join(RULES)}, or none")
+    def __init__(self, names: Iterable[str], rules: Collection[str] = RULE_NAMES) -> None:
+        if unknown := sorted({*rules} - {*RULE_NAMES}):
+            listed = ", ".join(RULE_NAMES)
+            raise MelderError(f"there is no rule {unknown[0]!r} for names in texts; use {listed}, or none")
         self.rules = tuple(rules)
-        self._endings = [rule for name, rule in RULES.items() if name in rules and name != "prefixes"]
-        self._beginnings = [rule for name, rule in RULES.items() if name in rules and name == "prefixes"]
+        self._endings = _cached([rule for name, rule in RULES.items() if name in rules and name != "prefixes"])
+        self._beginnings = _cached([rule for name, rule in RULES.items() if name in rules and name == "prefixes"])
         self._edges: dict[tuple[int, str], int] = {}  # from a state by a word to the next; state 0 is the start
         self._depth = [0]  # words on the way to each state
         self._names: dict[int, bool] = {}  # the states at which a name ends; True: found in capitals only
         for name in names:
             self._add(name)
+            if ACCENTS in rules and not name.isascii() and (plain := _plain(name)) is not None:
+                self._add(plain)
         self._fallback = [0] * len(self._depth)  # the state of the longest proper ending that is a beginning
         self._shorter = [0] * len(self._depth)  # the next state down the fallbacks at which a name ends
         self._connect()
@@ -133,14 +137,17 @@ class NameFinder:
         """All places where a name stands."""
         words, state, prefixed = list(_words(text)), 0, list[_Beginning]()
         for last, word in enumerate(words):
-            for form in _forms(self._endings, text, word):
+            piece = text[word.start : word.end]
+            for form in self._endings(piece):
                 yield from self._ended(text, words, last, self._next(state, form.key), form)
                 yield from self._ended_prefixed(text, word, self._followed(prefixed, form.key), form)
-            whole = WordForm(0, word.end - word.start, word.end - word.start, word.key)
             state = self._next(state, word.key)
-            yield from self._ended(text, words, last, state, whole)
-            prefixed = [*self._followed(prefixed, word.key), *self._begun(text, word)]
-            yield from self._ended_prefixed(text, word, prefixed, whole)
+            prefixed = self._followed(prefixed, word.key) if prefixed else []
+            prefixed += self._begun(piece, word)
+            if state or prefixed:
+                whole = WordForm(0, len(piece), len(piece), word.key)
+                yield from self._ended(text, words, last, state, whole)
+                yield from self._ended_prefixed(text, word, prefixed, whole)
 
     def _ended(self, text: str, words: list[_Word], last: int, state: int, form: WordForm) -> Iterator[tuple[int, int]]:
         """The names that end in word `last`, which is taken in this form, and lead to this state."""
@@ -151,11 +158,10 @@ class NameFinder:
                 yield start, words[last].start + form.end
             ending = self._shorter[ending]
 
-    def _begun(self, text: str, word: _Word) -> Iterator[_Beginning]:
+    def _begun(self, piece: str, word: _Word) -> list[_Beginning]:
         """Names whose first word may be this one without what stands before it."""
-        for form in _forms(self._beginnings, text, word):
-            if state := self._edges.get((0, form.key)):
-                yield _Beginning(state, word.start + form.start)
+        forms = ((form, self._edges.get((0, form.key))) for form in self._beginnings(piece))
+        return [_Beginning(state, word.start + form.start) for form, state in forms if state]
 
     def _followed(self, beginnings: list[_Beginning], key: str) -> list[_Beginning]:
         """Those of the names begun that go on with this word."""
@@ -177,8 +183,9 @@ class _Beginning(NamedTuple):
     start: int
 
 
-def _forms(rules: Iterable[Callable[[str], Iterator[WordForm]]], text: str, word: _Word) -> Iterator[WordForm]:
-    return (form for rule in rules for form in rule(text[word.start : word.end]))
+def _cached(rules: Sequence[Callable[[str], Iterator[WordForm]]]) -> Callable[[str], tuple[WordForm, ...]]:
+    """All forms of a word; texts repeat their words."""
+    return lru_cache(1 << 14)(lambda word: tuple(form for rule in rules for form in rule(word)))
 
 
 def _words(text: str) -> Iterator[_Word]:
@@ -207,6 +214,12 @@ def _kind(character: str) -> Literal["word", "space", "alone"]:
         return "alone"
     # M: marks, with which letters are composed; Python's \w has them not
     return "word" if unicodedata.category(character)[0] in "LMN" else "alone"
+
+
+def _plain(name: str) -> str | None:
+    """The name without its diacritics; None where it has none, or is so short that this is another word."""
+    plain = unaccented(name)
+    return plain if plain != folded(name) and sum(map(str.isalpha, plain)) >= SHORTEST_PLAIN else None
 
 
 def _is_acronym(name: str) -> bool:

@@ -28,12 +28,12 @@ _LONGEST_RUN = 2  # bytes beyond ASCII in a row, of Western European text: ß an
 
 def _agreed_bytes() -> frozenset[int]:
     """Those beyond ASCII that mean the same in the code pages of Western and of Central Europe."""
-    found = set()
+    agreed = set()
     for byte in range(0x80, 0x100):
         western, central = (bytes([byte]).decode(page, errors="replace") for page in ("cp1252", "cp1250"))
         if western == central != "\ufffd":
-            found.add(byte)
-    return frozenset(found)
+            agreed.add(byte)
+    return frozenset(agreed)
 
 
 _AGREED = _agreed_bytes()
@@ -72,12 +72,12 @@ def encoding_of(path: Path, declared: str | None, notes: Notes) -> str:
 
 def _declared(name: str) -> str:
     try:
-        found = codecs.lookup(name)
+        codec = codecs.lookup(name)
     except LookupError:
         raise MelderError(f"--encoding {name}: is no encoding; write utf-8, utf-16, windows-1252 or the like") from None
-    if not found._is_text_encoding:
+    if not codec._is_text_encoding:
         raise MelderError(f"--encoding {name}: is no encoding of texts; write utf-8, utf-16, windows-1252 or the like")
-    return "utf-8-sig" if found.name == "utf-8" else found.name
+    return "utf-8-sig" if codec.name == "utf-8" else codec.name
 
 
 def _is_utf8(path: Path) -> bool:

@@ -74,29 +74,29 @@ def read_header(
     names = [str(cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
-    chosen = _said(place, names, fields, columns)
-    said = {field for field, _ in columns}
-    wikidata = not said and fields[0] not in map(folded, names) and _wikidata(names)
-    chosen = dict(wikidata) if wikidata else chosen
-    taken = set(chosen.values())
+    field_of = _mapped(place, names, fields, columns)
+    mapped = {field for field, _ in columns}
+    wikidata = not mapped and fields[0] not in map(folded, names) and _wikidata(names)
+    field_of = dict(wikidata) if wikidata else field_of
+    in_use = set(field_of.values())
     for number, name in enumerate(names):
         field = next((field for field in fields if field == folded(name)), None)
-        if number not in chosen and field is not None and field not in said and not wikidata:
-            if field in taken:
+        if number not in field_of and field is not None and field not in mapped and not wikidata:
+            if field in in_use:
                 raise MelderError(f"{place}: names a column twice, {name!r}; give each its own name")
-            chosen[number] = field
-            taken.add(field)
-    _check_twice(place, chosen, lists, names)
-    fields_of = tuple(chosen.get(number) for number in range(len(names)))
+            field_of[number] = field
+            in_use.add(field)
+    _check_twice(place, field_of, lists, names)
+    fields_of = tuple(field_of.get(number) for number in range(len(names)))
     header = Header(fields_of, bool(wikidata), row, tuple(filter(None, names)))
     _note(header, names, fields, notes)
     return header
 
 
-def _said(
+def _mapped(
     place: str, names: Sequence[str], fields: Sequence[str], columns: Sequence[tuple[str, str]]
 ) -> dict[int, str]:
-    chosen: dict[int, str] = {}
+    field_of: dict[int, str] = {}
     for field, wanted in columns:
         if field not in fields:
             raise MelderError(f"--column {field}={wanted}: there is no field {field!r}; use {', '.join(fields)}")
@@ -105,8 +105,8 @@ def _said(
         ]
         if not places:
             raise MelderError(f"{place}: has no column {wanted!r}; its columns are {', '.join(filter(None, names))}")
-        chosen[places[0]] = field
-    return chosen
+        field_of[places[0]] = field
+    return field_of
 
 
 def _wikidata(names: Sequence[str]) -> Mapping[int, str]:
@@ -115,22 +115,22 @@ def _wikidata(names: Sequence[str]) -> Mapping[int, str]:
     item = next((name for name in names if f"{name}Label" in places), None)
     if item is None:
         return {}
-    found = {places[item]: "id", places[f"{item}Label"]: "name"}
+    field_of = {places[item]: "id", places[f"{item}Label"]: "name"}
     for ending, field in (("Description", "description"), ("AltLabel", "aliases")):
         if item + ending in places:
-            found[places[item + ending]] = field
+            field_of[places[item + ending]] = field
     for name, number in places.items():
         if name.lower().removesuffix("label") in WIKIDATA_TYPES and (
             name.endswith("Label") or f"{name}Label" not in places
         ):
-            found[number] = "types"
+            field_of[number] = "types"
         if name.lower() in WIKIDATA_IMAGES:
-            found[number] = "images"
-    return found
+            field_of[number] = "images"
+    return field_of
 
 
-def _check_twice(place: str, chosen: Mapping[int, str], lists: Sequence[str], names: Sequence[str]) -> None:
-    single = [field for field in chosen.values() if field not in lists]
+def _check_twice(place: str, field_of: Mapping[int, str], lists: Sequence[str], names: Sequence[str]) -> None:
+    single = [field for field in field_of.values() if field not in lists]
     if twice := next((field for field in single if single.count(field) > 1), None):
         raise MelderError(f"{place}: gives {twice!r} two columns; name the one that holds it with --column {twice}=…")
 
@@ -147,12 +147,12 @@ def _note(header: Header, names: Sequence[str], fields: Sequence[str], notes: No
         notes.add(f"columns that are left out: {', '.join(left)}" + (f" ({hinted})" if hinted else ""))
 
 
-def hints(names: Sequence[str], taken: frozenset[str], fields: Sequence[str]) -> str:
+def hints(names: Sequence[str], in_use: frozenset[str], fields: Sequence[str]) -> str:
     """What these columns may hold of the fields that no other column holds."""
-    return "; ".join(hint for name in names if (hint := _hint(name, taken, fields)))
+    return "; ".join(hint for name in names if (hint := _hint(name, in_use, fields)))
 
 
-def _hint(name: str, taken: frozenset[str], fields: Sequence[str]) -> str:
-    others = ((field, others) for field, others in OTHER_NAMES.items() if field in fields and field not in taken)
+def _hint(name: str, in_use: frozenset[str], fields: Sequence[str]) -> str:
+    others = ((field, others) for field, others in OTHER_NAMES.items() if field in fields and field not in in_use)
     field = next((field for field, names in others if folded(name) in names), None)
     return f"is {name} the {field}? then --column {field}={name}" if field else ""

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from melder.data.tables.encodings import encoding_of
 from melder.data.tables.options import Notes
-from melder.data.tables.sparql import json_rows, term_text
+from melder.data.tables.sparql import ENDINGS, json_rows, term_text
 from melder.io.problems import Problems
 from melder.records import MelderError
 
@@ -48,7 +48,7 @@ def rows_of(path: Path, encoding: str | None, problems: Problems, notes: Notes) 
         return _sheet_rows(path, notes)
     if suffix == ".parquet":
         return _parquet_rows(path)
-    if suffix in (".json", ".srj"):
+    if suffix in ENDINGS:
         return json_rows(path)
     return _csv_rows(path, encoding_of(path, encoding, notes), problems, notes)
 
@@ -121,26 +121,36 @@ def _remedy(encoding: str) -> str:
 def _sheet_rows(path: Path, notes: Notes) -> Iterator[Row]:
     openpyxl = _package("openpyxl", "XLSX")
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > UNPACKED:
-            raise MelderError(f"{path}: is {unpacked:,} bytes once unpacked, too many; save it as CSV UTF-8")
+        _check_unpacked(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise MelderError(f"{path}: is no XLSX file ({error}); save it as XLSX or as CSV UTF-8") from None
-    try:
-        sheets = book.worksheets
-        if not sheets:
-            raise MelderError(f"{path}: has no sheet; save the table as XLSX or as CSV UTF-8")
-        if len(sheets) > 1:
-            notes.add(f"only the first of {len(sheets)} sheets is read, {sheets[0].title!r}")
-        width = 0
-        for number, row in enumerate(sheets[0].iter_rows(), 1):
-            cells = [_sheet_cell(cell, notes) for cell in row]
-            width = width or len(cells)
-            yield number, cells + [""] * (width - len(cells))  # a sheet has no short rows, only cells without anything
-    finally:
-        book.close()
+        try:
+            yield from _first_sheet(path, book.worksheets, notes)
+        finally:
+            book.close()
+    except MelderError:
+        raise
+    except Exception as error:  # of ZIP, XML and the parts of a workbook, each of which has errors of its own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise MelderError(f"{path}: is no XLSX file ({reason}); save it as XLSX or as CSV UTF-8") from None
+
+
+def _check_unpacked(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > UNPACKED:
+        raise MelderError(f"{path}: is {unpacked:,} bytes once unpacked, too many; save it as CSV UTF-8")
+
+
+def _first_sheet(path: Path, sheets: Sequence[Any], notes: Notes) -> Iterator[Row]:
+    if not sheets:
+        raise MelderError(f"{path}: has no sheet; save the table as XLSX or as CSV UTF-8")
+    if len(sheets) > 1:
+        notes.add(f"only the first of {len(sheets)} sheets is read, {sheets[0].title!r}")
+    width = 0
+    for number, row in enumerate(sheets[0].iter_rows(), 1):
+        cells = [_sheet_cell(cell, notes) for cell in row]
+        width = width or len(cells)
+        yield number, cells + [""] * (width - len(cells))  # a sheet has no short rows, only cells without anything
 
 
 def _sheet_cell(cell: Any, notes: Notes) -> Cell:
@@ -156,13 +166,14 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 
     try:
         table = pyarrow.parquet.ParquetFile(path)
-    except (ValueError, TypeError) as error:  # Arrow's own errors are ValueErrors
-        raise MelderError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
-    yield 1, table.schema_arrow.names
-    numbers = count(2)
-    for batch in table.iter_batches(BATCH):
-        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield next(numbers), [text_of(value) for value in values]
+        yield 1, table.schema_arrow.names
+        numbers = count(2)
+        for batch in table.iter_batches(BATCH):
+            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield next(numbers), [text_of(value) for value in values]
+    except (ValueError, TypeError, KeyError, NotImplementedError, OSError) as error:  # Arrow's own errors are these
+        reason = " ".join(str(error).split())[:200]
+        raise MelderError(f"{path}: is no Parquet file ({reason}); save it again, or as CSV UTF-8") from None
 
 
 def _package(name: str, what: str) -> Any:

@@ -9,14 +9,17 @@ from typing import Any
 
 from melder.records import MelderError
 
-__all__ = ["is_sparql_json", "json_rows", "term_text"]
+__all__ = ["ENDINGS", "is_sparql_json", "json_rows", "term_text"]
 
+ENDINGS = (".json", ".srj")
 _FIRST = 1 << 16  # bytes in which the parts of a result are looked for
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", '\\"': '"', "\\'": "'", "\\\\": "\\"}
 
 
 def is_sparql_json(path: Path) -> bool:
-    """Whether a file looks like the result of a query in JSON."""
+    """Whether a file looks like the result of a query in JSON: by its ending, and by how it begins."""
+    if path.suffix.lower() not in ENDINGS:
+        return False
     with path.open("rb") as file:
         start = file.read(_FIRST)
     return start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and b'"head"' in start and b'"vars"' in start

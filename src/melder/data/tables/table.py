@@ -93,23 +93,23 @@ class Table:
         own = self.options.list_separator
         if own is not None or not self.lists:
             return dict.fromkeys(self.lists, own or "|")
-        header, seen, lists = None, {field: set[str]() for field in self.lists}, dict.fromkeys(self.lists, 0)
+        header, signs_in, lists = None, {field: set[str]() for field in self.lists}, dict.fromkeys(self.lists, 0)
         for number, cells in rows_of(self.path, self.options.encoding, Problems(), Notes()):
             if header is None:
                 header = self._header(number, cells, Notes()) if any(map(str.strip, map(str, cells))) else None
                 continue
             for field, cell in zip(header.columns, cells, strict=False):
-                if field in seen and isinstance(cell, str):
-                    seen[field].update(sign for sign in "|;" if sign in cell)
+                if field in signs_in and isinstance(cell, str):
+                    signs_in[field].update(sign for sign in "|;" if sign in cell)
                     lists[field] += _json_list(cell) is not None
         wikidata = header is not None and header.wikidata
-        for field, signs in seen.items():
+        for field, signs in signs_in.items():
             if lists[field]:
                 notes.add(f"{lists[field]:,} cells of {field} are lists in JSON")
             if signs == {";"} and not wikidata:
                 notes.add(f"';' divides the values in cells of {field} (--list-separator says otherwise)")
-        found = {field: ";" if signs == {";"} else "|" for field, signs in seen.items()}
-        return found | ({"aliases": WIKIDATA_ALIASES, "types": "\n", "images": "\n"} if wikidata else {})
+        separators = {field: ";" if signs == {";"} else "|" for field, signs in signs_in.items()}
+        return separators | ({"aliases": WIKIDATA_ALIASES, "types": "\n", "images": "\n"} if wikidata else {})
 
 
 def _several(cell: Cell, separator: str) -> tuple[str, ...]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
-from melder.io.atomic import PART
+from melder.io.atomic import replacing
 from melder.records import Entity, MelderError
 
 __all__ = ["COMMONS", "Imported", "commons_address", "opened", "write_imported"]
@@ -61,21 +60,25 @@ def write_imported(out: Path, imported: Iterable[Imported], pictures: Path | Non
     Returns:
         the number of entities
     """
-    part, count = out.with_name(out.name + PART), 0
-    listed = pictures.open("w", encoding="utf-8", newline="\n") if pictures is not None else None
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            for entity, addresses in imported:
-                count += 1
-                if listed is None:
-                    entity = entity.model_copy(update={"images": ()})
-                else:
-                    pairs = zip(entity.images, addresses, strict=True)
-                    listed.writelines(f"{name}\t{address}\n" for name, address in pairs)
-                file.write(entity.model_dump_json(exclude_defaults=True) + "\n")
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
-        if listed is not None:
-            listed.close()
+    with replacing(out) as partial:
+        try:
+            return _write(partial, imported, pictures)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _write(out: Path, imported: Iterable[Imported], pictures: Path | None) -> int:
+    count = 0
+    with ExitStack() as files:
+        file = files.enter_context(out.open("w", encoding="utf-8", newline="\n"))
+        listed = files.enter_context(pictures.open("w", encoding="utf-8", newline="\n")) if pictures else None
+        for entity, addresses in imported:
+            count += 1
+            if listed is None:
+                entity = entity.model_copy(update={"images": ()})
+            else:
+                pairs = zip(entity.images, addresses, strict=True)
+                listed.writelines(f"{name}\t{address}\n" for name, address in pairs)
+            file.write(entity.model_dump_json(exclude_defaults=True) + "\n")
     return count

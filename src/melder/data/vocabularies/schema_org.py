@@ -24,18 +24,18 @@ PREFIXES = ("http://schema.org/", "https://schema.org/", "schema:")
 
 def schema_entities(path: Path, languages: Languages, problems: Problems, notes: Notes) -> Iterator[Imported]:
     """The entities of a file that is one JSON value, or one a line; the first object of an id counts."""
-    seen = set[str]()
+    ids = set[str]()
     for document in _documents(path, problems):
         for value in _objects(document):
             imported = _imported({_term(key): content for key, content in value.items()}, languages)
             if imported is None:
                 notes.add("{} objects have no id, or no name in these languages, and are left out")
-            elif imported.entity.id in seen:
+            elif imported.entity.id in ids:
                 notes.add("{} objects have the id of an earlier one, and are left out")
             else:
-                seen.add(imported.entity.id)
+                ids.add(imported.entity.id)
                 yield imported
-    if not seen:
+    if not ids:
         problems.add(path, 0, [("", "holds no object with an id and a name; is it JSON-LD with terms of schema.org?")])
 
 
@@ -57,15 +57,15 @@ def _documents(path: Path, problems: Problems) -> Iterator[object]:
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:
     """All objects that say what they are, those within others behind them."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
+    stack = [value]
+    while stack:
+        value = stack.pop()
         if isinstance(value, dict):
             if "@type" in value:
                 yield value
-            waiting += reversed(list(value.values()))
+            stack += reversed(list(value.values()))
         elif isinstance(value, list):
-            waiting += reversed(value)
+            stack += reversed(value)
 
 
 def _imported(value: dict[str, Any], languages: Languages) -> Imported | None:
@@ -108,9 +108,9 @@ def _strings(value: dict[str, Any], *names: str) -> Iterator[str]:
 
 
 def _by_language(contents: object) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for content in contents if isinstance(contents, list) else [contents]:
         text, code = (content.get("@value"), content.get("@language")) if isinstance(content, dict) else (content, "")
         if isinstance(text, str) and text.strip():
-            found.setdefault(str(code or "").lower(), []).append(text.strip())
-    return found
+            texts.setdefault(str(code or "").lower(), []).append(text.strip())
+    return texts

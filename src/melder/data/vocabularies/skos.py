@@ -86,14 +86,14 @@ class _Thesaurus:
 
     def _texts(self, concept: Any, kind: str) -> dict[str, list[str]]:
         """The labels or notes of a kind by language, those of SKOS-XL among them."""
-        found: dict[str, list[str]] = {}
+        texts: dict[str, list[str]] = {}
         literals = self._objects(concept, self._skos[kind])
         labels = self._objects(concept, self._labels[kind])
         literals += [text for label in labels for text in self._objects(label, self._labels.literalForm)]
         for literal in literals:
             code = (getattr(literal, "language", None) or "").lower()
-            found.setdefault(code, []).append(" ".join(str(literal).split()))
-        return found
+            texts.setdefault(code, []).append(" ".join(str(literal).split()))
+        return texts
 
     def _objects(self, subject: Any, predicate: Any) -> list[Any]:
         return sorted(self._graph.objects(subject, predicate))
@@ -127,15 +127,15 @@ def _graph(path: Path) -> Any:
 def _check_contexts(path: Path, data: bytes) -> None:
     """Raises MelderError where rdflib would fetch a context from the web."""
     try:
-        waiting = [json.loads(data.decode("utf-8-sig"))]
+        stack = [json.loads(data.decode("utf-8-sig"))]
     except (ValueError, RecursionError) as error:
         raise MelderError(f"{path}: is not JSON ({error}); mend it") from None
-    while waiting:
-        value = waiting.pop()
+    while stack:
+        value = stack.pop()
         if isinstance(value, list):
-            waiting += value
+            stack += value
         elif isinstance(value, dict):
-            waiting += value.values()
+            stack += value.values()
             contexts = value.get("@context", [])
             if address := next((text for text in _listed(contexts) if isinstance(text, str)), None):
                 raise MelderError(

@@ -20,8 +20,7 @@ __all__ = ["is_query_result", "named_types", "query_entities"]
 
 def is_query_result(path: Path) -> bool:
     """Whether a file is the result of a query, and no dump."""
-    suffix = path.suffix.lower()
-    return suffix in (".csv", ".tsv") or (suffix in (".json", ".srj") and is_sparql_json(path))
+    return path.suffix.lower() in (".csv", ".tsv") or is_sparql_json(path)
 
 
 def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imported]:
@@ -42,16 +41,16 @@ def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imp
 
 def named_types(dump: WikidataDump, problems: Problems, notes: Notes) -> Iterator[Imported]:
     """The entities of a dump with the names of their types, for which it is read twice; they wait in a file."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as waiting:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as file:
         kinds = set[str]()
         for entity, _ in dump.entities(problems, notes):
             kinds.update(entity.types)
-            waiting.write(entity.model_dump_json() + "\n")
-        waiting.seek(0)
+            file.write(entity.model_dump_json() + "\n")
+        file.seek(0)
         names = dump.labels(kinds) if kinds else {}
         if unnamed := len(kinds - names.keys()):
             notes.add("{} types have no label in the dump, and keep their ids", unnamed)
-        for line in waiting:
+        for line in file:
             entity = Entity.model_validate_json(line)
             types = tuple(dict.fromkeys(names.get(kind, kind) for kind in entity.types))
             yield Imported(entity.model_copy(update={"types": types}), tuple(map(commons_address, entity.images)))

@@ -55,13 +55,13 @@ class WikidataDump:
 
     def labels(self, wanted: Collection[str]) -> dict[str, str]:
         """The labels of some entities; the file is read through for them."""
-        found: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for _, line in self._lines():
-            if len(found) < len(wanted) and _id_in(line) in wanted:
+            if len(labels) < len(wanted) and _id_in(line) in wanted:
                 with suppress(ValueError, KeyError, TypeError, AttributeError):  # named when it was read as an entity
                     value = json.loads(line)
-                    found[value["id"]] = self.languages.first(_texts(value.get("labels")))
-        return {identity: label for identity, label in found.items() if label}
+                    labels[value["id"]] = self.languages.first(_texts(value.get("labels")))
+        return {identity: label for identity, label in labels.items() if label}
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         with opened(self.path) as file:
