@@ -179,6 +179,7 @@ def serving(knowledge_base: Path, source: Path | None, files: int | None = None)
         service = Service(process, found[1])
         for _ in range(3):
             service.send("/link", as_json(LINK))
+            service.send("/healthz", None)
         yield service
     finally:
         process.send_signal(signal.SIGKILL)

@@ -88,8 +88,9 @@ def _small(file: Path, layouts: dict[str, Path], tmp_path: Path) -> Configuratio
     """The file's configuration on the records written here, read as it reads its own."""
     data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
     layout = data.get("layout", "mimic" if "text_field" in data else "own")
-    encoder = _encoder(read_configuration(file).encoder.name, tmp_path)
-    changes = [f"data.directory={layouts[layout]}", f"data.layout={layout}", f"encoder.name={encoder}"]
+    own = read_configuration(file).encoder
+    changes = [f"data.directory={layouts[layout]}", f"data.layout={layout}"]
+    changes += [f"encoder.name={_encoder(own.name, tmp_path)}", f"encoder.trained={own.trained}"]
     if isinstance(read_configuration(file).method, GEMELConfiguration):
         small = {"width": 16, "layers": 1, "heads": 2, "steps": 2, "batch_size": 2}
         changes += ["method.language_model=lm:compact", f"method.compact={json.dumps(small)}"]

@@ -11,7 +11,8 @@ import torch
 import melder
 from generative import tiny
 from melder.data import load
-from melder.linking import ExactLinker, RerankingLinker, RunLinker
+from melder.linking import ExactLinker, RerankingLinker
+from melder.protocols import Linker
 from melder.records import Link, MelderError, Mention
 
 TOP = 5
@@ -36,7 +37,7 @@ def _linker(small_run: Path, small_data: Path, top: int = TOP, weight: float = 0
     return linker
 
 
-def _links(linker: RunLinker, mentions: list[Mention], k: int = 99) -> list[Link]:
+def _links(linker: Linker, mentions: list[Mention], k: int = 99) -> list[Link]:
     links = linker.link(mentions, k=k)
     assert isinstance(links, list)
     return links

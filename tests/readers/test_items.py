@@ -20,8 +20,12 @@ def data(own):
 
 def test_an_item_holds_names_text_and_the_first_picture(data):
     place = data.directory
-    assert mention_items([MENTION], data, " | ") == [Item("Ann | Ann sat.", place / "m.png", ("Ann",))]
-    assert entity_items([ENTITY], data, " | ") == [Item("Ann | A cat.", place / "0.png", ("Ann", "Anne"))]
+    assert mention_items([MENTION], data, " | ") == [
+        Item("Ann | Ann sat.", place / "m.png", ("Ann",), role="mention", span=(6, 9), lead=6)
+    ]
+    assert entity_items([ENTITY], data, " | ") == [
+        Item("Ann | A cat.", place / "0.png", ("Ann", "Anne"), role="entity")
+    ]
 
 
 def test_the_separator_stands_only_between_two_parts(data):
@@ -30,15 +34,19 @@ def test_the_separator_stands_only_between_two_parts(data):
     assert [item.text for item in items] == ["Bob", "A cat.", ""]
     assert [item.image for item in items] == [None, None, None]
     assert items[1].surfaces == ()
-    assert mention_items([Mention(id="m", text="Hello")], data, " | ") == [Item("Hello")]
+    assert mention_items([Mention(id="m", text="Hello")], data, " | ") == [Item("Hello", role="mention")]
 
 
 def test_modalities_can_be_left_out(data):
     place = data.directory
-    assert mention_items([MENTION], data, " ", frozenset({"image"})) == [Item(image=place / "m.png")]
-    assert mention_items([MENTION], data, " ", frozenset({"text"})) == [Item("Ann Ann sat.", None, ("Ann",))]
-    assert entity_items([ENTITY], data, " ", frozenset({"image"})) == [Item(image=place / "0.png")]
-    assert entity_items([ENTITY], data, " ", frozenset({"text"})) == [Item("Ann A cat.", None, ("Ann", "Anne"))]
+    assert mention_items([MENTION], data, " ", frozenset({"image"})) == [Item(image=place / "m.png", role="mention")]
+    assert mention_items([MENTION], data, " ", frozenset({"text"})) == [
+        Item("Ann Ann sat.", None, ("Ann",), role="mention", span=(4, 7), lead=4)
+    ]
+    assert entity_items([ENTITY], data, " ", frozenset({"image"})) == [Item(image=place / "0.png", role="entity")]
+    assert entity_items([ENTITY], data, " ", frozenset({"text"})) == [
+        Item("Ann A cat.", None, ("Ann", "Anne"), role="entity")
+    ]
 
 
 def test_each_entity_can_show_another_picture(data):

@@ -132,6 +132,13 @@ def test_a_field_that_is_not_percent_encoded_is_refused(client: TestClient, brok
     assert (answer.status_code, answer.json()["error"].split(":")[0]) == (400, "the form is not percent-encoded")
 
 
+@pytest.mark.parametrize("field", [b"queries=", b"extend=", b"x="])
+def test_more_escapes_than_text_can_need_are_refused(start: Start, field: bytes) -> None:
+    client, headers = start(json_bytes=1_000), {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post("/reconcile", content=field + b"%41" * 2_001, headers=headers)
+    assert (answer.status_code, answer.json()["error"].split(";")[0]) == (413, "the form has too many escapes")
+
+
 def test_escapes_take_little_memory() -> None:
     """`urllib` takes forty bytes for each."""
     content = b"%41" * 1_000_000

@@ -196,7 +196,7 @@ def test_types_are_those_of_the_entities_and_a_segment_is_counted_once(
 
 
 @pytest.mark.parametrize(
-    "broken", ["melder.serving.knowledge_base.KnowledgeBaseCatalogue", "melder.linking.load.open_run"]
+    "broken", ["melder.serving.knowledge_base.KnowledgeBaseCatalogue", "melder.linking.comparing.open_run"]
 )
 def test_a_generation_that_cannot_be_served_is_given_up(
     directory: Path, monkeypatch: pytest.MonkeyPatch, broken: str

@@ -34,6 +34,8 @@ class ToyLinker:
     `open` is a gate: while it is cleared, linking waits; `seen` are the surfaces linked so far, `batches` the sizes.
     """
 
+    explains = False
+
     def __init__(self, entities: Sequence[Entity]) -> None:
         self.entities = entities
         self.open = threading.Event()

@@ -156,7 +156,7 @@ def test_a_data_set_without_vision_is_asked_without(small_data: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("encoder.trained=true", "gemel trains its mapper only"),
+        ("encoder.trained=true", "gemel trains no encoder"),
         ("training.negatives.sampler=uniform", "gemel has no negatives"),
         ("training.processes=2", "gemel trains in one process"),
         ("method.template='{text}'", "once each"),

@@ -16,11 +16,11 @@ from melder.building.segments import (
     Planned,
     WriteSegments,
     encode_segment,
-    reads_files,
     write_segments,
 )
 from melder.data import EntityFile
 from melder.data.items import EntityPictures
+from melder.encoders import decodes_pictures
 from melder.io.problems import Problems
 from melder.kb import KnowledgeBase, Writer, open_knowledge_base
 from melder.kb.format.packing import StorageDtype
@@ -72,7 +72,7 @@ def build(
     writes them. Raises MelderError when `out` is something else, BadData for bad records and missing pictures unless
     these are to be skipped.
     """
-    count, problems = source.check(images=reads_files(_encoder_of(run, encoder)))
+    count, problems = source.check(images=decodes_pictures(_encoder_of(run, encoder)))
     if problems.records and not (skip_bad and count):
         raise problems.error()
     with build_lock(out):
@@ -126,7 +126,7 @@ def change_from_file(
 ) -> Built:
     """`add_entities` of a file. Raises BadData for bad records and missing pictures unless these are to be skipped."""
     with open_knowledge_base(directory) as base:
-        opens = reads_files(base.generation.settings.identity.encoder)
+        opens = decodes_pictures(base.generation.settings.identity.encoder)
     count, problems = source.check(images=opens)
     if problems.records and not (skip_bad and count):
         raise problems.error()

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from melder.data import EntityFile, entity_items
-from melder.encoders import build_encoder
+from melder.encoders import build_encoder, from_scratch
 from melder.io.atomic import writing
 from melder.io.checksums import WholeFile
 from melder.io.problems import Problems
 from melder.kb.manifest import MODEL, Identity
-from melder.methods import build_matcher
+from melder.methods import build_matcher, method_of
 from melder.methods.clip import CLIPConfiguration
-from melder.methods.gemel import GEMELConfiguration
 from melder.records import Entity, MelderError
 from melder.runs.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.runs.directory import read_configuration, write_run
@@ -37,10 +36,10 @@ ZERO_SHOT = CLIPConfiguration()
 def copy_run(run: Path, directory: Path) -> None:
     """Copy what linking needs of a run into the knowledge base `directory`."""
     configuration = read_configuration(run)
-    if isinstance(configuration.method, GEMELConfiguration):
+    if not method_of(configuration.method).compares:
         raise MelderError(
-            f"{run}: GEMEL writes names and has no sides to store; build the knowledge base with --encoder or with a "
-            f"method that compares, and link to it with `melder link {run} --data KB`"
+            f"{run}: its method writes names and has no sides to store; build the knowledge base with --encoder or "
+            f"with a method that compares, and link to it with `melder link {run} --data KB`"
         )
     with writing(directory / MODEL) as part:
         for name in _files(run):
@@ -53,8 +52,8 @@ def write_zero_shot(directory: Path, spec: str, source: EntityFile) -> None:
 
     Where a text or a picture is missing, the score is that of unrelated ones: the mean over pairs of entities.
     """
-    if "clip:compact" in spec:
-        raise MelderError(f"--encoder {spec}: clip:compact knows nothing before it is trained; name a trained encoder")
+    if from_scratch(spec):
+        raise MelderError(f"--encoder {spec}: it knows nothing before it is trained; name a trained encoder")
     options = EncoderConfiguration(name=spec)
     encoder = build_encoder(spec, text_length=options.text_length)
     matcher = build_matcher(ZERO_SHOT, encoder.sizes)

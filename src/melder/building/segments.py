@@ -8,6 +8,7 @@ from pathlib import Path
 
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
+from melder.encoders import decodes_pictures
 from melder.features import Side
 from melder.kb.format.packing import pack
 from melder.kb.manifest import KnowledgeBaseSettings
@@ -23,7 +24,6 @@ __all__ = [
     "Planned",
     "WriteSegments",
     "encode_segment",
-    "reads_files",
     "segment_contents",
     "write_segments",
 ]
@@ -100,7 +100,7 @@ def _pictures(
     settings: KnowledgeBaseSettings,
     unreadable: dict[str, str] | None,
 ) -> Iterator[tuple[tuple[int, int], bytes]]:
-    keep, needed = settings.pictures, reads_files(settings.identity.encoder)
+    keep, needed = settings.pictures, decodes_pictures(settings.identity.encoder)
     for row, entity in enumerate(entities if keep != "none" else ()):
         for number, name in enumerate(entity.images):
             path = source.entity_image(name)
@@ -112,8 +112,3 @@ def _pictures(
                 if unreadable is None:
                     raise
                 unreadable[str(path)] = str(error)
-
-
-def reads_files(encoder: str) -> bool:
-    """Whether an encoder of this name opens pictures; their features may be all that there is of them."""
-    return not encoder.startswith("precomputed:")

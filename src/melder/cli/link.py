@@ -20,7 +20,7 @@ from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
 if TYPE_CHECKING:
     from melder.data.tables.options import TableOptions
-    from melder.linking import RunLinker
+    from melder.protocols import Linker
 
 __all__ = ["candidates_table", "link"]
 
@@ -117,7 +117,7 @@ def link(
 
 
 def _link_one(
-    linker: RunLinker, asked: Asked, k: int, kinds: list[str], explain: Path | None, facts: dict[str, str]
+    linker: Linker, asked: Asked, k: int, kinds: list[str], explain: Path | None, facts: dict[str, str]
 ) -> Link:
     """The link of one mention; the page that explains it goes to `explain`."""
     from melder.linking.explanation import explainable
@@ -134,7 +134,7 @@ def _link_one(
 
 
 def _link_all(
-    linker: RunLinker,
+    linker: Linker,
     mentions: list[Mention],
     folder: Path,
     k: int,
@@ -172,7 +172,7 @@ def _with_files(mentions: list[Mention], folder: Path) -> list[Mention]:
     return [with_file(mention, names) for mention in mentions]
 
 
-def _summary(linker: RunLinker, mentions: list[Mention], unreadable: int, output: Path | None) -> str:
+def _summary(linker: Linker, mentions: list[Mention], unreadable: int, output: Path | None) -> str:
     """How many mentions were linked, where the links are, and how many pictures were looked at."""
     pictured = len({mention.image for mention in mentions if mention.image})
     sees = linker.model.encoder.sizes.image_global is not None
@@ -180,7 +180,7 @@ def _summary(linker: RunLinker, mentions: list[Mention], unreadable: int, output
     return f"{output or 'standard output'}: {len(mentions):,} mentions linked; {used if pictured else 'no pictures'}"
 
 
-def _look_at(image: Path | None, linker: RunLinker) -> None:
+def _look_at(image: Path | None, linker: Linker) -> None:
     """A picture that cannot be read is an error even where no encoder looks at it, which is said."""
     if image is None:
         return
@@ -223,7 +223,7 @@ def _show(answer: Link, text: str, as_json: bool) -> None:
         console.print(f"{said}: {answer.nil_probability:.1%}", highlight=False)
 
 
-def _explain(path: Path, linker: RunLinker, answer: Link, asked: Asked, facts: dict[str, str]) -> None:
+def _explain(path: Path, linker: Linker, answer: Link, asked: Asked, facts: dict[str, str]) -> None:
     """Write the page that shows why `answer` was given to what was asked."""
     from melder.evaluation.report import ExplanationPage, write_explanation
     from melder.linking.explanation import candidate_pictures, explain

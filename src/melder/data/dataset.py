@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from melder.data.layouts import open_layout
 from melder.io.problems import Fault, Problems
@@ -20,6 +21,8 @@ SPLITS = ("train", "dev", "test")
 @dataclass
 class DataSet:
     """What `load` found. `skipped` names each record that `skip_bad` left out so far, one entry a record."""
+
+    has_sides: ClassVar[bool] = False  # entities are encoded when they are searched
 
     directory: Path
     entities: list[Entity]

@@ -3,7 +3,7 @@
 from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing, has_bf16
 from melder.encoders.readback import check_readable
-from melder.encoders.resolver import build_encoder, load_encoder
+from melder.encoders.resolver import build_encoder, decodes_pictures, from_scratch, load_encoder, trained_by_default
 from melder.encoders.store import encode, fingerprint, load_features, longest_first, save_features
 from melder.encoders.towers import Towers
 
@@ -13,11 +13,14 @@ __all__ = [
     "build_encoder",
     "check_readable",
     "computing",
+    "decodes_pictures",
     "encode",
     "fingerprint",
+    "from_scratch",
     "has_bf16",
     "load_encoder",
     "load_features",
     "longest_first",
     "save_features",
+    "trained_by_default",
 ]

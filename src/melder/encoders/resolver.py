@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +18,19 @@ from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTow
 from melder.records import MelderError
 from melder.registry import Entry, Registry
 
-__all__ = ["ENCODERS", "IMAGE_TOWERS", "TEXT_TOWERS", "Parts", "Pooled", "build_encoder", "load_encoder"]
+__all__ = [
+    "ENCODERS",
+    "IMAGE_TOWERS",
+    "TEXT_TOWERS",
+    "EncoderKind",
+    "Parts",
+    "Pooled",
+    "build_encoder",
+    "decodes_pictures",
+    "from_scratch",
+    "load_encoder",
+    "trained_by_default",
+]
 
 FORMS = (
     "clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, "
@@ -26,6 +39,7 @@ FORMS = (
 )
 PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
 SEPARATOR = ". "
+SMALL_TEXT = "clip:compact"  # the text of paired: and precomputed: that is trained from scratch
 
 Pooled = Literal["projected", "raw"]
 
@@ -38,21 +52,36 @@ class Parts(NamedTuple):
     separator: str = SEPARATOR
 
 
-Builder = Callable[[str, Options], Parts]  # given what follows the name and its colon
+@dataclass(frozen=True)
+class EncoderKind:
+    """What is registered as an encoder.
+
+    build: given what follows the name and its colon
+    decodes_pictures: it opens pictures; False: it looks up by their names what is stored of them
+    from_scratch: whether with this after its name some of it knows nothing before it is trained
+    trained_by_default: all of it knows nothing, so that a configuration that says nothing trains it
+    """
+
+    build: Callable[[str, Options], Parts]
+    decodes_pictures: bool = True
+    from_scratch: Callable[[str], bool] = lambda rest: False
+    trained_by_default: bool = False
+
+
 TextLoader = Callable[[Path, dict[str, Any]], TextTower]  # from where a tower was saved, and what it said of itself
 ImageLoader = Callable[[Path, dict[str, Any]], ImageTower]
 
 _HERE = "melder.encoders.resolver"
-ENCODERS = Registry[Builder](
+ENCODERS = Registry[EncoderKind](
     "encoder",
     "melder.encoders",
     (
-        Entry("clip", f"{_HERE}:_clip", "a CLIP, by its name on the hub or its directory"),
-        Entry("clip:compact", f"{_HERE}:_compact", "a small CLIP and its tokenizer, trained from scratch"),
-        Entry("clip:compact-64", f"{_HERE}:_compact_64", "the same with pictures of 64 pixels: half the work"),
-        Entry("joint", f"{_HERE}:_joint", "a model of texts and pictures: SigLIP 2, MetaCLIP 2 and so on"),
-        Entry("paired", f"{_HERE}:_paired", "any text model with any vision model, or with none"),
-        Entry("precomputed", f"{_HERE}:_precomputed", "stored features of pictures with any text model"),
+        Entry("clip", f"{_HERE}:CLIP", "a CLIP, by its name on the hub or its directory"),
+        Entry("clip:compact", f"{_HERE}:COMPACT", "a small CLIP and its tokenizer, trained from scratch"),
+        Entry("clip:compact-64", f"{_HERE}:COMPACT_64", "the same with pictures of 64 pixels: half the work"),
+        Entry("joint", f"{_HERE}:JOINT", "a model of texts and pictures: SigLIP 2, MetaCLIP 2 and so on"),
+        Entry("paired", f"{_HERE}:PAIRED", "any text model with any vision model, or with none"),
+        Entry("precomputed", f"{_HERE}:PRECOMPUTED", "stored features of pictures with any text model"),
     ),
     FORMS,
 )
@@ -106,9 +135,9 @@ def build_encoder(
     Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
     a hub name.
     """
-    build, rest = ENCODERS.resolve(spec)
+    kind, rest = ENCODERS.resolve(spec)
     raw = pooled == "raw"
-    parts = build(rest, Options(text_length, texts, published, raw, width, picture_formats, picture_pixels))
+    parts = kind.build(rest, Options(text_length, texts, published, raw, width, picture_formats, picture_pixels))
     if width not in (None, parts.text.widths[0]):
         raise MelderError(
             f"encoder.width is {width}, but texts of '{spec}' have vectors of {parts.text.widths[0]} numbers, which "
@@ -133,6 +162,22 @@ def load_encoder(directory: Path) -> Towers:
         return _assembled(content["spec"], Parts(text, image, content["separator"]), context)
     except (KeyError, TypeError) as error:
         raise _damaged(directory / "encoder.json", f"{error} is missing or unknown") from error
+
+
+def decodes_pictures(spec: str) -> bool:
+    """Whether the encoder that a specification names opens pictures, or knows what is stored of them."""
+    return ENCODERS.resolve(spec)[0].decodes_pictures
+
+
+def from_scratch(spec: str) -> bool:
+    """Whether the encoder that a specification names knows nothing before it is trained."""
+    kind, rest = ENCODERS.resolve(spec)
+    return kind.from_scratch(rest)
+
+
+def trained_by_default(spec: str) -> bool:
+    """Whether a configuration that does not say so trains this encoder; False for the name of none."""
+    return ENCODERS.name_in(spec) in ENCODERS and ENCODERS.resolve(spec)[0].trained_by_default
 
 
 def _assembled(spec: str, parts: Parts, context: Context) -> Towers:
@@ -192,7 +237,7 @@ def _text(spec: str, options: Options) -> TextTower:
     """A text tower on its own: the small one, or any text model."""
     if spec == "none":
         raise MelderError("an encoder needs a text model: 'none' is only for the vision of paired:<text>+none")
-    return compact_text(options) if spec == "clip:compact" else read_text(find_source(spec), options)
+    return compact_text(options) if spec == SMALL_TEXT else read_text(find_source(spec), options)
 
 
 def _two(rest: str, form: str) -> tuple[str, str]:
@@ -200,3 +245,15 @@ def _two(rest: str, form: str) -> tuple[str, str]:
     if not first or not second:
         raise MelderError(f"encoder '{rest}' names one part where two are needed: write {form}")
     return first, second
+
+
+def _has_small_text(rest: str) -> bool:
+    return SMALL_TEXT in rest.split("+")
+
+
+CLIP = EncoderKind(_clip)
+COMPACT = EncoderKind(_compact, from_scratch=lambda rest: True, trained_by_default=True)
+COMPACT_64 = EncoderKind(_compact_64, from_scratch=lambda rest: True, trained_by_default=True)
+JOINT = EncoderKind(_joint)
+PAIRED = EncoderKind(_paired, from_scratch=_has_small_text)
+PRECOMPUTED = EncoderKind(_precomputed, decodes_pictures=False, from_scratch=_has_small_text)

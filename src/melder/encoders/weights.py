@@ -15,7 +15,9 @@ __all__ = ["check_weights"]
 
 SHOWN = 3  # names that a message lists
 # What older files hold and newer models compute, and what only pre-training reads.
-IGNORED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|mask_token|logit_scale|logit_bias)$")
+_BUFFERS = ["position_ids", "inv_freq", "num_batches_tracked", "attn.bias", "attn.masked_bias"]
+_TRAINING = ["mask_token", "logit_scale", "logit_bias"]
+IGNORED = re.compile(rf"(^|\.)({'|'.join(map(re.escape, _BUFFERS + _TRAINING))})$")
 
 
 def check_weights(source: ModelSource, model: nn.Module, used: Iterable[nn.Module], report: Mapping[str, Any]) -> None:

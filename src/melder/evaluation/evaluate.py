@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from melder.data import DataSet
 from melder.data import load as load_data
@@ -16,13 +16,13 @@ from melder.evaluation.report import read_curves
 from melder.evaluation.stored import links_of, mentions_of, ranks_of
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.manifest import MODEL
-from melder.linking.exact import ExactLinker
-from melder.linking.generative import GenerativeLinker
-from melder.linking.load import RunLinker, Stored, nil_of, open_linker
+from melder.linking.comparing import nil_of
+from melder.linking.load import open_linker
 from melder.linking.nil import NIL_TOP_K, Nil, nil_figures
+from melder.linking.resolver import Features
 from melder.metrics.metrics import metrics
 from melder.metrics.slices import slices
-from melder.protocols import Counting
+from melder.protocols import Counting, Linker
 from melder.records import Item, MelderError, Mention
 from melder.runs.configuration import ModelConfiguration
 from melder.runs.directory import read_configuration, seed_of, versions
@@ -69,16 +69,16 @@ def evaluate_run(
     linker = open_linker(
         run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable, features=stored
     )
-    if not isinstance(linker, ExactLinker) and nil_threshold is not None:
+    if not linker.calibrates and nil_threshold is not None:
         raise MelderError(
             f"{run}: writes names, and has no NIL probabilities to compare with the threshold; leave it out"
         )
-    if isinstance(linker, ExactLinker) and kept < NIL_TOP_K:
+    if kept < NIL_TOP_K:
         linker.nil = None
     result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
     if candidates is not None:
         result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)
-    _add_nil(result, getattr(linker, "nil", None), nil_threshold, run)
+    _add_nil(result, linker.nil, nil_threshold, run)
     return _described(result, run, configuration, split)
 
 
@@ -93,7 +93,7 @@ def _check_kept(kept: int, nil_threshold: float | None, candidates: str | None) 
 
 
 def evaluate(
-    linker: RunLinker,
+    linker: Linker,
     mentions: Sequence[Mention],
     *,
     kept: int = CANDIDATES,
@@ -102,25 +102,22 @@ def evaluate(
 ) -> Evaluation:
     """Figures, links and ranks of the mentions; `seen` are the ids of the entities that were answers in training.
 
-    Of a linker that shows demonstrations, `without_demonstrations` are the figures when it shows none.
+    Beside them are what the linker counted, and the figures of its ablations.
     """
     if linker.data is None:
         raise MelderError("these mentions are of no data set: make the linker with the data set that they are of")
     links, ranks = linker.links_and_ranks(mentions, kept, progress)
     result = assess(mentions, links, ranks, linker.data, linker.knowledge_base, seen)
-    if isinstance(linker, GenerativeLinker):
-        result.figures |= linker.figures
-        if linker.options.demonstrations.count:
-            result.figures["without_demonstrations"] = _without_demonstrations(linker, mentions, seen)
+    result.figures |= linker.figures
+    for name, other in linker.ablations().items():
+        result.figures[name] = _of_ranks(other, mentions, seen)
     return result
 
 
-def _without_demonstrations(
-    linker: GenerativeLinker, mentions: Sequence[Mention], seen: Collection[str] | None
-) -> dict[str, Any]:
+def _of_ranks(linker: Linker, mentions: Sequence[Mention], seen: Collection[str] | None) -> dict[str, Any]:
     answered = [mention for mention in mentions if mention.answer is not None]
-    entities = {entity.id: entity for entity in linker.entities}
-    ranks = linker.without_demonstrations().ranks(answered)
+    entities = {entity.id: entity for entity in linker.knowledge_base.entities}
+    ranks = linker.ranks(answered)
     return {**metrics(ranks, len(entities)), "slices": slices(answered, entities, seen, ranks)}
 
 
@@ -143,12 +140,12 @@ def evaluate_predictions(
 
 def _stored(
     dataset: DataSet, base: DataSet | KnowledgeBase, split: str, features: Path | None, kb_features: Path | None
-) -> list[Stored]:
+) -> list[Features]:
     """Where the features of the mentions and of the entities are; those of a knowledge base on disk lie within it."""
     sources = [] if features is None else [(dataset, split, features)]
     of_entities = features if base is dataset and kb_features is None else kb_features
-    if of_entities is not None and isinstance(base, DataSet):
-        sources.append((base, ENTITIES, of_entities))
+    if of_entities is not None and not base.has_sides:
+        sources.append((cast(DataSet, base), ENTITIES, of_entities))
     return sources
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from melder.linking.exact import ExactLinker
+from melder.linking.linker import MatchingLinker
+from melder.protocols import Linker
 from melder.records import Link, MelderError, Mention
 from melder.search.stored import find_search
 
@@ -15,23 +16,24 @@ SAMPLE = 200  # mentions: enough to tell 99 % from 97 %
 TOP = 10
 
 
-def agreement_of(linker: object, candidates: str, mentions: Sequence[Mention], exact: Sequence[Link]) -> dict[str, Any]:
+def agreement_of(linker: Linker, candidates: str, mentions: Sequence[Mention], exact: Sequence[Link]) -> dict[str, Any]:
     """The agreement of the search named `candidates` with `exact`, the links of the mentions, on evenly spaced ones.
 
     `scored` is the share of the pairs that the full matcher scored. Raises MelderError for a linker of names.
     """
-    if not isinstance(linker, ExactLinker):
+    if not linker.has_candidates:
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
-    search = find_search(candidates, linker.model.matcher, linker.source)
+    matching = cast(MatchingLinker, linker)
+    search = find_search(candidates, matching.model.matcher, matching.source)
     rows = range(0, len(mentions), max(1, len(mentions) // SAMPLE))
-    linker.search, before = search, linker.search
+    matching.search, before = search, matching.search
     try:
         links = linker.link([mentions[row] for row in rows], TOP)
     finally:
-        linker.search = before
+        matching.search = before
     assert isinstance(links, list)
     shares = overlap_at_k([exact[row] for row in rows], links)
-    pairs = max(1, len(rows) * len(linker.source))
+    pairs = max(1, len(rows) * len(matching.source))
     return {"candidates": candidates, "mentions": len(rows), **shares, "scored": search.scored / pairs}
 
 

@@ -15,9 +15,9 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 
-from melder.linking import RunLinker
 from melder.linking.load import load
 from melder.linking.nil import decide
+from melder.protocols import Linker
 from melder.records import Candidate, Link, MelderError, Mention
 
 __all__ = ["NIL", "SpacyLinker", "create"]
@@ -30,7 +30,7 @@ class SpacyLinker:
     """Links the entities of documents. `linker` searches, `k` candidates are kept of each entity; from the NIL
     probability `nil_threshold` on an entity is none of them."""
 
-    def __init__(self, linker: RunLinker, k: int = 10, nil_threshold: float | None = None) -> None:
+    def __init__(self, linker: Linker, k: int = 10, nil_threshold: float | None = None) -> None:
         self.linker, self.k, self.nil_threshold = linker, k, nil_threshold
 
     def __call__(self, doc: Doc) -> Doc:

@@ -24,7 +24,7 @@ from melder.records import Decided, Link, MelderError, Mention
 from melder.search.filters import Types
 
 if TYPE_CHECKING:
-    from melder.linking.load import RunLinker
+    from melder.protocols import Linker
 
 __all__ = [
     "AT_ONCE",
@@ -87,7 +87,7 @@ def mentions_of(
 
 
 def links_of(
-    linker: RunLinker, mentions: Sequence[Mention], folder: Path, k: int, types: Types | None = None, kept: int = 0
+    linker: Linker, mentions: Sequence[Mention], folder: Path, k: int, types: Types | None = None, kept: int = 0
 ) -> Iterator[list[Link]]:
     """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read."""
     for start in range(0, len(mentions), AT_ONCE):

@@ -48,6 +48,7 @@ class KnowledgeBase:
     shards: Sequence[KnowledgeBase] = ()
 
     has_records = True
+    has_sides = True  # of every entity, made by the model that it was built with
 
     def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
         self.directory = directory

@@ -4,7 +4,6 @@ from melder.linking.exact import ExactLinker
 from melder.linking.explanation import explain
 from melder.linking.generative import GenerativeLinker
 from melder.linking.generative_rerank import RerankingLinker
-from melder.linking.load import RunLinker
 from melder.runs.directory import open_run
 
-__all__ = ["ExactLinker", "GenerativeLinker", "RerankingLinker", "RunLinker", "explain", "open_run"]
+__all__ = ["ExactLinker", "GenerativeLinker", "RerankingLinker", "explain", "open_run"]

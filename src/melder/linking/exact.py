@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from melder.search.filters import AskedTypes, EntityFilter, Types, types_of_each
 from melder.search.resolver import Search
 from melder.search.topk import TopK
 
-__all__ = ["ExactLinker", "Files"]
+__all__ = ["ExactLinker", "Files", "own_data"]
 
 MAX_K_BOUNDED = 2  # wanted candidates: of so few, bounds rule out most entities
 TYPES = 32  # of which the entities are remembered: 8 bytes each of them
@@ -43,6 +44,11 @@ class Files:
         return Path(path)
 
 
+def own_data(knowledge_base: DataSet | KnowledgeBase) -> DataSet | None:
+    """The data set that mentions are of where none is named: that of the entities, if they are of one."""
+    return None if knowledge_base.has_sides else cast(DataSet, knowledge_base)
+
+
 class ExactLinker(Answering):
     """Links mentions to the entities of a data set, or of a knowledge base, without any approximation.
 
@@ -53,6 +59,7 @@ class ExactLinker(Answering):
     """
 
     model: Model
+    has_candidates = explains = calibrates = True
 
     def __init__(
         self,
@@ -68,16 +75,18 @@ class ExactLinker(Answering):
         self.nil = nil
         self.search: Search | None = None  # finds the links instead of scoring all entities; ranks stay exact
         self.knowledge_base = knowledge_base
-        self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
+        self.data = data or own_data(knowledge_base)
         self.pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
         self._asked: dict[Types, EntityFilter] = {}
         self.entities: Sequence[Entity] = knowledge_base.entities
         self.source: EntityStore
-        if isinstance(knowledge_base, DataSet):
-            self.source, self._at_once = EncodedEntities(model, knowledge_base, self.modalities, progress), MENTIONS
+        if knowledge_base.has_sides:
+            self.source = cast(KnowledgeBase, knowledge_base)
+            self._at_once = CHUNK  # each pass over its blocks reads them from the disk
         else:
-            self.source, self._at_once = knowledge_base, CHUNK  # each pass over its blocks reads them from the disk
+            dataset = cast(DataSet, knowledge_base)
+            self.source, self._at_once = EncodedEntities(model, dataset, self.modalities, progress), MENTIONS
 
     @property
     def compares_pictures(self) -> bool:

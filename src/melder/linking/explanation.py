@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from melder.data.items import joined
 from melder.encoders.words import Word, words_of
 from melder.features import Side
 from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, Read
-from melder.linking.exact import ExactLinker
+from melder.linking.linker import MatchingLinker
 from melder.protocols import Aligner
 from melder.records import Candidate, Item, Link, MelderError, Mention
 from melder.runs.model import Model, answering
@@ -31,6 +31,13 @@ DECIMALS = 4  # of weights: an even share of 49 patches is 0.0204
 EXTRA_TOKENS = 5  # that models put before the patches at most: a class token, a distillation token, four registers
 
 Groups = Sequence[Sequence[int]]  # positions of tokens, a group for each word or patch
+
+
+class Explaining(Protocol):
+    """A linker that says whether it can be asked why."""
+
+    @property
+    def explains(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class _Text:
     words: Sequence[Word] | None
 
 
-def explain(linker: object, mention: Mention, link: Link, item: Item | None = None) -> Explanation:
+def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None = None) -> Explanation:
     """What was matched in `link`, which `linker` answered for `mention`, with its first `CANDIDATES` candidates.
 
     `item` is what the encoder reads of the mention, by default with the picture that the mention names. Raises
@@ -75,7 +82,7 @@ def explain(linker: object, mention: Mention, link: Link, item: Item | None = No
     return Explanation(id=link.id, surface=mention.surface, read=read, candidates=tuple(explained))
 
 
-def candidate_pictures(linker: object, explanation: Explanation) -> dict[str, Path | bytes | None]:
+def candidate_pictures(linker: Explaining, explanation: Explanation) -> dict[str, Path | bytes | None]:
     """The picture that was read of each candidate, by its id."""
     searched = explainable(linker)
     found = searched.source.columns([each.id for each in explanation.candidates])
@@ -83,10 +90,10 @@ def candidate_pictures(linker: object, explanation: Explanation) -> dict[str, Pa
     return {entity.id: searched.knowledge_base.entity_picture(entity) for entity in entities}
 
 
-def explainable(linker: object) -> ExactLinker:
+def explainable(linker: Explaining) -> MatchingLinker:
     """The linker, if its method is one that compares; raises MelderError otherwise."""
-    if isinstance(linker, ExactLinker):
-        return linker
+    if linker.explains:
+        return cast(MatchingLinker, linker)
     raise MelderError("links of a method that writes names cannot be explained; take a run of one that compares")
 
 
@@ -121,7 +128,7 @@ def _align_unit(unit: Aligner, mention: Side, entities: Side) -> _Aligned | None
     return _Aligned(unit, weights, both.cpu(), None if mask is None else mask.cpu())
 
 
-def _entity_texts(linker: ExactLinker, columns: Sequence[int]) -> list[_Text]:
+def _entity_texts(linker: MatchingLinker, columns: Sequence[int]) -> list[_Text]:
     separator, reads = linker.model.encoder.separator, "text" in linker.modalities
     entities = linker.source.records(columns)
     texts = [joined(entity.name, entity.description, separator) if reads else "" for entity in entities]

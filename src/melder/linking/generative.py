@@ -20,12 +20,12 @@ from melder.generative.names import Names
 from melder.generative.prompt import Blocks, Template
 from melder.generative.prompt_builder import PromptBuilder
 from melder.kb import KnowledgeBase
-from melder.linking.exact import Files
+from melder.linking.exact import Files, own_data
 from melder.linking.gold import gold_columns
 from melder.linking.homonyms import Homonyms
 from melder.linking.linker import Answering
 from melder.metrics.ranks import join
-from melder.protocols import Progress
+from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.gemel import Gemel, Pictures
 from melder.search.filters import AskedTypes, types_of_each
@@ -70,7 +70,7 @@ class GenerativeLinker(Answering):
     ) -> None:
         self.model, self.options = model, model.options
         self.knowledge_base = knowledge_base
-        self.data = knowledge_base if data is None and isinstance(knowledge_base, DataSet) else data
+        self.data = data or own_data(knowledge_base)
         self.pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
         self.entities: Sequence[Entity] = knowledge_base.entities
@@ -155,6 +155,9 @@ class GenerativeLinker(Answering):
                 for row, names in zip(sums, wanted, strict=True)
             ]
         return found
+
+    def ablations(self) -> dict[str, Linker]:
+        return {"without_demonstrations": self.without_demonstrations()} if self.options.demonstrations.count else {}
 
     def without_demonstrations(self) -> GenerativeLinker:
         """The same linker that shows none."""

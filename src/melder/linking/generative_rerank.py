@@ -18,9 +18,8 @@ import torch
 
 from melder.data import DataSet
 from melder.kb import KnowledgeBase
-from melder.linking.exact import ExactLinker
 from melder.linking.generative import GenerativeLinker
-from melder.linking.linker import Answering
+from melder.linking.linker import Answering, MatchingLinker
 from melder.metrics.ranks import join
 from melder.protocols import Progress
 from melder.records import Candidate, Item, Link, Mention, Ranks
@@ -38,7 +37,7 @@ class RerankingLinker(Answering):
 
     model: Gemel
 
-    def __init__(self, matching: ExactLinker, generative: GenerativeLinker, *, top: int, weight: float) -> None:
+    def __init__(self, matching: MatchingLinker, generative: GenerativeLinker, *, top: int, weight: float) -> None:
         self.matching, self.generative = matching, generative
         self.top, self.weight = top, weight
         self.model, self.modalities, self.pictures = generative.model, generative.modalities, generative.pictures
@@ -71,7 +70,8 @@ class RerankingLinker(Answering):
         return links, join(ranks)
 
     def known_types(self, types: Sequence[str]) -> Types | None:
-        return self.matching.known_types(types)
+        known: Types | None = self.matching.known_types(types)
+        return known
 
     def answers(
         self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None

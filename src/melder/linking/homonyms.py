@@ -14,7 +14,7 @@ import torch
 
 from melder.generative.model import GenerativeModel
 from melder.generative.prompt import Block, Blocks
-from melder.linking.exact import ExactLinker
+from melder.linking.linker import MatchingLinker
 from melder.records import Entity, Item, Mention
 
 __all__ = ["Homonyms", "matching_scores"]
@@ -26,7 +26,9 @@ BETWEEN = ". "  # the name and the description
 class Homonyms:
     """`ordered` is the one verb; `matching` scores entities of the same knowledge base."""
 
-    def __init__(self, model: GenerativeModel, entities: Sequence[Entity], matching: ExactLinker | None = None) -> None:
+    def __init__(
+        self, model: GenerativeModel, entities: Sequence[Entity], matching: MatchingLinker | None = None
+    ) -> None:
         self.model, self.entities, self.matching = model, entities, matching
 
     def ordered(self, mention: Mention, item: Item, prompt: Blocks, name: str, columns: Sequence[int]) -> list[int]:
@@ -59,7 +61,7 @@ class Homonyms:
         return LONGEST if limit is None else max(1, limit - prompt.positions(self.model.mapper.tokens))
 
 
-def matching_scores(linker: ExactLinker, mention: Mention, item: Item, columns: Sequence[int]) -> list[float]:
+def matching_scores(linker: MatchingLinker, mention: Mention, item: Item, columns: Sequence[int]) -> list[float]:
     """The matching linker's scores of some of its entities, for a mention with the picture of `item`."""
     side = linker.model.mention_side([linker.item(mention, item.image)])
     chosen = linker.source.side(torch.tensor(list(columns))).to(linker.model.device)

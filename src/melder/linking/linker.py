@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from melder.data import Limits, mention_item, mention_items
 from melder.data.items import MentionPictures
 from melder.encoders import Towers
+from melder.linking.nil import Nil
+from melder.protocols import Linker
 from melder.records import Item, Link, MelderError, Mention
+from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
+from melder.search.resolver import Search
 
-__all__ = ["Answering", "to_mention"]
+__all__ = ["Answering", "MatchingLinker", "to_mention"]
+
+
+class MatchingLinker(Linker, Protocol):
+    """A linker that compares sides (`has_candidates`, `explains`): the entities that it searches, and its model.
+
+    search: finds the links instead of scoring all entities; ranks stay exact
+    """
+
+    search: Search | None
+
+    @property
+    def source(self) -> EntityStore: ...
+
+    @property
+    def modalities(self) -> Collection[str]: ...
 
 
 class EncodingModel(Protocol):
@@ -23,7 +42,19 @@ class EncodingModel(Protocol):
 
 
 class Answering(ABC):
-    """`link`, in terms of the two verbs in which linkers differ; and what they read of a mention."""
+    """`link`, in terms of the two verbs in which linkers differ; what they read of a mention; what most cannot do."""
+
+    has_candidates = False
+    explains = False
+    calibrates = False
+    nil: Nil | None = None
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        return {}
+
+    def ablations(self) -> Mapping[str, Linker]:
+        return {}
 
     model: EncodingModel
     modalities: frozenset[str]  # what is read of a mention: text, image

@@ -3,34 +3,22 @@ which linker."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from melder.data import DataSet
 from melder.data import load as load_data
-from melder.encoders import PictureMemory
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
-from melder.linking.exact import ExactLinker
-from melder.linking.generative import NAMES, GenerativeLinker
-from melder.linking.generative_rerank import RerankingLinker
-from melder.linking.homonyms import Homonyms
-from melder.linking.nil import Nil, read_nil
-from melder.methods.gemel import GEMELConfiguration
-from melder.protocols import Counting
-from melder.records import Item, MelderError
-from melder.runs.configuration import ModelConfiguration
-from melder.runs.directory import open_run, read_configuration, run_device, seed_of
-from melder.runs.feature_cache import StoredFeatures, stored_features
-from melder.runs.gemel import open_gemel
-from melder.runs.model import Model
+from melder.linking.linker import MatchingLinker
+from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
+from melder.protocols import Counting, Linker
+from melder.records import MelderError
+from melder.runs.directory import read_configuration
 from melder.search.resolver import find_kind
 from melder.search.stored import find_search
 
-__all__ = ["RunLinker", "load", "nil_of", "open_linker", "searching"]
-
-RunLinker = ExactLinker | GenerativeLinker | RerankingLinker
-OnUnreadable = Callable[[Item, Exception], None] | None
-Stored = tuple[DataSet, str, Path]  # a data set, one of its parts, and where the features of that are
+__all__ = ["load", "open_linker", "searching"]
 
 
 def load(
@@ -40,7 +28,7 @@ def load(
     changes: Sequence[str] = (),
     candidates: str | None = None,
     counting: Counting | None = None,
-) -> RunLinker:
+) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
     `data` may be a knowledge base too: one that was built with the run or, for a run of a method that writes names,
@@ -71,7 +59,7 @@ def load(
 
 def _over(
     base: KnowledgeBase, run: Path, changes: Sequence[str], candidates: str | None, counting: Counting | None
-) -> RunLinker:
+) -> Linker:
     """The linker of a run over a knowledge base, which is given up when that fails."""
     try:
         return searching(open_linker(run, base, changes=changes, counting=counting), candidates, counting)
@@ -80,18 +68,19 @@ def _over(
         raise
 
 
-def searching(linker: RunLinker, candidates: str | None, counting: Counting | None = None) -> RunLinker:
+def searching(linker: Linker, candidates: str | None, counting: Counting | None = None) -> Linker:
     """The linker, whose links come from the search of this name; None = from scores of all entities.
 
     A search that the knowledge base keeps prepared is opened; any other is made now.
     """
     if candidates is None:
         return linker
-    if not isinstance(linker, ExactLinker):
+    if not linker.has_candidates:
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
     find_kind(candidates)
-    if len(linker.source):  # of no entities nothing can be made, and none need be scored
-        linker.search = find_search(candidates, linker.model.matcher, linker.source, counting)
+    matching = cast(MatchingLinker, linker)
+    if len(matching.source):  # of no entities nothing can be made, and none need be scored
+        matching.search = find_search(candidates, matching.model.matcher, matching.source, counting)
     return linker
 
 
@@ -103,8 +92,8 @@ def open_linker(
     changes: Sequence[str] = (),
     counting: Counting | None = None,
     on_unreadable: OnUnreadable = None,
-    features: Sequence[Stored] = (),
-) -> RunLinker:
+    features: Sequence[Features] = (),
+) -> Linker:
     """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
 
     A knowledge base must have been built with this run, unless the method writes names. Unreadable pictures raise
@@ -112,62 +101,5 @@ def open_linker(
     none.
     """
     configuration = read_configuration(run, changes)
-    if isinstance(configuration.method, GEMELConfiguration):
-        return _generative(run, configuration, knowledge_base, data, counting, on_unreadable)
-    if isinstance(knowledge_base, KnowledgeBase):
-        knowledge_base.check_model(run)
-    model, _ = open_run(run, changes)
-    model.encoder.on_unreadable = on_unreadable
-    if features:
-        model.stored = _stored(run, configuration, model, features)
-    progress = counting("encoding entities", len(knowledge_base.entities)) if counting else None
-    modalities = configuration.data.modalities
-    nil = None if changes else nil_of(run, knowledge_base)  # other settings, other scores
-    linker = ExactLinker(model, knowledge_base, data=data, modalities=modalities, progress=progress, nil=nil)
-    model.memory = PictureMemory()  # from here on nothing changes the weights
-    return linker
-
-
-def _stored(run: Path, configuration: ModelConfiguration, model: Model, features: Sequence[Stored]) -> StoredFeatures:
-    if configuration.encoder.trained:
-        raise MelderError(f"{run}: has trained its encoder, so that features stored before are others; leave them out")
-    known = StoredFeatures(padded=configuration.published)
-    seed = seed_of(run)
-    for dataset, part, where in features:
-        known.add(*stored_features(configuration, seed, dataset, model.encoder, part, where))
-    return known
-
-
-def nil_of(run: Path, knowledge_base: DataSet | KnowledgeBase) -> Nil | None:
-    """The calibration of the knowledge base itself, else of the run."""
-    own = read_nil(knowledge_base.directory) if isinstance(knowledge_base, KnowledgeBase) else None
-    return own or read_nil(run)
-
-
-def _generative(
-    run: Path,
-    configuration: ModelConfiguration,
-    knowledge_base: DataSet | KnowledgeBase,
-    data: DataSet | None,
-    counting: Counting | None,
-    on_unreadable: OnUnreadable,
-) -> GenerativeLinker | RerankingLinker:
-    """GEMEL, with the run of a matching method beside it where the configuration names one."""
-    gemel = open_gemel(run, configuration).to(run_device())
-    gemel.encoder.on_unreadable = on_unreadable
-    options, modalities = gemel.options.matching, configuration.data.modalities
-    matching: ExactLinker | None = None
-    if options.run is not None:
-        named = open_linker(options.run, knowledge_base, data=data, counting=counting, on_unreadable=on_unreadable)
-        if not isinstance(named, ExactLinker):
-            raise MelderError(
-                f"method.matching.run: {options.run} is of a method that writes names; name one that compares"
-            )
-        matching = named
-    homonyms = Homonyms(gemel.model, knowledge_base.entities, matching)
-    linker = GenerativeLinker(
-        gemel, knowledge_base, data=data, modalities=modalities, homonyms=homonyms, kept=run / NAMES
-    )
-    if matching is None or not options.top:
-        return linker
-    return RerankingLinker(matching, linker, top=options.top, weight=options.weight)
+    opening = Opening(run, configuration, knowledge_base, data, tuple(changes), counting, on_unreadable, features)
+    return linker_of(configuration.method)(opening)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from itertools import accumulate
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -39,9 +39,8 @@ class ShardWorker:
 
     @staticmethod
     def open(path: Path, changes: Sequence[str] = (), candidates: str | None = None) -> ShardWorker:
-        linker = load(path, changes=changes, candidates=candidates)
-        assert isinstance(linker, ExactLinker)  # only a method that compares has sides to store
-        return ShardWorker(linker)
+        # Only a method that compares has sides to store.
+        return ShardWorker(cast(ExactLinker, load(path, changes=changes, candidates=candidates)))
 
     def __len__(self) -> int:
         return len(self.linker.source)

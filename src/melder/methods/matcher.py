@@ -87,15 +87,15 @@ class UnitMatcher(nn.Module):
 
     def contributions(self, scores: Scores) -> dict[str, Tensor]:
         """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
-        units = len(self.names_in_use())
+        units = self.names_in_use()
         return {
-            name: unit_scores if name == "lexical" else unit_scores / units
+            name: unit_scores / len(units) if name in units else unit_scores
             for name, unit_scores in scores.parts.items()
         }
 
     def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
         """The ranking loss over the total and over each unit, and the method's own; training adds them up."""
-        parts = {name: scores_of for name, scores_of in scores.parts.items() if name != "lexical"}
+        parts = {name: scores.parts[name] for name in self.names_in_use()}
         parts = {"total": scores.total, **parts}
         losses = {name: self.ranking_loss(scores_of, batch) for name, scores_of in parts.items()}
         for kind, loss in self.score_losses.items():

@@ -28,6 +28,7 @@ class MatchingMethod:
     trains_encoder: bool = True
     samples_negatives: bool = True
     trains_in_processes: bool = True
+    summary: str | None = None  # one line for `melder list`, of another package's method
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
         return self.matcher(configuration, sizes)
@@ -42,6 +43,7 @@ class GenerativeMethod:
     trains_encoder: bool = False
     samples_negatives: bool = False
     trains_in_processes: bool = False
+    summary: str | None = None
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
         name = str(configuration.name)  # type: ignore[attr-defined]

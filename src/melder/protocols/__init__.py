@@ -2,6 +2,7 @@
 
 from melder.protocols.encoders import Encoder, Inputs
 from melder.protocols.indexes import FilteringIndex, Index, IndexClass, Nearest, ScoringIndex, TypeNames
+from melder.protocols.linkers import Linker
 from melder.protocols.methods import Method
 from melder.protocols.progress import Counting, Precision, Progress
 from melder.protocols.readers import MentionFinder, Reader
@@ -18,6 +19,7 @@ __all__ = [
     "Index",
     "IndexClass",
     "Inputs",
+    "Linker",
     "MentionFinder",
     "Method",
     "Nearest",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
 from melder.data.pictures import FORMATS
+from melder.encoders import trained_by_default
 from melder.methods import METHODS
 from melder.protocols import Precision
 from melder.records import MelderError
@@ -80,7 +81,7 @@ class EncoderConfiguration(Section):
     @model_validator(mode="before")
     @classmethod
     def _trained_where_it_knows_nothing(cls, value: Any) -> Any:
-        is_new = isinstance(value, dict) and str(value.get("name")).startswith("clip:compact")
+        is_new = isinstance(value, dict) and trained_by_default(str(value.get("name")))
         return {"trained": True, **value} if is_new else value
 
 

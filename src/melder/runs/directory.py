@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import numpy as np
@@ -17,19 +17,20 @@ import transformers
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 import melder
-from melder.encoders import load_encoder
+from melder.encoders import Towers, load_encoder
 from melder.io.versions import VERSIONS, check_version
 from melder.methods import METHODS, build_matcher
 from melder.records import MelderError
 from melder.runs.configuration import ModelConfiguration
-from melder.runs.gemel import Gemel
 from melder.runs.model import Model
 from melder.runs.overrides import checked, override, read_yaml
 
 __all__ = [
     "SCHEMA",
+    "StoredModel",
     "open_model",
     "open_run",
     "read_configuration",
@@ -46,18 +47,30 @@ EARLIER = {"lexical_part": 0.0, "lexical_fold": False}
 EARLIER_ENCODER = {"context": "beginning"}
 
 
-def write_run(directory: Path, model: Model | Gemel, configuration: dict[str, Any]) -> None:
+class StoredModel(Protocol):
+    """What a run is written of: an encoder and what the method learned; fulfilled by `Model` and `Gemel`."""
+
+    encoder: Towers
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The state that only the run has, for `model.safetensors`."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write what is no weight, beside it."""
+        ...
+
+
+def write_run(directory: Path, model: StoredModel, configuration: dict[str, Any]) -> None:
     """Write model, configuration and environment; `metrics.json` is written by whoever evaluates."""
     directory.mkdir(parents=True, exist_ok=True)
     model.encoder.save(directory / "encoder")
-    state = model.weights() if isinstance(model, Gemel) else model.state_dict()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.weights().items()}
     try:
         save_file(tensors, directory / "model.safetensors")
     except SafetensorError as error:
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be written ({error}); make room there") from None
-    if isinstance(model, Gemel):
-        model.save(directory)
+    model.save(directory)
     (directory / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
     write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
 

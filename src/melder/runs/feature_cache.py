@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from melder.data import DataSet, entity_items, mention_items
-from melder.encoders import Towers, encode, fingerprint, load_features, save_features
+from melder.encoders import Towers, encode, fingerprint, from_scratch, load_features, save_features
 from melder.features import Features
 from melder.protocols import Counting
 from melder.records import Item, MelderError
@@ -101,7 +101,7 @@ def _identity(configuration: ModelConfiguration, seed: int | None, encoder: Towe
 
     Settings that came later count where they are not as it was before: features that were stored then are still good.
     """
-    mattering = seed if "clip:compact" in configuration.encoder.name else None
+    mattering = seed if from_scratch(configuration.encoder.name) else None
     later = (encoder.context, configuration.encoder.width)
     settings = (configuration.encoder, configuration.published, mattering)
     return repr(settings if later == ("beginning", None) else (*settings, *later))

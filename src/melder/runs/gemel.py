@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError
@@ -130,8 +130,7 @@ def build_retriever(options: GEMELConfiguration) -> TextTower | None:
 
 def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
     """The model of a run in `directory`. Raises `MelderError` when something of it is missing or damaged."""
-    options = configuration.method
-    assert isinstance(options, GEMELConfiguration)
+    options = cast(GEMELConfiguration, configuration.method)
     encoder = load_encoder(directory / "encoder")
     language_model = _language_model(directory, options)
     demonstrations = Demonstrations.load(directory / _SHOWN)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from melder.encoders import PictureMemory, Towers, encode
 from melder.features import Features, Scores, Side, concatenate
@@ -47,6 +48,13 @@ class Model(nn.Module):
 
     def mention_side(self, items: Sequence[Item]) -> Side:
         return mention_side_of(self.matcher, self._chunks(items, None))
+
+    def weights(self) -> dict[str, Tensor]:
+        """All of its state."""
+        return dict(self.state_dict())
+
+    def save(self, directory: Path) -> None:
+        """There is nothing beside the encoder and the weights."""
 
     @property
     def device(self) -> torch.device:

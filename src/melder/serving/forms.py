@@ -18,15 +18,18 @@ __all__ = ["read_form", "url_decoded"]
 URL_ENCODED = "application/x-www-form-urlencoded"
 BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 LARGE = 65_536  # bytes
+ESCAPES = 2  # for each byte of JSON that is taken: every one of them escaped, and as many in pictures
 
 
 async def read_form(request: Request, settings: ServiceSettings) -> Mapping[str, str | bytes]:
     """The fields of a form, multipart or not: texts, and the contents of files.
 
-    Raises `ApiError` (400) when it cannot be read, or has too many parts, or a field twice.
+    Raises `ApiError` (400) when it cannot be read, or has too many parts, or a field twice, (413) for too many escapes.
     """
     if request.headers.get("content-type", "").lower().startswith(URL_ENCODED):
         content = await request.body()
+        if content.count(b"%") > ESCAPES * settings.json_bytes:  # text that is escaped whole, and pictures' + and /
+            raise ApiError(413, "the form has too many escapes; send less at once, and pictures as multipart")
         if len(content) > LARGE:
             return await anyio.to_thread.run_sync(_url_encoded, content, settings.parts)
         return _url_encoded(content, settings.parts)

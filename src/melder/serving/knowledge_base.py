@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from melder.building.build import add_entities, remove_entities
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.manifest import MODEL, Identity
 from melder.kb.shards import version_of
 from melder.linking import ExactLinker
-from melder.linking.load import nil_of, open_linker, searching
+from melder.linking.comparing import nil_of
+from melder.linking.load import open_linker, searching
 from melder.protocols import Counting
 from melder.records import Entity, MelderError
 from melder.runs.directory import open_model
@@ -76,6 +78,8 @@ class ReadOnlySource:
     read again only when its files are others.
     """
 
+    editable = False
+
     def __init__(self, directory: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
         self.directory, self.changes, self.candidates = directory, tuple(changes), candidates
         self._opened: _Opened | None = None
@@ -105,14 +109,17 @@ class ReadOnlySource:
             nil = None if self.changes else nil_of(base.model, base)
             return ExactLinker(opened.model, base, modalities=opened.modalities, nil=nil), opened.name
         linker = open_linker(base.model, base, changes=self.changes, counting=counting)
-        if not isinstance(linker, ExactLinker):
+        if not linker.has_candidates:
             raise MelderError(f"{self.directory}: its method writes names; serve a method that compares")
-        self._opened = _Opened(identity, linker.model, tuple(linker.modalities), model_name(base.model))
-        return linker, self._opened.name
+        exact = cast(ExactLinker, linker)
+        self._opened = _Opened(identity, exact.model, tuple(exact.modalities), model_name(base.model))
+        return exact, self._opened.name
 
 
 class KnowledgeBaseSource(ReadOnlySource):
     """A knowledge base that is changed here too; a second copy of the model is read with the first change."""
+
+    editable = True
 
     def add(self, entities: Sequence[NewEntity]) -> None:
         self._write(entities, replace=False)

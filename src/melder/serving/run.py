@@ -59,6 +59,7 @@ def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> Non
         signal.signal(number, _ended)  # uvicorn raises what it caught once more, when all is done
     for name in ("asyncio", "uvicorn.error"):
         logging.getLogger(name).addFilter(RateLimit())
+    app.openapi()  # builds every route, which FastAPI would do while the first request of each waits
     uvicorn.Server(config).run(sockets=[listener])
 
 

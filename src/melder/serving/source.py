@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import melder
 from melder.data import DataSet, Limits
@@ -21,7 +21,10 @@ __all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServedSource", "
 
 
 class ServingLinker(Protocol):
-    """A linker that takes mentions with pictures from anywhere."""
+    """A linker that takes mentions with pictures from anywhere; `explains` says whether its links can be explained."""
+
+    @property
+    def explains(self) -> bool: ...
 
     def item(self, mention: Mention, image: str | Path | bytes | None) -> Item: ...
 
@@ -58,7 +61,10 @@ class NewEntity:
 
 
 class ServedSource(Protocol):
-    """Where a knowledge base comes from."""
+    """Where a knowledge base comes from; `editable`: it is an `Editable` too."""
+
+    @property
+    def editable(self) -> bool: ...
 
     def generation(self) -> str:
         """The generation that `open` would open now; quick to find out."""
@@ -69,7 +75,6 @@ class ServedSource(Protocol):
         ...
 
 
-@runtime_checkable
 class Editable(Protocol):
     """A source whose entities can be changed; each verb makes a new generation, or raises MelderError."""
 
@@ -90,6 +95,8 @@ class DataSetSource:
     A generation is named after the size and the time of the file of entities: writing it anew makes another.
     """
 
+    editable = False
+
     def __init__(self, run: Path, data: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
         self.run, self.data, self.changes, self.candidates = run, data, tuple(changes), candidates
 
@@ -100,8 +107,7 @@ class DataSetSource:
     def open(self, counting: Counting | None = None) -> Served:
         generation = self.generation()  # before reading: a change meanwhile is then seen
         linker = melder.load(self.run, self.data, changes=self.changes, candidates=self.candidates, counting=counting)
-        dataset = linker.knowledge_base
-        assert isinstance(dataset, DataSet)
+        dataset: DataSet = linker.knowledge_base
         name = dataset.directory.resolve().name
         return Served(linker, DataSetCatalogue(dataset), generation, model_name(self.run), name)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from melder.data import DataSet
 from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
-from melder.linking.exact import ExactLinker
 from melder.linking.load import open_linker
 from melder.linking.nil import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.protocols import Counting
@@ -42,7 +41,7 @@ def calibrate(
     dataset, base = open_both(configuration, data, base_path, skip_bad)
     mentions = [each for each in _mentions(run, dataset, split) if each.answer is not None]
     linker = open_linker(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
-    if not isinstance(linker, ExactLinker):
+    if not linker.calibrates:
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
     links, _ = linker.links_and_ranks(mentions, NIL_TOP_K + 1, counting("linking", len(mentions)))
     nil = fit_nil(

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from melder.methods.gemel import GEMELConfiguration
+from melder.methods import method_of
 from melder.runs.configuration import ModelConfiguration, Section
 from melder.runs.overrides import checked, override, read_yaml
 from melder.training.negatives_configuration import NegativesConfiguration
@@ -92,15 +92,14 @@ class Configuration(ModelConfiguration):
         return self
 
     @model_validator(mode="after")
-    def _fit_for_a_generative_method(self) -> Configuration:
-        if not isinstance(self.method, GEMELConfiguration):
-            return self
-        if self.encoder.trained:
-            raise ValueError("gemel trains its mapper only: set encoder.trained: false")
-        if self.training.negatives.sampler != "in_batch":
-            raise ValueError("gemel has no negatives: leave training.negatives out")
-        if self.training.processes > 1:
-            raise ValueError("gemel trains in one process: set training.processes: 1")
+    def _fit_for_the_method(self) -> Configuration:
+        method, name = method_of(self.method), self.method.name  # type: ignore[attr-defined]
+        if self.encoder.trained and not method.trains_encoder:
+            raise ValueError(f"{name} trains no encoder: set encoder.trained: false")
+        if self.training.negatives != NegativesConfiguration() and not method.samples_negatives:
+            raise ValueError(f"{name} has no negatives: leave training.negatives out")
+        if self.training.processes > 1 and not method.trains_in_processes:
+            raise ValueError(f"{name} trains in one process: set training.processes: 1")
         return self
 
 

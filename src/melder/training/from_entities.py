@@ -14,9 +14,11 @@ from melder.data.dataset import inside
 from melder.data.from_entities import make_mentions
 from melder.data.own import OwnLayout
 from melder.data.writing import claim, write_dataset, write_lines
+from melder.encoders import decodes_pictures
 from melder.encoders.views import random_view
 from melder.io.atomic import remove, writing
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
+from melder.methods import METHODS
 from melder.protocols import Counting
 from melder.records import BadRecord, Entity, MelderError
 from melder.runs.overrides import override, read_yaml
@@ -48,9 +50,10 @@ def without_labels(path: Path, assignments: Sequence[str], source: Path) -> list
     """
     given = override(read_yaml(path), assignments)
     data, training = given.get("data") or {}, given.get("training") or {}
-    method = (given.get("method") or {}).get("name")
+    method = str((given.get("method") or {}).get("name"))
     chosen = [f"data.directory={source}", f"data.from_entities={data.get('from_entities') or EACH}"]
-    if method != "gemel" and not (training.get("negatives") or {}).get("sampler"):
+    samples = method not in METHODS or METHODS.get(method).samples_negatives
+    if samples and not (training.get("negatives") or {}).get("sampler"):
         chosen.append("training.negatives.sampler=lexical")
     return [*assignments, *chosen]
 
@@ -66,7 +69,7 @@ def data_to_train_on(configuration: Configuration, out: Path, counting: Counting
             made,
             data.from_entities,
             configuration.training.seed,
-            views=not configuration.encoder.name.startswith("precomputed:") and not configuration.training.augment,
+            views=decodes_pictures(configuration.encoder.name) and not configuration.training.augment,
             layout=data.layout,
             text_field=data.text_field,
             skip_bad=data.skip_bad,

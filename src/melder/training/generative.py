@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,38 +20,37 @@ from melder.generative.language_model import LanguageModel, open_language_model,
 from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.names import name_of
-from melder.generative.prompt import Blocks, Template
+from melder.generative.prompt import Template
 from melder.generative.prompt_builder import PromptBuilder
 from melder.linking.generative import NAMES, GenerativeLinker
 from melder.methods.gemel import GEMELConfiguration
-from melder.protocols import Counting
+from melder.protocols import Counting, Sampler
 from melder.records import MelderError, Mention, Ranks
 from melder.runs.directory import run_device
 from melder.runs.feature_cache import stored_features
 from melder.runs.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
+from melder.search.topk import TopK
 from melder.training.configuration import Configuration
+from melder.training.generative_module import GenerativeModule
 from melder.training.order import BatchPlan
-from melder.training.prepare import OnUnreadable, Split, sample_items, split_data
+from melder.training.prepare import OnUnreadable, Rank, Split, sample_items, split_data
+from melder.training.prompt_batch import Asked
 
-__all__ = ["Asked", "PreparedGenerative", "PromptExamples", "prepare_generative"]
+__all__ = ["PreparedGenerative", "PromptExamples", "prepare_generative"]
 
 
 @dataclass
 class PreparedGenerative:
-    """`rank` ranks mentions of the selection set with the mapper as it is then."""
+    """What training needs of GEMEL; fulfils `melder.training.trainings.PreparedTraining`."""
 
     model: Gemel
     examples: PromptExamples
     split: Split
-    rank: Callable[[Sequence[Mention]], Ranks]
+    rank: Rank
+    negatives: Sampler | None = None
 
-
-@dataclass
-class Asked:
-    """A batch: n prompts and the tokens of the names that answer them, their end included."""
-
-    prompts: list[Blocks]
-    answers: list[list[int]]
+    def module(self, configuration: Configuration, steps: int) -> GenerativeModule:
+        return GenerativeModule(self.model, configuration.training, steps=steps)
 
 
 @dataclass
@@ -90,8 +90,7 @@ def prepare_generative(
 
     The pictures' vectors, and a language model that is trained here, go into `cache` and are found there again.
     """
-    options = configuration.method
-    assert isinstance(options, GEMELConfiguration)
+    options = cast(GEMELConfiguration, configuration.method)
     split = split_data(configuration, dataset)
     encoder = _encoder(configuration, dataset, split, cache.parent)
     encoder.on_unreadable = on_unreadable
@@ -116,7 +115,7 @@ def prepare_generative(
     selection = _pictures(configuration, dataset, encoder, split.source, split.selection, cache, counting)
     row = {mention.id: number for number, mention in enumerate(split.selection)}
 
-    def rank(mentions: Sequence[Mention]) -> Ranks:
+    def rank(mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks:
         rows = torch.tensor([row[mention.id] for mention in mentions])
         gemel.eval()
         found = linker.ranks(mentions, Pictures(*(part[rows] for part in selection)))
@@ -219,8 +218,7 @@ def _language_model(
     configuration: Configuration, dataset: DataSet, split: Split, where: Path, counting: Counting
 ) -> LanguageModel:
     """The one that the configuration names; `lm:compact` is trained once and kept."""
-    options = configuration.method
-    assert isinstance(options, GEMELConfiguration)
+    options = cast(GEMELConfiguration, configuration.method)
     if options.language_model != COMPACT:
         return open_language_model(options.language_model, precision=options.precision, dropout=options.published)
     if not (where / "finished").is_file():

@@ -9,9 +9,9 @@ import torch
 
 from melder.runs.gemel import Gemel
 from melder.training.configuration import TrainingConfiguration
-from melder.training.generative import Asked
 from melder.training.optimizer import build_optimizer, learning_rate_factor
 from melder.training.order import draw
+from melder.training.prompt_batch import Asked
 
 __all__ = ["GenerativeModule"]
 
@@ -23,6 +23,8 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
     Gradients of parts of a batch are added up before the one step, so that the size of the parts changes nothing,
     and schedule, checkpoints and resumption count optimizer steps. (Published: batches of 1, 16 of them a step.)
     """
+
+    clips_gradients = True  # after the last part of a batch
 
     def __init__(self, model: Gemel, training: TrainingConfiguration, *, steps: int) -> None:
         super().__init__()

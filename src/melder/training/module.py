@@ -98,6 +98,8 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
     planted: copies of entities among those that are drawn, which are counted
     """
 
+    clips_gradients = False
+
     def __init__(
         self,
         model: Model,

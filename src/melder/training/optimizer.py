@@ -9,16 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from melder.generative.model import GenerativeModel
-from melder.runs.gemel import Gemel
-from melder.runs.model import Model
 from melder.training.configuration import TrainingConfiguration
 
 __all__ = ["build_optimizer", "learning_rate_factor"]
 
 
 def build_optimizer(
-    model: Model | Gemel | GenerativeModel, training: TrainingConfiguration, generator: nn.Module | None = None
+    model: nn.Module, training: TrainingConfiguration, generator: nn.Module | None = None
 ) -> torch.optim.AdamW:
     """Encoder, matcher, lexical weight and a generator of negatives may have learning rates of their own.
 

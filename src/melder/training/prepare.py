@@ -23,15 +23,27 @@ from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
+from melder.training.module import TrainingModule
 from melder.training.negatives import build_sampler
 from melder.training.planted import Planted, plant
 from melder.training.pool import same_entity
 from melder.training.ranking import rank_features, rank_items
+from melder.training.samplers import player_of
 
 SAMPLE = 4  # records of each kind by which an encoder is tried
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
 
-__all__ = ["OnUnreadable", "Prepared", "Split", "build_model", "open_data", "prepare", "sample_items", "split_data"]
+__all__ = [
+    "OnUnreadable",
+    "Prepared",
+    "Rank",
+    "Split",
+    "build_model",
+    "open_data",
+    "prepare",
+    "sample_items",
+    "split_data",
+]
 
 
 @dataclass
@@ -55,7 +67,7 @@ class Rank(Protocol):
 
 @dataclass
 class Prepared:
-    """What training needs of a matching method."""
+    """What training needs of a matching method; fulfils `melder.training.trainings.PreparedTraining`."""
 
     model: Model
     examples: Examples
@@ -63,6 +75,16 @@ class Prepared:
     rank: Rank
     negatives: Sampler
     planted: Planted | None = None
+
+    def module(self, configuration: Configuration, steps: int) -> TrainingModule:
+        return TrainingModule(
+            self.model,
+            configuration.training,
+            steps=steps,
+            mask_duplicates=not configuration.published,
+            player=player_of(self.negatives),
+            planted=self.planted,
+        )
 
 
 def open_data(configuration: Configuration) -> DataSet:

@@ -17,7 +17,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from melder.data import DataSet
 from melder.evaluation.evaluate import describe
 from melder.linking.nil import fit_nil, of_best, sample
-from melder.methods.gemel import GEMELConfiguration
 from melder.metrics.metrics import metrics
 from melder.metrics.name_match import name_match
 from melder.metrics.slices import slices
@@ -29,21 +28,16 @@ from melder.search.topk import TopK
 from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
-from melder.training.generative import PreparedGenerative, prepare_generative
-from melder.training.generative_module import GenerativeModule
 from melder.training.loader import PlannedLoader
-from melder.training.module import TrainingModule
 from melder.training.order import BatchPlan
-from melder.training.prepare import OnUnreadable, Prepared, prepare
+from melder.training.prepare import OnUnreadable
 from melder.training.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.ranking import figures
-from melder.training.samplers import player_of
 from melder.training.selection import Selection, ValidationCallback
 from melder.training.trainer import build_trainer
+from melder.training.trainings import PreparedTraining, training_of
 
 __all__ = ["Trained", "train"]
-
-AnyPrepared = Prepared | PreparedGenerative
 
 
 @dataclass
@@ -98,8 +92,7 @@ def _train(
     on_unreadable: OnUnreadable,
 ) -> Trained:
     dataset = data_to_train_on(configuration, out, counting)
-    preparing = prepare_generative if isinstance(configuration.method, GEMELConfiguration) else prepare
-    prepared = preparing(configuration, dataset, out / "features", counting, on_unreadable)
+    prepared = training_of(configuration.method)(configuration, dataset, out / "features", counting, on_unreadable)
     first = True
     if configuration.training.epochs:
         first = _fit(configuration, prepared, out, on_validation, [StepProgress(counting), *callbacks])
@@ -113,7 +106,7 @@ def _train(
 
 def _fit(
     configuration: Configuration,
-    prepared: AnyPrepared,
+    prepared: PreparedTraining,
     out: Path,
     on_validation: ValidationCallback,
     callbacks: Sequence[Callback],
@@ -122,9 +115,10 @@ def _fit(
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
     selection = _selection(configuration, prepared, best, on_validation)
     trainer = build_trainer(configuration.training, out, [selection, *callbacks])
-    module = _module(configuration, prepared)
-    if isinstance(module, GenerativeModule):
-        trainer.gradient_clip_val = None  # the module clips itself, after the last part of a batch
+    steps = _plan(configuration, prepared).steps * configuration.training.epochs
+    module = prepared.module(configuration, steps)
+    if module.clips_gradients:
+        trainer.gradient_clip_val = None
     trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
     return bool(trainer.is_global_zero)
@@ -149,12 +143,16 @@ def _interruptible(log: ProgressLog) -> Iterator[None]:
 
 
 def _selected(
-    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, best_candidates: list[TopK]
+    out: Path,
+    prepared: PreparedTraining,
+    dataset: DataSet,
+    configuration: Configuration,
+    best_candidates: list[TopK],
 ) -> dict[str, Any]:
     """Complete figures of the selection set, the name-match baseline beside them; of a matching method,
     `best_candidates` gets the first candidates of some mentions."""
     mentions, entities = prepared.split.selection, {entity.id: entity for entity in dataset.entities}
-    ranks = prepared.rank(mentions, best_candidates) if isinstance(prepared, Prepared) else prepared.rank(mentions)
+    ranks = prepared.rank(mentions, best_candidates)
     figures: dict[str, Any] = metrics(ranks, len(dataset.entities))
     figures["slices"] = slices(
         mentions, entities, Counter(str(mention.answer) for mention in prepared.split.train), ranks
@@ -164,7 +162,7 @@ def _selected(
     return {**figures, **describe(out, configuration, dataset, dataset, split)}
 
 
-def _write(out: Path, prepared: AnyPrepared, configuration: Configuration, selected: dict[str, Any]) -> None:
+def _write(out: Path, prepared: PreparedTraining, configuration: Configuration, selected: dict[str, Any]) -> None:
     write_json(out / "metrics.json", selected)
     counts = Counter(str(mention.answer) for mention in prepared.split.train)
     write_json(out / "trained_on.json", {"answers": sorted(counts), "counts": dict(sorted(counts.items()))})
@@ -172,7 +170,11 @@ def _write(out: Path, prepared: AnyPrepared, configuration: Configuration, selec
 
 
 def _calibrate(
-    out: Path, prepared: AnyPrepared, dataset: DataSet, configuration: Configuration, best_candidates: Sequence[TopK]
+    out: Path,
+    prepared: PreparedTraining,
+    dataset: DataSet,
+    configuration: Configuration,
+    best_candidates: Sequence[TopK],
 ) -> None:
     """Fit NIL probabilities of a matching method on the selection set, from the scores that its ranks are of."""
     if not best_candidates:
@@ -191,17 +193,16 @@ def _calibrate(
         nil.write(out)
 
 
-def _plan(configuration: Configuration, prepared: AnyPrepared, rank: int = 0) -> BatchPlan:
+def _plan(configuration: Configuration, prepared: PreparedTraining, rank: int = 0) -> BatchPlan:
     training = configuration.training
     return BatchPlan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
 
 
-def _loader(configuration: Configuration, prepared: AnyPrepared, trainer: lightning.Trainer) -> PlannedLoader:
+def _loader(configuration: Configuration, prepared: PreparedTraining, trainer: lightning.Trainer) -> PlannedLoader:
     plan = _plan(configuration, prepared, trainer.global_rank)
-    negatives = prepared.negatives if isinstance(prepared, Prepared) else None
     workers = configuration.training.workers
     examples: Any = prepared.examples  # what a batch is, the module knows that belongs to them
-    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, negatives)
+    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, prepared.negatives)
 
 
 def _claim(out: Path, configuration: Configuration) -> None:
@@ -222,23 +223,8 @@ def _claim(out: Path, configuration: Configuration) -> None:
         raise MelderError(f"{out}: no run can be written there ({error.strerror}); name another directory") from None
 
 
-def _module(configuration: Configuration, prepared: AnyPrepared) -> TrainingModule | GenerativeModule:
-    steps = _plan(configuration, prepared).steps * configuration.training.epochs
-    if isinstance(prepared, PreparedGenerative):
-        return GenerativeModule(prepared.model, configuration.training, steps=steps)
-    masked = not configuration.published
-    return TrainingModule(
-        prepared.model,
-        configuration.training,
-        steps=steps,
-        mask_duplicates=masked,
-        player=player_of(prepared.negatives),
-        planted=prepared.planted,
-    )
-
-
 def _selection(
-    configuration: Configuration, prepared: AnyPrepared, best: Path, on_validation: ValidationCallback
+    configuration: Configuration, prepared: PreparedTraining, best: Path, on_validation: ValidationCallback
 ) -> Selection:
     training = configuration.training
     sample = _sample(prepared.split.selection, training.validate_mentions)

@@ -19,10 +19,10 @@ from melder.io.atomic import remove, replacing
 from melder.jobs.mention_file import links_of, written
 from melder.jobs.ray.cluster import Cluster, connected, counts
 from melder.kb.shards import current_files
-from melder.linking.load import RunLinker, load
+from melder.linking.load import load
 from melder.linking.nil import FILE as NIL
 from melder.linking.nil import decide
-from melder.protocols import Progress
+from melder.protocols import Linker, Progress
 from melder.records import Decided, Item, Link, MelderError, Mention
 
 __all__ = ["ShardJob", "link_on"]
@@ -118,7 +118,7 @@ class LinkShard:
     def __init__(self, job: ShardJob, cluster: Cluster) -> None:
         cluster.enter()
         self.job = job
-        self._linker: RunLinker | None = None
+        self._linker: Linker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -127,7 +127,7 @@ class LinkShard:
             return {"rows": 0, "error": str(error)}
 
     @property
-    def linker(self) -> RunLinker:
+    def linker(self) -> Linker:
         """Opened when it is needed: what is wrong with it can be answered then."""
         if self._linker is None:
             job = self.job

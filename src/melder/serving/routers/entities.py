@@ -7,7 +7,7 @@ import hmac
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Request
@@ -63,9 +63,9 @@ async def _editor(request: Request, service: Serving) -> Editable:
     """The source, if it can be changed and the client may change it."""
     check_token(request)
     source = service.current.source
-    if not isinstance(source, Editable):
+    if not source.editable:
         raise ApiError(501, "only a knowledge base can be changed here, no data set and no set of shards; serve that")
-    return source
+    return cast(Editable, source)
 
 
 Editing = Annotated[Editable, Depends(_editor)]

@@ -1,0 +1,101 @@
+"""What takes mentions and returns ranked candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from melder.protocols.progress import Progress
+from melder.records import Item, Link, Mention, Ranks
+
+__all__ = ["Linker"]
+
+
+class Linker(Protocol):
+    """Links mentions to the entities of a knowledge base; evaluation, serving and the command line know no more of it.
+
+    knowledge_base: a data set or a knowledge base on disk; data: the data set that mentions name their pictures in
+    model: has `encoder`, the one that reads them
+    nil: turns scores into NIL probabilities; None where there are none
+    has_candidates: a search may find its candidates instead of scoring every entity: `search` may be set
+    explains: `melder.linking.explanation` can say what its units matched
+    calibrates: NIL probabilities can be fitted to its scores
+    """
+
+    nil: Any
+
+    @property
+    def knowledge_base(self) -> Any: ...
+
+    @property
+    def data(self) -> Any: ...
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def has_candidates(self) -> bool: ...
+
+    @property
+    def explains(self) -> bool: ...
+
+    @property
+    def calibrates(self) -> bool: ...
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What it counted so far, for a report."""
+        ...
+
+    def ablations(self) -> Mapping[str, Linker]:
+        """The same linker without something that is worth measuring, by what an evaluation calls it."""
+        ...
+
+    def items(self, mentions: Sequence[Mention]) -> list[Item]:
+        """What the encoder reads of mentions whose pictures lie in the data set."""
+        ...
+
+    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere."""
+        ...
+
+    def check_picture(self, content: bytes, limits: Any) -> None:
+        """Decode a picture that will soon be linked with. Raises UnreadablePicture when it is none, or too large."""
+        ...
+
+    def known_types(self, types: Sequence[str]) -> Any:
+        """What `answers` is to be given for entities of any of these types; None where none are named.
+
+        Raises:
+            MelderError: No entity has one of the types, or the linker cannot do this.
+        """
+        ...
+
+    def answers(
+        self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: Any = None
+    ) -> Iterator[list[Link]]:
+        """Links of a few mentions at a time, in order, to entities of some types or (None) of any."""
+        ...
+
+    def link(
+        self,
+        mentions: str | Sequence[Mention],
+        k: int = 10,
+        *,
+        mention: str | None = None,
+        image: str | Path | bytes | None = None,
+        types: str | Sequence[str] = (),
+    ) -> Link | list[Link]:
+        """The k best entities for each mention, or for the one of a text."""
+        ...
+
+    def ranks(self, mentions: Sequence[Mention]) -> Ranks:
+        """Optimistic and pessimistic ranks of the answers of mentions that all have one."""
+        ...
+
+    def links_and_ranks(
+        self, mentions: Sequence[Mention], k: int, progress: Progress | None = None
+    ) -> tuple[list[Link], Ranks]:
+        """Links of all the mentions, and the ranks of the answers of those that have one, in one pass."""
+        ...

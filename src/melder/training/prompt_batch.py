@@ -1,0 +1,17 @@
+"""A batch of a method that writes names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from melder.generative.prompt import Blocks
+
+__all__ = ["Asked"]
+
+
+@dataclass
+class Asked:
+    """n prompts and the tokens of the names that answer them, their end included."""
+
+    prompts: list[Blocks]
+    answers: list[list[int]]
