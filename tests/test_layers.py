@@ -21,7 +21,7 @@ LONGEST = 300  # lines of a file
 
 # From top to bottom; a layer imports from the layers below it, and from itself.
 LAYERS: list[set[str]] = [
-    {"__main__"},
+    {"__main__"},  # `python -m melder`
     {"cli"},
     {"serving", "jobs", "integrations"},
     {"training"},

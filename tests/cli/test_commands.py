@@ -179,8 +179,10 @@ def test_the_version_is_told(melder: Melder) -> None:
 
 def test_results_go_to_standard_output_alone(melder: Melder, small_data: Path) -> None:
     said = melder("link", small_run(), "--data", small_data, "--input", small_data / "dev.jsonl")
-    assert said.errors == ""
-    assert all(line.startswith("{") for line in said.out.splitlines())
+    lines = said.out.splitlines()
+    assert said.errors.startswith(f"standard output: {len(lines)} mentions linked; ")
+    assert said.errors.count("\n") == 1
+    assert all(line.startswith("{") for line in lines)
 
 
 def test_link_says_when_nothing_looks_at_the_picture(
