@@ -21,6 +21,7 @@ LONGEST = 300  # lines of a file
 
 # From top to bottom; a layer imports from the layers below it, and from itself.
 LAYERS: list[set[str]] = [
+    {"__main__"},
     {"cli"},
     {"serving", "jobs", "integrations"},
     {"training"},
