@@ -18,6 +18,7 @@ from melder.serving.settings import ServiceSettings
 __all__ = ["LimitedProtocol", "RateLimit", "protocol_of"]
 
 RESERVED = ("/healthz", "/readyz")
+HURRY = 1.0  # seconds for a head in the reserve, which those who say nothing must not hold
 LINGER = 5.0  # seconds in which the rest of an answer must be read once a connection is to close
 
 
@@ -41,6 +42,7 @@ class LimitedProtocol(H11Protocol):
             transport.abort()
         elif count > self._limits.connections:
             self.app = _health_only(self.app, self._limits)
+            self._limits = self._limits.model_copy(update={"head_seconds": min(self._limits.head_seconds, HURRY)})
         self._watch_head(begun=True)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -2,7 +2,7 @@
 
     melder demo
     melder kb build melder-demo/run --entities melder-demo/flags/entities.jsonl --out flags-kb
-    python benchmarks/openrefine.py flags-kb
+    python benchmarks/openrefine_column.py flags-kb
 
 Needs OpenRefine (Debian: `apt install openrefine`). Rows are names and aliases of entities, in turn. A name that is one
 entity's alone should be matched with it; one that several have, or that is misspelt (one row in ten), with none.
@@ -27,8 +27,8 @@ from melder.kb import open_knowledge_base
 from melder.kb.format.records import folded
 from melder.runs.directory import versions
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # where OpenRefine's client is
-from serving.openrefine import ABSENT, EXECUTABLE, open_refine
+sys.path.append(str(Path(__file__).parents[1] / "tests/serving"))  # where OpenRefine's client is
+from openrefine import ABSENT, EXECUTABLE, open_refine
 
 SPOILT = 10  # one row in so many has a mistake
 
