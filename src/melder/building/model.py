@@ -10,7 +10,11 @@ import torch
 from torch import Tensor
 
 from melder.data import EntityFile, entity_items
+<<<<<<< HEAD
 from melder.encoders import build_encoder, from_scratch
+=======
+from melder.encoders import build_encoder, check_readable
+>>>>>>> encoders
 from melder.io.atomic import writing
 from melder.io.checksums import WholeFile
 from melder.io.problems import Problems
@@ -26,6 +30,7 @@ __all__ = ["ZERO_SHOT", "copy_run", "identity_of", "write_zero_shot"]
 
 NEEDED = ("config.yaml", "environment.json", "model.safetensors", "encoder")  # of a run, for linking
 TOLD = ("metrics.json", "trained_on.json", "nil.json")  # what more can be said with, where it is there
+TRIED = 4  # entities by which an encoder is tried: whether it can be read again
 SAMPLE = 256  # entities whose pairs say how alike unrelated ones look to an encoder
 
 # total = (cos(text) + cos(picture)) / (2 * 0.07) + 3.6 * cosine of the names' n-grams: names weigh half of what texts
@@ -60,6 +65,7 @@ def write_zero_shot(directory: Path, spec: str, source: EntityFile) -> None:
     assert matcher.lexical is not None
     matcher.lexical.fit(name for _, entity in source.entities(Problems()) for name in entity.names)
     model = Model(encoder, matcher).eval()
+    check_readable(encoder, entity_items(_sample(source)[:TRIED], source, encoder.separator), directory)
     _fit_absent(model, source)
     where = DataConfiguration(directory=source.path.parent)
     configuration = ModelConfiguration(data=where, encoder=options, method=ZERO_SHOT)

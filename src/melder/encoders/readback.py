@@ -24,12 +24,13 @@ def check_readable(encoder: Towers, items: Sequence[Item], folder: Path) -> None
 
     Args:
         encoder: as a run is about to train and save it
-        items: the batch, at least one; a picture that cannot be read counts as missing
+        items: the batch; a picture that cannot be read counts as missing
         folder: what is written goes into a new directory there, which is removed again
 
     Raises:
         MelderError: it cannot be saved or read, or is another one then
     """
+    items = items or [Item("text")]
     before = _features(encoder, items)
     # The copy starts with random weights: what is drawn for them must not change what the training draws.
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory(dir=folder, prefix=".encoder-") as name:
