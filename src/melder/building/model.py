@@ -10,11 +10,7 @@ import torch
 from torch import Tensor
 
 from melder.data import EntityFile, entity_items
-<<<<<<< HEAD
-from melder.encoders import build_encoder, from_scratch
-=======
-from melder.encoders import build_encoder, check_readable
->>>>>>> encoders
+from melder.encoders import build_encoder, check_readable, from_scratch
 from melder.io.atomic import writing
 from melder.io.checksums import WholeFile
 from melder.io.problems import Problems
