@@ -99,18 +99,18 @@ class BoundedSearch:
         """At least the scores of one mention."""
         if len(self.parts) == 1 and self.parts[0].columns is None:
             return self._ceilings(self.parts[0], mention, query)
-        values, known = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
-        for part in self.parts:
-            columns = np.arange(len(part.index)) if part.columns is None else part.columns
-            living, ceilings = columns >= 0, self._ceilings(part, mention, query)
+        values, pieces = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
+        for index in self.parts:
+            columns = np.arange(len(index.index)) if index.columns is None else index.columns
+            living, ceilings = columns >= 0, self._ceilings(index, mention, query)
             values[columns[living]] = ceilings.values[living]
             if ceilings.cosines is not None:
-                known.append((columns[living], ceilings.cosines[living]))
-        if len(known) < len(self.parts):
+                pieces.append((columns[living], ceilings.cosines[living]))
+        if len(pieces) < len(self.parts):
             return UpperBounds(values, None)
         cosines = torch.zeros(len(self.source))
-        for columns, told in known:
-            cosines[columns] = told
+        for columns, piece in pieces:
+            cosines[columns] = piece
         return UpperBounds(values, cosines)
 
     def _ceilings(self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor) -> UpperBounds:
@@ -123,26 +123,26 @@ class BoundedSearch:
         return UpperBounds(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
 
     def _best(self, mention: Side, query: Tensor, k: int, among: EntityFilter | None) -> TopK:
-        (ceilings, cosines), columns, found = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        (ceilings, cosines), columns, scored = self.ceilings(mention, query), list[Tensor](), list[Scores]()
         if among is not None:
             chosen = torch.from_numpy(among.columns)
             ceilings = torch.full_like(ceilings, float("-inf")).index_copy_(0, chosen, ceilings[chosen])
         floor, step = float("-inf"), max(FIRST, 2 * k)
         while True:
             top = ceilings.topk(min(step, len(ceilings)))
-            some = top.indices[(top.values >= floor) & (top.values > float("-inf"))]
-            if not len(some):
+            likely = top.indices[(top.values >= floor) & (top.values > float("-inf"))]
+            if not len(likely):
                 break
-            columns.append(some)
-            found.append(self._scored(mention, some, cosines))
-            ceilings[some] = float("-inf")
-            totals = torch.cat([scores.total for scores in found], dim=1)[0]
+            columns.append(likely)
+            scored.append(self._scored(mention, likely, cosines))
+            ceilings[likely] = float("-inf")
+            totals = torch.cat([scores.total for scores in scored], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
             step *= 4
         if not columns:
             return TopK(1, k)
         ascending, order = torch.cat(columns).sort()
-        return best_of(self.matcher, ascending, _joined(found).take(order), k)
+        return best_of(self.matcher, ascending, _joined(scored).take(order), k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
         ceilings, cosines = self.ceilings(mention, query)
@@ -151,15 +151,15 @@ class BoundedSearch:
         # The gold entity is scored again with others, for the bits of a score may depend on those it is computed with.
         columns = torch.cat([gold, near.nonzero().flatten()])
         tiles = [columns[start : start + AT_ONCE] for start in range(0, len(columns), AT_ONCE)]
-        totals = torch.cat([self._scored(mention, some, cosines).total for some in tiles], dim=1)
+        totals = torch.cat([self._scored(mention, tile, cosines).total for tile in tiles], dim=1)
         counter = RankCounter(totals[:, 0])
         counter.update(totals)
         return counter.ranks()
 
     def _scored(self, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
         self.scored += len(columns)
-        known = None if cosines is None else cosines[None, columns]
-        return rerank(self.matcher, self.source, mention, columns, known)
+        names = None if cosines is None else cosines[None, columns]
+        return rerank(self.matcher, self.source, mention, columns, names)
 
 
 def _joined(found: list[Scores]) -> Scores:

@@ -37,8 +37,8 @@ def lexical_candidates(surfaces: Sequence[str], entities: Sequence[Entity], k: i
         return np.tile(np.arange(k), (len(surfaces), 1))
     unique = {surface: row for row, surface in enumerate(dict.fromkeys(surfaces))}
     queries = vectorizer.transform(unique)
-    found = np.concatenate([_best(queries[rows] @ table, owner, len(entities), k) for rows in _blocks(len(unique))])
-    return found[[unique[surface] for surface in surfaces]]
+    nearest = np.concatenate([_best(queries[rows] @ table, owner, len(entities), k) for rows in _blocks(len(unique))])
+    return nearest[[unique[surface] for surface in surfaces]]
 
 
 def _best(cosines: sparse.csr_matrix, owner: np.ndarray, entities: int, k: int) -> np.ndarray:

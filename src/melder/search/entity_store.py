@@ -101,8 +101,8 @@ class HeldSides:
         yield 0, self._side
 
     def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
-        some = self._side if units is None else self._side.only(units)
-        return some.take(columns.to(next(iter(self._side.values())).device))
+        side = self._side if units is None else self._side.only(units)
+        return side.take(columns.to(next(iter(self._side.values())).device))
 
 
 class EncodedEntities(HeldSides):
@@ -119,7 +119,7 @@ class EncodedEntities(HeldSides):
         super().__init__(model.entity_side(items, progress))
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
-        return {each: self._column[each] for each in identities if each in self._column}
+        return {identity: self._column[identity] for identity in identities if identity in self._column}
 
     def stored_searches(self, search: str) -> Sequence[tuple[StoredSearch, np.ndarray]]:
         return ()
@@ -129,5 +129,5 @@ class EncodedEntities(HeldSides):
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
         fits = set(types).issubset if every else lambda own: not set(types).isdisjoint(own)
-        found = [column for column, entity in enumerate(self._entities) if fits(entity.types)]
-        return np.array(found, dtype=np.int64)
+        columns = [column for column, entity in enumerate(self._entities) if fits(entity.types)]
+        return np.array(columns, dtype=np.int64)

@@ -27,7 +27,7 @@ class Candidates(NamedTuple):
     likely: np.ndarray | None
 
     def take(self, places: np.ndarray) -> Candidates:
-        return Candidates(*(None if each is None else each[places] for each in self))  # type: ignore[arg-type]
+        return Candidates(*(None if column is None else column[places] for column in self))  # type: ignore[arg-type]
 
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
@@ -60,8 +60,8 @@ class HybridIndex(Generic[Vectors]):
         index: Any = self.index
         if index is not None and index.filters_types:
             index = cast(FilteringIndex, index).only(among.types)
-        kept = np.where((columns >= 0) & allowed[columns], columns, -1)
-        return replace(self, index=index, columns=kept, filtered=True)
+        allowed_columns = np.where((columns >= 0) & allowed[columns], columns, -1)
+        return replace(self, index=index, columns=allowed_columns, filtered=True)
 
     def candidates(self, query: Tensor, mention: Side, near: int, named: int, lexical_weight: float) -> Candidates:
         """Of one mention's vector [1, d] and side: so many of the nearest entities, and of those with the likest names.
@@ -71,8 +71,8 @@ class HybridIndex(Generic[Vectors]):
         places, products = self._nearest(query[0], near)
         cosines = None
         if self.names is not None:
-            likest, known = self._likest(mention, places, named), set(places.tolist())
-            others = np.array([place not in known for place in likest.columns.tolist()], dtype=bool)
+            likest, near_places = self._likest(mention, places, named), set(places.tolist())
+            others = np.array([place not in near_places for place in likest.columns.tolist()], dtype=bool)
             cosines = np.concatenate([likest.of_asked, likest.cosines[others]])
             places = np.concatenate([places, likest.columns[others]])
         columns = places if self.columns is None else self.columns[places]
@@ -100,12 +100,12 @@ class HybridIndex(Generic[Vectors]):
         index = self.index
         if index is None:
             return Nearest(np.zeros(0, np.int64), None)
-        found = Nearest(*self._living(lambda count: index.search(query, count), k))
+        nearest = Nearest(*self._living(lambda count: index.search(query, count), k))
         if not self.filtered or self.columns is None:
-            return found
+            return nearest
         every = np.flatnonzero(self.columns >= 0)
-        if len(found.columns) >= min(k, len(every)):
-            return found
+        if len(nearest.columns) >= min(k, len(every)):
+            return nearest
         return Nearest(every, cast(ScoringIndex, index).products(query, every) if index.tells_products else None)
 
     def _living(self, search: BestPlaces[Told], k: int) -> tuple[np.ndarray, Told]:
@@ -113,11 +113,11 @@ class HybridIndex(Generic[Vectors]):
         asked for."""
         count = k
         while True:
-            places, told = search(count)
+            places, products = search(count)
             alive = np.ones(len(places), dtype=bool) if self.columns is None else self.columns[places] >= 0
             living = np.flatnonzero(alive)[:k]
             if len(living) >= k or len(places) < count:
-                return places[living], None if told is None else told[living]
+                return places[living], None if products is None else products[living]
             count *= 2
 
 

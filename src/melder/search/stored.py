@@ -41,15 +41,15 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
         if not len(base):
             raise MelderError(f"{directory}: is empty; add entities first, with `melder kb add`")
         matcher = open_model(base.model)[0].matcher.eval()
-        part = named.kind.indexed(matcher, base, named.index, counting)
+        prepared = named.kind.indexed(matcher, base, named.index, counting)
         probe = _probe(named, matcher, base, torch.arange(min(PROBED, len(base))))
 
         def fill(path: Path) -> None:
             np.save(path / PROBE, probe.numpy(), allow_pickle=False)
-            if part.index is not None:
-                part.index.save(path / VECTORS)
-            if part.names is not None:
-                part.names.save(path / NAMES)
+            if prepared.index is not None:
+                prepared.index.save(path / VECTORS)
+            if prepared.names is not None:
+                prepared.names.save(path / NAMES)
 
         with Writer.open(directory) as writer:
             writer.write_index(name, base.generation.segments, fill)
@@ -61,22 +61,22 @@ def find_search(name: str, matcher: UnitMatcher, source: EntityStore, counting: 
 
     Raises MelderError for an unknown name, and when what is kept is damaged.
     """
-    kept = _open_search(name, matcher, source)
-    return build_search(name, matcher, source, counting) if kept is None else kept
+    stored = _open_search(name, matcher, source)
+    return build_search(name, matcher, source, counting) if stored is None else stored
 
 
 def _open_search(name: str, matcher: UnitMatcher, base: EntityStore) -> Search | None:
     """None when none is kept, or only of a matcher with other settings. Each shard of a set keeps its own."""
     named = find_kind(name)
-    parts, known = list[HybridIndex[Any]](), np.zeros(0, np.int64)
+    parts, covered = list[HybridIndex[Any]](), np.zeros(0, np.int64)
     for stored, columns in base.stored_searches(name):
         if _fits(stored.path / PROBE, named, matcher, base, columns):
             stored.check()
             parts.append(_opened(named, stored.path, columns))
-            known = np.concatenate([known, columns])
+            covered = np.concatenate([covered, columns])
     if not parts:
         return None
-    rest = np.setdiff1d(np.arange(len(base)), known)
+    rest = np.setdiff1d(np.arange(len(base)), covered)
     if len(rest):
         parts.append(_at(rest, named.kind.indexed(matcher, SubsetSides(base, torch.from_numpy(rest)), FLAT)))
     return named.kind(matcher, base, parts)

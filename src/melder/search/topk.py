@@ -28,7 +28,7 @@ class TopK:
     def update(self, first: int, total: Tensor, parts: Mapping[str, Tensor]) -> None:
         """Take in the scores [mentions, n] of the columns from `first` on."""
         totals, columns = largest(total, self.k)
-        self.join(first + columns, totals, {name: part.gather(1, columns) for name, part in parts.items()})
+        self.join(first + columns, totals, {name: scores.gather(1, columns) for name, scores in parts.items()})
 
     def join(self, columns: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:
         """Take in other columns, best first, with their totals and what each unit adds, all [mentions, n].
@@ -39,11 +39,13 @@ class TopK:
             return
         if not self.columns.shape[1]:
             self.columns, self.totals = columns[:, : self.k], totals[:, : self.k].float()
-            self.parts = {name: part[:, : self.k].float() for name, part in parts.items()}
+            self.parts = {name: scores[:, : self.k].float() for name, scores in parts.items()}
             return
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
-        kept = order[:, : self.k]
+        chosen = order[:, : self.k]
         before = self.parts or dict.fromkeys(parts, self.totals)
-        self.parts = {name: torch.cat([before[name], part], dim=1).gather(1, kept) for name, part in parts.items()}
-        self.columns = torch.cat([self.columns, columns], dim=1).gather(1, kept)
+        self.parts = {
+            name: torch.cat([before[name], scores], dim=1).gather(1, chosen) for name, scores in parts.items()
+        }
+        self.columns = torch.cat([self.columns, columns], dim=1).gather(1, chosen)
         self.totals = merged[:, : self.k]

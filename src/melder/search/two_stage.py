@@ -78,7 +78,10 @@ class TwoStage:
     def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
         """One a mention, in order; only of the entities `among` which it is to be."""
         candidates = self.candidates(mentions, k, among)
-        return [self._best(mentions.take(slice(row, row + 1)), some, k) for row, some in enumerate(candidates)]
+        return [
+            self._best(mentions.take(slice(row, row + 1)), candidate_list, k)
+            for row, candidate_list in enumerate(candidates)
+        ]
 
     def candidates(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[Candidates]:
         """For each mention, in ascending order: of each part the `near` best by vectors and the `named` best by names;
@@ -88,24 +91,24 @@ class TwoStage:
         """
         if among is not None and len(among.columns) <= FEW:
             return [Candidates(among.columns, None, None)] * mentions.rows
-        parts = self.parts if among is None else [part.only(among, len(self.source)) for part in self.parts]
+        parts = self.parts if among is None else [index.only(among, len(self.source)) for index in self.parts]
         queries = mention_vectors(self.matcher, mentions)
         near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
         weight = 0.0 if lexical is None else float(lexical.weight.detach())
-        found = []
+        chosen = []
         for row in range(mentions.rows):
             mention, query = mentions.take(slice(row, row + 1)), queries[row : row + 1]
-            some = [part.candidates(query, mention, near, named, weight) for part in parts]
-            found.append(_most_likely(some, max(AHEAD * k, self.kept)))
-        return found
+            found_by = [index.candidates(query, mention, near, named, weight) for index in parts]
+            chosen.append(_most_likely(found_by, max(AHEAD * k, self.kept)))
+        return chosen
 
     def _best(self, mention: Side, found: Candidates, k: int) -> TopK:
         if not len(found.columns):
             return TopK(1, k)
         self.scored += len(found.columns)
         columns, cosines = torch.from_numpy(found.columns), found.cosines
-        known = None if cosines is None else torch.from_numpy(cosines)[None]
-        return best_of(self.matcher, columns, rerank(self.matcher, self.source, mention, columns, known), k)
+        name_cosines = None if cosines is None else torch.from_numpy(cosines)[None]
+        return best_of(self.matcher, columns, rerank(self.matcher, self.source, mention, columns, name_cosines), k)
 
 
 def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
@@ -119,7 +122,7 @@ def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
 
 def _together(arrays: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """One after the other; None where any is."""
-    there = [each for each in arrays if each is not None]
+    there = [array for array in arrays if array is not None]
     return np.concatenate(there) if len(there) == len(arrays) else None
 
 
@@ -165,8 +168,8 @@ def rerank(
     device = next(matcher.parameters()).device
     with answering(matcher):
         units = matcher.names_in_use(lexical=cosines is None)
-        known = None if cosines is None else cosines.to(device)
-        return matcher.score(mention, source.side(columns, units).to(device), known).cpu()
+        on_device = None if cosines is None else cosines.to(device)
+        return matcher.score(mention, source.side(columns, units).to(device), on_device).cpu()
 
 
 def best_of(matcher: UnitMatcher, columns: Tensor, scores: Scores, k: int) -> TopK:

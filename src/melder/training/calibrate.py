@@ -39,7 +39,7 @@ def calibrate(
     run, base_path = with_its_own(path, knowledge_base)
     configuration = read_configuration(run)
     dataset, base = open_both(configuration, data, base_path, skip_bad)
-    mentions = [each for each in _mentions(run, dataset, split) if each.answer is not None]
+    mentions = [mention for mention in _mentions(run, dataset, split) if mention.answer is not None]
     linker = open_linker(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
     if not linker.calibrates:
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")

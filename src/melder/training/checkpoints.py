@@ -27,8 +27,8 @@ class SafetensorsIO(CheckpointIO):  # type: ignore[misc]
         structure = flatten(checkpoint, tensors)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            save_file(tensors, part, metadata={"structure": json.dumps(structure)})
+        with replacing(path) as partial:
+            save_file(tensors, partial, metadata={"structure": json.dumps(structure)})
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
         try:

@@ -76,13 +76,13 @@ class ItemExamples:
         )
         hidden = plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
         views = draw("view", plan.seed, epoch, row).integers(2**31, size=2).tolist()
-        shown = [
+        viewed = [
             replace(item, augment=view if self.training.augment else None)
             for item, view in zip(pair, views, strict=True)
         ]
         sees = self.encoder.sizes.image_global is not None
-        seen = [_hide(item, bool(row[0]), bool(row[1]), sees) for item, row in zip(shown, hidden, strict=True)]
-        return seen[0], seen[1]
+        read = [_hide(item, bool(row[0]), bool(row[1]), sees) for item, row in zip(viewed, hidden, strict=True)]
+        return read[0], read[1]
 
 
 @dataclass

@@ -48,9 +48,9 @@ def without_labels(path: Path, assignments: Sequence[str], source: Path) -> list
 
     Distractors are entities with look-alike names, unless the recipe says where they come from.
     """
-    given = override(read_yaml(path), assignments)
-    data, training = given.get("data") or {}, given.get("training") or {}
-    method = str((given.get("method") or {}).get("name"))
+    settings = override(read_yaml(path), assignments)
+    data, training = settings.get("data") or {}, settings.get("training") or {}
+    method = str((settings.get("method") or {}).get("name"))
     chosen = [f"data.directory={source}", f"data.from_entities={data.get('from_entities') or EACH}"]
     samples = method not in METHODS or METHODS.get(method).samples_negatives
     if samples and not (training.get("negatives") or {}).get("sampler"):
@@ -101,14 +101,14 @@ def write_made(
     dataset = _exported(source, pictures) if is_knowledge_base(source) else load(source, layout, text_field, skip_bad)
     made = make_mentions(dataset.entities, count, seed, views=views)
     bare = [m.model_copy(update={"image": None}) if m.image in made.views else m for m in made.mentions]
-    with writing(out, durable=False) as part:
-        write_dataset(_one_folder(dataset), part, entities=made.entities, splits={"train": bare}, counting=counting)
-        unreadable = _draw(made.views, dataset.entity_image, part, counting)
-        shown = [m.model_copy(update={"image": None}) if m.image in unreadable else m for m in made.mentions]
-        write_lines(part / "train.jsonl", shown)
+    with writing(out, durable=False) as partial:
+        write_dataset(_one_folder(dataset), partial, entities=made.entities, splits={"train": bare}, counting=counting)
+        unreadable = _draw(made.views, dataset.entity_image, partial, counting)
+        readable = [m.model_copy(update={"image": None}) if m.image in unreadable else m for m in made.mentions]
+        write_lines(partial / "train.jsonl", readable)
         out.rmdir()
     _remove(pictures)
-    return WrittenMentions(len(shown), len(made.views) - len(unreadable), unreadable, dataset.skipped)
+    return WrittenMentions(len(readable), len(made.views) - len(unreadable), unreadable, dataset.skipped)
 
 
 def _draw(
@@ -150,15 +150,15 @@ def _exported(source: Path, pictures: Path) -> DataSet:
 
 
 def _with_files(entity: Entity, column: int, base: KnowledgeBase, pictures: Path) -> Entity:
-    kept = []
+    names = []
     for number, name in enumerate(entity.images):
         content = base.picture(column, number)
         if content is not None:
             file = inside(pictures, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-            kept.append(name)
-    return entity.model_copy(update={"images": tuple(kept)})
+            names.append(name)
+    return entity.model_copy(update={"images": tuple(names)})
 
 
 def _remove(directory: Path) -> None:

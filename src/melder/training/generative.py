@@ -70,10 +70,10 @@ class PromptExamples:
     def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> Asked:
         chosen = [int(row) for row in rows]
         hidden = [bool(plan.hidden(epoch, row, 0.0, self.drop_image)[0, 1]) for row in chosen]
-        known = [bool(self.pictures.there[row]) for row in chosen]
+        pictured = [bool(self.pictures.there[row]) for row in chosen]
         pictures = [
             self.pictures.vectors[row] if there and not gone else None
-            for row, there, gone in zip(chosen, known, hidden, strict=True)
+            for row, there, gone in zip(chosen, pictured, hidden, strict=True)
         ]
         prompts = self.asker([self.mentions[row] for row in chosen], pictures, [self.shown[row] for row in chosen])
         return Asked(prompts, [self.answers[row] for row in chosen])
@@ -134,14 +134,14 @@ def _examples(
         asker,
         split.train,
         pictures,
-        gemel.model.language_model.name_tokens([each.answer for each in demonstrations.shown]),
+        gemel.model.language_model.name_tokens([demonstration.answer for demonstration in demonstrations.shown]),
         demonstrations.nearest(demonstrations.keys, options.count, skip),
         configuration.training.drop_image,
     )
 
 
 def _encoder(configuration: Configuration, dataset: DataSet, split: Split, folder: Path) -> Towers:
-    texts = [*(each.description for each in dataset.entities), *(mention.text for mention in split.train)]
+    texts = [*(entity.description for entity in dataset.entities), *(mention.text for mention in split.train)]
     options = configuration.encoder
     torch.manual_seed(configuration.training.seed)  # of an encoder that starts from nothing
     encoder = build_encoder(
@@ -205,11 +205,11 @@ def _features(
     try:
         return load_features(where, ids=ids, fingerprint=mark)
     except MelderError:
-        found = read_pictures(
+        read = read_pictures(
             encoder, items, run_device(), configuration.encoder.precision, counting(f"encoding {part}", len(items))
         )
     none = torch.zeros(len(items), 1, 1)
-    features = Features(none[:, 0], none, found.vectors, none, image_mask=found.there)
+    features = Features(none[:, 0], none, read.vectors, none, image_mask=read.there)
     save_features(features, where, ids=ids, fingerprint=mark)
     return features
 
@@ -244,6 +244,6 @@ def _texts(configuration: Configuration, dataset: DataSet, split: Split, options
         for mention, name in _answered(dataset, split.train)
     ]
     named = [(name_of(entity), entity.description) for entity in dataset.entities]
-    descriptions = [". ".join(part for part in pair if part) for pair in named if pair[0]]
+    descriptions = [". ".join(words for words in pair if words) for pair in named if pair[0]]
     template = Template(options.template)
     return Texts(examples, descriptions, template, options.prefix_tokens, options.demonstrations.count)

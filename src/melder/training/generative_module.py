@@ -39,8 +39,8 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
         optimizer.zero_grad()
         count, at_once, total = len(batch.prompts), self.model.options.at_once, 0.0
         for start in range(0, count, at_once):
-            part = slice(start, start + at_once)
-            loss = self.model.model.loss(batch.prompts[part], batch.answers[part]).sum() / count
+            rows = slice(start, start + at_once)
+            loss = self.model.model.loss(batch.prompts[rows], batch.answers[rows]).sum() / count
             self.manual_backward(loss)
             total += float(loss.detach())
         if self.options.gradient_clip is not None:
@@ -61,4 +61,6 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         learned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        checkpoint["state_dict"] = {name: each for name, each in checkpoint["state_dict"].items() if name in learned}
+        checkpoint["state_dict"] = {
+            name: tensor for name, tensor in checkpoint["state_dict"].items() if name in learned
+        }

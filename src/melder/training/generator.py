@@ -82,12 +82,12 @@ def policy_loss(log_p: Tensor, chosen: Tensor, advantage: Tensor, counts: Tensor
 
 def entropy(log_p: Tensor, counts: Tensor) -> Tensor:
     """Mean entropy in nats of the policies log_p [m, k] of the mentions that count."""
-    each = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(dim=1)
-    return (each * counts).sum() / counts.sum().clamp(min=1)
+    entropies = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(dim=1)
+    return (entropies * counts).sum() / counts.sum().clamp(min=1)
 
 
 def warm_loss(gold: Tensor, logits: Tensor, counts: Tensor) -> Tensor:
     """Cross-entropy of the gold entity among the candidates: logits [m], [m, k] -> scalar, before the game begins."""
     both = torch.cat([gold[:, None], logits], dim=1)
-    each = cross_entropy(both, torch.zeros_like(gold, dtype=torch.long), reduction="none")
-    return (each * counts).mean()
+    losses = cross_entropy(both, torch.zeros_like(gold, dtype=torch.long), reduction="none")
+    return (losses * counts).mean()

@@ -62,7 +62,7 @@ class Uniform(ModelFree):
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         choose = [draw("negative", seed, epoch, int(row)) for row in rows]
-        return np.stack([each.choice(self.entities, self.count, replace=False) for each in choose])
+        return np.stack([generator.choice(self.entities, self.count, replace=False) for generator in choose])
 
 
 class LexicalSampler(ModelFree):
@@ -78,10 +78,10 @@ class LexicalSampler(ModelFree):
         """The answer itself is left out of the candidates, since it mostly has the best name of all."""
         answer = {entity.id: column for column, entity in enumerate(dataset.entities)}
         surfaces = [mention.surface for mention in mentions]
-        found = lexical_candidates(surfaces, dataset.entities, options.candidates + 1)
-        own = found == np.array([answer[str(mention.answer)] for mention in mentions])[:, None]
+        nearest = lexical_candidates(surfaces, dataset.entities, options.candidates + 1)
+        own = nearest == np.array([answer[str(mention.answer)] for mention in mentions])[:, None]
         last = np.argsort(own, axis=1, kind="stable")  # the own one, if it is there, comes last and is cut off
-        return cls(np.take_along_axis(found, last, axis=1)[:, : options.candidates], options.count)
+        return cls(np.take_along_axis(nearest, last, axis=1)[:, : options.candidates], options.count)
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         drawn = Uniform(self.candidates.shape[1], self.count).draw(seed, epoch, rows)

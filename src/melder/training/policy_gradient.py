@@ -81,10 +81,10 @@ class PolicyGradient:
         return self.generator.options
 
     def prepare(self, rows: np.ndarray) -> None:
-        matcher, kept = self.current.model.matcher, (list[Features](), list[Features]())
-        mentions = mention_side_of(matcher, _kept(self.current.mentions(rows), kept[0]))
-        entities = entity_side_of(matcher, _kept(self.current.entities(), kept[1]))
-        self.mentions, self.entities = concatenate(kept[0]), concatenate(kept[1])
+        matcher, features = self.current.model.matcher, (list[Features](), list[Features]())
+        mentions = mention_side_of(matcher, _kept(self.current.mentions(rows), features[0]))
+        entities = entity_side_of(matcher, _kept(self.current.entities(), features[1]))
+        self.mentions, self.entities = concatenate(features[0]), concatenate(features[1])
         self.columns[rows] = self.pool.candidates(rows, matcher, mentions, entities)
         self.place[rows] = np.arange(len(rows))
 
@@ -132,14 +132,14 @@ class PolicyGradient:
         queries = self._vectors(self.mentions, self.place[rows])
         if self.options.sees_gold:
             queries = queries + self._vectors(self.entities, self.pool.answers[rows])
-        known = torch.from_numpy(columns).to(vectors.device)
-        return _Choices(known, self.generator.logits(queries, vectors), (known >= 0).any(dim=1))
+        chosen = torch.from_numpy(columns).to(vectors.device)
+        return _Choices(chosen, self.generator.logits(queries, vectors), (chosen >= 0).any(dim=1))
 
     def _warm_loss(self, rows: np.ndarray, choices: _Choices) -> Tensor:
         gold = self._vectors(self.entities, self.pool.answers[rows])
         queries = self._vectors(self.mentions, self.place[rows])
-        known = choices.logits.masked_fill(choices.columns < 0, float("-inf"))
-        return warm_loss(self.generator.logits(queries, gold[:, None])[:, 0], known, choices.counts)
+        logits = choices.logits.masked_fill(choices.columns < 0, float("-inf"))
+        return warm_loss(self.generator.logits(queries, gold[:, None])[:, 0], logits, choices.counts)
 
     def _vectors(self, features: Features | None, rows: np.ndarray) -> Tensor:
         assert features is not None, "prepare comes first"

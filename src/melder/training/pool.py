@@ -38,11 +38,11 @@ class Pool:
     def candidates(self, rows: np.ndarray, matcher: UnitMatcher, mentions: Side, entities: Side) -> np.ndarray:
         """[rows, 2 k]: by name and by the vectors of the sides of these rows and of all entities, best of each in
         turn; -1 fills up."""
-        found = self.by_name[rows], dense_candidates(matcher, mentions, entities, self.more)
+        sources = self.by_name[rows], dense_candidates(matcher, mentions, entities, self.more)
         chosen = np.full((len(rows), 2 * self.k), -1, dtype=np.int64)
         for place, row in enumerate(rows):
             own = self.numbers[self.answers[row]]
-            lists = [self._others(each[place], own) for each in found]
+            lists = [self._others(columns_by[place], own) for columns_by in sources]
             columns = dict.fromkeys(c for c in chain(*zip_longest(*lists)) if c is not None)
             chosen[place, : len(columns)] = list(columns)
         return chosen

@@ -157,8 +157,8 @@ def prepare(
     if configuration.encoder.trained:
         return _trained(configuration, dataset, split, model)
     if configuration.data.features is None:
-        for part in dict.fromkeys(["entities", "train", split.source]):
-            encode_data(configuration, configuration.training.seed, dataset, model.encoder, part, cache, counting)
+        for portion in dict.fromkeys(["entities", "train", split.source]):
+            encode_data(configuration, configuration.training.seed, dataset, model.encoder, portion, cache, counting)
     return _frozen(configuration, dataset, split, model, configuration.data.features or cache)
 
 
@@ -172,10 +172,10 @@ def sample_items(configuration: ModelConfiguration, dataset: DataSet, split: Spl
 def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> Prepared:
     modalities = frozenset(c.data.modalities)
     answers = _answers(dataset, split.train)
-    known, planted = _planted(c, dataset, answers)
-    current = ItemsNow(model, known, split.train, modalities)
-    negatives = build_sampler(c.training.negatives, known, split.train, current, c.training.seed)
-    examples = ItemExamples(model.encoder, known, split.train, answers, modalities, c.training, negatives)
+    searched, planted = _planted(c, dataset, answers)
+    current = ItemsNow(model, searched, split.train, modalities)
+    negatives = build_sampler(c.training.negatives, searched, split.train, current, c.training.seed)
+    examples = ItemExamples(model.encoder, searched, split.train, answers, modalities, c.training, negatives)
 
     def rank(mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks:
         return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions), best)
@@ -188,15 +188,15 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     seed = c.training.seed
     features = {p: stored_features(c, seed, dataset, model.encoder, p, where)[1] for p in dict.fromkeys(parts)}
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
-    known, planted = _planted(c, dataset, answers)
+    searched, planted = _planted(c, dataset, answers)
     entities = features["entities"]
     if planted is not None:
-        copies = known.entities[planted.entities :]
-        items = entity_items(copies, known, model.encoder.separator, frozenset(c.data.modalities))
+        copies = searched.entities[planted.entities :]
+        items = entity_items(copies, searched, model.encoder.separator, frozenset(c.data.modalities))
         entities = concatenate([entities, model.features(items)])
     current = FeaturesNow(model, features["train"], rows, entities)
-    negatives = build_sampler(c.training.negatives, known, split.train, current, c.training.seed)
-    numbers = same_entity(known)
+    negatives = build_sampler(c.training.negatives, searched, split.train, current, c.training.seed)
+    numbers = same_entity(searched)
     examples = FeatureExamples(
         features["train"], rows, entities, answers, c.training, negatives, numbers, padded=c.published
     )
@@ -214,8 +214,8 @@ def _planted(c: Configuration, dataset: DataSet, answers: Sequence[int]) -> tupl
     if not share:
         return dataset, None
     copies, columns = plant(dataset.entities, share, c.training.seed)
-    known = replace(dataset, entities=[*dataset.entities, *copies])
-    return known, Planted(columns, np.array(answers), len(dataset.entities))
+    searched = replace(dataset, entities=[*dataset.entities, *copies])
+    return searched, Planted(columns, np.array(answers), len(dataset.entities))
 
 
 def _answers(dataset: DataSet, mentions: Sequence[Mention]) -> list[int]:

@@ -60,17 +60,17 @@ def chunks(features: Features) -> Iterator[Features]:
 
 
 def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[TopK] | None) -> Ranks:
-    some = torch.arange(mentions.rows)[sample(mentions.rows)]
+    sampled = torch.arange(mentions.rows)[sample(mentions.rows)]
     if entities.rows >= CERTIFIED_FROM and model.matcher.has_bounds:
         search = BoundedSearch.build(model.matcher, HeldSides(entities))
         if best is not None:
-            best += search.best(mentions.take(some), NIL_TOP_K + 1)
+            best += search.best(mentions.take(sampled), NIL_TOP_K + 1)
         return search.ranks(mentions, torch.tensor(gold))
     ranks = []
     for rows, scores in score_blocks(model.matcher, mentions, entities):
         ranks.append(rank_of(scores.total, torch.tensor(gold[rows])))
         if best is not None:
-            best += _best(model, scores, some[(some >= rows.start) & (some < rows.stop)] - rows.start)
+            best += _best(model, scores, sampled[(sampled >= rows.start) & (sampled < rows.stop)] - rows.start)
     return join(ranks)
 
 
@@ -78,7 +78,7 @@ def _best(model: Model, scores: Scores, rows: Tensor) -> list[TopK]:
     """Of some rows of a block, if any, the first candidates."""
     if not len(rows):
         return []
-    parts = {name: part[rows] for name, part in model.matcher.contributions(scores).items()}
+    parts = {name: scores_of[rows] for name, scores_of in model.matcher.contributions(scores).items()}
     best = TopK(len(rows), NIL_TOP_K + 1)
     best.update(0, scores.total[rows], parts)
     return [best]

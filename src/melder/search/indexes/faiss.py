@@ -66,9 +66,9 @@ class FaissIndex:
             raise MelderError(f"{path}: is no index of this kind, or is damaged ({reason}); build it again") from None
 
     def save(self, path: Path) -> None:
-        with new_directory(path) as part:
-            _faiss().write_index(self.index, str(part / INDEX))
-            (part / LIFT).write_text(json.dumps(vars(self.lift)), encoding="utf-8")
+        with new_directory(path) as partial:
+            _faiss().write_index(self.index, str(partial / INDEX))
+            (partial / LIFT).write_text(json.dumps(vars(self.lift)), encoding="utf-8")
 
     def add(self, vectors: Tensor) -> None:
         self.index.add(self.lift.vectors(vectors))

@@ -19,8 +19,8 @@ def new_directory(path: Path) -> Iterator[Path]:
     """A directory to fill that becomes `path` at once at the end. Raises MelderError when that is there already."""
     if path.exists():
         raise MelderError(f"{path}: is there already; name another directory, or remove this one first")
-    with writing(path) as part:
-        yield part
+    with writing(path) as partial:
+        yield partial
 
 
 def no_options(name: str, options: str) -> None:
@@ -37,7 +37,7 @@ def save_arrays(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def open_arrays(directory: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Memory-mapped arrays that can be written to, for this process alone."""
     try:
-        found = {name: np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in names}
+        arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in names}
     except (OSError, ValueError, EOFError) as error:
         raise MelderError(f"{directory}: is no index of this kind, or is damaged ({error}); build it again") from None
-    return {name: array.view(np.ndarray) for name, array in found.items()}  # slices of it are made faster
+    return {name: array.view(np.ndarray) for name, array in arrays.items()}  # slices of it are made faster

@@ -59,8 +59,8 @@ class FlatIndex:
         return cls(*(torch.from_numpy(array) for array in open_arrays(path, ARRAYS).values()))
 
     def save(self, path: Path) -> None:
-        with new_directory(path) as part:
-            save_arrays(part, {name: getattr(self, name).numpy() for name in ARRAYS})
+        with new_directory(path) as partial:
+            save_arrays(partial, {name: getattr(self, name).numpy() for name in ARRAYS})
 
     def __len__(self) -> int:
         """The number of columns, removed ones too."""

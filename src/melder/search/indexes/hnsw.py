@@ -60,10 +60,10 @@ class HNSWIndex:
         )
         index = cls(graph, lift, 0)
         for start in range(0, len(vectors), AT_ONCE):
-            some = vectors[start : start + AT_ONCE]
-            index.add(some)
+            batch = vectors[start : start + AT_ONCE]
+            index.add(batch)
             if progress is not None:
-                progress(len(some))
+                progress(len(batch))
         return index
 
     @classmethod
@@ -80,9 +80,9 @@ class HNSWIndex:
             raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
 
     def save(self, path: Path) -> None:
-        with new_directory(path) as part:
-            self.graph.save(str(part / GRAPH))
-            (part / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
+        with new_directory(path) as partial:
+            self.graph.save(str(partial / GRAPH))
+            (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
 
     def add(self, vectors: Tensor) -> None:
         """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
@@ -99,10 +99,10 @@ class HNSWIndex:
         if not wanted:
             return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
         self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
-        found = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
-        order = np.lexsort((found.keys, found.distances))
-        products = self.lift.products(1 - found.distances[order], query)
-        return Nearest(found.keys[order].astype(np.int64), products)
+        matches = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
+        order = np.lexsort((matches.keys, matches.distances))
+        products = self.lift.products(1 - matches.distances[order], query)
+        return Nearest(matches.keys[order].astype(np.int64), products)
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):

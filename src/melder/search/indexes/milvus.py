@@ -79,9 +79,13 @@ class MilvusIndex:
     @classmethod
     def open(cls, path: Path) -> MilvusIndex:
         try:
-            found = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-            uri, collection, columns = str(found["uri"]), str(found["collection"]), int(found["columns"])
-            lift = MipsToCosine(float(found["radius"]), int(found["width"]))
+            description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
+            uri, collection, columns = (
+                str(description["uri"]),
+                str(description["collection"]),
+                int(description["columns"]),
+            )
+            lift = MipsToCosine(float(description["radius"]), int(description["width"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
         client = _connect(uri)
@@ -92,24 +96,25 @@ class MilvusIndex:
     def save(self, path: Path) -> None:
         """What finds the collection again; the vectors stay in the database."""
         described = {"uri": self.uri, "collection": self.collection, "columns": self.columns, **vars(self.lift)}
-        with new_directory(path) as part:
-            (part / DESCRIPTION).write_text(json.dumps(described), encoding="utf-8")
+        with new_directory(path) as partial:
+            (partial / DESCRIPTION).write_text(json.dumps(described), encoding="utf-8")
 
     def add(self, vectors: Tensor, types: Sequence[tuple[str, ...]] | None = None) -> None:
         """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
         lifted = self.lift.vectors(vectors)
         for start in range(0, len(lifted), AT_ONCE):
             rows = range(start, min(start + AT_ONCE, len(lifted)))
-            kept = [[] if types is None else _kept(types[row]) for row in rows]
-            some = zip(rows, lifted[rows.start : rows.stop], kept, strict=True)
+            stored = [[] if types is None else _kept(types[row]) for row in rows]
+            batch = zip(rows, lifted[rows.start : rows.stop], stored, strict=True)
             self.client.insert(
-                self.collection, [{KEY: self.columns + row, VECTOR: vector, TYPES: each} for row, vector, each in some]
+                self.collection,
+                [{KEY: self.columns + row, VECTOR: vector, TYPES: stored_types} for row, vector, stored_types in batch],
             )
         self.columns += len(lifted)
 
     def remove(self, columns: np.ndarray) -> None:
-        for some in np.array_split(np.unique(columns), max(1, len(columns) // AT_ONCE)):
-            self.client.delete(self.collection, ids=some.tolist())
+        for batch in np.array_split(np.unique(columns), max(1, len(columns) // AT_ONCE)):
+            self.client.delete(self.collection, ids=batch.tolist())
 
     def only(self, types: TypeNames) -> MilvusIndex:
         """The same collection, in which just the entities of these types are found, as far as Milvus can tell them."""
@@ -181,7 +186,7 @@ def _reason(error: Exception) -> str:
 
 
 def _kept(types: Sequence[str]) -> list[str]:
-    return [each for each in types if _is_kept(each)][:TYPES_EACH]
+    return [name for name in types if _is_kept(name)][:TYPES_EACH]
 
 
 def _is_kept(name: str) -> bool:

@@ -55,8 +55,8 @@ class NameIndex:
         return cls(**open_arrays(path, ARRAYS))
 
     def save(self, path: Path) -> None:
-        with new_directory(path) as part:
-            save_arrays(part, {name: getattr(self, name) for name in ARRAYS})
+        with new_directory(path) as partial:
+            save_arrays(partial, {name: getattr(self, name) for name in ARRAYS})
 
     def cosines(self, bucket: np.ndarray, gram: np.ndarray) -> np.ndarray:
         """[entities] float32: the cosine of each one's best name."""
@@ -79,14 +79,14 @@ class NameIndex:
         read, sums = _read_whole(grams), self._zeros()
         names = self._add(grams[:read], sums)
         try:
-            found = self._likest(names, sums[names], grams[read:], k)
-            columns = found if asked is None else np.concatenate([found, asked])
+            best = self._likest(names, sums[names], grams[read:], k)
+            columns = best if asked is None else np.concatenate([best, asked])
             cosines = self._exact(columns, sums, grams[read:])
         finally:
             sums[names] = 0  # only where something was added: a million zeros take longer than a search
             self._sums.append(sums)
-        order = np.lexsort((found, -cosines[: len(found)]))
-        return NameHits(found[order], cosines[order], cosines[len(found) :])
+        order = np.lexsort((best, -cosines[: len(best)]))
+        return NameHits(best[order], cosines[order], cosines[len(best) :])
 
     def _grams(self, bucket: np.ndarray, gram: np.ndarray) -> list[_Gram]:
         """The n-grams of a surface that some name has."""
@@ -124,8 +124,8 @@ class NameIndex:
         while True:
             chosen = _top(cosines, wanted)
             chosen = chosen[np.argsort(names[chosen])]
-            some = names[chosen]
-            order = some[np.argsort(-cosines[chosen] - self._looked_up(others, some), kind="stable")]
+            candidates = names[chosen]
+            order = candidates[np.argsort(-cosines[chosen] - self._looked_up(others, candidates), kind="stable")]
             columns, begins = np.unique(self.owner[order], return_index=True)
             if len(columns) >= k or len(chosen) == len(names):
                 return columns[np.argsort(begins)[:k]].astype(np.int64)
@@ -143,18 +143,18 @@ class NameIndex:
 
     def _looked_up(self, grams: Sequence[_Gram], names: np.ndarray) -> np.ndarray:
         """[names] float32: the sums of the products of weights over the n-grams that each has of these."""
-        found, names = np.zeros(len(names), np.float32), names.astype(self.name.dtype)  # or all postings are converted
+        sums, names = np.zeros(len(names), np.float32), names.astype(self.name.dtype)  # or all postings are converted
         for gram in grams:
             having = self.name[gram.where]
             place = np.minimum(having.searchsorted(names), gram.size - 1)
-            found += gram.weight * self.weight[gram.where.start + place] * (having[place] == names)
-        return found
+            sums += gram.weight * self.weight[gram.where.start + place] * (having[place] == names)
+        return sums
 
     @cached_property
     def _first_name(self) -> np.ndarray:
         """[entities + 1] int32: where the names of each begin."""
-        each = np.arange(int(self.entities) + 1, dtype=self.owner.dtype)
-        return self.owner.searchsorted(each).astype(np.int32)
+        rows = np.arange(int(self.entities) + 1, dtype=self.owner.dtype)
+        return self.owner.searchsorted(rows).astype(np.int32)
 
     @cached_property
     def _named(self) -> tuple[np.ndarray, np.ndarray]:
@@ -190,8 +190,8 @@ def _read_whole(grams: Sequence[_Gram]) -> int:
     """
     if not grams:
         return 0
-    squares = np.cumsum([each.weight**2 for each in grams])
-    few = int(np.searchsorted(np.cumsum([each.size for each in grams]), POSTINGS, side="right"))
+    squares = np.cumsum([gram.weight**2 for gram in grams])
+    few = int(np.searchsorted(np.cumsum([gram.size for gram in grams]), POSTINGS, side="right"))
     return max(few, 1 + int(np.argmax(squares[-1] - squares <= UNREAD**2)))
 
 
