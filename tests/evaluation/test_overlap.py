@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,4 +78,4 @@ def test_agreement_is_measured_on_a_sample_and_leaves_the_linker_as_it_was(
 
 def test_a_linker_of_names_has_no_candidates() -> None:
     with pytest.raises(MelderError, match="leave it out"):
-        agreement_of(object(), "flat", [], [])
+        agreement_of(SimpleNamespace(has_candidates=False), "flat", [], [])  # type: ignore[arg-type]
