@@ -102,8 +102,9 @@ class Features:
 class Heads(Features):
     """What a matcher's heads made of features: the tensors after the shared LayerNorms, which every unit reads.
 
-    raw: the same features after the linear heads but before the LayerNorms; losses on embeddings read it
-    fused: vectors [n, h] of the cross-modal blocks, by name; they are meaningful where text and picture are there
+    Args:
+        raw: The same features after the linear heads but before the LayerNorms; losses on embeddings read it.
+        fused: Vectors [n, h] of the cross-modal blocks, by name; they are meaningful where text and picture are there.
     """
 
     raw: Features | None = None

@@ -55,7 +55,8 @@ def _printable(text: str) -> str:
 class BadRecord:
     """Where a record is wrong, why, and what to do about it.
 
-    number: counted from 1, a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file
+    Args:
+        number: Counted from 1, a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file.
     """
 
     file: str

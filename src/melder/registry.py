@@ -30,10 +30,11 @@ OWN = "melder"
 class Entry:
     """What stands under a name.
 
-    reference: `module:attribute` of the part
-    summary: one line for `melder list`; of another package's part the first line of its docstring, where None
-    extra: what must be installed beside Melder, `pip install melder[extra]`
-    package: who brings it
+    Args:
+        reference: `module:attribute` of the part.
+        summary: One line for `melder list`; of another package's part the first line of its docstring, where None.
+        extra: What must be installed beside Melder, `pip install melder[extra]`.
+        package: Who brings it.
     """
 
     name: str
@@ -46,10 +47,11 @@ class Entry:
 class Registry(Generic[T]):
     """The parts of one kind by name.
 
-    kind: what one of them is called in messages
-    group: the entry points by which other packages add to them; names of Melder's own cannot be taken
-    entries: Melder's own, in the order in which they are listed
-    form: how a name goes on behind a colon, for messages
+    Args:
+        kind: What one of them is called in messages.
+        group: The entry points by which other packages add to them; names of Melder's own cannot be taken.
+        entries: Melder's own, in the order in which they are listed.
+        form: How a name goes on behind a colon, for messages.
     """
 
     def __init__(self, kind: str, group: str, entries: Sequence[Entry], form: str = "") -> None:

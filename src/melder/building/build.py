@@ -40,8 +40,9 @@ __all__ = ["Built", "add_entities", "build", "change_from_file", "encode_segment
 class Built:
     """How many entities came in, and what was left out.
 
-    skipped: bad records, and names of pictures that are not there
-    unreadable: why pictures could not be read; the entities of either are in without them
+    Args:
+        skipped: Bad records, and names of pictures that are not there.
+        unreadable: Why pictures could not be read; the entities of either are in without them.
     """
 
     entities: int
@@ -69,8 +70,11 @@ def build(
     """Build a knowledge base with the model of a run, or with an encoder as it is; one that was killed goes on.
 
     Finished segments stay when a build is stopped, and the same command takes them up. `write` is what encodes and
-    writes them. Raises MelderError when `out` is something else, BadData for bad records and missing pictures unless
-    these are to be skipped.
+    writes them.
+
+    Raises:
+        MelderError: `out` is something else.
+        BadData: Bad records and missing pictures unless these are to be skipped.
     """
     count, problems = source.check(images=decodes_pictures(_encoder_of(run, encoder)))
     if problems.records and not (skip_bad and count):
@@ -102,8 +106,10 @@ def add_entities(
     """Add entities in new segments, or with `replace` put them in the place of those with their ids.
 
     `model` is the knowledge base's own (`open_model`), opened here when it is not given; `progress` is told of
-    entities. All come in together or, when anything fails, none. Raises MelderError when an id is there already, or
-    with `replace` is not there.
+    entities. All come in together or, when anything fails, none.
+
+    Raises:
+        MelderError: An id is there already, or with `replace` is not there.
     """
     built = Built(0)
     with Writer.open(directory) as writer:
@@ -124,7 +130,11 @@ def add_entities(
 def change_from_file(
     directory: Path, source: EntityFile, *, replace: bool, skip_bad: bool, counting: Counting | None = None
 ) -> Built:
-    """`add_entities` of a file. Raises BadData for bad records and missing pictures unless these are to be skipped."""
+    """`add_entities` of a file.
+
+    Raises:
+        BadData: Bad records and missing pictures unless these are to be skipped.
+    """
     with open_knowledge_base(directory) as base:
         opens = decodes_pictures(base.generation.settings.identity.encoder)
     count, problems = source.check(images=opens)

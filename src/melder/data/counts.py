@@ -58,7 +58,11 @@ class Counts(_Counts):
 
 
 def count(dataset: DataSet) -> Counts:
-    """Read every split and look for every picture's file. Raises BadData as `DataSet.split` does."""
+    """Read every split and look for every picture's file.
+
+    Raises:
+        BadData: As `DataSet.split` does.
+    """
     names = Counter(folded(entity.name) for entity in dataset.entities if entity.name.strip())
     known = {entity.id: entity for entity in dataset.entities}
     splits = {split: _split(dataset, dataset.split(split), known, names) for split in dataset.splits}

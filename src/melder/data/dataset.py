@@ -34,8 +34,9 @@ class DataSet:
     def split(self, name: str) -> list[Mention]:
         """The mentions of train, dev or test, in the file's order; read once, when first asked for.
 
-        Raises MelderError when there is no such split, BadData when it is empty or holds bad records (and
-        nothing else, if these are to be skipped).
+        Raises:
+            MelderError: There is no such split.
+            BadData: It is empty or holds bad records (and nothing else, if these are to be skipped).
         """
         if name not in self._splits:
             self._splits[name] = self._read_split(name, self._split_file(name))
@@ -52,7 +53,11 @@ class DataSet:
         return self.layout.notes
 
     def entity_image(self, path: str) -> Path:
-        """Where a picture that an entity names is. Raises MelderError when that is outside the data set."""
+        """Where a picture that an entity names is.
+
+        Raises:
+            MelderError: That is outside the data set.
+        """
         return inside(self.layout.entity_pictures, path)
 
     def entity_picture(self, entity: Entity) -> Path | None:
@@ -60,7 +65,11 @@ class DataSet:
         return self.entity_image(entity.images[0]) if entity.images else None
 
     def mention_image(self, path: str) -> Path:
-        """Where a mention's picture is. Raises MelderError when that is outside the data set."""
+        """Where a mention's picture is.
+
+        Raises:
+            MelderError: That is outside the data set.
+        """
         return inside(self.layout.mention_pictures, path)
 
     def _split_file(self, name: str) -> Path:
@@ -151,7 +160,11 @@ def _leaves(name: str) -> str | None:
 
 
 def inside(directory: Path, name: str) -> Path:
-    """The file of this name below a directory. Raises MelderError when the name leads out of it."""
+    """The file of this name below a directory.
+
+    Raises:
+        MelderError: The name leads out of it.
+    """
     if reason := _leaves(name):
         raise MelderError(f"{directory}: the picture {reason}")
     return directory / name

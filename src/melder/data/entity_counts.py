@@ -32,7 +32,11 @@ class EntityCounts:
 
 
 def count_entities(source: EntityFile) -> tuple[EntityCounts, Problems]:
-    """The counts of a file, and everything that is wrong with it. Raises MelderError when there is nothing in it."""
+    """The counts of a file, and everything that is wrong with it.
+
+    Raises:
+        MelderError: There is nothing in it.
+    """
     having, kinds, names = Counter[str](), Counter[str](), Counter[str]()
     first = list[Entity]()
 

@@ -82,7 +82,10 @@ class EntityFile:
         """Read the file through: the number of good entities, and everything that is wrong.
 
         An entity with a picture that is not there counts as good, and the picture as wrong; `images` False does not
-        look for them. `look` is given each good entity. Raises MelderError when there is nothing in the file.
+        look for them. `look` is given each good entity.
+
+        Raises:
+            MelderError: There is nothing in the file.
         """
         problems, notes, count = Problems(), Notes(), 0
         for number, entity in self.entities(problems, notes):
@@ -98,7 +101,11 @@ class EntityFile:
         return count, problems
 
     def entity_image(self, path: str) -> Path:
-        """Where a picture that an entity names is. Raises MelderError when that is outside the directory."""
+        """Where a picture that an entity names is.
+
+        Raises:
+            MelderError: That is outside the directory.
+        """
         return inside(self.images, path)
 
     @cached_property

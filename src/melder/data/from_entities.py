@@ -34,7 +34,8 @@ EMPTY_WORDS = {"a", "an", "and", "at", "by", "de", "for", "in", "la", "le", "of"
 class Made:
     """Entities less what their mentions show, and the mentions, those of one number together.
 
-    views: pictures that are still to be drawn: for the name of each, that of the entity's picture, and a seed
+    Args:
+        views: Pictures that are still to be drawn: for the name of each, that of the entity's picture, and a seed.
     """
 
     entities: list[Entity]
@@ -55,8 +56,11 @@ class _Parted:
 def make_mentions(entities: Iterable[Entity], count: int, seed: int, *, views: bool = True) -> Made:
     """Up to `count` different mentions of each entity that has a name; all of train, none NIL.
 
-    views: whether an entity's only picture is shown as a random view, or as it is
-    Raises MelderError when no entity has a name.
+    Args:
+        views: Whether an entity's only picture is shown as a random view, or as it is.
+
+    Raises:
+        MelderError: No entity has a name.
     """
     parted = [_part(entity, _generator(seed, entity.id)) for entity in entities]
     made, seen = Made([each.entity for each in parted], []), set[tuple[str, str, str | None]]()

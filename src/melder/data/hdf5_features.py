@@ -41,7 +41,11 @@ class StoredVectors:
 
 
 def find_hdf5(directory: Path) -> Path | None:
-    """The one HDF5 file of a directory, None when there is none. Raises MelderError when there are several."""
+    """The one HDF5 file of a directory, None when there is none.
+
+    Raises:
+        MelderError: There are several.
+    """
     files = sorted(path for path in directory.iterdir() if path.suffix in (".hdf5", ".h5"))
     if len(files) > 1:
         names = ", ".join(path.name for path in files)
@@ -52,7 +56,8 @@ def find_hdf5(directory: Path) -> Path | None:
 def read_vectors(source: Path, keys: Mapping[str, str]) -> StoredVectors:
     """The vectors of the pictures that are given as name → key in the file.
 
-    Raises MelderError when there is none of them, when lengths differ, and for a file that is no HDF5.
+    Raises:
+        MelderError: There is none of them, when lengths differ, and for a file that is no HDF5.
     """
     found = _read(source, keys)
     vectors = {name: vector for name, vector in found.items() if vector is not None}

@@ -17,10 +17,11 @@ __all__ = ["LAYOUTS", "Layout", "open_layout"]
 class Layout:
     """How a directory of some layout is recognised and opened; each layout's file describes its own as `LAYOUT`.
 
-    files: what it needs, for messages
-    open: a reader of the directory, given the text field that only the layout "mimic" has
-    entities_beside: it holds mentions only, so that `entities.jsonl` may lie beside its files
-    entities_only: whether the directory has nothing but entities, so that a layout with mentions goes before
+    Args:
+        files: What it needs, for messages.
+        open: A reader of the directory, given the text field that only the layout "mimic" has.
+        entities_beside: It holds mentions only, so that `entities.jsonl` may lie beside its files.
+        entities_only: Whether the directory has nothing but entities, so that a layout with mentions goes before.
     """
 
     files: str
@@ -47,7 +48,8 @@ LAYOUTS = Registry[Layout](
 def open_layout(directory: Path, name: str, text_field: str) -> Reader:
     """The directory read as layout `name`; "auto" looks at its files. `text_field` is for the layout "mimic".
 
-    Raises MelderError for a directory that is not there, an unknown name, and files of no layout or of several.
+    Raises:
+        MelderError: A directory that is not there, an unknown name, and files of no layout or of several.
     """
     if not directory.is_dir():
         found = "is a file; give the directory that holds it" if directory.exists() else "does not exist"

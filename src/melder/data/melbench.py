@@ -39,7 +39,11 @@ def is_melbench(directory: Path) -> bool:
 
 
 def open_melbench(directory: Path) -> CaptionLayout:
-    """The one file of MELBench in the directory. Raises MelderError when there is none, or both are there."""
+    """The one file of MELBench in the directory.
+
+    Raises:
+        MelderError: There is none, or both are there.
+    """
     files = _files(directory)
     if not files:
         raise MelderError(f"{directory}: holds none of {', '.join(DATA_SETS)}; name the directory that does")

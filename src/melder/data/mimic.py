@@ -91,7 +91,11 @@ class MimicLayout:
         return ((place, self._entity(raw)) for place, raw in found)
 
     def split_file(self, split: str) -> Path | None:
-        """The file of a split, None when there is none. Raises MelderError when several files could be it."""
+        """The file of a split, None when there is none.
+
+        Raises:
+            MelderError: Several files could be it.
+        """
         pattern = re.compile(rf"(.*_)?{split}\.json", re.IGNORECASE)
         files = sorted(path for path in self.directory.iterdir() if pattern.fullmatch(path.name))
         if len(files) > 1:

@@ -75,7 +75,10 @@ def read_picture(source: Path | bytes, *, limits: Limits | None = None, needed: 
 def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None) -> NDArray[np.uint8]:
     """What `fit` makes of the first frame as it is stored: EXIF is not looked at, and transparency is dropped.
 
-    So do the loaders of published methods. Raises UnreadablePicture as `read_picture` does.
+    So do the loaders of published methods.
+
+    Raises:
+        UnreadablePicture: As `read_picture` does.
     """
     with _opened(source, limits or Limits(), None) as picture:
         return fit(picture, size)

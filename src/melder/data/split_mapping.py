@@ -59,7 +59,9 @@ class SplitMapping:
 def read_mapping(path: Path, data_set: str) -> SplitMapping | None:
     """The splits of `data_set`, None when there is no such file.
 
-    Raises BadData for a file of another form, MelderError when it lacks the data set.
+    Raises:
+        BadData: A file of another form.
+        MelderError: It lacks the data set.
     """
     if not path.is_file():
         return None

@@ -14,10 +14,12 @@ __all__ = ["tune_split"]
 def tune_split(mentions: Sequence[Mention], seed: int, share: float = 0.1) -> tuple[list[Mention], list[Mention]]:
     """(rest, tune): a seeded `share` of the mentions to select on, and the others to train on, in their order.
 
-    Mentions with the same picture or the same text stay on one side. A text that comes with several pictures is
-    a template ("Milk in a shop"), not a shared source: it holds nothing together, or whole classes would move.
-    Which side a mention falls on does not depend on the order of `mentions`; their ids must be unique.
-    Raises MelderError when no such part can be set aside.
+    Mentions with the same picture or the same text stay on one side. A text that comes with several pictures is a
+    template ("Milk in a shop"), not a shared source: it holds nothing together, or whole classes would move. Which side
+    a mention falls on does not depend on the order of `mentions`; their ids must be unique.
+
+    Raises:
+        MelderError: No such part can be set aside.
     """
     if not 0 < share < 1:
         raise MelderError(f"the share to tune on is {share}; use a number between 0 and 1")

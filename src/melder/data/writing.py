@@ -39,9 +39,11 @@ def write_dataset(
 
     Pictures are hard-linked, or copied where that cannot be or `copy` says so. Those of a layout that keeps the
     pictures of entities and of mentions apart go to `images/entities` and `images/mentions`, with their names. A
-    picture whose file is not there stays named in its record. `entities.jsonl` comes last: without it a directory
-    is no data set.
-    Raises MelderError when `out` is in use or two files would have to have the same name.
+    picture whose file is not there stays named in its record. `entities.jsonl` comes last: without it a directory is no
+    data set.
+
+    Raises:
+        MelderError: `out` is in use or two files would have to have the same name.
     """
     claim(out)
     chosen = {name: dataset.split(name) for name in dataset.splits} if splits is None else splits
@@ -118,7 +120,11 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def claim(out: Path) -> None:
-    """Make the directory `out`. Raises MelderError when there is anything in it."""
+    """Make the directory `out`.
+
+    Raises:
+        MelderError: There is anything in it.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MelderError(f"{out}: is there already and is not an empty directory; name a new one")
     out.mkdir(parents=True, exist_ok=True)

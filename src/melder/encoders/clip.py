@@ -98,7 +98,8 @@ def new_text(config: CLIPTextConfig, projection: int, tokens: Tokens) -> ClipTex
 def read_clip(source: ModelSource, options: Options) -> tuple[ClipText, ClipPictures]:
     """Both towers of a published CLIP, with its weights.
 
-    Raises `MelderError` for another model: those that are like CLIP pool elsewhere, and nothing would show it.
+    Raises:
+        MelderError: Another model: those that are like CLIP pool elsewhere, and nothing would show it.
     """
     config = read_config(source)
     if config.model_type != "clip":

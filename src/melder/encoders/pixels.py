@@ -31,10 +31,11 @@ _CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLI
 class PixelFormat:
     """What a vision model expects: side of the square; value = (pixel * scale - mean) / deviation, by channel.
 
-    patch: side of the patches that the model wants its picture cut into (NaFlex); None = it wants the square
-    stored: take pictures as they are stored, as published loaders do: not set upright, transparency dropped
-    reduced: large JPEGs may be decoded at a fraction of their size
-    formats, pixels: what is decoded at all (`melder.data.pictures.Limits`); None = the usual
+    Args:
+        patch: Side of the patches that the model wants its picture cut into (NaFlex); None = it wants the square.
+        stored: Take pictures as they are stored, as published loaders do: not set upright, transparency dropped.
+        reduced: Large JPEGs may be decoded at a fraction of their size.
+        formats, pixels: What is decoded at all (`melder.data.pictures.Limits`); None = the usual.
     """
 
     size: int

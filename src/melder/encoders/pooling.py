@@ -69,7 +69,11 @@ def pool(modes: Sequence[str], tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def read_pooling(file: str | Path | None) -> tuple[str, ...]:
-    """The modes that a configuration file names; `mean` without a file. Raises `MelderError` for other modes."""
+    """The modes that a configuration file names; `mean` without a file.
+
+    Raises:
+        MelderError: Other modes.
+    """
     if file is None:
         return ("mean",)
     content = json.loads(Path(file).read_text(encoding="utf-8"))

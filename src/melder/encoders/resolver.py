@@ -56,10 +56,11 @@ class Parts(NamedTuple):
 class EncoderKind:
     """What is registered as an encoder.
 
-    build: given what follows the name and its colon
-    decodes_pictures: it opens pictures; False: it looks up by their names what is stored of them
-    from_scratch: whether with this after its name some of it knows nothing before it is trained
-    trained_by_default: all of it knows nothing, so that a configuration that says nothing trains it
+    Args:
+        build: Given what follows the name and its colon.
+        decodes_pictures: It opens pictures; False: it looks up by their names what is stored of them.
+        from_scratch: Whether with this after its name some of it knows nothing before it is trained.
+        trained_by_default: All of it knows nothing, so that a configuration that says nothing trains it.
     """
 
     build: Callable[[str, Options], Parts]
@@ -121,19 +122,22 @@ def build_encoder(
 ) -> Towers:
     """The encoder that a specification names, in evaluation mode.
 
-    text_length: texts are cut to this many tokens
-    texts: what the tokenizer of `clip:compact` is trained on; nothing else reads it
-    published: as MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description
-    pooled: a picture's global vector, `raw` = before CLIP's projection and not normalised, which GEMEL reads; stored
-        features are what they are
-    width: so many first numbers of a text's vector are used (a joint model's pictures too), None = all; only models
-        trained for that, by Matryoshka losses, are as good then
-    context: of a mention's text that is longer than `text_length`, the words around the mention are read (window), or
-        its beginning; in published mode always the beginning
-    picture_formats, picture_pixels: pictures that are decoded at all; None = the usual ones
+    Downloads only what is named by a hub name.
 
-    Raises `MelderError` when the specification or what it names does not exist. Downloads only what is named by
-    a hub name.
+    Args:
+        text_length: Texts are cut to this many tokens.
+        texts: What the tokenizer of `clip:compact` is trained on; nothing else reads it.
+        published: As MIMIC's code feeds CLIP: texts padded to `text_length`, `[SEP]` between name and description.
+        pooled: A picture's global vector, `raw` = before CLIP's projection and not normalised, which GEMEL reads;
+            stored features are what they are.
+        width: So many first numbers of a text's vector are used (a joint model's pictures too), None = all; only models
+            trained for that, by Matryoshka losses, are as good then.
+        context: Of a mention's text that is longer than `text_length`, the words around the mention are read (window),
+            or its beginning; in published mode always the beginning.
+        picture_formats, picture_pixels: Pictures that are decoded at all; None = the usual ones.
+
+    Raises:
+        MelderError: The specification or what it names does not exist.
     """
     kind, rest = ENCODERS.resolve(spec)
     raw = pooled == "raw"
@@ -149,8 +153,10 @@ def build_encoder(
 def load_encoder(directory: Path) -> Towers:
     """The encoder that was saved to a directory, in evaluation mode and still without its weights.
 
-    Weights come from the run, by `load_state_dict`. Raises `MelderError` when the directory is not one that
-    this version of Melder can read.
+    Weights come from the run, by `load_state_dict`.
+
+    Raises:
+        MelderError: The directory is not one that this version of Melder can read.
     """
     content = _read(directory / "encoder.json")
     try:

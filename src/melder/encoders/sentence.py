@@ -103,7 +103,8 @@ class SentenceEncoder:
 def read_sentence_encoder(source: ModelSource, width: int | None = None) -> SentenceEncoder:
     """What stands beside a text model; mean pooling alone where nothing does.
 
-    Raises `MelderError` for a module or a setting that Melder does not compute.
+    Raises:
+        MelderError: A module or a setting that Melder does not compute.
     """
     listed = find_file(source, "modules.json")
     if listed is None:

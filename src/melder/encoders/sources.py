@@ -33,7 +33,11 @@ class ModelSource:
 
 
 def find_source(spec: str) -> ModelSource:
-    """The source that `spec` means; a directory wins over a hub name. Raises `MelderError` for anything else."""
+    """The source that `spec` means; a directory wins over a hub name.
+
+    Raises:
+        MelderError: Anything else.
+    """
     if spec.startswith("python:"):
         return ModelSource(str(_in_package(spec.removeprefix("python:"))), local=True)
     path = Path(spec).expanduser()

@@ -107,7 +107,8 @@ def load_features(
 ) -> Features:
     """Memory-mapped features of the records `ids`, token arrays in float16; changes stay in memory.
 
-    Raises `MelderError` when the directory holds none, or those of other records, texts, pictures or encoder.
+    Raises:
+        MelderError: The directory holds none, or those of other records, texts, pictures or encoder.
     """
     manifest = _read_manifest(directory)
     if manifest["ids"] != list(ids):

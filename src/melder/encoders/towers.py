@@ -72,7 +72,11 @@ class ImageTower(Protocol):
         ...
 
     def check(self, content: bytes, limits: Limits) -> None:
-        """Decode a picture that will soon be read. Raises UnreadablePicture when it is none, or is beyond limits."""
+        """Decode a picture that will soon be read.
+
+        Raises:
+            UnreadablePicture: It is none, or is beyond limits.
+        """
         ...
 
     def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -124,7 +128,8 @@ class Towers(nn.Module):
     def check(self, content: bytes, limits: Limits) -> None:
         """Decode a picture that will soon be read, so that a bad one is known early.
 
-        Raises UnreadablePicture when it is none, or is beyond the limits.
+        Raises:
+            UnreadablePicture: It is none, or is beyond the limits.
         """
         if self.image is None:
             read_picture(content, limits=limits)

@@ -57,7 +57,10 @@ class Comparison:
 def compare(first: Sequence[Prediction], second: Sequence[Prediction], names: tuple[str, str]) -> Comparison:
     """Compare predictions of the same mentions, in any order; `names` are those of the files.
 
-    NIL mentions are left out. Raises MelderError when mentions or gold entities differ, or none has an answer.
+    NIL mentions are left out.
+
+    Raises:
+        MelderError: Mentions or gold entities differ, or none has an answer.
     """
     pairs = [pair for pair in _paired(first, second, names) if pair[0].gold is not None]
     if not pairs:

@@ -126,7 +126,10 @@ def evaluate_predictions(
 ) -> Evaluation:
     """What `evaluate_run` found when it wrote the predictions in `file`, without linking again.
 
-    The split is the one that holds the mentions. Raises MelderError when the predictions are not of this data.
+    The split is the one that holds the mentions.
+
+    Raises:
+        MelderError: The predictions are not of this data.
     """
     run, knowledge_base = with_its_own(run, knowledge_base)
     configuration, rows = read_configuration(run), read_predictions(file)

@@ -103,8 +103,10 @@ def assess(
 ) -> Evaluation:
     """The figures of `links`, answers for mentions of `dataset`, and of `ranks`, those of the mentions with an answer.
 
-    `seen` are the ids of the entities that were answers in training, None = unknown. Raises MelderError when no
-    mention has an answer.
+    `seen` are the ids of the entities that were answers in training, None = unknown.
+
+    Raises:
+        MelderError: No mention has an answer.
     """
     answered = [mention for mention in mentions if mention.answer is not None]
     if not answered:

@@ -19,7 +19,10 @@ TOP = 10
 def agreement_of(linker: Linker, candidates: str, mentions: Sequence[Mention], exact: Sequence[Link]) -> dict[str, Any]:
     """The agreement of the search named `candidates` with `exact`, the links of the mentions, on evenly spaced ones.
 
-    `scored` is the share of the pairs that the full matcher scored. Raises MelderError for a linker of names.
+    `scored` is the share of the pairs that the full matcher scored.
+
+    Raises:
+        MelderError: A linker of names.
     """
     if not linker.has_candidates:
         raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")

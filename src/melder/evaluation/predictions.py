@@ -86,7 +86,8 @@ def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
 def read_predictions(path: Path) -> list[Prediction]:
     """Read a file that `write_predictions` wrote; blank lines are passed over.
 
-    Raises MelderError when it cannot be read, BadData naming each line that is no prediction or repeats an id.
+    Raises:
+        MelderError: It cannot be read, BadData naming each line that is no prediction or repeats an id.
     """
     problems, by_id = Problems(), dict[str, Prediction]()
     for number, row in parse_lines(read_bytes(path).split(b"\n"), str(path), Prediction, problems):

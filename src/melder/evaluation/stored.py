@@ -46,7 +46,11 @@ def mentions_of(rows: Sequence[Prediction], dataset: DataSet, file: str) -> tupl
 def links_of(
     rows: Sequence[Prediction], mentions: Sequence[Mention], entities: Mapping[str, Entity], file: str
 ) -> list[Link]:
-    """The predictions of `file` as links, names added. Raises MelderError when the entities cannot be theirs."""
+    """The predictions of `file` as links, names added.
+
+    Raises:
+        MelderError: The entities cannot be theirs.
+    """
     return [_link(row, mention, entities, file) for row, mention in zip(rows, mentions, strict=True)]
 
 

@@ -88,7 +88,11 @@ class Demonstrations:
 
     @staticmethod
     def load(directory: Path) -> Demonstrations:
-        """What `save` wrote. Raises `MelderError` when it is not there or damaged."""
+        """What `save` wrote.
+
+        Raises:
+            MelderError: It is not there or damaged.
+        """
         try:
             tensors = load_file(directory / _TENSORS)
             lines = (directory / _RECORDS).read_text(encoding="utf-8").split("\n")[:-1]
@@ -109,7 +113,8 @@ class Demonstrations:
 def join_keys(vectors: Sequence[tuple[float, Tensor]]) -> Tensor:
     """[n, sum of the widths] keys from (weight, vectors [n, width]); vectors of weight 0 are left out.
 
-    Raises `MelderError` when every weight is 0.
+    Raises:
+        MelderError: Every weight is 0.
     """
     parts = [weight**0.5 * normalize(vector.float(), dim=-1) for weight, vector in vectors if weight]
     if not parts:

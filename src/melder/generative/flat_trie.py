@@ -23,9 +23,10 @@ ROOT = 0
 class FlatTrie:
     """The tree of sequences that end with a token which occurs nowhere else in them, each with a number.
 
-    token, first_child: [nodes], [nodes + 1]; the root's token means nothing
-    longest: [nodes] tokens of the longest sequence through a node, from the root and with the end
-    leaves, numbers: [sequences] the nodes at which sequences end, ascending, and the numbers of the sequences
+    Args:
+        token, first_child: [nodes], [nodes + 1]; the root's token means nothing.
+        longest: [nodes] tokens of the longest sequence through a node, from the root and with the end.
+        leaves, numbers: [sequences] the nodes at which sequences end, ascending, and the numbers of the sequences.
     """
 
     token: np.ndarray

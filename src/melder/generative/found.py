@@ -16,9 +16,11 @@ Score = Literal["mean", "sum"]  # of the log-probabilities of a name's tokens, i
 class Found:
     """The names found for one mention, best first.
 
-    numbers: [k] of the names in the trie; scores: [k] their scores, float64
-    read: how many prefixes the language model read after the prompt
-    exact: no other name scores better
+    Args:
+        numbers: [k] of the names in the trie.
+        scores: [k] their scores, float64.
+        read: How many prefixes the language model read after the prompt.
+        exact: No other name scores better.
     """
 
     numbers: np.ndarray

@@ -64,7 +64,8 @@ class _Written(NamedTuple):
 def kept_names(directory: Path, names: Sequence[str], language_model: LanguageModel) -> Numbered:
     """The trie of different names as the language model writes them: from the directory, which is brought up to date.
 
-    Raises `MelderError` for names that the language model cannot write.
+    Raises:
+        MelderError: Names that the language model cannot write.
     """
     tokenizer = language_model.tokenizer_digest
     if tokenizer is None:

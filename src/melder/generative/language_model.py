@@ -32,11 +32,12 @@ SHOWN = 3  # names that a message lists
 class LanguageModel(nn.Module):
     """A causal language model whose weights never change.
 
-    name: what it was opened by; model, tokenizer: transformers' own
-    width: of its token embeddings; limit: positions that it was made for, None = any number
-    end, pad: token ids; a model without padding pads with its end, behind the attention mask
-    dropout: leave dropout on in training, as the published code does (its `model.train()` reaches the frozen model);
-        False keeps the model in evaluation mode whatever happens around it
+    Args:
+        name: What it was opened by; model, tokenizer: transformers' own width: of its token embeddings; limit:
+            positions that it was made for, None = any number end, pad: token ids; a model without padding pads with its
+            end, behind the attention mask.
+        dropout: Leave dropout on in training, as the published code does (its `model.train()` reaches the frozen
+            model); False keeps the model in evaluation mode whatever happens around it.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, dropout: bool = False) -> None:
@@ -72,7 +73,8 @@ class LanguageModel(nn.Module):
     def name_tokens(self, names: Sequence[str]) -> list[list[int]]:
         """The token ids of each name, its end included.
 
-        Raises `MelderError` when a name is empty, or is not what its tokens stand for.
+        Raises:
+            MelderError: A name is empty, or is not what its tokens stand for.
         """
         rows = self.tokens(names)
         backend = self._backend
@@ -130,7 +132,8 @@ class LanguageModel(nn.Module):
 def open_language_model(spec: str, *, precision: Precision = "float32", dropout: bool = False) -> LanguageModel:
     """The language model that `spec` names: a directory, `python:<package>`, or a name on the hub.
 
-    Raises `MelderError` when there is none; downloads only what is named by a hub name.
+    Raises:
+        MelderError: There is none; downloads only what is named by a hub name.
     """
     return read_language_model(find_source(spec), precision=precision, dropout=dropout)
 

@@ -38,7 +38,8 @@ class Mapper(nn.Module):
 def read_official_mapper(state: Mapping[str, Tensor], width: int, tokens: int, *, published: bool = True) -> Mapper:
     """The mapper of the published code's state dict: `weight` [tokens * width, picture_width] and `bias`.
 
-    Raises `MelderError` when the state is none, or is one for a language model of another width.
+    Raises:
+        MelderError: The state is none, or is one for a language model of another width.
     """
     if state.keys() != {"weight", "bias"}:
         raise MelderError(f"a mapper's state holds weight and bias, not {', '.join(sorted(state)) or 'nothing'}")

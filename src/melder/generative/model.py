@@ -102,7 +102,8 @@ def from_official_mapper(
 ) -> GenerativeModel:
     """GEMEL with the mapper of the published code (`weight`, `bias`), in published mode.
 
-    Raises `MelderError` when the state does not belong to this language model and number of prefix tokens.
+    Raises:
+        MelderError: The state does not belong to this language model and number of prefix tokens.
     """
     return GenerativeModel(language_model, read_official_mapper(state, language_model.width, prefix_tokens))
 

@@ -32,8 +32,9 @@ class ScoredName(NamedTuple):
 class NameSearch:
     """Called with n prompts, gives n `ScoredName`: all names where they are few, else the best ones.
 
-    directory: where the trie of many names is kept for the next time, None = nowhere
-    longest: tokens of the longest name, its end included
+    Args:
+        directory: The trie of many names is kept for the next time, None = nowhere longest: tokens of the longest name,
+            its end included.
     """
 
     def __init__(

@@ -47,8 +47,9 @@ class Prompt:
 class PrefilledModel:
     """`model` after the prompts of n mentions.
 
-    Raises `MelderError` when the model cannot be told positions and masks (ALiBi models), or when what is to be read
-    does not fit into its context or its sliding window.
+    Raises:
+        MelderError: The model cannot be told positions and masks (ALiBi models), or when what is to be read does not
+            fit into its context or its sliding window.
     """
 
     def __init__(self, model: Any, prompt: Prompt) -> None:

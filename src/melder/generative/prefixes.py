@@ -21,8 +21,9 @@ ROOM = 1024  # positions after the prompts; beyond it all are forgotten, and rea
 class Prefix:
     """The tokens that lead to a node of the trie; none at its root.
 
-    total: their log-probability; depth: their number
-    places: where they lie in the cache, if they were read in its present turn
+    Args:
+        total: Their log-probability; depth: their number places: where they lie in the cache, if they were read in its
+            present turn.
     """
 
     __slots__ = ("depth", "node", "parent", "places", "token", "total", "turn")
@@ -97,7 +98,8 @@ class Continuations(NamedTuple):
 def ways_on(logits: Tensor, trie: NameTrie, nodes: np.ndarray) -> Continuations:
     """How the trie goes on from nodes [beams], with `logits` [beams, vocabulary] there.
 
-    Raises `MelderError` when the language model gave no numbers, or has fewer tokens than the names.
+    Raises:
+        MelderError: The language model gave no numbers, or has fewer tokens than the names.
     """
     if trie.vocabulary > logits.shape[1]:
         raise MelderError(

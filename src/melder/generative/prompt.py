@@ -63,7 +63,8 @@ class Template:
 def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_tokens: int, mention: Mention) -> Blocks:
     """A prompt of at most `room` positions: the demonstrations farthest from the question are dropped first.
 
-    Raises `MelderError` when not even the question fits, which no dropping can mend.
+    Raises:
+        MelderError: Not even the question fits, which no dropping can mend.
     """
     left = room - prefix_tokens - len(question.tokens)
     if left < 0:

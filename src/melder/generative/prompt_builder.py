@@ -17,8 +17,9 @@ __all__ = ["PromptBuilder"]
 class PromptBuilder:
     """Builds prompts; the demonstrations are tokenised once.
 
-    limit: positions of a prompt and its answer together, None = as many as the language model was made for
-    longest_answer: tokens of the longest name, its end included
+    Args:
+        limit: Positions of a prompt and its answer together, None = as many as the language model was made for.
+        longest_answer: Tokens of the longest name, its end included.
     """
 
     def __init__(

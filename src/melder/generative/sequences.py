@@ -57,7 +57,8 @@ def spread(first: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def encode(names: Iterable[str], tokens: Encode, end: int | None = None) -> tuple[Sequences, int]:
     """The sequences of names, and the token of end: `end`, or else the one that the last name ends with.
 
-    Raises `MelderError` when a name has no tokens before its end, or the token of end elsewhere.
+    Raises:
+        MelderError: A name has no tokens before its end, or the token of end elsewhere.
     """
     source, parts = iter(names), [Sequences.of([])]
     while batch := list(islice(source, AT_ONCE)):

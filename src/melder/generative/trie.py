@@ -51,14 +51,22 @@ class NameTrie:
 
     @classmethod
     def build(cls, names: Iterable[str], tokens: Encode) -> tuple[NameTrie, np.ndarray]:
-        """The trie of names and the number [names] of each. Raises `MelderError` for names it cannot hold."""
+        """The trie of names and the number [names] of each.
+
+        Raises:
+            MelderError: Names it cannot hold.
+        """
         sequences, end = encode(names, tokens)
         first, leaf = build_trie(sequences, np.arange(len(sequences.lengths)))
         return cls(first, _empty(), np.zeros(0, np.int64), end=end, given=len(leaf)), first.number(leaf)
 
     @classmethod
     def open(cls, directory: Path) -> NameTrie:
-        """A saved trie, memory-mapped. Raises `MelderError` when it is missing or damaged."""
+        """A saved trie, memory-mapped.
+
+        Raises:
+            MelderError: It is missing or damaged.
+        """
         return cls.of(*read_arrays(directory), directory)
 
     @classmethod
@@ -124,7 +132,11 @@ class NameTrie:
         return np.setdiff1d(numbers, self.removed)
 
     def sequences(self, numbers: np.ndarray) -> Sequences:
-        """The tokens of names by number, the end included. Raises `MelderError` for a number that no name has."""
+        """The tokens of names by number, the end included.
+
+        Raises:
+            MelderError: A number that no name has.
+        """
         leaves = [tree.leaf(np.asarray(numbers)) for tree in (self.first, self.second)]
         missing = (leaves[0] < 0) & (leaves[1] < 0) | np.isin(numbers, self.removed)
         if missing.any():
@@ -146,7 +158,11 @@ class NameTrie:
         return self._with(second, np.setdiff1d(self.removed, numbers), given=given), numbers
 
     def remove(self, numbers: np.ndarray) -> NameTrie:
-        """The trie without the names of these numbers. Raises `MelderError` for a number that no name has."""
+        """The trie without the names of these numbers.
+
+        Raises:
+            MelderError: A number that no name has.
+        """
         self.sequences(numbers)
         second = self.second
         stays = second.leaves[~np.isin(second.numbers, numbers)]

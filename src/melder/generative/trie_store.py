@@ -40,7 +40,8 @@ def write_arrays(directory: Path, arrays: Mapping[str, np.ndarray], settings: Ma
 def read_arrays(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Memory-mapped arrays and the settings.
 
-    Raises `MelderError` when there are none, or when a file was cut short or changed.
+    Raises:
+        MelderError: There are none, or when a file was cut short or changed.
     """
     header = _read_header(directory)
     try:

@@ -76,7 +76,8 @@ def create(
 ) -> SpacyLinker:
     """What `nlp.add_pipe("melder", config=…)` calls. `kb` is a knowledge base, or a run with its `data`.
 
-    Raises MelderError when there is none.
+    Raises:
+        MelderError: There is none.
     """
     if kb is None:
         raise MelderError('name a knowledge base: nlp.add_pipe("melder", config={"kb": "flags-kb"})')

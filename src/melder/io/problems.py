@@ -48,7 +48,11 @@ class Problems:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The contents of a file without a byte order mark. Raises MelderError when it cannot be read."""
+    """The contents of a file without a byte order mark.
+
+    Raises:
+        MelderError: It cannot be read.
+    """
     try:
         return path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:

@@ -39,8 +39,9 @@ VERSIONS: Mapping[str, Stored] = {
 def check_version(kind: str, place: Path | str, found: object, writer: object = None) -> int:
     """The version `found` at a place, which is one that is read. `writer` is the Melder that the file says wrote it.
 
-    Raises MelderError for a newer one, which another Melder reads, and for one that is read no longer, with the
-    command that helps.
+    Raises:
+        MelderError: A newer one, which another Melder reads, and for one that is read no longer, with the command that
+            helps.
     """
     stored = VERSIONS[kind]
     if type(found) is int and found in stored.read:

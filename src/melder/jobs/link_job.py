@@ -50,7 +50,8 @@ class LinkJob:
     def open(output: Path, key: str, mentions: Sequence[Mention]) -> Iterator[LinkJob]:
         """Take up or begin the job; at the end, unless something is raised, `output` is there.
 
-        Raises MelderError when another process is writing there, at this job or another one.
+        Raises:
+            MelderError: Another process is writing there, at this job or another one.
         """
         part = output.with_name(f"{output.name}.{key}{PART}")
         with _alone(output):

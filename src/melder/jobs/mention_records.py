@@ -55,7 +55,8 @@ def with_file(mention: Mention, names: PictureNames) -> Mention:
 def table_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
     """The good mentions of a table; bad rows go to `problems`.
 
-    Raises MelderError when no column holds a text or a mention.
+    Raises:
+        MelderError: No column holds a text or a mention.
     """
     table = Table(path, (*Mention.model_fields, MENTION), (), options, needs_id=False)
     header = table.header(Notes())

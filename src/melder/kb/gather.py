@@ -46,7 +46,10 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
     """The Side in float32 of these rows, of these units or all, in their order; token axes are as long as the longest
     of their segments'. The segments must be `gatherable`.
 
-    Raises MelderError for damaged blocks. There must be a row.
+    There must be a row.
+
+    Raises:
+        MelderError: Damaged blocks.
     """
     layouts = {layout.said: layout for arrays, _ in rows if (layout := arrays.layout) is not None}
     plan = _plan(frozenset(layouts.values()), None if units is None else tuple(units))

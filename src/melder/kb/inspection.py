@@ -23,7 +23,10 @@ def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
     """Read a knowledge base through, or every shard of a set: how many entities there are, and one line for each fault
     of any of the files.
 
-    It need not open. Raises MelderError when what says which files it has cannot be read.
+    It need not open.
+
+    Raises:
+        MelderError: What says which files it has cannot be read.
     """
     if (directory / SHARDS).is_file():
         results = [verify(shard, counting) for shard in shard_paths(directory)]

@@ -42,7 +42,8 @@ class KnowledgeBase:
     what is read is checked against its digest when it is first read. Threads may share it. `close` lets a writer
     remove what only this generation needs.
 
-    shards: the knowledge bases that it is made of, if it is a set of such
+    Args:
+        shards: The knowledge bases that it is made of, if it is a set of such.
     """
 
     shards: Sequence[KnowledgeBase] = ()
@@ -68,7 +69,8 @@ class KnowledgeBase:
     def open(path: str | Path) -> KnowledgeBase:
         """The current generation; `open_knowledge_base` opens sets of shards as well.
 
-        Raises MelderError when there is none, or when a file is missing or cut short.
+        Raises:
+            MelderError: There is none, or when a file is missing or cut short.
         """
         generation, descriptor = open_current(Path(path))
         try:
@@ -101,7 +103,11 @@ class KnowledgeBase:
         return self.directory / MODEL
 
     def check_model(self, run: Path | None = None) -> None:
-        """Read the model's files through. Raises MelderError when one is not what was written, or not that of `run`."""
+        """Read the model's files through.
+
+        Raises:
+            MelderError: One is not what was written, or not that of `run`.
+        """
         for name, file in self.generation.settings.identity.files.items():
             file.check(self.model / name)
             if run is not None and run != self.model and name not in TOLD and not file.is_same(run / name):
@@ -141,7 +147,11 @@ class KnowledgeBase:
         return [listed.search for listed in self.generation.indexes]
 
     def indexes(self, search: str) -> list[StoredIndex]:
-        """What is stored for a search, each of other entities. Raises MelderError when a description is damaged."""
+        """What is stored for a search, each of other entities.
+
+        Raises:
+            MelderError: A description is damaged.
+        """
         return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]
 
     def stored_searches(self, search: str) -> list[tuple[StoredIndex, np.ndarray]]:

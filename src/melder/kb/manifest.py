@@ -135,7 +135,8 @@ def publish(
 def open_current(directory: Path) -> tuple[Generation, int]:
     """The current generation, and the open file that holds its shared lock until it is closed.
 
-    Raises MelderError when there is no knowledge base, or it is damaged or of another schema version.
+    Raises:
+        MelderError: There is no knowledge base, or it is damaged or of another schema version.
     """
     while True:
         name, digest = _current(directory)

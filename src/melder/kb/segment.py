@@ -36,9 +36,10 @@ RECORDS, SIDES, PICTURES = "records.sqlite", "sides.bin", "pictures.bin"
 class SegmentContents:
     """What a segment is made of: n entities, and arrays whose first axis they are.
 
-    sides: as `packing.pack` gives them
-    pictures: ((row, number of the picture), bytes), read while they are written
-    unreadable: why pictures could not be read, by their names
+    Args:
+        sides: As `packing.pack` gives them.
+        pictures: ((row, number of the picture), bytes), read while they are written.
+        unreadable: Why pictures could not be read, by their names.
     """
 
     entities: Sequence[Entity]
@@ -80,7 +81,11 @@ def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> 
 
 
 def segment_digest(path: Path) -> str:
-    """The digest of a finished segment's description. Raises MelderError when it cannot be read."""
+    """The digest of a finished segment's description.
+
+    Raises:
+        MelderError: It cannot be read.
+    """
     return digest_of(_read(path / DESCRIPTION))
 
 

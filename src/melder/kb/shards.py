@@ -106,7 +106,11 @@ class ShardedKnowledgeBase(KnowledgeBase):
 
 
 def shard_paths(path: Path) -> list[Path]:
-    """The directories of the shards. Raises MelderError when shards.json cannot be read."""
+    """The directories of the shards.
+
+    Raises:
+        MelderError: Shards.json cannot be read.
+    """
     file = path / SHARDS
     try:
         named = Shards.model_validate(json.loads(file.read_text(encoding="utf-8")))
@@ -138,7 +142,8 @@ def version_of(path: Path) -> str:
 def join(out: Path, shards: Sequence[Path]) -> int:
     """Make `out` name these knowledge bases; gives the number of entities.
 
-    Raises MelderError when one is such a set, has another model than the first, or an entity that is in another one.
+    Raises:
+        MelderError: One is such a set, has another model than the first, or an entity that is in another one.
     """
     _check_free(out)
     for path in shards:
@@ -161,7 +166,10 @@ def split(out: Path, whole: Path, count: int) -> int:
     """Make `out` a set of `count` shards in it, each with some of the segments of `whole`; gives how many came out.
 
     Segments are whole, so that there are no more shards than segments. Nothing is encoded; `whole` stays as it is. A
-    cut that was stopped goes on. Raises MelderError when something else is in the place of a shard.
+    cut that was stopped goes on.
+
+    Raises:
+        MelderError: Something else is in the place of a shard.
     """
     _check_free(out)
     _check_no_set(whole)

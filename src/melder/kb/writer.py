@@ -36,7 +36,11 @@ __all__ = ["Writer", "writer_lock"]
 
 @contextmanager
 def writer_lock(directory: Path) -> Iterator[None]:
-    """Hold the lock of a knowledge base. Raises MelderError when another process writes for longer than seconds."""
+    """Hold the lock of a knowledge base.
+
+    Raises:
+        MelderError: Another process writes for longer than seconds.
+    """
     busy = MelderError(f"{directory}: another process is changing this knowledge base; try again when it is done")
     with exclusive_lock(directory / LOCK, busy):
         yield
@@ -51,7 +55,11 @@ class Writer:
     @staticmethod
     @contextmanager
     def open(directory: str | Path) -> Iterator[Writer]:
-        """Wait for the lock and open the current generation. Raises MelderError when either fails."""
+        """Wait for the lock and open the current generation.
+
+        Raises:
+            MelderError: Either fails.
+        """
         check_flock(Path(directory))
         os.close(open_current(Path(directory))[1])  # no lock is laid into a directory that is no knowledge base
         with writer_lock(Path(directory)):
@@ -99,7 +107,11 @@ class Writer:
         return self._publish(current.segments, (*others, written))
 
     def remove_index(self, search: str) -> Generation:
-        """Make a generation without the index of a search. Raises MelderError when there is none."""
+        """Make a generation without the index of a search.
+
+        Raises:
+            MelderError: There is none.
+        """
         current = self.base.generation
         entries = tuple(entry for entry in current.indexes if entry.search != search)
         if len(entries) == len(current.indexes):

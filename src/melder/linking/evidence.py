@@ -20,13 +20,14 @@ class _Part(BaseModel):
 class Read(_Part):
     """What the encoder read of a mention or of an entity.
 
-    text: the surface or the name, a separator, and the context or the description
-    head: how many of its first characters are the surface or the name
-    span: where the mention stands in the context, [start, end); null for an entity, or when it does not occur there
-    words: [start, end) of each word that was read, in order; those behind the last were cut off
-    grid: rows and columns of the patches of the picture; null without a picture, or when its tokens are no grid
-
     All offsets count code points of `text`.
+
+    Attributes:
+        text: The surface or the name, a separator, and the context or the description.
+        head: How many of its first characters are the surface or the name.
+        span: The mention stands in the context, [start, end); null for an entity, or when it does not occur there.
+        words: [start, end) of each word that was read, in order; those behind the last were cut off.
+        grid: Rows and columns of the patches of the picture; null without a picture, or when its tokens are no grid.
     """
 
     text: str
@@ -39,10 +40,11 @@ class Read(_Part):
 class AlignedUnit(_Part):
     """Which words, or patches row by row, of an entity matched which of a mention.
 
-    weights: [of the entity][of the mention], rounded to four decimals. Of several tokens in a word the entity's are
-        averaged and the mention's added up, so that a row would sum to 1, were it not for what falls on tokens that
-        are shown nowhere (a tokenizer's marks, a class token).
-    received: [of the mention], the mean over all tokens of the entity: what each has in the unit's score
+    Attributes:
+        weights: [of the entity][of the mention], rounded to four decimals. Of several tokens in a word the entity's are
+            averaged and the mention's added up, so that a row would sum to 1, were it not for what falls on tokens that
+            are shown nowhere (a tokenizer's marks, a class token).
+        received: [of the mention], the mean over all tokens of the entity: what each has in the unit's score.
     """
 
     modality: Literal["text", "image"]

@@ -12,7 +12,8 @@ __all__ = ["gold_columns"]
 def gold_columns(mentions: Sequence[Mention], known: Mapping[str, int]) -> list[int]:
     """The columns of the answers of mentions that all have one, given the column of each id that is there.
 
-    Raises `MelderError` for an answer that is not.
+    Raises:
+        MelderError: An answer that is not.
     """
     unknown = [mention for mention in mentions if mention.answer not in known]
     if unknown:

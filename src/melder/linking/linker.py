@@ -23,7 +23,8 @@ __all__ = ["Answering", "MatchingLinker", "to_mention"]
 class MatchingLinker(Linker, Protocol):
     """A linker that compares sides (`has_candidates`, `explains`): the entities that it searches, and its model.
 
-    search: finds the links instead of scoring all entities; ranks stay exact
+    Attributes:
+        search: Finds the links instead of scoring all entities; ranks stay exact.
     """
 
     search: Search | None
@@ -73,7 +74,8 @@ class Answering(ABC):
     def known_types(self, types: Sequence[str]) -> Types | None:
         """What `answers` is to be given for entities of any of these types; None where none are named.
 
-        Raises MelderError for a type that no entity has, and by a linker that cannot do this.
+        Raises:
+            MelderError: A type that no entity has, and by a linker that cannot do this.
         """
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
@@ -88,7 +90,8 @@ class Answering(ABC):
     def check_picture(self, content: bytes, limits: Limits) -> None:
         """Decode a picture that will soon be linked with; it is not decoded again then.
 
-        Raises UnreadablePicture when it is none, or is beyond the limits.
+        Raises:
+            UnreadablePicture: It is none, or is beyond the limits.
         """
         self.model.encoder.check(content, limits)
 
@@ -116,7 +119,8 @@ class Answering(ABC):
 def to_mention(text: str, surface: str | None = None, identity: str = "query") -> Mention:
     """The first occurrence of `surface` in `text`, the whole text when no surface is given.
 
-    Raises `MelderError` when the surface is empty or does not occur.
+    Raises:
+        MelderError: The surface is empty or does not occur.
     """
     span = text if surface is None else surface
     if not span.strip():

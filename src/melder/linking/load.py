@@ -32,11 +32,12 @@ def load(
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
     `data` may be a knowledge base too: one that was built with the run or, for a run of a method that writes names,
-    any.
-    `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
+    any. `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
     `candidates` names a search that finds links without scoring every entity (`melder.search.resolver`; None = score
     all). `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
-    Raises `MelderError` when the knowledge base, the run or the data set cannot be read.
+
+    Raises:
+        MelderError: The knowledge base, the run or the data set cannot be read.
     """
     run = Path(path)
     if is_knowledge_base(run):

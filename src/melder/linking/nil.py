@@ -53,8 +53,10 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class Nil(BaseModel):
     """A fitted logistic model: the log-odds are intercept + sum of weight * (feature - mean) / scale.
 
-    share: of the mentions it is fitted on, the weight of those without their entity: how many NIL mentions to expect
-    mentions, candidates, data, split: what it was fitted on
+    Attributes:
+        share: Of the mentions it is fitted on, the weight of those without their entity: how many NIL mentions to
+            expect.
+        mentions, candidates, data, split: What it was fitted on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,7 +86,11 @@ class Nil(BaseModel):
 
 
 def read_nil(run: Path) -> Nil | None:
-    """The calibration of a run, None where there is none. Raises MelderError for a damaged file."""
+    """The calibration of a run, None where there is none.
+
+    Raises:
+        MelderError: A damaged file.
+    """
     path = run / FILE
     if not path.is_file():
         return None
@@ -188,7 +194,8 @@ def nil_figures(
 def decide(link: Link, threshold: float) -> Decided:
     """The link with an answer: null, none of these, where NIL is at least as probable as `threshold`.
 
-    Raises MelderError for a link without a NIL probability.
+    Raises:
+        MelderError: A link without a NIL probability.
     """
     if link.nil_probability is None:
         raise MelderError(

@@ -25,10 +25,11 @@ Features = tuple[DataSet, str, Path]  # a data set, one of its parts, and where 
 class Opening:
     """What a linker is made of: a run with its configuration, and the entities of a data set or a knowledge base.
 
-    data: the data set that mentions are of, by default that of the entities
-    changes: settings of the method in the place of the run's, which `configuration` has already
-    on_unreadable: is told of pictures that cannot be read; None: they raise
-    features: what need not be encoded
+    Args:
+        data: The data set that mentions are of, by default that of the entities.
+        changes: Settings of the method in the place of the run's, which `configuration` has already.
+        on_unreadable: Is told of pictures that cannot be read; None: they raise.
+        features: What need not be encoded.
     """
 
     run: Path

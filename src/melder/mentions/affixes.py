@@ -40,9 +40,10 @@ SHORTEST_SYLLABLES, SHORTEST_LETTERS = 2, 3
 class WordForm(NamedTuple):
     """A word without an affix.
 
-    start, end: code points of the word that the mention keeps, counted from the word's start
-    stem: where the stem ends, for names that are found in capitals only
-    key: what it is compared by
+    Attributes:
+        start, end: Code points of the word that the mention keeps, counted from the word's start.
+        stem: The stem ends, for names that are found in capitals only.
+        key: What it is compared by.
     """
 
     start: int

@@ -23,7 +23,8 @@ FINDERS = Registry[Callable[[str], MentionFinder]](
 def open_finder(spec: str) -> MentionFinder:
     """The finder that a specification names; one that reads names is made for those of a catalogue by `of_names`.
 
-    Raises MelderError when there is none of that name, or what it needs is not there.
+    Raises:
+        MelderError: There is none of that name, or what it needs is not there.
     """
     open_it, options = FINDERS.resolve(spec)
     return open_it(options)

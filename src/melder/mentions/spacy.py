@@ -33,7 +33,8 @@ class SpacyFinder:
     def open(cls, options: str) -> SpacyFinder:
         """The finder of a pipeline by its package or directory.
 
-        Raises MelderError when none is named, spaCy is not installed, or the pipeline finds no entities.
+        Raises:
+            MelderError: None is named, spaCy is not installed, or the pipeline finds no entities.
         """
         if not options:
             raise MelderError("--find spacy: write spacy: and the package or directory of a spaCy pipeline")

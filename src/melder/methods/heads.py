@@ -18,9 +18,10 @@ __all__ = ["SharedHeads"]
 class SharedHeads(nn.Module):
     """Pictures go through linear heads to `width`; texts are left at the encoder's width (MIMIC, M3EL).
 
-    project: which features have a linear head; OT-MEL's are the tokens of both modalities.
-    published: no masks and no missing pictures; whatever stands in the tensors is taken as it is.
-    fusion: cross-modal blocks, each from normalised features to named vectors; they need vision.
+    Args:
+        project: Which features have a linear head; OT-MEL's are the tokens of both modalities.
+        published: No masks and no missing pictures; whatever stands in the tensors is taken as it is. fusion:
+            cross-modal blocks, each from normalised features to named vectors; they need vision.
     """
 
     def __init__(

@@ -17,12 +17,13 @@ __all__ = ["Batch", "cross_entropy", "intra_modal_contrastive", "triplet"]
 class Batch:
     """What losses read.
 
-    mentions, entities: the heads' output of the whole batch, over all processes. The first entities are the gold
-        ones of the mentions, in their order (an entity that is gold twice stands twice); sampled negatives follow.
-    gold [m]: the column of each of this process's mentions, whose rows in `mentions` are the same numbers
-    ignore [m, e]: True where an entity is no negative for a mention, because it is its gold one again
-    sampled [m, n]: the columns of the negatives that each mention sampled itself, -1 where one is its gold entity
-        again; None or n = 0 where nothing is sampled
+    Args:
+        mentions, entities: The heads' output of the whole batch, over all processes. The first entities are the gold
+            ones of the mentions, in their order (an entity that is gold twice stands twice); sampled negatives follow.
+            gold [m]: the column of each of this process's mentions, whose rows in `mentions` are the same numbers
+            ignore [m, e]: True where an entity is no negative for a mention, because it is its gold one again sampled
+            [m, n]: the columns of the negatives that each mention sampled itself, -1 where one is its gold entity
+            again; None or n = 0 where nothing is sampled.
     """
 
     mentions: Heads

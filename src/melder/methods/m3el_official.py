@@ -44,8 +44,9 @@ def m3el_official_configuration(
 def m3el_from_official(state: Mapping[str, Tensor], variant: CrossUnit = "cmm", pooling_heads: int = 5) -> UnitMatcher:
     """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`).
 
-    variant: the cross-modal unit to score with. The official code evaluates every data set with CMM and trains
-    CMMB on WikiDiverse, so its checkpoint holds both. Parameters that the official code never uses are dropped.
+    Args:
+        variant: The cross-modal unit to score with. The official code evaluates every data set with CMM and trains CMMB
+            on WikiDiverse, so its checkpoint holds both. Parameters that the official code never uses are dropped.
     """
     configuration = m3el_official_configuration(state, variant, pooling_heads)
     return loaded(build_m3el(configuration, sizes_of(state)), rename(state, _names(variant)))

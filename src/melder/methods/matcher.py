@@ -23,14 +23,15 @@ ScoreLoss = Callable[[Tensor, Batch], Tensor]
 class UnitMatcher(nn.Module):
     """total = mean over the units' scores + weight * lexical cosine.
 
-    heads: from `Features` to `Heads`, shared by mentions and entities
-    units: by name, in the order of the method
-    lexical: the lexical unit, or None for the published score
-    losses: what the method adds to the cross-entropies, by name; each reads a `Batch` and gives a scalar
-    score_losses: the same of losses that read scores [m, e] beside the batch, for the total and for each unit
-    ranking_loss: what is minimised for the total and for each unit
-    training_units, evaluation_units: the units in use in either mode, default all (only the published M3EL trains
-        one cross-modal unit and evaluates with another)
+    Args:
+        heads: From `Features` to `Heads`, shared by mentions and entities.
+        units: By name, in the order of the method.
+        lexical: The lexical unit, or None for the published score.
+        losses: What the method adds to the cross-entropies, by name; each reads a `Batch` and gives a scalar.
+        score_losses: The same of losses that read scores [m, e] beside the batch, for the total and for each unit.
+        ranking_loss: What is minimised for the total and for each unit.
+        training_units, evaluation_units: The units in use in either mode, default all (only the published M3EL trains
+            one cross-modal unit and evaluates with another).
     """
 
     def __init__(
@@ -127,8 +128,10 @@ class UnitMatcher(nn.Module):
     def mention_bounds(self, side: Side) -> Tensor:
         """[n, b]: the bounds of all units in use, side by side.
 
-        An inner product with `entity_bounds` is at least the mean of the units' scores. Raises MelderError when a unit
-        has no bound.
+        An inner product with `entity_bounds` is at least the mean of the units' scores.
+
+        Raises:
+            MelderError: A unit has no bound.
         """
         return torch.cat([unit.mention_bounds(side.part(name)) for name, unit in self._bounded()], dim=1)
 

@@ -19,7 +19,8 @@ __all__ = ["GenerativeMethod", "MatchingMethod"]
 class MatchingMethod:
     """A method that compares features of mentions with those of entities; fulfils `melder.protocols.Method`.
 
-    matcher: what a configuration describes, for an encoder of these sizes
+    Args:
+        matcher: What a configuration describes, for an encoder of these sizes.
     """
 
     configuration: type[BaseModel]

@@ -20,9 +20,10 @@ __all__ = ["GLOBAL_LOCAL", "HEADS", "OfficialWeights", "loaded", "rename", "size
 class OfficialWeights:
     """How published weights of a method are read, registered under its name.
 
-    matcher, configuration: what an official state dict describes, in published mode
-    text_field: of the MIMIC layout, the one that the authors' own data files have
-    variants: what `variant=` may be, for both
+    Args:
+        matcher, configuration: What an official state dict describes, in published mode.
+        text_field: Of the MIMIC layout, the one that the authors' own data files have.
+        variants: What `variant=` may be, for both.
     """
 
     matcher: Callable[..., UnitMatcher]
@@ -57,7 +58,8 @@ def under(official: str, ours: str, layers: Mapping[str, str]) -> dict[str, str]
 def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
     """Weights and biases under Melder's names; `names` maps official layers to ours, other layers are dropped.
 
-    Raises `MelderError` with the layers that the state lacks.
+    Raises:
+        MelderError: With the layers that the state lacks.
     """
     leaves = ("weight", "bias")
     missing = [layer for layer in names if any(f"{layer}.{leaf}" not in state for leaf in leaves)]

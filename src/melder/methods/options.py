@@ -12,8 +12,9 @@ __all__ = ["MethodOptions", "lexical_unit"]
 class MethodOptions(BaseModel):
     """A method's configuration adds its own settings to these, and narrows `name` to its own.
 
-    published: reproduce the published code where it differs from what its paper describes; the method's module
-        says where. Masks and missing pictures are ignored then.
+    Attributes:
+        published: Reproduce the published code where it differs from what its paper describes; the method's module says
+            where. Masks and missing pictures are ignored then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -64,7 +64,11 @@ def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: 
 
 
 def official_weights(name: str) -> OfficialWeights:
-    """What reads the official weights of this method. Raises MelderError when there are none."""
+    """What reads the official weights of this method.
+
+    Raises:
+        MelderError: There are none.
+    """
     METHODS.get(name)
     if name not in OFFICIAL_WEIGHTS:
         names = ", ".join(sorted(OFFICIAL_WEIGHTS.names()))

@@ -12,8 +12,9 @@ __all__ = ["answers"]
 def answers(mentions: Iterable[Mention], candidates: Container[str]) -> list[str]:
     """The ids of the mentions' answers.
 
-    Raises MelderError for an answer that is null (a NIL mention has no rank) or not in `candidates`, the ids of the
-    entities that are ranked.
+    Raises:
+        MelderError: An answer that is null (a NIL mention has no rank) or not in `candidates`, the ids of the entities
+            that are ranked.
     """
     ids = []
     for mention in mentions:

@@ -26,7 +26,8 @@ Metrics = dict[str, Any]
 def metrics(ranks: Ranks, candidates: int, seed: int = 0, resamples: int = 1000) -> Metrics:
     """The figures of `ranks` among `candidates` entities, with bootstrap intervals over the mentions.
 
-    Raises MelderError when there is no mention.
+    Raises:
+        MelderError: There is no mention.
     """
     if not len(ranks):
         raise MelderError("nothing to evaluate: no mention has an answer in the knowledge base; give another split")

@@ -24,7 +24,10 @@ MENTIONS_AT_ONCE = 128  # × 50,000 entities, of which over half share some n-gr
 def name_match(mentions: Sequence[Mention], entities: Sequence[Entity]) -> Ranks:
     """Exact ranks of the answers of `mentions` among `entities`, by names alone (`name`, without the aliases).
 
-    There must be a mention. Raises MelderError when no entity has a name or an answer is not among `entities`.
+    There must be a mention.
+
+    Raises:
+        MelderError: No entity has a name or an answer is not among `entities`.
     """
     column = {entity.id: number for number, entity in enumerate(entities)}
     gold = np.array([column[answer] for answer in answers(mentions, column)], dtype=np.int64)

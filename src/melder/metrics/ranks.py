@@ -26,7 +26,8 @@ __all__ = ["RankCounter", "join", "rank_of"]
 def rank_of(scores: Tensor, gold: Tensor) -> Ranks:
     """Ranks of the entities `gold` [mentions] (column numbers) by `scores` [mentions, entities].
 
-    Raises MelderError when a score is not a number.
+    Raises:
+        MelderError: A score is not a number.
     """
     counter = RankCounter(scores.gather(1, gold[:, None]).squeeze(1))
     counter.update(scores)

@@ -45,8 +45,10 @@ def paired_difference(
 ) -> Difference:
     """The difference of two systems, from the values [mentions] of each, mention by mention in the same order.
 
-    The outcome is a function of the arguments alone. Raises ValueError when the shapes are not one and the same
-    [mentions] or there is no mention.
+    The outcome is a function of the arguments alone.
+
+    Raises:
+        ValueError: The shapes are not one and the same [mentions] or there is no mention.
     """
     before, after = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if before.ndim != 1 or before.shape != after.shape or not len(before):

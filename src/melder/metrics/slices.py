@@ -20,9 +20,12 @@ def groups(
 ) -> dict[str, np.ndarray]:
     """Boolean arrays [mentions] by the name of the group; pairs of groups part the mentions in two.
 
-    `seen` holds the ids of the entities that were answers in training, best with how often they were, a group
-    for each range of times; None = unknown, and those groups are left out. Names are compared as
-    `melder.names.folded` gives them. Raises MelderError for an answer that `entities` lacks.
+    `seen` holds the ids of the entities that were answers in training, best with how often they were, a group for each
+    range of times; None = unknown, and those groups are left out. Names are compared as `melder.names.folded` gives
+    them.
+
+    Raises:
+        MelderError: An answer that `entities` lacks.
     """
     golds = [entities[answer] for answer in answers(mentions, entities)]
     picture = [mention.image is not None for mention in mentions]

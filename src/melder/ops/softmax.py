@@ -17,7 +17,8 @@ LARGEST = 70.0  # exponentials of numbers within it of zero, and sums of some th
 def softmax(logits: Tensor, out: Tensor | None = None, *, base_two: bool = False) -> Tensor:
     """Over the last axis, into `out` if it is given; not differentiable. Equal to `torch.softmax` to rounding.
 
-    base_two: the logits were multiplied by `LOG2E` already, by whoever can do it to something smaller
+    Args:
+        base_two: The logits were multiplied by `LOG2E` already, by whoever can do it to something smaller.
     """
     if not _by_powers(logits):
         return torch.softmax(logits / LOG2E if base_two else logits, dim=-1, out=out)

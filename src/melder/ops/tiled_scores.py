@@ -33,7 +33,8 @@ COLUMNS = 8  # of a product, or a multiple
 def tiled_scores(queries: AttentionQueries, keys: Keys, norm: Norm, products: torch.dtype | None = None) -> Tensor:
     """[M, E], without gradients; equal to `plain_scores` to rounding, many times faster on a CPU.
 
-    products: the type of the products of queries and keys; None = the LayerNorm's.
+    Args:
+        products: The type of the products of queries and keys; None = the LayerNorm's.
     """
     kind = norm.weight.dtype
     groups = list(_groups(keys.to(kind), products or kind))

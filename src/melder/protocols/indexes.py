@@ -35,9 +35,10 @@ class Nearest(NamedTuple):
 class IndexClass(Protocol):
     """What is registered as an index: the class, which builds and opens indexes.
 
-    keeps_vectors: `save` writes all that it needs; False: a database has the vectors
-    filters_types: it is a `FilteringIndex`, and wants the types of the entities when it is built
-    tells_products: it is a `ScoringIndex`
+    Attributes:
+        keeps_vectors: `save` writes all that it needs; False: a database has the vectors.
+        filters_types: It is a `FilteringIndex`, and wants the types of the entities when it is built.
+        tells_products: It is a `ScoringIndex`.
     """
 
     @property
@@ -64,7 +65,11 @@ class IndexClass(Protocol):
         ...
 
     def open(self, path: Path) -> Index:
-        """An index that was saved, memory-mapped. Raises MelderError when it is none."""
+        """An index that was saved, memory-mapped.
+
+        Raises:
+            MelderError: It is none.
+        """
         ...
 
 

@@ -15,12 +15,14 @@ __all__ = ["Linker"]
 class Linker(Protocol):
     """Links mentions to the entities of a knowledge base; evaluation, serving and the command line know no more of it.
 
-    knowledge_base: a data set or a knowledge base on disk; data: the data set that mentions name their pictures in
-    model: has `encoder`, the one that reads them
-    nil: turns scores into NIL probabilities; None where there are none
-    has_candidates: a search may find its candidates instead of scoring every entity: `search` may be set
-    explains: `melder.linking.explanation` can say what its units matched
-    calibrates: NIL probabilities can be fitted to its scores
+    Attributes:
+        knowledge_base: A data set or a knowledge base on disk.
+        data: The data set that mentions name their pictures in.
+        model: Has `encoder`, the one that reads them.
+        nil: Turns scores into NIL probabilities; None where there are none.
+        has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
+        explains: `melder.linking.explanation` can say what its units matched.
+        calibrates: NIL probabilities can be fitted to its scores.
     """
 
     nil: Any
@@ -61,7 +63,11 @@ class Linker(Protocol):
         ...
 
     def check_picture(self, content: bytes, limits: Any) -> None:
-        """Decode a picture that will soon be linked with. Raises UnreadablePicture when it is none, or too large."""
+        """Decode a picture that will soon be linked with.
+
+        Raises:
+            UnreadablePicture: It is none, or too large.
+        """
         ...
 
     def known_types(self, types: Sequence[str]) -> Any:

@@ -14,9 +14,10 @@ __all__ = ["Method"]
 class Method(Protocol):
     """A published way to link: its settings, its matcher, and what it can do.
 
-    compares: it scores entities by features of them, so that these can be stored, searched and calibrated; a method
-        that does not registers its own storage, training and linker (docs/extending.md)
-    trains_encoder, samples_negatives, trains_in_processes: what its training can be asked for
+    Attributes:
+        compares: It scores entities by features of them, so that these can be stored, searched and calibrated; a method
+            that does not registers its own storage, training and linker (docs/extending.md).
+        trains_encoder, samples_negatives, trains_in_processes: What its training can be asked for.
     """
 
     @property

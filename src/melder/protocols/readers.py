@@ -17,11 +17,12 @@ class Reader(Protocol):
     Readers note what is not a record in `problems` (`melder.io.problems.Problems`) and yield the rest with their
     numbers in the file. `entities` is called before anything else is asked for.
 
-    name: of the layout
-    notes: what a user should know of the reading, one sentence a note
-    field_names: what the file calls a field ("entity.images" → "image_list") where the names differ
-    feature_keys: for each name of a picture the key of its features in the file that comes with the layout; None for
-        layouts without such a file
+    Attributes:
+        name: Of the layout.
+        notes: What a user should know of the reading, one sentence a note.
+        field_names: What the file calls a field ("entity.images" → "image_list") where the names differ.
+        feature_keys: Each name of a picture the key of its features in the file that comes with the layout; None for
+            layouts without such a file.
     """
 
     entity_file: Path
@@ -48,7 +49,8 @@ class Reader(Protocol):
 class MentionFinder(Protocol):
     """Finds mentions in a text; threads may share it.
 
-    reads_names: it finds names of entities, and `of_names` is asked for one that knows them
+    Attributes:
+        reads_names: It finds names of entities, and `of_names` is asked for one that knows them.
     """
 
     @property

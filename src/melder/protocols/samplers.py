@@ -15,9 +15,10 @@ class Sampler(Protocol):
     Checkpoints are made at moments only at which it prepares, so that a training that goes on repeats the preparation
     instead of storing its outcome.
 
-    refresh: steps, after which and at the start of an epoch it prepares with the model as it is then; None: its draws
-        do not depend on the model
-    learns: it fulfils `melder.training.samplers.LearningSampler` too
+    Attributes:
+        refresh: Steps, after which and at the start of an epoch it prepares with the model as it is then; None: its
+            draws do not depend on the model.
+        learns: It fulfils `melder.training.samplers.LearningSampler` too.
     """
 
     refresh: int | None

@@ -17,11 +17,12 @@ __all__ = ["Aligner", "Bounded", "Dense", "SideTensor", "Unit"]
 class SideTensor:
     """How the store may hold one of the tensors [n, …] of a unit's entity side.
 
-    tokens: the name of the mask [n, L] of the same side whose padding the second axis shares, so that what no entity of
-        a segment has need not be stored; None: every element counts
-    weights: the name of the tensor [n, A, G] of the same side whose zeros are padding of this one; such tensors are
-        stored without any padding
-    rounded: whether int8 with one scale for each vector will do; otherwise float16 is the least
+    Args:
+        tokens: The name of the mask [n, L] of the same side whose padding the second axis shares, so that what no
+            entity of a segment has need not be stored; None: every element counts.
+        weights: The name of the tensor [n, A, G] of the same side whose zeros are padding of this one; such tensors are
+            stored without any padding.
+        rounded: Whether int8 with one scale for each vector will do; otherwise float16 is the least.
     """
 
     tokens: str | None = None
@@ -32,10 +33,11 @@ class SideTensor:
 class Unit(Protocol):
     """One matching component of a method; an `nn.Module`, with a score for each pair.
 
-    entity_tensors: what an entity's side may hold, for the store; without vision some of it may be left out
-    has_vectors: the score, or a part of it, is an inner product: it is a `Dense` too
-    has_bounds: it says how much it can score at most: it is a `Bounded` too
-    aligns: it says which tokens it matched: it is an `Aligner` too
+    Attributes:
+        entity_tensors: What an entity's side may hold, for the store; without vision some of it may be left out.
+        has_vectors: The score, or a part of it, is an inner product: it is a `Dense` too.
+        has_bounds: It says how much it can score at most: it is a `Bounded` too.
+        aligns: It says which tokens it matched: it is an `Aligner` too.
     """
 
     @property

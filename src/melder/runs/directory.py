@@ -78,9 +78,12 @@ def write_run(directory: Path, model: StoredModel, configuration: dict[str, Any]
 def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, ModelConfiguration]:
     """The model of a run and the configuration it was trained with.
 
-    changes: `method.key=value` settings in the place of those of the run, such as method.assignment=attention
-    Raises `MelderError` when the directory is no run, or one of another schema version, or when the weights do not
-    fit the changes.
+    Args:
+        changes: `method.key=value` settings in the place of those of the run, such as method.assignment=attention.
+
+    Raises:
+        MelderError: The directory is no run, or one of another schema version, or when the weights do not fit the
+            changes.
     """
     configuration = read_configuration(directory, changes)
     encoder = load_encoder(directory / "encoder")

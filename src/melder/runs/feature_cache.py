@@ -29,7 +29,8 @@ def _key(item: Item) -> _Key:
 class StoredFeatures:
     """Features by what was encoded: a text, where the mention stands in it, and a picture.
 
-    padded: keep the padding, which counts in published mode
+    Args:
+        padded: Keep the padding, which counts in published mode.
     """
 
     def __init__(self, padded: bool = False) -> None:
@@ -59,7 +60,10 @@ def stored_features(
 ) -> tuple[list[Item], Features]:
     """The items of `part` (entities, train, dev or test), and their memory-mapped features with their surfaces.
 
-    `seed` is that of the training. Raises MelderError when `where` holds none, or others.
+    `seed` is that of the training.
+
+    Raises:
+        MelderError: `where` holds none, or others.
     """
     items, ids = _part(configuration, dataset, encoder, part)
     mark = _fingerprint(configuration, seed, encoder, items)

@@ -129,7 +129,11 @@ def build_retriever(options: GEMELConfiguration) -> TextTower | None:
 
 
 def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
-    """The model of a run in `directory`. Raises `MelderError` when something of it is missing or damaged."""
+    """The model of a run in `directory`.
+
+    Raises:
+        MelderError: Something of it is missing or damaged.
+    """
     options = cast(GEMELConfiguration, configuration.method)
     encoder = load_encoder(directory / "encoder")
     language_model = _language_model(directory, options)

@@ -43,12 +43,16 @@ def convert(
 ) -> None:
     """Write the run `out` with a checkpoint's weights.
 
-    name: the method; variant: of M3EL, `cmm` (default) or `cmmb`
-    clip: the CLIP that the checkpoint was trained from, a directory or a hub name; its tokenizer and sizes are used
-    text_field: the entities' text in the MIMIC layout; default: the one the method was published with
+    Args:
+        name: The method.
+        variant: Of M3EL, `cmm` (default) or `cmmb`.
+        clip: The CLIP that the checkpoint was trained from, a directory or a hub name; its tokenizer and sizes are
+            used.
+        text_field: The entities' text in the MIMIC layout; default: the one the method was published with.
 
-    Raises `MelderError` when the method has no official weights, the checkpoint is of another method or CLIP, or
-    `out` holds something already.
+    Raises:
+        MelderError: The method has no official weights, the checkpoint is of another method or CLIP, or `out` holds
+            something already.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MelderError(f"{out}: is there already; name another directory, or remove this one first")

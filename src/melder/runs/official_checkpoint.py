@@ -36,7 +36,8 @@ class _Placeholder(dict[Any, Any]):
 def read_official_state(path: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]:
     """The state dict that a file holds, on the CPU, floating-point weights in float32.
 
-    Raises `MelderError` when it cannot be read, and when it is a pickle unless `allow_pickle`.
+    Raises:
+        MelderError: It cannot be read, and when it is a pickle unless `allow_pickle`.
     """
     if not path.is_file():
         raise MelderError(f"{path}: is no file; name a checkpoint")

@@ -39,9 +39,11 @@ BestPlaces = Callable[[int], tuple[np.ndarray, Told]]  # of so many, best first
 class HybridIndex(Generic[Vectors]):
     """Some or all of the entities of a source, by their places in both indexes.
 
-    index: None where the matcher has no vectors; names: None where it compares no names
-    columns [n]: of each place; -1 for an entity that is not to be found; None = a place is the column
-    filtered: whether these are some of many, so that what an index finds first may be none of them
+    Args:
+        index: None where the matcher has no vectors.
+        names: None where it compares no names columns [n]: of each place; -1 for an entity that is not to be found;
+            None = a place is the column.
+        filtered: Whether these are some of many, so that what an index finds first may be none of them.
     """
 
     index: Vectors
@@ -66,7 +68,8 @@ class HybridIndex(Generic[Vectors]):
     def candidates(self, query: Tensor, mention: Side, near: int, named: int, lexical_weight: float) -> Candidates:
         """Of one mention's vector [1, d] and side: so many of the nearest entities, and of those with the likest names.
 
-        lexical_weight: of the cosine of names, where the inner product of vectors has the weight 1
+        Args:
+            lexical_weight: Of the cosine of names, where the inner product of vectors has the weight 1.
         """
         places, products = self._nearest(query[0], near)
         cosines = None

@@ -33,7 +33,8 @@ class Search(Protocol):
     def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
         """One a mention, in order; fewer than k columns where there are no more candidates.
 
-        among: only of these entities; None = of all
+        Args:
+            among: Only of these entities; None = of all.
         """
         ...
 
@@ -48,7 +49,8 @@ class SearchClass(Protocol):
     ) -> HybridIndex[Any]:
         """All entities of the source in an index of this name, whose places are the columns there.
 
-        Raises MelderError when the matcher or what is installed does not allow it.
+        Raises:
+            MelderError: The matcher or what is installed does not allow it.
         """
         ...
 
@@ -86,7 +88,8 @@ def find_kind(name: str) -> NamedSearch:
 def build_search(name: str, matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> Search:
     """The search of this name over the entities of `source`, whose sides are read once for it.
 
-    Raises MelderError for an unknown name, and when the matcher or what is installed does not allow it.
+    Raises:
+        MelderError: An unknown name, and when the matcher or what is installed does not allow it.
     """
     named = find_kind(name)
     return named.kind(matcher, source, [named.kind.indexed(matcher, source, named.index, counting)])

@@ -32,7 +32,10 @@ PROBED = 16  # entities whose vectors say whether an index is of a matcher with 
 def store_search(directory: Path, name: str, counting: Counting) -> int:
     """Prepare the search of this name for a knowledge base and keep it there; the number of entities.
 
-    The knowledge base may be changed meanwhile. Raises MelderError for searches that cannot be kept.
+    The knowledge base may be changed meanwhile.
+
+    Raises:
+        MelderError: Searches that cannot be kept.
     """
     named = find_kind(name)
     if not INDEXES.resolve(named.index)[0].keeps_vectors:
@@ -59,7 +62,8 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
 def find_search(name: str, matcher: UnitMatcher, source: EntityStore, counting: Counting | None = None) -> Search:
     """The search of this name that the knowledge base `source` keeps; else, and of other sources, one that is made now.
 
-    Raises MelderError for an unknown name, and when what is kept is damaged.
+    Raises:
+        MelderError: An unknown name, and when what is kept is damaged.
     """
     stored = _open_search(name, matcher, source)
     return build_search(name, matcher, source, counting) if stored is None else stored

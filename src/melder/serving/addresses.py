@@ -35,9 +35,13 @@ class ServiceAddress:
 
 
 def place_of(url: str, allowed: Sequence[str]) -> ServiceAddress:
-    """The parts of an address that may be fetched. Raises `ApiError` (403) for every other one.
+    """The parts of an address that may be fetched.
 
-    allowed: names of hosts; one that starts with a dot stands for all names below it
+    Args:
+        allowed: Names of hosts; one that starts with a dot stands for all names below it.
+
+    Raises:
+        ApiError: (403) for every other one.
     """
     try:
         parts = urlsplit(url)
@@ -65,7 +69,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 async def checked_address(place: ServiceAddress, lookup: Resolve) -> str:
     """An address of the place to dial; all of them must be public, and none is asked for again.
 
-    Raises `ApiError` (403) when one is not, (502) when there is none.
+    Raises:
+        ApiError: (403) when one is not, (502) when there is none.
     """
     try:
         addresses = await lookup(place.host, place.port)

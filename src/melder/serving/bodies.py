@@ -21,8 +21,11 @@ class BodyBudget:
 
 
 class Body:
-    """Stands before `receive` of one request. Raises `ApiError` (408, 413, 503) where a limit is passed,
-    (499) when the client leaves before the end."""
+    """Stands before `receive` of one request.
+
+    Raises:
+        ApiError: (408, 413, 503) where a limit is passed, (499) when the client leaves before the end.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, settings: ServiceSettings, meter: BodyBudget) -> None:
         self._receive, self._settings, self._meter = receive, settings, meter

@@ -59,7 +59,11 @@ class BodyRoute(APIRoute):
 
 
 async def read_body(request: Request, settings: ServiceSettings, kind: Any) -> Any:
-    """The body of a request as bytes or as a model. Raises `ApiError` (400, 413, 422)."""
+    """The body of a request as bytes or as a model.
+
+    Raises:
+        ApiError: (400, 413, 422).
+    """
     if hasattr(kind, "of_form") and request.headers.get("content-type", "").lower().startswith(MULTIPART):
         fields = await read_form(request, settings)
         return await anyio.to_thread.run_sync(kind.of_form, fields, settings)
@@ -70,7 +74,11 @@ async def read_body(request: Request, settings: ServiceSettings, kind: Any) -> A
 
 
 async def read_fields(request: Request, settings: ServiceSettings) -> FormData:
-    """The texts among a form's fields. Raises `ApiError` (400, 413)."""
+    """The texts among a form's fields.
+
+    Raises:
+        ApiError: (400, 413).
+    """
     fields: Mapping[str, str | bytes] = await read_form(request, settings)
     return FormData([(name, value) for name, value in fields.items() if isinstance(value, str)])
 
@@ -79,7 +87,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse_json(kind: type[Model], content: bytes, settings: ServiceSettings) -> Model:
-    """JSON as a model. Raises `ApiError` (413) when there is too much of it, (422) with its first fault."""
+    """JSON as a model.
+
+    Raises:
+        ApiError: (413) when there is too much of it, (422) with its first fault.
+    """
     check_json(content, settings)
     return parsed(kind, content)
 

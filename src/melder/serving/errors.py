@@ -42,12 +42,20 @@ def refused(status: int, sentence: str, headers: dict[str, str] | None = None) -
 
 
 def parsed(kind: type[Model], content: bytes | str, status: int = 422) -> Model:
-    """JSON as a model. Raises `ApiError` with the first fault and its field."""
+    """JSON as a model.
+
+    Raises:
+        ApiError: With the first fault and its field.
+    """
     return _checked(kind, lambda: kind.model_validate_json(content), status)
 
 
 def validated(kind: type[Model], value: object, status: int = 422) -> Model:
-    """A value as a model. Raises `ApiError` with the first fault and its field."""
+    """A value as a model.
+
+    Raises:
+        ApiError: With the first fault and its field.
+    """
     return _checked(kind, lambda: kind.model_validate(value), status)
 
 

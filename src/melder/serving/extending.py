@@ -38,7 +38,8 @@ class Extension(BaseModel):
 def extended(content: str, served: Served, settings: ServiceSettings) -> dict[str, Any]:
     """The answer to an extension query. An id that is not here has a row without values.
 
-    Raises `ApiError` (400) for a property that there is not, (413) for too many entities.
+    Raises:
+        ApiError: (400) for a property that there is not, (413) for too many entities.
     """
     check_json(content.encode(errors="surrogatepass"), settings)
     asked = parsed(Extension, content, 400)

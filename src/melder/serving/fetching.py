@@ -43,7 +43,11 @@ class Fetcher:
         self._settings, self._lookup, self._dial = settings, lookup, dial
 
     async def fetch(self, url: str) -> bytes:
-        """What lies at an address. Raises `ApiError` (403) when it may not be fetched, (502) when that fails."""
+        """What lies at an address.
+
+        Raises:
+            ApiError: (403) when it may not be fetched, (502) when that fails.
+        """
         if not self._settings.picture_hosts:
             raise ApiError(403, "this service does not fetch pictures; send the picture itself, in base64")
         try:

@@ -24,7 +24,8 @@ ESCAPES = 2  # for each byte of JSON that is taken: every one of them escaped, a
 async def read_form(request: Request, settings: ServiceSettings) -> Mapping[str, str | bytes]:
     """The fields of a form, multipart or not: texts, and the contents of files.
 
-    Raises `ApiError` (400) when it cannot be read, or has too many parts, or a field twice, (413) for too many escapes.
+    Raises:
+        ApiError: (400) when it cannot be read, or has too many parts, or a field twice, (413) for too many escapes.
     """
     if request.headers.get("content-type", "").lower().startswith(URL_ENCODED):
         content = await request.body()
@@ -51,7 +52,10 @@ def _url_encoded(content: bytes, parts: int) -> dict[str, str | bytes]:
 def url_decoded(content: bytes) -> str:
     """A field of a form, decoded in the memory of a few copies of it; `urllib` takes forty bytes for each escape.
 
-    Quoted-printable, which is decoded in C, differs from percent-encoding in its sign only. Raises `ApiError` (400).
+    Quoted-printable, which is decoded in C, differs from percent-encoding in its sign only.
+
+    Raises:
+        ApiError: (400).
     """
     if BROKEN.search(content):
         raise ApiError(400, "the form is not percent-encoded: a % must stand before two hexadecimal digits")

@@ -41,7 +41,8 @@ class Annotated:
 def read_nif(content: bytes, triples: int) -> tuple[Graph, list[Annotated]]:
     """The NIF of a document, and the texts in it.
 
-    Raises `ApiError` (400, 422) when it is no Turtle or no NIF, (413) when it has more than so many triples.
+    Raises:
+        ApiError: (400, 422) when it is no Turtle or no NIF, (413) when it has more than so many triples.
     """
     try:
         graph = read_turtle(content, triples)

@@ -27,7 +27,8 @@ DIGITS = 9  # of a place in a text
 def read_turtle(content: bytes, triples: int) -> Graph:
     """The NIF of a document; at most so many triples of any kind are read.
 
-    Raises `ApiError` (400, 413), or whatever else the parser does where there is no Turtle.
+    Raises:
+        ApiError: (400, 413), or whatever else the parser does where there is no Turtle.
     """
     graph = Graph()
     parser = SinkParser(NifSink(graph, triples), baseURI="urn:nif:", turtle=True)

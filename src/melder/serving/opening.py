@@ -19,8 +19,9 @@ def source_of(
 ) -> ServedSource:
     """`changes` are settings of the method in the place of the run's; `candidates` names a search.
 
-    Raises MelderError when there is nothing, when the data set of a run is not named, or when one is named for a
-    knowledge base.
+    Raises:
+        MelderError: There is nothing, when the data set of a run is not named, or when one is named for a knowledge
+            base.
     """
     if is_knowledge_base(path):
         if data is not None:

@@ -44,7 +44,10 @@ class ImageLoader:
     async def take(self, given: str | bytes | None, check: CheckPicture = check_picture) -> bytes | None:
         """The bytes of a picture given as base64, data URI, web address or bytes; nothing for nothing.
 
-        `check` decodes it. Raises `ApiError` (422) when it is none, or is too large, (403) when it may not be fetched.
+        `check` decodes it.
+
+        Raises:
+            ApiError: (422) when it is none, or is too large, (403) when it may not be fetched.
         """
         if not given:
             return None

@@ -145,7 +145,8 @@ class ReconciliationQuery(_LenientPart):
 def read_queries(content: str, settings: ServiceSettings) -> dict[str, ReconciliationQuery | str]:
     """A batch by the client's own keys; in the place of a query that is wrong, what is wrong with it.
 
-    Raises `ApiError` (400) when it is no batch or every query in it is wrong, (413) when there are too many.
+    Raises:
+        ApiError: (400) when it is no batch or every query in it is wrong, (413) when there are too many.
     """
     check_json(content.encode(errors="surrogatepass"), settings)
     batch = parsed(QueryBatch, content, 400).root

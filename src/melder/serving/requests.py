@@ -92,7 +92,11 @@ class LinkRequest(_Part):
 
     @classmethod
     def of_form(cls, fields: Mapping[str, str | bytes], settings: ServiceSettings) -> Self:
-        """A request from a form, whose picture is a file or a text. Raises `ApiError` (413, 422)."""
+        """A request from a form, whose picture is a file or a text.
+
+        Raises:
+            ApiError: (413, 422).
+        """
         values = {name: _form_value(name, value, settings) for name, value in fields.items()}
         return validated(cls, values)
 

@@ -25,7 +25,11 @@ HEAD = 65_536  # bytes of a request's first line and headers, queries by GET amo
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections. Raises MelderError when the address is taken or not this machine's."""
+    """A socket that takes connections.
+
+    Raises:
+        MelderError: The address is taken or not this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)

@@ -48,9 +48,12 @@ class Service:
     is_address_noted: bool = False  # whether the log says that clients keep an address without a promise
 
     async def link(self, tasks: Sequence[LinkTask]) -> list[Link]:
-        """Links of mentions. Raises `ApiError` (503) when there is no room in the queue.
+        """Links of mentions.
 
         Whoever gives up (a deadline, a client that left) cancels the call, and what waits is linked no more.
+
+        Raises:
+            ApiError: (503) when there is no room in the queue.
         """
         self.batcher.submit(tasks)
         try:
@@ -77,7 +80,11 @@ class Service:
         return await asyncio.to_thread(finder.find, text)
 
     async def explain(self, task: LinkTask, link: Link) -> Explanation:
-        """What matched in a link. Raises `ApiError` (501) when the method cannot tell, (422) when the linker fails."""
+        """What matched in a link.
+
+        Raises:
+            ApiError: (501) when the method cannot tell, (422) when the linker fails.
+        """
         try:
             explainable(task.served.linker)
         except MelderError as error:

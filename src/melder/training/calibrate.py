@@ -33,8 +33,9 @@ def calibrate(
     """Fit NIL probabilities on the mentions of a split that have an answer, and write them into the run `path`, or into
     the knowledge base `path`.
 
-    split: "tune" is the part of train that the run was selected on
-    share: of the mentions to come, those expected to be NIL
+    Args:
+        split: "tune" is the part of train that the run was selected on.
+        share: Of the mentions to come, those expected to be NIL.
     """
     run, base_path = with_its_own(path, knowledge_base)
     configuration = read_configuration(run)

@@ -89,8 +89,9 @@ class ItemExamples:
 class FeatureExamples:
     """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
 
-    numbers: of the entities, one for those that are no negatives of each other
-    padded: keep the padding, which counts in published mode
+    Args:
+        numbers: Of the entities, one for those that are no negatives of each other.
+        padded: Keep the padding, which counts in published mode.
     """
 
     mentions: Features

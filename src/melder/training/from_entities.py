@@ -92,8 +92,10 @@ def write_made(
 ) -> WrittenMentions:
     """Write `count` mentions of each entity of `source`, a data set or a knowledge base, to the new directory `out`.
 
-    `out` appears when all of it is there. A picture that cannot be read is not shown by a mention. Raises MelderError
-    when `out` is in use, or there is nothing to make mentions from.
+    `out` appears when all of it is there. A picture that cannot be read is not shown by a mention.
+
+    Raises:
+        MelderError: `out` is in use, or there is nothing to make mentions from.
     """
     claim(out)
     pictures = out.with_name(f"{out.name}.pictures")

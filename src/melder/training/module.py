@@ -94,8 +94,9 @@ def _own(pairs: int) -> slice:
 class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
     """Trains a `Model` for `steps` steps at most.
 
-    player: what picks the negatives, where it learns too; its generator is part of checkpoints, not of the run
-    planted: copies of entities among those that are drawn, which are counted
+    Args:
+        player: What picks the negatives, where it learns too; its generator is part of checkpoints, not of the run.
+        planted: Copies of entities among those that are drawn, which are counted.
     """
 
     clips_gradients = False
@@ -163,7 +164,10 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The optimizer's state goes by the order of the parameters, which another version of Melder may have changed.
-        Raises MelderError then."""
+
+        Raises:
+            MelderError: Then.
+        """
         if checkpoint.get("parameters") != self._learned():
             raise MelderError(
                 "the checkpoint to go on from has other parameters, or in another order: an earlier Melder wrote it; "

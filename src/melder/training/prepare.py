@@ -148,7 +148,8 @@ def prepare(
 ) -> Prepared:
     """Build the model and the examples; features of a frozen encoder go into `cache` unless they are given.
 
-    Raises `MelderError` also for an encoder that could not be read again from a run.
+    Raises:
+        MelderError: Also for an encoder that could not be read again from a run.
     """
     split = split_data(configuration, dataset)
     model = build_model(configuration, dataset, split.train)

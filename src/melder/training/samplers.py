@@ -22,8 +22,9 @@ __all__ = ["SAMPLERS", "LearningSampler", "SamplerClass", "player_of"]
 class SamplerClass(Protocol):
     """What is registered as a sampler: the class, which says how it draws and makes a sampler.
 
-    refreshes: draws depend on the model, so that it prepares every `negatives.refresh` steps
-    learns: it makes a `LearningSampler`, which draws in the training process alone
+    Attributes:
+        refreshes: Draws depend on the model, so that it prepares every `negatives.refresh` steps.
+        learns: It makes a `LearningSampler`, which draws in the training process alone.
     """
 
     @property
@@ -40,7 +41,8 @@ class SamplerClass(Protocol):
 class LearningSampler(Sampler, Protocol):
     """A sampler that learns from how the matcher scores what it drew.
 
-    generator: its weights, which are part of checkpoints and not of the run
+    Attributes:
+        generator: Its weights, which are part of checkpoints and not of the run.
     """
 
     generator: nn.Module

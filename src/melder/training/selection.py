@@ -17,8 +17,10 @@ ValidationCallback = Callable[[int, Mapping[str, float]], None]  # the epoch, co
 class Selection(Callback):  # type: ignore[misc]
     """Saves the weights with the best mean reciprocal rank into `best`; stops after `patience` looks without a better.
 
-    look: hits@1 and mrr of the model as it is; on_validation: gets the epoch and these figures.
-    What was seen so far is part of the checkpoints, so that a resumed training selects as an undisturbed one.
+    Args:
+        look: Hits@1 and mrr of the model as it is.
+        on_validation: Gets the epoch and these figures. What was seen so far is part of the checkpoints, so that a
+            resumed training selects as an undisturbed one.
     """
 
     def __init__(

@@ -44,8 +44,9 @@ __all__ = ["Trained", "train"]
 class Trained:
     """The metrics of the whole selection set, which are in metrics.json, and the records left out of the data.
 
-    splits: of the data set that was trained on
-    first: False in the further processes of a training, which have nothing more to say.
+    Args:
+        splits: Of the data set that was trained on.
+        first: False in the further processes of a training, which have nothing more to say.
     """
 
     metrics: dict[str, Any]
@@ -65,12 +66,16 @@ def train(
 ) -> Trained:
     """Train, keep the weights with the best selection MRR, and write a run with its selection metrics into `out`.
 
-    counting: starts a progress bar with a title and a total; on_validation: gets the epoch and figures of each look
-    at the selection set; callbacks: further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
+    With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A training
+    that was interrupted goes on from its last checkpoint.
 
-    With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A
-    training that was interrupted goes on from its last checkpoint. Raises `MelderError` when `out` holds a
-    finished run, or an interrupted one of another configuration.
+    Args:
+        counting: Starts a progress bar with a title and a total.
+        on_validation: Gets the epoch and figures of each look at the selection set.
+        callbacks: Further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
+
+    Raises:
+        MelderError: `out` holds a finished run, or an interrupted one of another configuration.
     """
     _claim(out, configuration)
     log = ProgressLog(out / "logs" / LOG)

@@ -21,9 +21,10 @@ __all__ = ["TRAININGS", "PreparedTraining", "Preparing", "training_of"]
 class PreparedTraining(Protocol):
     """What training needs of any method.
 
-    examples: make batches (`melder.training.examples.Examples`), which the module knows
-    negatives: the sampler that they draw with; None where there is none
-    rank: ranks mentions of the selection set with the model as it is then
+    Attributes:
+        examples: Make batches (`melder.training.examples.Examples`), which the module knows.
+        negatives: The sampler that they draw with; None where there is none.
+        rank: Ranks mentions of the selection set with the model as it is then.
     """
 
     split: Split

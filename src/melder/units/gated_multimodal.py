@@ -28,7 +28,8 @@ Distance = Literal["cosine", "l2"]
 class GatedMultimodal(nn.Module):
     """Features of n items to one vector each, [n, hidden]; reads their global vectors.
 
-    text_width, image_width: of the global vectors; an encoder without vision has the learned vector everywhere
+    Args:
+        text_width, image_width: Of the global vectors; an encoder without vision has the learned vector everywhere.
     """
 
     def __init__(self, text_width: int, image_width: int, hidden: int, fusion: Fusion = "gated") -> None:

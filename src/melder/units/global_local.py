@@ -28,7 +28,8 @@ class GlobalLocal(Local):
     """Sides: `query` [n, L, h], `target` [n, h] of an entity; `key`, `value` [n, L, h] of a mention; `global`
     [n, g] of both; `mask` [n, L] for text; `present` [n]. An encoder without vision leaves `present` alone.
 
-    products: what queries and keys are multiplied in outside training; the rest is computed in the weights' type.
+    Args:
+        products: What queries and keys are multiplied in outside training; the rest is computed in the weights' type.
     """
 
     def __init__(

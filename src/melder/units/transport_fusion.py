@@ -50,7 +50,8 @@ class Transported(nn.Module):
     ) -> Alignment:
         """Weights whose rows sum to 1, and attention logits, both [n, L, L'].
 
-        limits: `row_mask`, `row_mass` [n, L] of the target, `column_mask`, `column_mass` [n, L'] of the origin
+        Args:
+            limits: `row_mask`, `row_mass` [n, L] of the target, `column_mask`, `column_mass` [n, L'] of the origin.
         """
         chosen = Assignment(assignment or self.options.assignment, self.options.epsilon, self.options.iterations)
         return Alignment(*aligned_items(chosen, self._rows(target), self.origin_key(self.origin(origin)), **limits))

@@ -40,7 +40,8 @@ PAIR_FLOATS = 16  # numbers held for a pair while one direction is scored
 class VisionDual(nn.Module):
     """Sides: `query`, `key`, `patches` [n, h] and `present` [n]; without vision `present` alone.
 
-    width: of the pictures' features and of everything in the unit
+    Args:
+        width: Of the pictures' features and of everything in the unit.
     """
 
     has_vectors, has_bounds, aligns = False, True, False

@@ -27,7 +27,10 @@ LEFT_OUT = "left-out.jsonl"
 def write_clean(audited: Audited, out: Path, counting: Counting | None = None) -> list[LeftOut]:
     """Write the clean data set in Melder's own layout to the new directory `out`, with `left-out.jsonl`.
 
-    Returns what was left out. Raises MelderError when nothing of a split is left, or `out` is in use.
+    Returns what was left out.
+
+    Raises:
+        MelderError: Nothing of a split is left, or `out` is in use.
     """
     cleaned, left_out = clean(audited)
     for split, mentions in cleaned.splits.items():

@@ -18,8 +18,9 @@ Keyed = Mapping[str, Mapping[str, Iterable[Hashable]]]  # split → id of a row 
 class Sharing:
     """The keys that stand in several splits, and who holds them.
 
-    holders: key → split → its first row that holds the key. rows: of each split, the rows that hold such a key.
-    early: of these, the ones whose key stands in a later split too (train, dev, test).
+    Args:
+        holders: Key → split → its first row that holds the key. rows: of each split, the rows that hold such a key.
+        early: Of these, the ones whose key stands in a later split too (train, dev, test).
     """
 
     holders: Mapping[Hashable, Mapping[str, str]]

@@ -67,7 +67,8 @@ Painter = Callable[[Canvas, Sequence[str], Sequence[float]], None]
 def draw_flag(shapes: Sequence[str], ratio: float = 1.5, height: int = 96) -> Image.Image:
     """The flag as an RGB picture `height` pixels high and `ratio` times as wide.
 
-    Raises MelderError for a shape that has no painter, an unknown colour or too few numbers.
+    Raises:
+        MelderError: A shape that has no painter, an unknown colour or too few numbers.
     """
     size = (round(height * ratio), height)
     large = Image.new("RGB", (size[0] * _SUPERSAMPLING, size[1] * _SUPERSAMPLING), "white")

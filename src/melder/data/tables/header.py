@@ -32,10 +32,11 @@ WIKIDATA_IMAGES = ("image", "images", "pic", "picture", "img", "photo", "p18")
 class Header:
     """The columns of a table.
 
-    columns: the field of each column, None for one that is left out
-    wikidata: it is the result of a query to Wikidata, where a label or a picture more is a row more
-    row: the number of the row that it is
-    names: what the columns are called
+    Args:
+        columns: The field of each column, None for one that is left out.
+        wikidata: It is the result of a query to Wikidata, where a label or a picture more is a row more.
+        row: The number of the row that it is.
+        names: What the columns are called.
     """
 
     columns: tuple[str | None, ...]

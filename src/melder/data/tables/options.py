@@ -14,11 +14,12 @@ __all__ = ["Notes", "TableOptions", "parse_columns"]
 class TableOptions:
     """What a user may say of a table.
 
-    columns: (field, header) pairs; a list field may have several headers
-    encoding: of a CSV file, where it says nothing of itself
-    list_separator: what stands between the values of a cell of aliases, types or images
-    merge_rows: rows with one id are one record
-    lenient: rows that are too short or too long are taken as far as they go, and listed
+    Args:
+        columns: (field, header) pairs; a list field may have several headers.
+        encoding: Of a CSV file, where it says nothing of itself.
+        list_separator: What stands between the values of a cell of aliases, types or images.
+        merge_rows: Rows with one id are one record.
+        lenient: Rows that are too short or too long are taken as far as they go, and listed.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
@@ -43,7 +44,11 @@ class Notes:
 
 
 def parse_columns(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """`field=header` pairs, as `--column` has them. Raises MelderError for what is none."""
+    """`field=header` pairs, as `--column` has them.
+
+    Raises:
+        MelderError: What is none.
+    """
     columns = []
     for pair in pairs:
         name, sign, header = pair.partition("=")

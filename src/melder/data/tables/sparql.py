@@ -26,7 +26,11 @@ def is_sparql_json(path: Path) -> bool:
 
 
 def json_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The variables, and a row for each solution. Raises MelderError when the file is no such result."""
+    """The variables, and a row for each solution.
+
+    Raises:
+        MelderError: The file is no such result.
+    """
     try:
         result: Any = json.loads(path.read_bytes().decode("utf-8-sig"))
         names: list[str] = result["head"]["vars"]

@@ -26,9 +26,10 @@ WIKIDATA_ALIASES = ", "  # between the aliases that the label service of Wikidat
 class Table:
     """A file whose rows are records.
 
-    fields: that a column may hold; the first is the id
-    lists: those whose cells hold several values
-    needs_id: whether there must be a column of ids
+    Args:
+        fields: That a column may hold; the first is the id.
+        lists: Those whose cells hold several values.
+        needs_id: Whether there must be a column of ids.
     """
 
     path: Path

@@ -34,7 +34,8 @@ def commons_address(name: str) -> str:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file to read, unpacked while it is read where it ends in .gz or .bz2.
 
-    Raises MelderError when it cannot be opened, and when it is cut off or none of these formats.
+    Raises:
+        MelderError: It cannot be opened, and when it is cut off or none of these formats.
     """
     openers = {".gz": gzip.open, ".bz2": bz2.open}
     try:

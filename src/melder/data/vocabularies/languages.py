@@ -20,7 +20,11 @@ class Languages:
 
     @classmethod
     def parse(cls, text: str) -> Languages:
-        """Of codes with commas between them, such as `de,en`. Raises MelderError when there is none."""
+        """Of codes with commas between them, such as `de,en`.
+
+        Raises:
+            MelderError: There is none.
+        """
         codes = tuple(code.strip().lower() for code in text.split(",") if code.strip())
         if not codes:
             raise MelderError(f"--lang {text!r}: write codes of languages, such as de,en")

@@ -35,7 +35,8 @@ DEPICTIONS = ("http://xmlns.com/foaf/0.1/depiction", "https://schema.org/image",
 def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Imported]:
     """The concepts of a thesaurus in the order of their addresses; their broader concepts' names are their types.
 
-    Raises MelderError when rdflib is missing, the file is in no syntax that it reads, or holds no concept.
+    Raises:
+        MelderError: Rdflib is missing, the file is in no syntax that it reads, or holds no concept.
     """
     thesaurus = _Thesaurus(_graph(path), languages)
     concepts = thesaurus.concepts()

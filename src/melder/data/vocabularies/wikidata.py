@@ -26,7 +26,8 @@ def is_query_result(path: Path) -> bool:
 def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imported]:
     """The entities of a query's result, the rows of one made one.
 
-    Raises MelderError when its columns are not those of a query that asks for labels.
+    Raises:
+        MelderError: Its columns are not those of a query that asks for labels.
     """
     source = EntityFile(path)
     header = replace(source.table, needs_id=False).header(Notes())

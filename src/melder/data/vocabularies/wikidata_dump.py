@@ -28,8 +28,9 @@ INSTANCE_OF, SUBCLASS_OF, IMAGE = "P31", "P279", "P18"
 class WikidataDump:
     """A dump, and which of its entities are wanted.
 
-    classes: instances and direct subclasses of these; none = of any
-    ids: these entities; none = any
+    Args:
+        classes: Instances and direct subclasses of these; none = of any.
+        ids: These entities; none = any.
     """
 
     path: Path

@@ -20,9 +20,10 @@ LITTLE = 0.005  # of the weight, which is not worth a sentence
 class AlignedSide:
     """A mention or a candidate: what it is called here, what was read of it, its picture, and how it is coloured.
 
-    heat: a level for each word or patch
-    weights: of a candidate, those of each of its words or patches to the mention's
-    numbers: written on patches, by patch
+    Args:
+        heat: A level for each word or patch.
+        weights: Of a candidate, those of each of its words or patches to the mention's.
+        numbers: Written on patches, by patch.
     """
 
     name: str

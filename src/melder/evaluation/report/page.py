@@ -71,17 +71,18 @@ class ConfusedPair:
 class ReportPage:
     """The contents of a report; sections of which nothing is given are left out.
 
-    run: what was run, a name and a value a row (method, data, split, versions, seed …)
-    metrics, name_match: as `melder.metrics.metrics` gives them, of the method and of the baseline
-    ranks: those that `metrics` was computed from
-    modalities: metrics with parts of the input taken away, by a name such as "text only"
-    slices: metrics by group of mentions
-    units: what each unit contributes
-    nil: how good the NIL probabilities are, as `melder.linking.nil.nil_figures` gives it
-    confused: pairs of entities that are taken for one another, the most frequent first
-    examples: some mentions, right or wrong
-    errors: the surest of the `wrong` mentions, which the reader may filter
-    training: what was logged while the method was trained, (step, value) by figure
+    Args:
+        run: What was run, a name and a value a row (method, data, split, versions, seed …).
+        metrics, name_match: As `melder.metrics.metrics` gives them, of the method and of the baseline.
+        ranks: Those that `metrics` was computed from.
+        modalities: Metrics with parts of the input taken away, by a name such as "text only".
+        slices: Metrics by group of mentions.
+        units: What each unit contributes.
+        nil: How good the NIL probabilities are, as `melder.linking.nil.nil_figures` gives it.
+        confused: Pairs of entities that are taken for one another, the most frequent first.
+        examples: Some mentions, right or wrong.
+        errors: The surest of the `wrong` mentions, which the reader may filter.
+        training: What was logged while the method was trained, (step, value) by figure.
     """
 
     title: str

@@ -26,7 +26,8 @@ ENDING = 60  # seconds that one of them has to end; it takes a moment unless the
 class Cluster:
     """`workers` processes hold a model; each computes with `threads` threads, and has a GPU or (0) none.
 
-    directory: of the process that started the job; the workers go there, so that a path is the same for all
+    Args:
+        directory: Of the process that started the job; the workers go there, so that a path is the same for all.
     """
 
     workers: int
@@ -53,9 +54,12 @@ class Cluster:
 def connected(address: str, workers: int | None, threads: int, *, spare: int) -> Iterator[Cluster]:
     """A connection to the cluster at `address`, or to one on this machine (`LOCAL`) that ends with it.
 
-    workers: default, as many as there are GPUs or else as many as fit. `spare` CPUs at least are left for other tasks,
-    by default a quarter of all when there are any such tasks.
-    Raises MelderError when Ray is not there or does not answer, or the cluster is too small.
+    Args:
+        workers: Default, as many as there are GPUs or else as many as fit. `spare` CPUs at least are left for other
+            tasks, by default a quarter of all when there are any such tasks.
+
+    Raises:
+        MelderError: Ray is not there or does not answer, or the cluster is too small.
     """
     ray = _ray()
     there = ray.is_initialized()
@@ -140,8 +144,11 @@ def _sized(resources: dict[str, float], workers: int | None, threads: int, spare
 def counts(dataset: Any) -> Iterator[int]:
     """The number of records that a worker is done with, for each of its answers as it comes.
 
-    Raises MelderError for what a worker says was wrong: it answers with its error, since an exception loses what it is
-    on the way. Nothing is fetched ahead, as that would take a thread that nobody can wait for.
+    Nothing is fetched ahead, as that would take a thread that nobody can wait for.
+
+    Raises:
+        MelderError: What a worker says was wrong: it answers with its error, since an exception loses what it is on the
+            way.
     """
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in batch.to_pylist():

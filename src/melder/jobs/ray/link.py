@@ -50,7 +50,11 @@ class ShardJob:
 
 
 def state_of(knowledge_base: Path) -> str:
-    """What changes when the knowledge base or its calibration does. Raises MelderError when there is none."""
+    """What changes when the knowledge base or its calibration does.
+
+    Raises:
+        MelderError: There is none.
+    """
     try:
         nil = knowledge_base / NIL
         return "".join(path.read_text() for path in [*current_files(knowledge_base), *([nil] if nil.is_file() else [])])

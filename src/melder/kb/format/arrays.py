@@ -82,7 +82,8 @@ class ArrayLayout:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], together: Collection[str] = ()) -> dict[str, ArraySpec]:
     """Write little-endian arrays of the types in `KINDS` to a new file; says where each is.
 
-    together: the names of arrays of equally many rows that are stored row by row
+    Args:
+        together: The names of arrays of equally many rows that are stored row by row.
     """
     with path.open("wb") as file:
         rows = {name: array for name, array in arrays.items() if name in together}
@@ -129,7 +130,11 @@ class MappedArrays:
         self._mapped: Tensor | None = None
 
     def rows(self, name: str, rows: Rows) -> Tensor:
-        """Rows of an array: of a slice a view of the mapping, else a copy. Raises MelderError for damaged blocks."""
+        """Rows of an array: of a slice a view of the mapping, else a copy.
+
+        Raises:
+            MelderError: Damaged blocks.
+        """
         place, content = self.places[name], self._content()
         whole = place.rows_of(content)
         if not place.row_bytes:

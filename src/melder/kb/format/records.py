@@ -40,7 +40,8 @@ Spans = Mapping[tuple[int, int], tuple[int, int]]  # (row, number of the picture
 def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
     """Write a new file; rows are counted from 0 in the order given. The same entities give the same bytes.
 
-    Raises MelderError when the disk does not take it.
+    Raises:
+        MelderError: The disk does not take it.
     """
     connection = sqlite3.connect(path, isolation_level=None)
     try:

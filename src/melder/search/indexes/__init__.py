@@ -31,7 +31,8 @@ def build_index(
     URI of a database, or that of another package's; `types` are those of each entity, for indexes that filter by them.
     `counting` starts a progress bar where building takes long.
 
-    Raises MelderError for an unknown name, or when the package that it needs is not there.
+    Raises:
+        MelderError: An unknown name, or when the package that it needs is not there.
     """
     index, options = INDEXES.resolve(name)
     return index.build(vectors, options, types, counting)

@@ -41,8 +41,11 @@ class FaissIndex:
         types: Sequence[tuple[str, ...]] | None = None,
         counting: Counting | None = None,
     ) -> FaissIndex:
-        """`options` are a factory string. Raises MelderError when FAISS does not know it, or has too few vectors to
-        train the index."""
+        """`options` are a factory string.
+
+        Raises:
+            MelderError: FAISS does not know it, or has too few vectors to train the index.
+        """
         factory = options or DEFAULT
         faiss, lift = _faiss(), MipsToCosine.of(vectors)
         lifted = lift.vectors(vectors)

@@ -16,7 +16,11 @@ __all__ = ["new_directory", "no_options", "open_arrays", "save_arrays"]
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill that becomes `path` at once at the end. Raises MelderError when that is there already."""
+    """A directory to fill that becomes `path` at once at the end.
+
+    Raises:
+        MelderError: That is there already.
+    """
     if path.exists():
         raise MelderError(f"{path}: is there already; name another directory, or remove this one first")
     with writing(path) as partial:

@@ -33,7 +33,11 @@ class MipsToCosine:
         return cls(max(ROOM * longest, 1e-30), vectors.shape[1])
 
     def vectors(self, vectors: Tensor) -> np.ndarray:
-        """[n, d + 1] float32 of length one. Raises MelderError when a vector is longer than M."""
+        """[n, d + 1] float32 of length one.
+
+        Raises:
+            MelderError: A vector is longer than M.
+        """
         scaled = vectors.detach().cpu().float() / self.radius
         rest = 1 - scaled.square().sum(dim=1, keepdim=True)
         if (rest < 0).any():

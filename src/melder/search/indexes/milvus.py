@@ -62,7 +62,8 @@ class MilvusIndex:
     ) -> MilvusIndex:
         """`options` are the URI; `types` those of each entity, for searches among some types only.
 
-        Raises MelderError without a URI, and when the database cannot be reached.
+        Raises:
+            MelderError: Without a URI, and when the database cannot be reached.
         """
         uri = options
         if not uri:
