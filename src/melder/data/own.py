@@ -17,7 +17,7 @@ from melder.data.layouts import Layout
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
-__all__ = ["LAYOUT", "Complete", "OwnLayout", "parse_lines", "plain", "plain_record", "read_lines"]
+__all__ = ["LAYOUT", "Complete", "OwnLayout", "as_written", "parse_lines", "plain", "plain_record", "read_lines"]
 
 IDS = ("id", "answer")  # fields that other programs may write as numbers
 
@@ -29,6 +29,11 @@ def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
     """A record without fields that are null, and with numbers that are ids as texts: what other programs write."""
     given = {name: content for name, content in value.items() if content is not None}
     return given | {name: str(given[name]) for name in IDS if type(given.get(name)) is int}
+
+
+def as_written(value: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The object itself, for files that Melder alone writes: null there says something."""
+    return dict(value)
 
 
 def plain(value: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from melder.data.own import parse_lines
+from melder.data.own import as_written, parse_lines
 from melder.io.problems import Problems, read_bytes
 from melder.records import Link, Mention, Ranks
 
@@ -90,7 +90,7 @@ def read_predictions(path: Path) -> list[Prediction]:
         MelderError: It cannot be read, BadData naming each line that is no prediction or repeats an id.
     """
     problems, by_id = Problems(), dict[str, Prediction]()
-    for number, row in parse_lines(read_bytes(path).split(b"\n"), str(path), Prediction, problems):
+    for number, row in parse_lines(read_bytes(path).split(b"\n"), str(path), Prediction, problems, complete=as_written):
         if row.id in by_id:
             problems.add(path, number, [("id", f"{row.id!r} stands on an earlier line too; keep one of them")])
         by_id.setdefault(row.id, row)
