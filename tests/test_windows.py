@@ -109,4 +109,4 @@ def test_one_file_asks_for_each_of_them() -> None:
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             for name in {*names} & {*MISSING}:
                 importing.setdefault(name, []).append(path.relative_to(SOURCE).as_posix())
-    assert importing == {"fcntl": ["io/locks.py"], "resource": ["io/limits.py"]}
+    assert importing == {"fcntl": ["io/locks.py"], "resource": ["io/open_files.py"]}

@@ -27,9 +27,9 @@ from melder.kb.writer import writer_lock
 from melder.linking import ExactLinker
 from melder.methods import build_matcher
 from melder.records import BadData, Entity, Link, MelderError, Mention
-from melder.runs.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.runs.directory import write_run
 from melder.runs.model import Model
+from melder.runs.model_configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from rounding import SCORE, alike, close
 from training.small import read_lines, write_lines
 

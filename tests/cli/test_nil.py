@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Melder
-from melder.linking.nil import read_nil
+from melder.linking.nil_calibration import read_nil
 from melder.records import Decided, Link
 
 ASK = ("--text", "A red kite was seen", "--mention", "red kite")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fuzz.mutations import PLENTY, edited, spoilt, texts, told
 from melder.records import MelderError
-from melder.runs.overrides import override
+from melder.runs.configuration_file import override
 from melder.training.configuration import Configuration, read_configuration
 from training.small import settings
 

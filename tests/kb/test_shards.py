@@ -26,7 +26,7 @@ from melder.kb.manifest import CURRENT, MODEL, SegmentEntry, publish
 from melder.kb.segment import write_segment
 from melder.kb.shards import ShardedKnowledgeBase, join, shard_paths, split
 from melder.linking import ExactLinker
-from melder.linking.nil import Nil
+from melder.linking.nil_calibration import Nil
 from melder.linking.sharded import Packed, Processes, ShardWorker, attach_shards
 from melder.records import Link, MelderError, Mention
 from melder.runs.model import Model

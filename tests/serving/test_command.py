@@ -20,7 +20,7 @@ import pytest
 
 from melder.cli.serve import _token, serve
 from melder.records import BadData, MelderError
-from melder.runs.overrides import checked, override
+from melder.runs.configuration_file import checked, override
 from melder.serving import ServiceSettings, listen
 
 ASKED = {"text": "A red kite", "mentions": [{"start": 2, "end": 10}], "k": 1}

@@ -14,9 +14,9 @@ from melder.records import Mention
 from melder.training.configuration import Configuration, NegativesConfiguration
 from melder.training.current import ItemsNow
 from melder.training.module import no_negatives
+from melder.training.negative_candidates import same_entity
 from melder.training.negatives import build_sampler
 from melder.training.negatives_configuration import GeneratorConfiguration
-from melder.training.pool import same_entity
 from melder.training.prepare import build_model
 from melder.training.samplers import SAMPLERS
 from training.small import settings

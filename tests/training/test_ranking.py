@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from melder.linking import nil
+from melder.linking import nil_calibration as nil
 from melder.methods import METHODS, build_matcher
 from melder.runs.model import Model, answering, entity_side_of, mention_side_of
 from melder.search.topk import TopK

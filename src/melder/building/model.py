@@ -18,9 +18,9 @@ from melder.kb.manifest import MODEL, Identity
 from melder.methods import build_matcher, method_of
 from melder.methods.clip import CLIPConfiguration
 from melder.records import Entity, MelderError
-from melder.runs.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.runs.directory import read_configuration, write_run
 from melder.runs.model import Model, answering
+from melder.runs.model_configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 
 __all__ = ["ZERO_SHOT", "copy_run", "identity_of", "write_zero_shot"]
 

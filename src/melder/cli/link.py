@@ -207,7 +207,7 @@ def candidates_table(answer: Link, title: str) -> Table:
 
 def _decided(answer: Link, threshold: float | None) -> Link:
     """The link as it is or, with a threshold, with its answer, which may be none of the candidates."""
-    from melder.linking.nil import decide
+    from melder.linking.nil_calibration import decide
 
     return answer if threshold is None else decide(answer, threshold)
 

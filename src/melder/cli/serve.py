@@ -61,7 +61,7 @@ def serve(
         from melder.serving.opening import source_of
     except ModuleNotFoundError as error:
         raise MelderError(f"the service needs {error.name}: install it with `pip install 'melder[serve]'`") from None
-    from melder.runs.overrides import checked, override
+    from melder.runs.configuration_file import checked, override
 
     options = {
         "token": _token(token_file),

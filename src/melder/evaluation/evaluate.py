@@ -18,16 +18,16 @@ from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.manifest import MODEL
 from melder.linking.comparing import nil_of
 from melder.linking.load import open_linker
-from melder.linking.nil import NIL_TOP_K, Nil, nil_figures
+from melder.linking.nil_calibration import NIL_TOP_K, Nil, nil_figures
 from melder.linking.resolver import Features
 from melder.metrics.metrics import metrics
 from melder.metrics.slices import slices
 from melder.protocols import Counting, Linker
 from melder.records import Item, MelderError, Mention
-from melder.runs.configuration import ModelConfiguration
+from melder.runs.configuration_file import read_yaml
 from melder.runs.directory import read_configuration, seed_of, versions
 from melder.runs.feature_cache import ENTITIES
-from melder.runs.overrides import read_yaml
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["Evaluation", "describe", "evaluate", "evaluate_predictions", "evaluate_run", "open_both", "with_its_own"]
 
@@ -56,7 +56,8 @@ def evaluate_run(
     `on_unreadable` is to be told of them. `changes` are settings of the method that take the place of the run's.
     `nil_threshold` is the NIL probability from which on the answer is "none of these". `candidates` names a search
     (`melder.search.resolver`), whose agreement with the exact links is measured on some of the mentions. `kept` is
-    how many candidates a link has; of fewer than `melder.linking.nil.NIL_TOP_K` no NIL probability is known.
+    how many candidates a link has; of fewer than `NIL_TOP_K` (`melder.linking.nil_calibration`) no NIL probability is
+    known.
     `features`, of the mentions and the data set's entities, and `kb_features`, of those of `knowledge_base`, are
     directories that `melder features` wrote.
     """

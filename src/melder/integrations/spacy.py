@@ -16,7 +16,7 @@ from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 
 from melder.linking.load import load
-from melder.linking.nil import decide
+from melder.linking.nil_calibration import decide
 from melder.protocols import Linker
 from melder.records import Candidate, Link, MelderError, Mention
 

@@ -22,7 +22,7 @@ from melder.io.atomic import PART, finish_file
 from melder.io.locks import exclusive_lock
 from melder.kb import is_knowledge_base
 from melder.kb.shards import current_files
-from melder.linking.nil import FILE as NIL
+from melder.linking.nil_calibration import FILE as NIL
 from melder.records import MelderError, Mention
 
 __all__ = ["LinkJob", "job_key"]

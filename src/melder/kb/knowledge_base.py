@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from melder.features import Side, concatenate
-from melder.io.limits import open_files_allowed
+from melder.io.open_files import open_files_allowed
 from melder.kb.entities import Entities
 from melder.kb.format.packing import bytes_restored
 from melder.kb.format.records import Records

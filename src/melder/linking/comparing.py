@@ -10,13 +10,13 @@ from melder.data import DataSet
 from melder.encoders import PictureMemory
 from melder.kb import KnowledgeBase
 from melder.linking.exact import ExactLinker
-from melder.linking.nil import Nil, read_nil
+from melder.linking.nil_calibration import Nil, read_nil
 from melder.linking.resolver import Features, Opening
 from melder.records import MelderError
-from melder.runs.configuration import ModelConfiguration
 from melder.runs.directory import open_run, seed_of
 from melder.runs.feature_cache import StoredFeatures, stored_features
 from melder.runs.model import Model
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["nil_of", "open_exact_linker"]
 

@@ -15,7 +15,7 @@ from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.gold import gold_columns
 from melder.linking.linker import Answering
-from melder.linking.nil import NIL_TOP_K, Nil, of_best
+from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
 from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from melder.data import Limits, mention_item, mention_items
 from melder.data.items import MentionPictures
 from melder.encoders import Towers
-from melder.linking.nil import Nil
+from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
 from melder.records import Item, Link, MelderError, Mention
 from melder.search.entity_store import EntityStore

@@ -13,7 +13,7 @@ from melder.kb import KnowledgeBase
 from melder.protocols import Counting, Linker
 from melder.records import Item
 from melder.registry import Entry, Registry
-from melder.runs.configuration import ModelConfiguration
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["LINKERS", "Features", "OnUnreadable", "Opening", "linker_of"]
 

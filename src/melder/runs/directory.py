@@ -24,9 +24,9 @@ from melder.encoders import Towers, load_encoder
 from melder.io.versions import VERSIONS, check_version
 from melder.methods import METHODS, build_matcher
 from melder.records import MelderError
-from melder.runs.configuration import ModelConfiguration
+from melder.runs.configuration_file import checked, override, read_yaml
 from melder.runs.model import Model
-from melder.runs.overrides import checked, override, read_yaml
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = [
     "SCHEMA",

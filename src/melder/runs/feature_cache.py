@@ -12,7 +12,7 @@ from melder.encoders import Towers, encode, fingerprint, from_scratch, load_feat
 from melder.features import Features
 from melder.protocols import Counting
 from melder.records import Item, MelderError
-from melder.runs.configuration import ModelConfiguration
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["ENTITIES", "StoredFeatures", "encode_data", "stored_features"]
 

@@ -23,7 +23,7 @@ from melder.generative.sentences import embed_texts, open_retriever
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Precision, Progress
 from melder.records import Item, MelderError, Mention
-from melder.runs.configuration import ModelConfiguration
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["COMPACT", "Gemel", "Pictures", "build_retriever", "open_gemel"]
 

@@ -13,9 +13,9 @@ from melder.encoders import Towers, build_encoder
 from melder.methods.official import OfficialWeights
 from melder.methods.resolver import official_weights
 from melder.records import MelderError
-from melder.runs.configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.runs.directory import write_run
 from melder.runs.model import Model
+from melder.runs.model_configuration import DataConfiguration, EncoderConfiguration, ModelConfiguration
 from melder.runs.official_checkpoint import read_official_state
 
 __all__ = ["TextField", "convert"]

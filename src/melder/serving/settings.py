@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from melder.data.pictures import WEB_FORMATS, Limits
-from melder.runs.configuration import Section
+from melder.runs.model_configuration import Section
 
 __all__ = ["ServiceSettings"]
 

@@ -8,11 +8,11 @@ from melder.data import DataSet
 from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
 from melder.linking.load import open_linker
-from melder.linking.nil import NIL_TOP_K, Nil, fit_nil, of_link
+from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.protocols import Counting
 from melder.records import MelderError, Mention
+from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
-from melder.runs.overrides import checked, read_yaml
 from melder.training.configuration import Configuration
 from melder.training.prepare import OnUnreadable, split_data
 

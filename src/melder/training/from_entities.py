@@ -21,7 +21,7 @@ from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.methods import METHODS
 from melder.protocols import Counting
 from melder.records import BadRecord, Entity, MelderError
-from melder.runs.overrides import override, read_yaml
+from melder.runs.configuration_file import override, read_yaml
 from melder.training.configuration import Configuration
 from melder.training.prepare import open_data
 

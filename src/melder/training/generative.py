@@ -14,7 +14,7 @@ from melder.data import DataSet, mention_items
 from melder.encoders import Towers, build_encoder, check_readable, fingerprint, load_features, save_features
 from melder.encoders.sources import ModelSource
 from melder.features import Features
-from melder.generative.compact import Texts, TrainingSentence, train_compact
+from melder.generative.compact_model import Texts, TrainingSentence, train_compact
 from melder.generative.demonstrations import Demonstration, Demonstrations
 from melder.generative.language_model import LanguageModel, open_language_model, read_language_model
 from melder.generative.mapper import Mapper

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from melder.records import MelderError
-from melder.runs.configuration import Section
+from melder.runs.model_configuration import Section
 from melder.training.samplers import SAMPLERS, SamplerClass
 
 __all__ = ["GeneratorConfiguration", "NegativesConfiguration"]

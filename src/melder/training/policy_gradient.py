@@ -26,10 +26,10 @@ from melder.training.batched import Batched
 from melder.training.current import CurrentModel
 from melder.training.gather import gather_rows
 from melder.training.generator import Generator, entropy, policy_loss, reward, warm_loss
+from melder.training.negative_candidates import Pool
 from melder.training.negatives_configuration import GeneratorConfiguration, NegativesConfiguration
 from melder.training.order import draw
 from melder.training.policy_step import PolicyStep
-from melder.training.pool import Pool
 
 __all__ = ["PolicyGradient"]
 

@@ -16,17 +16,17 @@ from melder.features import concatenate
 from melder.methods import build_matcher
 from melder.protocols import Counting, Sampler
 from melder.records import Item, MelderError, Mention, Ranks
-from melder.runs.configuration import ModelConfiguration
 from melder.runs.feature_cache import encode_data, stored_features
 from melder.runs.model import Model
+from melder.runs.model_configuration import ModelConfiguration
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
 from melder.training.module import TrainingModule
+from melder.training.negative_candidates import same_entity
 from melder.training.negatives import build_sampler
 from melder.training.planted import Planted, plant
-from melder.training.pool import same_entity
 from melder.training.ranking import rank_features, rank_items
 from melder.training.samplers import player_of
 
@@ -59,7 +59,7 @@ class Rank(Protocol):
     """Ranks mentions of the selection set with the model as it is then, without what is planted.
 
     `best`, if given, gets the first candidates of a sample of the mentions
-    (`melder.linking.nil.sample`), for some mentions an element.
+    (`melder.linking.nil_calibration.sample`), for some mentions an element.
     """
 
     def __call__(self, mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks: ...

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from melder.data import DataSet, entity_items, mention_items
 from melder.features import Features, Scores, Side
-from melder.linking.nil import NIL_TOP_K, sample
+from melder.linking.nil_calibration import NIL_TOP_K, sample
 from melder.metrics.ranks import join, rank_of
 from melder.records import Mention, Ranks
 from melder.runs.model import CHUNK, Model, entity_side_of, mention_side_of, score_blocks

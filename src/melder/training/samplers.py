@@ -64,7 +64,7 @@ SAMPLERS = Registry[SamplerClass](
         Entry("in_batch", "melder.training.negatives:InBatch", "no more than the batch's other answers"),
         Entry("uniform", "melder.training.negatives:Uniform", "any entity"),
         Entry("lexical", "melder.training.negatives:LexicalSampler", "names that look like the surface"),
-        Entry("hard", "melder.training.hard:Hard", "what the model scores highest"),
+        Entry("hard", "melder.training.hard_negatives:Hard", "what the model scores highest"),
         Entry("policy_gradient", "melder.training.policy_gradient:PolicyGradient", "what a learning generator picks"),
     ),
 )

@@ -16,14 +16,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from melder.data import DataSet
 from melder.evaluation.evaluate import describe
-from melder.linking.nil import fit_nil, of_best, sample
+from melder.linking.nil_calibration import fit_nil, of_best, sample
 from melder.metrics.metrics import metrics
 from melder.metrics.name_match import name_match
 from melder.metrics.slices import slices
 from melder.protocols import Counting
 from melder.records import BadRecord, MelderError, Mention
+from melder.runs.configuration_file import read_yaml
 from melder.runs.directory import write_json, write_run
-from melder.runs.overrides import read_yaml
 from melder.search.topk import TopK
 from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration

@@ -78,7 +78,7 @@ class ReportPage:
         modalities: Metrics with parts of the input taken away, by a name such as "text only".
         slices: Metrics by group of mentions.
         units: What each unit contributes.
-        nil: How good the NIL probabilities are, as `melder.linking.nil.nil_figures` gives it.
+        nil: How good the NIL probabilities are, as `melder.linking.nil_calibration.nil_figures` gives it.
         confused: Pairs of entities that are taken for one another, the most frequent first.
         examples: Some mentions, right or wrong.
         errors: The surest of the `wrong` mentions, which the reader may filter.

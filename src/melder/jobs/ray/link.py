@@ -20,8 +20,8 @@ from melder.jobs.mention_file import links_of, written
 from melder.jobs.ray.cluster import Cluster, connected, counts
 from melder.kb.shards import current_files
 from melder.linking.load import load
-from melder.linking.nil import FILE as NIL
-from melder.linking.nil import decide
+from melder.linking.nil_calibration import FILE as NIL
+from melder.linking.nil_calibration import decide
 from melder.protocols import Linker, Progress
 from melder.records import Decided, Item, Link, MelderError, Mention
 

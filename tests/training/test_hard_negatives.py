@@ -16,8 +16,8 @@ from melder.records import Mention
 from melder.runs.model import answering, entity_side_of, mention_side_of
 from melder.training.configuration import Configuration
 from melder.training.current import FeaturesNow, ItemsNow
-from melder.training.hard import Hard
-from melder.training.pool import Pool, same_entity
+from melder.training.hard_negatives import Hard
+from melder.training.negative_candidates import Pool, same_entity
 from melder.training.prepare import build_model
 from rounding import SCORE, close
 from training.small import settings

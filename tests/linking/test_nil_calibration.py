@@ -13,7 +13,7 @@ import torch
 from melder.data import load
 from melder.linking import ExactLinker, open_run
 from melder.linking.load import load as load_linker
-from melder.linking.nil import (
+from melder.linking.nil_calibration import (
     NIL_TOP_K,
     Nil,
     Ranking,

@@ -17,8 +17,8 @@ from melder.ops.largest import largest
 from melder.records import Mention
 from melder.runs.model import answering, entity_side_of, mention_side_of
 from melder.training.current import CurrentModel
+from melder.training.negative_candidates import Pool
 from melder.training.negatives_configuration import NegativesConfiguration
-from melder.training.pool import Pool
 
 __all__ = ["Hard"]
 

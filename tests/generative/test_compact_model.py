@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from melder.generative.compact import Texts, TrainingSentence, _Reader, train_compact
+from melder.generative.compact_model import Texts, TrainingSentence, _Reader, train_compact
 from melder.generative.language_model import LanguageModel
 from melder.generative.prompt import Template
 from melder.methods.gemel import CompactConfiguration
