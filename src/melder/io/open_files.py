@@ -7,7 +7,7 @@ try:
 except ImportError:  # Windows, where the C library allows so many
     resource = None  # type: ignore[assignment]
 
-__all__ = ["open_files_allowed"]
+__all__ = ["allow_open_files", "open_files_allowed"]
 
 WITHOUT_LIMITS = 512
 
@@ -18,3 +18,21 @@ def open_files_allowed() -> int | None:
         return WITHOUT_LIMITS
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if allowed == resource.RLIM_INFINITY else int(allowed)
+
+
+def allow_open_files(wanted: int) -> int | None:
+    """Raise this process's own limit as far as the system lets it.
+
+    Args:
+        wanted: so many files are to be open at once.
+
+    Returns:
+        How many may be open now; None when that is not limited.
+    """
+    allowed = open_files_allowed()
+    if resource is None or allowed is None or allowed >= wanted:
+        return allowed
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    return int(raised)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import socket
 
 import uvicorn
 from fastapi import FastAPI
 
+from melder.io.open_files import allow_open_files
 from melder.records import MelderError
 from melder.serving.connections import RateLimit, protocol_of
 from melder.serving.settings import ServiceSettings
@@ -69,15 +69,12 @@ def run(app: FastAPI, listener: socket.socket, settings: ServiceSettings) -> Non
 
 def fit_connections(settings: ServiceSettings) -> ServiceSettings:
     """The settings, with as many connections as this process may have files for; its own limit is raised first."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.connections + settings.connections_reserve + OTHER_FILES
-    if 0 <= soft < wanted:
-        soft = wanted if hard < 0 else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < 0 or soft >= wanted:
+    allowed = allow_open_files(wanted)
+    if allowed is None or allowed >= wanted:
         return settings
-    fewer = max(1, soft - OTHER_FILES // 2 - settings.connections_reserve)
-    log.warning("only %d files may be open: at most %d connections are taken (ulimit -n)", soft, fewer)
+    fewer = max(1, allowed - OTHER_FILES // 2 - settings.connections_reserve)
+    log.warning("only %d files may be open: at most %d connections are taken (ulimit -n)", allowed, fewer)
     return settings.model_copy(update={"connections": min(settings.connections, fewer)})
 
 
