@@ -56,7 +56,7 @@ def test_in_a_document_without_marks_mentions_are_found(start: Start) -> None:
 
 
 def test_several_texts_of_a_document_keep_their_mentions_apart(client: TestClient) -> None:
-    other = CONTEXT.removeprefix(PREFIXES).replace("d1", "d2").replace("Guinea", "Slashs")
+    other = CONTEXT.removeprefix(PREFIXES).replace("d1", "d2").replace("Guinea", "Nobody")
     found = asked(client, CONTEXT + MARKED + other)
     assert {key.rpartition("/")[2]: value.rpartition("/")[2] for key, value in found.items()} == {
         "d1#char=2,8": "GN",

@@ -88,6 +88,8 @@ def _words(text: str) -> set[str]:
 class ToySource:
     """Entities in memory; every change makes a generation."""
 
+    editable = True
+
     def __init__(self, entities: Sequence[Entity] = ENTITIES) -> None:
         self.entities = {entity.id: entity for entity in entities}
         self.number = 1

@@ -105,7 +105,7 @@ async def _reconciled(
             answers[key] = _wrong(refusal.detail)
     check_work(service, list(tasks.values()))
     identified = await asyncio.to_thread(_identified, {key: good[key] for key in tasks}, served, spaces)
-    certain = {key: entity for key, entity in identified.items() if is_certain(good[key], entity, served.catalogue)}
+    certain = await asyncio.to_thread(_certain, identified, good, served)
     answers |= {key: {"result": [identified_result(good[key], entity)]} for key, entity in certain.items()}
     rest = [key for key in tasks if key not in certain]
     links = await service.link([tasks[key] for key in rest])
@@ -130,6 +130,13 @@ def _identified(queries: Mapping[str, ReconciliationQuery], served: Served, spac
     """The entities whose ids queries are."""
     found = {key: find_identified(query.surface, served.catalogue, spaces) for key, query in queries.items()}
     return {key: entity for key, entity in found.items() if entity is not None and queries[key].admits(entity)}
+
+
+def _certain(
+    identified: Mapping[str, Entity], queries: Mapping[str, ReconciliationQuery], served: Served
+) -> dict[str, Entity]:
+    """Those of the entities that nothing else can be meant by."""
+    return {key: entity for key, entity in identified.items() if is_certain(queries[key], entity, served.catalogue)}
 
 
 def _results(
