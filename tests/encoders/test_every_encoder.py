@@ -34,6 +34,10 @@ def _compact(folder: Path) -> Towers:
     return build_encoder("clip:compact", texts=tiny_models.TEXTS)
 
 
+def _compact_64(folder: Path) -> Towers:
+    return build_encoder("clip:compact-64", texts=tiny_models.TEXTS)
+
+
 def _paired(folder: Path) -> Towers:
     text, vision = tiny_models.bert(folder / "bert"), tiny_models.vit(folder / "vit")
     return build_encoder(f"paired:{text}+{vision}")
@@ -83,6 +87,7 @@ def _precomputed_compact(folder: Path) -> Towers:
 CASES: dict[str, list[Make]] = {
     "clip": [_clip, _published_clip],
     "clip:compact": [_compact],
+    "clip:compact-64": [_compact_64],
     "joint": [_joint, _joint_padded, _joint_patches],
     "paired": [_paired, _paired_map, _paired_clip, _text_only, _sentence],
     "precomputed": [_precomputed, _precomputed_compact],

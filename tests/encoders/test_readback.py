@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(
 ) -> None:
     directory = tiny_models.sentence_encoder(tmp_path / "model", modules=["Dense"])
     encoder = build_encoder(f"paired:{directory}+none")
-    monkeypatch.setitem(TEXT_TOWERS, "pretrained", load)
+    monkeypatch.setattr(TEXT_TOWERS, "get", lambda name: load)
     with pytest.raises(MelderError, match=rf"could not be read again from a run .*{reason}") as caught:
         check_readable(encoder, ITEMS, tmp_path)
     assert "\n" not in str(caught.value)
@@ -69,7 +69,7 @@ def test_a_training_does_not_begin(
 ) -> None:
     content = settings(small_data, trained=trained)
     content["encoder"]["name"] = f"paired:{tiny_models.bert(tmp_path / 'bert')}+none"
-    monkeypatch.setitem(TEXT_TOWERS, "pretrained", _refuses)
+    monkeypatch.setattr(TEXT_TOWERS, "get", lambda name: _refuses)
     with pytest.raises(MelderError, match="since a training with this one would be lost"):
         train(Configuration(**content), tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.yaml"}

@@ -14,8 +14,8 @@ from melder.records import MelderError
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("cilp:compact", "there is no encoder 'cilp:compact'; did you mean 'clip'? there are clip, clip:compact, pai"),
-        ("cilp:compact", "(clip:<name or directory>, clip:compact, paired:<text>+<vision or none>, precomputed:<f"),
+        ("cilp:compact", "there is no encoder 'cilp:compact'; did you mean 'clip'? there are clip, clip:compact, cli"),
+        ("cilp:compact", "(clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, pai"),
         ("", "there is no encoder ''; there are clip"),
         ("clip", "encoder 'clip' names no model: write clip:<name or directory>"),
         ("clip:", "encoder 'clip' names no model: write clip:<name or directory>"),
