@@ -35,6 +35,7 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/extending/src/melder_late
 	$(BIN)/python -m pytest tests/test_layers.py
 
 # The documentation site, in build/docs: pages, search, API reference. Warnings, broken links between pages too, are errors.

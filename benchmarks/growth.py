@@ -88,7 +88,7 @@ def make(source: Path, path: Path, size: int) -> float:
         for number, first in enumerate(range(0, size, SEGMENT_ROWS)):
             entities, side = resampled(base, matcher.lexical, first, min(SEGMENT_ROWS, size - first))
             start, name = time.perf_counter(), f"{number:06d}-{0:012x}"
-            contents = SegmentContents(entities, pack(side, settings.kind))
+            contents = SegmentContents(entities, pack(side, settings.kind, matcher.entity_tensors))
             digest = write_segment(path / SEGMENTS / name, contents, settings.kind)
             listed.append(SegmentEntry(name=name, rows=len(entities), digest=digest))
             seconds += time.perf_counter() - start

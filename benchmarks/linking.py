@@ -101,7 +101,7 @@ def real_segments(options: argparse.Namespace, known: DataSet, path: Path, count
 
         def contents(some: Sequence[Entity] = some) -> SegmentContents:
             items = entity_items(some, known, model.encoder.separator, modalities)
-            return SegmentContents(some, pack(model.entity_side(items), "int8"))
+            return SegmentContents(some, pack(model.entity_side(items), "int8", model.matcher.entity_tensors))
 
         yield segment(path, start // SEGMENT_ROWS, len(some), contents)
         print(f"\r{start + len(some):,} of {count:,} entities", end="", flush=True)
@@ -110,7 +110,7 @@ def real_segments(options: argparse.Namespace, known: DataSet, path: Path, count
 def more_segments(base: Path, path: Path, size: int) -> Iterator[SegmentEntry]:
     """Those of `base`, which share its disk space, and of entities that are made of its."""
     with open_knowledge_base(base) as known:
-        lexical, own = open_run(path / MODEL)[0].matcher.lexical, known.generation.segments
+        matcher, own = open_run(path / MODEL)[0].matcher, known.generation.segments
         for listed in own:
             if not (path / SEGMENTS / listed.name).is_dir():
                 shutil.copytree(base / SEGMENTS / listed.name, path / SEGMENTS / listed.name, copy_function=os.link)
@@ -119,8 +119,8 @@ def more_segments(base: Path, path: Path, size: int) -> Iterator[SegmentEntry]:
             number, count = len(own) + (start - len(known)) // SEGMENT_ROWS, min(SEGMENT_ROWS, size - start)
 
             def contents(start: int = start, count: int = count) -> SegmentContents:
-                entities, side = resampled(known, lexical, start, count)
-                return SegmentContents(entities, pack(side, "int8"))
+                entities, side = resampled(known, matcher.lexical, start, count)
+                return SegmentContents(entities, pack(side, "int8", matcher.entity_tensors))
 
             yield segment(path, number, count, contents)
             print(f"\r{start + count:,} of {size:,} entities", end="", flush=True)

@@ -15,11 +15,21 @@ from melder.kb.format.packing import StorageDtype, pack
 from melder.kb.manifest import SEGMENTS, Identity, KnowledgeBaseSettings, publish
 from melder.kb.manifest import SegmentEntry as SegmentEntry
 from melder.kb.segment import SegmentContents, write_segment
+from melder.protocols import SideTensor
 from melder.records import Entity
 from melder.units.lexical import pack as pack_names
 
 IDENTITY = Identity(method="none", encoder="none", files={})
 WIDTH, LENGTH = 6, 8
+DECLARED = {
+    "text.query": SideTensor(tokens="text.mask"),
+    "text.mask": SideTensor(tokens="text.mask"),
+    "text.target": SideTensor(),
+    "text.present": SideTensor(),
+    "image.query": SideTensor(),
+    "lexical.bucket": SideTensor(weights="lexical.gram"),
+    "lexical.gram": SideTensor(weights="lexical.gram", rounded=False),
+}
 
 
 def entity(identity: str, name: str = "", aliases: Iterable[str] = (), images: Iterable[str] = ()) -> Entity:
@@ -36,7 +46,7 @@ def contents(entities: list[Entity], kind: StorageDtype = "float32") -> SegmentC
     pictures = [
         ((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)
     ]
-    return SegmentContents(entities, pack(side, kind), pictures)
+    return SegmentContents(entities, pack(side, kind, DECLARED), pictures)
 
 
 def build(directory: Path, *groups: list[Entity], kind: StorageDtype = "float32") -> None:

@@ -11,9 +11,9 @@ import torch
 
 from kb.made import build, entity
 from melder.io.checksums import digest_blocks
-from melder.kb import knowledge_base, open_knowledge_base, segment
+from melder.kb import knowledge_base, open_knowledge_base
 from melder.kb.format.arrays import MappedArrays, write_arrays
-from melder.kb.format.packing import StorageDtype
+from melder.kb.format.packing import PackedSide, StorageDtype
 from melder.kb.gather import gatherable
 from melder.kb.manifest import SEGMENTS
 from melder.records import MelderError
@@ -55,7 +55,7 @@ def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
     kind: StorageDtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(tmp_path / "new", *GROUPS, kind=kind)
-    monkeypatch.setattr(segment, "row_arrays", lambda arrays: [])
+    monkeypatch.setattr(PackedSide, "by_row", [])
     build(tmp_path / "old", *GROUPS, kind=kind)
     with open_knowledge_base(tmp_path / "new") as new, open_knowledge_base(tmp_path / "old") as old:
         assert [part.segment.sides.layout is None for part in (*new.parts, *old.parts)] == [False] * 3 + [True] * 3

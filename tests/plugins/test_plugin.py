@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,6 +106,26 @@ def test_they_are_listed_with_the_package_that_they_are_from(kind: str, name: st
     parts = {part["name"]: part for part in json.loads(_melder("list", kind, "--json"))}
     assert parts[name]["from"] == "melder-late 0.3"
     assert summary in parts[name]["summary"]
+
+
+def test_a_type_checker_says_whether_a_matcher_fits(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(
+        "from melder.methods.method import MatchingMethod\n"
+        "from melder_late.method import LateConfiguration, LateMatcher\n"
+        "class Short(LateMatcher):\n"
+        "    contributions: None = None  # type: ignore[assignment]\n"
+        "def build(configuration: LateConfiguration, sizes: object) -> Short: ...  # type: ignore[empty-body]\n"
+        "METHOD = MatchingMethod(LateConfiguration, build)\n"
+    )
+    package, root = HERE / "src" / "melder_late", HERE.parents[1]
+    path = os.pathsep.join([str(Path(melder.__file__).parents[1]), str(package.parent)])
+    command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(package), str(wrong)]
+    checked = subprocess.run(command, cwd=root, env={**os.environ, "MYPYPATH": path}, capture_output=True, text=True)
+    errors = [line for line in checked.stdout.splitlines() if ": error: " in line]
+    assert [Path(line.partition(":")[0]).name for line in errors] == ["wrong.py"], checked.stdout + checked.stderr
+    assert "LateConfiguration" in errors[0] or "Matcher" in errors[0]
 
 
 def test_the_layout_is_recognised(tables: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.io.checksums import digest_blocks
 from melder.kb.format.arrays import MappedArrays, write_arrays
-from melder.kb.format.packing import StorageDtype, pack, restore, row_arrays
+from melder.kb.format.packing import StorageDtype, pack, restore
 from melder.methods import build_matcher
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.m3el import M3ELConfiguration
@@ -85,11 +85,11 @@ def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, F
     return matcher, some(MENTIONS, 2 * seed + 1, vision), some(ENTITIES, 2 * seed + 2, vision)
 
 
-def stored(side: Side, kind: StorageDtype, path: Path) -> Side:
+def stored(matcher: UnitMatcher, side: Side, kind: StorageDtype, path: Path) -> Side:
     """A side as a knowledge base gives it back."""
-    arrays = pack(side, kind)
-    places = write_arrays(path, arrays, row_arrays(arrays))
-    return restore(MappedArrays(path, places, digest_blocks(path)), slice(0, side.rows))
+    packed = pack(side, kind, matcher.entity_tensors)
+    places = write_arrays(path, packed.arrays, packed.by_row)
+    return restore(MappedArrays(path, places, digest_blocks(path), packed.flat), slice(0, side.rows))
 
 
 def check(matcher: UnitMatcher, mentions: Side, source: Held, k: int) -> BoundedSearch:
@@ -122,7 +122,7 @@ def test_certified_is_exact_on_a_thousand_mentions_of_stored_sides(
         matcher, _, entities = made("m3el", seed)
         mentions = some(100, 1000 + seed, vision=True)
         with torch.inference_mode():
-            side = stored(matcher.entity_side(entities), kind, tmp_path / f"{seed}.bin")
+            side = stored(matcher, matcher.entity_side(entities), kind, tmp_path / f"{seed}.bin")
             check(matcher, matcher.mention_side(mentions), Held(side), 1 + seed % 3)
 
 

@@ -92,9 +92,9 @@ def _fit_absent(model: Model, source: EntityFile) -> None:
     model.encoder.on_unreadable = None
     with answering(model.matcher) as matcher:
         parts = matcher.score(side, side).parts
-        for name, unit in matcher.units.items():
+        for name, unit in matcher.units_in_use():
             present = side[f"{name}.present"]
-            unit.absent.constant.copy_(_mean_of_pairs(parts[name], present))  # type: ignore[union-attr, operator]
+            unit.absent.constant.copy_(_mean_of_pairs(parts[name], present))  # type: ignore[attr-defined]
 
 
 def _sample(source: EntityFile) -> Sequence[Entity]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
 from melder.encoders import decodes_pictures
-from melder.features import Side
-from melder.kb.format.packing import pack
+from melder.kb.format.packing import PackedSide, pack
 from melder.kb.manifest import KnowledgeBaseSettings
 from melder.kb.pictures import kept_picture
 from melder.kb.segment import SegmentContents, write_segment
@@ -75,13 +74,14 @@ def encode_segment(
     model.encoder.on_unreadable = note if skip_bad else None
     items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES)
     side = model.entity_side(items, progress)
-    return segment_contents(entities, source, side, settings, skip_bad, unreadable)
+    sides = pack(side, settings.kind, model.matcher.entity_tensors)
+    return segment_contents(entities, source, sides, settings, skip_bad, unreadable)
 
 
 def segment_contents(
     entities: Sequence[Entity],
     source: EntityPictures,
-    side: Side,
+    sides: PackedSide,
     settings: KnowledgeBaseSettings,
     skip_bad: bool,
     unreadable: dict[str, str],
@@ -91,7 +91,7 @@ def segment_contents(
     A picture that cannot be read raises, or with `skip_bad` is added to them.
     """
     stored = list(_pictures(entities, source, settings, unreadable if skip_bad else None))
-    return SegmentContents(entities, pack(side, settings.kind), pictures=stored, unreadable=unreadable)
+    return SegmentContents(entities, sides, pictures=stored, unreadable=unreadable)
 
 
 def _pictures(

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.format.arrays import KINDS, ArrayLayout, MappedArrays, rounded
-from melder.kb.format.packing import NAMES, SCALE, flat_parts, pad_names, row_names
+from melder.kb.format.arrays import KINDS, ArrayLayout, FlatArrays, MappedArrays, rounded
+from melder.kb.format.packing import SCALE, pad_names, row_tensors
 
 __all__ = ["gather", "gatherable"]
 
@@ -64,8 +64,8 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
     if plan.names:
         joined = np.frombuffer(bytearray().join(pieces), plan.kind)
         tensors = {name: _floats(name, joined) for name in plan.names}
-    for part in flat_parts(rows[0][0].places, units):
-        tensors |= _names(part, rows)
+    for group in rows[0][0].flat_of(units):
+        tensors |= _names(group, rows)
     return Side(tensors)
 
 
@@ -73,11 +73,11 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
 def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Plan:
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
     specs = next(iter(layouts)).places
-    names = row_names(specs, units)
+    names = row_tensors(specs, units=units)
     longest = tuple(
         (name, specs[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
         for name in specs
-        if name.removesuffix(SCALE) in names
+        if name in names or name.removesuffix(SCALE) in names
     )
     kind = _kind(longest)
     return Plan(names, kind, {layout.said: _pieces(layout, kind) for layout in layouts})
@@ -118,23 +118,22 @@ def _floats(name: str, joined: np.ndarray) -> Tensor:
     return stored.float() if stored.dtype == torch.float16 else stored
 
 
-def _names(part: str, rows: Sequence[Row]) -> dict[str, Tensor]:
-    """`bucket` and `gram` [rows, A, G] as the lexical unit reads them."""
+def _names(group: FlatArrays, rows: Sequence[Row]) -> dict[str, Tensor]:
+    """Tensors [rows, A, G] as their unit made them."""
     names, grams = list[int](), list[int]()
-    pieces = {array: list[memoryview]() for array in NAMES}
+    pieces = {name: list[memoryview]() for name in group.tensors}
     for arrays, row in rows:
-        start, stop = _numbers(arrays, f"{part}first_name", row, row + 1)
-        bounds = _numbers(arrays, f"{part}first_gram", start, stop)
+        start, stop = _numbers(arrays, group.first_name, row, row + 1)
+        bounds = _numbers(arrays, group.first_gram, start, stop)
         names.append(stop - start)
         grams += [after - before for before, after in pairwise(bounds)]
-        for array in NAMES:
-            place = arrays.places[part + array]
+        for name in group.tensors:
+            place = arrays.places[name]
             first, last = (place.offset + bound * place.row_bytes for bound in (bounds[0], bounds[-1]))
-            pieces[array].append(arrays.part(first, last))
+            pieces[name].append(arrays.part(first, last))
     kinds = rows[0][0].places
-    flat = {array: _tensor(pieces[array], kinds[part + array].kind) for array in NAMES}
-    flat["gram"] = flat["gram"].float()
-    return pad_names(part, np.array(names), np.array(grams, dtype=np.int64), flat)
+    flat = {name: _tensor(pieces[name], kinds[name].kind) for name in group.tensors}
+    return pad_names(np.array(names), np.array(grams, dtype=np.int64), flat)
 
 
 def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int]:
@@ -145,4 +144,5 @@ def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int
 
 def _tensor(pieces: Sequence[memoryview], kind: str) -> Tensor:
     joined = bytearray().join(pieces)
-    return torch.frombuffer(joined, dtype=KINDS[kind]) if joined else torch.empty(0, dtype=KINDS[kind])
+    flat = torch.frombuffer(joined, dtype=KINDS[kind]) if joined else torch.empty(0, dtype=KINDS[kind])
+    return flat.float() if flat.dtype == torch.float16 else flat

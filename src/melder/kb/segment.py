@@ -13,14 +13,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from melder.features import Rows, Side
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
-from melder.kb.format.arrays import ArraySpec, MappedArrays, write_arrays
-from melder.kb.format.packing import StorageDtype, restore, row_arrays
+from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, write_arrays
+from melder.kb.format.packing import PackedSide, StorageDtype, restore
 from melder.kb.format.records import Records, write_records
 from melder.kb.pictures import write_pictures
 from melder.records import Entity, MelderError
@@ -43,19 +42,20 @@ class SegmentContents:
     """
 
     entities: Sequence[Entity]
-    sides: Mapping[str, np.ndarray]
+    sides: PackedSide
     pictures: Iterable[tuple[tuple[int, int], bytes]] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 class SegmentDescription(BaseModel):
-    """What segment.json holds; earlier versions of Melder wrote an empty `vectors` too."""
+    """What segment.json holds; earlier versions of Melder wrote an empty `vectors` too, and no `flat`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     rows: int
     kind: StorageDtype
     sides: dict[str, ArraySpec]
+    flat: tuple[FlatArrays, ...] | None = None  # the arrays of `sides` that have no padding
     pictures: int
     unreadable: dict[str, str]
     files: dict[str, BlockFile]
@@ -64,13 +64,14 @@ class SegmentDescription(BaseModel):
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
     with writing(path) as partial:
-        sides = write_arrays(partial / SIDES, contents.sides, row_arrays(contents.sides))
+        sides = write_arrays(partial / SIDES, contents.sides.arrays, contents.sides.by_row)
         places = write_pictures(partial / PICTURES, contents.pictures)
         write_records(partial / RECORDS, contents.entities, places)
         description = SegmentDescription(
             rows=len(contents.entities),
             kind=kind,
             sides=sides,
+            flat=contents.sides.flat,
             pictures=len(places),
             unreadable=dict(contents.unreadable),
             files={name: digest_blocks(partial / name) for name in (RECORDS, SIDES, PICTURES)},
@@ -106,7 +107,7 @@ class Segment:
         self.description = _describe(path / DESCRIPTION, digest)
         for name, expected in self.description.files.items():
             expected.check_size(path / name)
-        self.sides = MappedArrays(path / SIDES, self.description.sides, self._file(SIDES))
+        self.sides = _mapped(path / SIDES, self.description, self._file(SIDES))
         self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)))
         self._pictures = ChecksummedFile(path / PICTURES, self._file(PICTURES))
 
@@ -130,6 +131,19 @@ class Segment:
         if name not in self.description.files:
             raise damaged(self.path / DESCRIPTION, f"does not list {name}")
         return self.description.files[name]
+
+
+def _mapped(path: Path, description: SegmentDescription, expected: BlockFile) -> MappedArrays:
+    flat = description.flat
+    return MappedArrays(path, description.sides, expected, _legacy_flat(description.sides) if flat is None else flat)
+
+
+def _legacy_flat(arrays: Iterable[str]) -> tuple[FlatArrays, ...]:
+    """What has no padding in a segment whose description does not say so: names, which had no other names then."""
+    units = [name.removesuffix("first_name") for name in arrays if name.endswith(".first_name")]
+    return tuple(
+        FlatArrays((f"{unit}bucket", f"{unit}gram"), f"{unit}first_name", f"{unit}first_gram") for unit in units
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -73,7 +73,9 @@ class UnitMatcher(nn.Module):
     def entity_tensors(self) -> dict[str, SideTensor]:
         """How the store may hold the tensors of an entity side, by their names there."""
         units = self._all_units().items()
-        return {f"{name}.{tensor}": form for name, unit in units for tensor, form in unit.entity_tensors.items()}
+        return {
+            f"{name}.{tensor}": form.of(name) for name, unit in units for tensor, form in unit.entity_tensors.items()
+        }
 
     def score(self, mentions: Side, entities: Side, cosines: Tensor | None = None) -> Scores:
         """Scores [mentions, entities] of the units in use, and their total; `cosines` of names, of that shape, where

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from melder.features import Sizes
-from melder.methods.matcher import UnitMatcher
+from melder.protocols import Matcher
 from melder.records import MelderError
 
 __all__ = ["GenerativeMethod", "MatchingMethod"]
@@ -24,14 +24,14 @@ class MatchingMethod:
     """
 
     configuration: type[BaseModel]
-    matcher: Callable[[Any, Sizes], UnitMatcher]
+    matcher: Callable[[Any, Sizes], Matcher]
     compares: bool = True
     trains_encoder: bool = True
     samples_negatives: bool = True
     trains_in_processes: bool = True
     summary: str | None = None  # one line for `melder list`, of another package's method
 
-    def build(self, configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
+    def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         return self.matcher(configuration, sizes)
 
 
@@ -46,6 +46,6 @@ class GenerativeMethod:
     trains_in_processes: bool = False
     summary: str | None = None
 
-    def build(self, configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
+    def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         name = str(configuration.name)  # type: ignore[attr-defined]
         raise MelderError(f"{name!r} writes names and has no matcher; this needs a method that compares features")

@@ -9,9 +9,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from melder.features import Sizes
-from melder.methods.matcher import UnitMatcher
 from melder.methods.official import OfficialWeights
-from melder.protocols import Method
+from melder.protocols import Matcher, Method
 from melder.records import MelderError
 from melder.registry import Entry, Registry
 
@@ -52,13 +51,12 @@ def method_of(configuration: BaseModel) -> Method:
     return METHODS.get(str(configuration.name))  # type: ignore[attr-defined]
 
 
-def build_matcher(configuration: BaseModel, sizes: Sizes) -> UnitMatcher:
+def build_matcher(configuration: BaseModel, sizes: Sizes) -> Matcher:
     """The matcher that a method's configuration describes, for an encoder of these sizes."""
-    matcher: UnitMatcher = method_of(configuration).build(configuration, sizes)
-    return matcher
+    return method_of(configuration).build(configuration, sizes)
 
 
-def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: Any) -> UnitMatcher:
+def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: Any) -> Matcher:
     """A matcher in published mode with official weights; M3EL takes `variant="cmm" | "cmmb"`."""
     return official_weights(name).matcher(state, **options)
 

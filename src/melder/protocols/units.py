@@ -29,6 +29,12 @@ class SideTensor:
     weights: str | None = None
     rounded: bool = True
 
+    def of(self, unit: str) -> SideTensor:
+        """The same of a matcher's side, where names have the unit's in front."""
+        tokens = None if self.tokens is None else f"{unit}.{self.tokens}"
+        weights = None if self.weights is None else f"{unit}.{self.weights}"
+        return SideTensor(tokens, weights, self.rounded)
+
 
 class Unit(Protocol):
     """One matching component of a method; an `nn.Module`, with a score for each pair.

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from melder.encoders import PictureMemory, Towers, encode
 from melder.features import Features, Scores, Side, concatenate
-from melder.methods.matcher import UnitMatcher
-from melder.protocols import Precision, Progress
+from melder.protocols import Matcher, Precision, Progress
 from melder.records import Item
 from melder.runs.feature_cache import StoredFeatures
 
@@ -25,7 +24,7 @@ MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the m
 class Model(nn.Module):
     """What a run holds; `precision` is what the encoder computes in."""
 
-    def __init__(self, encoder: Towers, matcher: UnitMatcher, precision: Precision = "float32") -> None:
+    def __init__(self, encoder: Towers, matcher: Matcher, precision: Precision = "float32") -> None:
         super().__init__()
         self.encoder = encoder
         self.matcher = matcher
@@ -69,7 +68,7 @@ class Model(nn.Module):
 
 
 @contextmanager
-def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
+def answering(matcher: Matcher) -> Iterator[Matcher]:
     """The matcher in evaluation mode and without gradients, put back afterwards."""
     training = matcher.training
     if training:
@@ -82,21 +81,21 @@ def answering(matcher: UnitMatcher) -> Iterator[UnitMatcher]:
             matcher.train()
 
 
-def mention_side_of(matcher: UnitMatcher, chunks: Iterable[Features]) -> Side:
+def mention_side_of(matcher: Matcher, chunks: Iterable[Features]) -> Side:
     """The side of mentions whose features come in chunks, on the matcher's device."""
     device = next(matcher.parameters()).device
     with answering(matcher):
         return concatenate([matcher.mention_side(chunk.to(device)) for chunk in chunks])
 
 
-def entity_side_of(matcher: UnitMatcher, chunks: Iterable[Features]) -> Side:
+def entity_side_of(matcher: Matcher, chunks: Iterable[Features]) -> Side:
     """The side of entities whose features come in chunks, on the matcher's device."""
     device = next(matcher.parameters()).device
     with answering(matcher):
         return concatenate([matcher.entity_side(chunk.to(device)) for chunk in chunks])
 
 
-def score_blocks(matcher: UnitMatcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:
+def score_blocks(matcher: Matcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:
     """Scores of all entities for a block of mentions at a time, on the CPU: the block's rows, and [block, entities]."""
     for start in range(0, mentions.rows, MENTIONS):
         rows = slice(start, min(start + MENTIONS, mentions.rows))

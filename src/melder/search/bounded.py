@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 from melder.features import Scores, Side
-from melder.methods.matcher import UnitMatcher
 from melder.metrics.ranks import RankCounter, join
-from melder.protocols import Counting
+from melder.protocols import Counting, Matcher
 from melder.records import Ranks
 from melder.runs.model import answering
 from melder.search.entity_store import SideStore
@@ -54,27 +53,27 @@ class BoundedSearch:
     scored: how many pairs were scored since it was made
     """
 
-    def __init__(self, matcher: UnitMatcher, source: SideStore, parts: Sequence[HybridIndex[FlatIndex]]) -> None:
+    def __init__(self, matcher: Matcher, source: SideStore, parts: Sequence[HybridIndex[FlatIndex]]) -> None:
         self.matcher = matcher
         self.source = source
         self.parts = parts
         self.scored = 0
 
     @classmethod
-    def build(cls, matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> BoundedSearch:
+    def build(cls, matcher: Matcher, source: SideStore, counting: Counting | None = None) -> BoundedSearch:
         """Raises MelderError when a unit of the matcher has no bound."""
         return cls(matcher, source, [cls.indexed(matcher, source, "flat", counting)])
 
     @classmethod
     def indexed(
-        cls, matcher: UnitMatcher, source: SideStore, index: str, counting: Counting | None = None
+        cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[FlatIndex]:
         """All entities of the source, whose places are the columns there; the index is always flat."""
         vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
         return HybridIndex(FlatIndex.build(vectors), names)
 
     @staticmethod
-    def entity_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+    def entity_vectors(matcher: Matcher, side: Side) -> Tensor:
         """[n, b]: the bounds."""
         with answering(matcher):
             return matcher.entity_bounds(side)

@@ -11,8 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from melder.features import Side
-from melder.methods.matcher import UnitMatcher
 from melder.ops.largest import largest, largest_of_array
+from melder.protocols import Matcher
 from melder.records import Entity
 from melder.runs.model import answering
 
@@ -58,7 +58,7 @@ def _blocks(rows: int) -> Iterator[slice]:
     return (slice(start, start + MENTIONS_AT_ONCE) for start in range(0, rows, MENTIONS_AT_ONCE))
 
 
-def dense_candidates(matcher: UnitMatcher, mentions: Side, entities: Side, k: int) -> np.ndarray:
+def dense_candidates(matcher: Matcher, mentions: Side, entities: Side, k: int) -> np.ndarray:
     """[mentions, min(k, entities)] columns of entities, best first: those with the largest inner products of
     `entity_vectors`, which hold what the matcher's units have of such.
 
@@ -71,13 +71,13 @@ def dense_candidates(matcher: UnitMatcher, mentions: Side, entities: Side, k: in
         return torch.cat([queries.new_empty(0, k, dtype=torch.long), *best]).cpu().numpy()
 
 
-def mention_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+def mention_vectors(matcher: Matcher, side: Side) -> Tensor:
     """[n, d]: what the matcher hands out of mentions for a first stage, as it is in evaluation."""
     with answering(matcher):
         return matcher.mention_vectors(side)
 
 
-def entity_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+def entity_vectors(matcher: Matcher, side: Side) -> Tensor:
     """[n, d]: what the matcher hands out of entities for a first stage, as it is in evaluation."""
     with answering(matcher):
         return matcher.entity_vectors(side)

@@ -13,8 +13,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from melder.features import Side
-from melder.methods.matcher import UnitMatcher
-from melder.protocols import Counting
+from melder.protocols import Counting, Matcher
 from melder.registry import Entry, Registry
 from melder.search.entity_store import SideStore
 from melder.search.filters import EntityFilter
@@ -42,10 +41,10 @@ class Search(Protocol):
 class SearchClass(Protocol):
     """What makes a search of a kind, over parts that together are all entities."""
 
-    def __call__(self, matcher: UnitMatcher, source: SideStore, parts: Any) -> Search: ...
+    def __call__(self, matcher: Matcher, source: SideStore, parts: Any) -> Search: ...
 
     def indexed(
-        self, matcher: UnitMatcher, source: SideStore, index: str, counting: Counting | None = None
+        self, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Any]:
         """All entities of the source in an index of this name, whose places are the columns there.
 
@@ -54,7 +53,7 @@ class SearchClass(Protocol):
         """
         ...
 
-    def entity_vectors(self, matcher: UnitMatcher, side: Side) -> Tensor:
+    def entity_vectors(self, matcher: Matcher, side: Side) -> Tensor:
         """[n, d]: what it indexes of entities."""
         ...
 
@@ -85,7 +84,7 @@ def find_kind(name: str) -> NamedSearch:
     return NamedSearch(SEARCHES.load(_TWO_STAGES), name)
 
 
-def build_search(name: str, matcher: UnitMatcher, source: SideStore, counting: Counting | None = None) -> Search:
+def build_search(name: str, matcher: Matcher, source: SideStore, counting: Counting | None = None) -> Search:
     """The search of this name over the entities of `source`, whose sides are read once for it.
 
     Raises:

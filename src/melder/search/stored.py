@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from melder.kb import Writer, open_knowledge_base
-from melder.methods.matcher import UnitMatcher
-from melder.protocols import Counting
+from melder.protocols import Counting, Matcher
 from melder.records import MelderError
 from melder.runs.directory import open_model
 from melder.search.entity_store import EntityStore, SideStore, SubsetSides
@@ -59,7 +58,7 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
         return len(base)
 
 
-def find_search(name: str, matcher: UnitMatcher, source: EntityStore, counting: Counting | None = None) -> Search:
+def find_search(name: str, matcher: Matcher, source: EntityStore, counting: Counting | None = None) -> Search:
     """The search of this name that the knowledge base `source` keeps; else, and of other sources, one that is made now.
 
     Raises:
@@ -69,7 +68,7 @@ def find_search(name: str, matcher: UnitMatcher, source: EntityStore, counting: 
     return build_search(name, matcher, source, counting) if stored is None else stored
 
 
-def _open_search(name: str, matcher: UnitMatcher, base: EntityStore) -> Search | None:
+def _open_search(name: str, matcher: Matcher, base: EntityStore) -> Search | None:
     """None when none is kept, or only of a matcher with other settings. Each shard of a set keeps its own."""
     named = find_kind(name)
     parts, covered = list[HybridIndex[Any]](), np.zeros(0, np.int64)
@@ -99,11 +98,11 @@ def _at(columns: np.ndarray, part: HybridIndex[Any]) -> HybridIndex[Any]:
     return HybridIndex(part.index, part.names, None if same else columns)
 
 
-def _probe(named: NamedSearch, matcher: UnitMatcher, base: SideStore, columns: Tensor) -> Tensor:
+def _probe(named: NamedSearch, matcher: Matcher, base: SideStore, columns: Tensor) -> Tensor:
     return named.kind.entity_vectors(matcher, base.side(columns)).cpu()
 
 
-def _fits(path: Path, named: NamedSearch, matcher: UnitMatcher, base: SideStore, columns: np.ndarray) -> bool:
+def _fits(path: Path, named: NamedSearch, matcher: Matcher, base: SideStore, columns: np.ndarray) -> bool:
     """Whether the first entities that the index knows have the vectors they had, as far as they are still there."""
     try:
         before = np.load(path, allow_pickle=False)

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from melder.features import Scores, Side
-from melder.methods.matcher import UnitMatcher
 from melder.ops.largest import largest_of_array
-from melder.protocols import Counting, Index
+from melder.protocols import Counting, Index, Matcher
 from melder.records import MelderError
 from melder.runs.model import answering
 from melder.search.candidates import entity_vectors, mention_vectors
@@ -46,7 +45,7 @@ class TwoStage:
     scored: how many pairs were scored since it was made
     """
 
-    def __init__(self, matcher: UnitMatcher, source: SideStore, parts: Sequence[HybridIndex[Index | None]]) -> None:
+    def __init__(self, matcher: Matcher, source: SideStore, parts: Sequence[HybridIndex[Index | None]]) -> None:
         self.matcher = matcher
         self.source = source
         self.parts = parts
@@ -54,13 +53,13 @@ class TwoStage:
         self.scored = 0
 
     @classmethod
-    def build(cls, matcher: UnitMatcher, source: SideStore, backend: str, counting: Counting | None = None) -> TwoStage:
+    def build(cls, matcher: Matcher, source: SideStore, backend: str, counting: Counting | None = None) -> TwoStage:
         """Raises MelderError when the matcher has neither vectors nor names to search by."""
         return cls(matcher, source, [cls.indexed(matcher, source, backend, counting)])
 
     @classmethod
     def indexed(
-        cls, matcher: UnitMatcher, source: SideStore, index: str, counting: Counting | None = None
+        cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Index | None]:
         """All entities of the source, whose places are the columns there."""
         vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
@@ -71,7 +70,7 @@ class TwoStage:
         return HybridIndex(built, names)
 
     @staticmethod
-    def entity_vectors(matcher: UnitMatcher, side: Side) -> Tensor:
+    def entity_vectors(matcher: Matcher, side: Side) -> Tensor:
         """[n, d]: what units hand out for a first stage."""
         return entity_vectors(matcher, side)
 
@@ -136,7 +135,7 @@ def _types(source: SideStore) -> list[tuple[str, ...]] | None:
 
 
 def searched(
-    matcher: UnitMatcher, source: SideStore, vectors_of: Callable[[Side], Tensor], counting: Counting | None = None
+    matcher: Matcher, source: SideStore, vectors_of: Callable[[Side], Tensor], counting: Counting | None = None
 ) -> tuple[Tensor, NameIndex | None]:
     """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).
 
@@ -161,7 +160,7 @@ def searched(
 
 
 def rerank(
-    matcher: UnitMatcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
+    matcher: Matcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
 ) -> Scores:
     """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
     their names, which need not be read then, where these are known."""
@@ -172,7 +171,7 @@ def rerank(
         return matcher.score(mention, source.side(columns, units).to(device), on_device).cpu()
 
 
-def best_of(matcher: UnitMatcher, columns: Tensor, scores: Scores, k: int) -> TopK:
+def best_of(matcher: Matcher, columns: Tensor, scores: Scores, k: int) -> TopK:
     """The k best of the scores [1, columns] of ascending `columns`."""
     best = TopK(1, k)
     best.update(0, scores.total, matcher.contributions(scores))

@@ -9,7 +9,7 @@ import numpy as np
 
 from melder.data import DataSet
 from melder.features import Side
-from melder.methods.matcher import UnitMatcher
+from melder.protocols import Matcher
 from melder.records import Entity, Mention
 from melder.search.candidates import dense_candidates, lexical_candidates
 
@@ -35,7 +35,7 @@ class Pool:
         """The pool of a data set's entities."""
         return cls(mentions, dataset.entities, same_entity(dataset), k)
 
-    def candidates(self, rows: np.ndarray, matcher: UnitMatcher, mentions: Side, entities: Side) -> np.ndarray:
+    def candidates(self, rows: np.ndarray, matcher: Matcher, mentions: Side, entities: Side) -> np.ndarray:
         """[rows, 2 k]: by name and by the vectors of the sides of these rows and of all entities, best of each in
         turn; -1 fills up."""
         sources = self.by_name[rows], dense_candidates(matcher, mentions, entities, self.more)

@@ -31,7 +31,7 @@ class GridPictures(nn.Module):
         self.blank: Inputs = {"colours": torch.zeros(SIDE * SIDE, 3)}
 
     def check(self, content: bytes, limits: Limits) -> None:
-        read_picture(content, limits)
+        read_picture(content, limits=limits)
 
     def read(self, item: Item) -> Inputs:
         assert item.image is not None

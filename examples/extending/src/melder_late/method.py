@@ -79,6 +79,7 @@ class LateMatcher(nn.Module):
         return self.entity_side_of(self.heads(features))
 
     def mention_side_of(self, heads: Features) -> Side:
+        assert heads.text_mask is not None  # `LateHeads` always makes one
         return Side(
             {f"{NAME}.vector": heads.text_global, f"{NAME}.tokens": heads.text_tokens, f"{NAME}.mask": heads.text_mask}
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,16 @@ from melder.features import Features, Side, concatenate
 from melder.io.atomic import remove
 from melder.jobs.ray.cluster import Cluster
 from melder.jobs.ray.tensors import from_bytes, to_bytes
+from melder.kb.format.packing import pack
 from melder.kb.segment import write_segment
-from melder.protocols import Inputs
+from melder.protocols import Inputs, SideTensor
 from melder.records import Entity, Item, MelderError
 from melder.runs.directory import open_model, read_configuration
 
 __all__ = ["EncodeChunk", "Row", "decode_chunk", "entities_of", "write_whole"]
 
-Row = dict[str, Any]  # path, chunk (its number in the segment), entities (JSON Lines), then inputs and side as bytes
+# path, chunk (its number in the segment), entities (JSON Lines), then inputs and side as bytes, and how that is stored
+Row = dict[str, Any]
 
 
 def entities_of(row: Row) -> list[Entity]:
@@ -67,10 +70,11 @@ class EncodeChunk:
     def __call__(self, row: Row) -> Row:
         inputs = row.pop("inputs")
         if row["error"]:
-            return row | {"side": b""}
+            return row | {"side": b"", "declared": ""}
         self.decoded.inputs = from_bytes(inputs)
         items = _items(row, self.job, self.decoded.separator)
-        return row | {"side": to_bytes(self.model.entity_side(items))}
+        declared = {name: asdict(form) for name, form in self.model.matcher.entity_tensors.items()}
+        return row | {"side": to_bytes(self.model.entity_side(items)), "declared": json.dumps(declared)}
 
 
 class Decoded(nn.Module):
@@ -110,7 +114,9 @@ def _write(path: Path, rows: list[Row], job: BuildJob) -> None:
     entities = [entity for row in rows for entity in entities_of(row)]
     side = concatenate([Side(from_bytes(row["side"])) for row in rows])
     unreadable = {name: why for row in rows for name, why in json.loads(row["unreadable"]).items()}
-    contents = segment_contents(entities, job.source, side, job.settings, job.skip_bad, unreadable)
+    declared = {name: SideTensor(**form) for name, form in json.loads(rows[0]["declared"]).items()}
+    sides = pack(side, job.settings.kind, declared)
+    contents = segment_contents(entities, job.source, sides, job.settings, job.skip_bad, unreadable)
     attempt = path.with_name(f"{path.name}-{uuid.uuid4().hex}")  # another may be at it, taken for dead
     write_segment(attempt, contents, job.settings.kind)
     _place(attempt, path)

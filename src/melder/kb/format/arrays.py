@@ -8,11 +8,11 @@ which is read in one go. Nothing is read before it is asked for, and it is check
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 from melder.features import Rows
 from melder.io.checksums import BLOCK, BlockFile, ChecksummedFile, damaged
 
-__all__ = ["KINDS", "ArrayLayout", "ArraySpec", "MappedArrays", "rounded", "write_arrays"]
+__all__ = ["KINDS", "ArrayLayout", "ArraySpec", "FlatArrays", "MappedArrays", "rounded", "write_arrays"]
 
 ALIGNMENT = 64  # bytes: a cache line, and more than any type needs
 WIDEST = 8  # bytes of the largest type: what begins at a multiple of it can be read as any
@@ -66,6 +66,21 @@ class ArraySpec(BaseModel):
             return flat.view(self.shape)
         strides = [math.prod(self.shape[axis + 1 :]) for axis in range(1, len(self.shape))]
         return flat.as_strided(self.shape, (self.step // kind.itemsize, *strides))
+
+
+class FlatArrays(NamedTuple):
+    """Tensors [n, A, G] that share their padding and are stored without it: of each entity some names, of each of these
+    some n-grams, one after the other.
+
+    Args:
+        tensors: The arrays [n-grams] of the tensors.
+        first_name: The array [n + 1] of the number of each entity's first name, and of all names.
+        first_gram: The array [names + 1] of the number of each name's first n-gram, and of all n-grams.
+    """
+
+    tensors: tuple[str, ...]
+    first_name: str
+    first_gram: str
 
 
 @dataclass(frozen=True)
@@ -123,9 +138,12 @@ def rounded(size: int, multiple: int = WIDEST) -> int:
 class MappedArrays:
     """The arrays of a file. Mapping happens at the first reading; no file stays open."""
 
-    def __init__(self, path: Path, places: Mapping[str, ArraySpec], expected: BlockFile) -> None:
+    def __init__(
+        self, path: Path, places: Mapping[str, ArraySpec], expected: BlockFile, flat: Sequence[FlatArrays] = ()
+    ) -> None:
         self.path = path
         self.places = places
+        self.flat = tuple(flat)
         self.checked = ChecksummedFile(path, expected)
         self._mapped: Tensor | None = None
 
@@ -141,6 +159,12 @@ class MappedArrays:
             return whole[rows]
         self.checked.check(_blocks(rows, place), content.numpy().data)
         return whole[rows]
+
+    def flat_of(self, units: Collection[str] | None) -> Sequence[FlatArrays]:
+        """The arrays of these units, or all, that are stored without padding."""
+        if units is None:
+            return self.flat
+        return [group for group in self.flat if group.first_name.partition(".")[0] in units]
 
     @cached_property
     def layout(self) -> ArrayLayout | None:

@@ -1,16 +1,18 @@
 """How a Side is stored: as float32, float16, or int8 with one scale for each vector of the last axis.
 
-* Padding of tokens is cut off behind the longest text of the segment: where a part has a `mask` [n, L], its token
-  tensors [n, L, h], its `mask` and its `mass` [n, L] are as long as the last valid token.
-* Names (`bucket` and `gram` [n, A, G] of one part) are stored without any padding: one entity of two hundred aliases
+What a tensor may bear its unit declares (`SideTensor`); what an array is its segment's description says.
+
+* Padding of tokens is cut off behind the longest text of the segment: tensors [n, L, …] that share the padding of a
+  mask [n, L] are as long as its last valid token.
+* Tensors [n, A, G] with weights, as names have them, are stored without any padding: one entity of two hundred aliases
   would make every other one as large. `first_name` [n + 1] and `first_gram` [names + 1] say where they begin.
-* int8: x = scale * q with q in [-127, 127] and scale [...] in float16. `gram` and `mass` are float16 then: they are
-  small, and the weights of names decide between namesakes.
+* int8: x = scale * q with q in [-127, 127] and scale [...] in float16. What must not be rounded so much is float16.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,98 +20,123 @@ import torch
 from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
-from melder.kb.format.arrays import MappedArrays
+from melder.kb.format.arrays import FlatArrays, MappedArrays
 from melder.ops.runs import spread
+from melder.protocols import SideTensor
+from melder.records import MelderError
 
 __all__ = [
-    "NAMES",
     "SCALE",
+    "PackedSide",
     "StorageDtype",
     "bytes_restored",
-    "flat_parts",
     "merge_rows",
     "pack",
     "pad_names",
     "restore",
-    "row_arrays",
-    "row_names",
+    "row_tensors",
 ]
 
 StorageDtype = Literal["float32", "float16", "int8"]
 SCALE = ".scale"  # what is added to a tensor's name for its scales
-NAMES = ("bucket", "gram")
-SMALL = ("gram", "mass")  # never int8
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def pack(side: Side, kind: StorageDtype) -> dict[str, np.ndarray]:
-    """The arrays that hold a Side."""
+@dataclass(frozen=True)
+class PackedSide:
+    """The arrays that hold a Side, and which of them have no padding."""
+
+    arrays: Mapping[str, np.ndarray]
+    flat: tuple[FlatArrays, ...] = ()
+
+    @property
+    def by_row(self) -> list[str]:
+        """The arrays that have one row an entity."""
+        return _by_row(self.arrays, self.flat)
+
+
+def pack(side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor]) -> PackedSide:
+    """What the store holds of a Side.
+
+    Args:
+        declared: How it may hold each tensor, by the names that these have in the side.
+
+    Raises:
+        MelderError: A tensor is not declared, or two arrays would have one name.
+    """
+    undeclared = [name for name in side if name not in declared]
+    if undeclared:
+        raise MelderError(f"the store is not told of the tensor {undeclared[0]!r}; add it to its unit's entity_tensors")
     arrays: dict[str, np.ndarray] = {}
-    for name, tensor in _trimmed(side).items():
-        arrays |= _as_kind(name, tensor.cpu().contiguous().numpy(), kind)
-    for part in _named_parts(side):
-        bucket, gram = (side[f"{part}{name}"].cpu().numpy() for name in NAMES)
-        for name, array in _flat_names(bucket, gram).items():
-            arrays |= _as_kind(f"{part}{name}", array, kind)
-    return arrays
+    for name, tensor in _trimmed(side, declared).items():
+        arrays |= _as_kind(name, tensor.cpu().contiguous().numpy(), kind, declared[name])
+    groups = _flat_groups(side, declared)
+    for weights, group in groups.items():
+        flat = _without_padding(side, weights, group)
+        if twice := arrays.keys() & flat.keys():
+            raise MelderError(f"the store has two arrays of the name {min(twice)!r}; rename the tensor, or its unit")
+        for name, array in flat.items():
+            arrays |= _as_kind(name, array, kind, declared.get(name, SideTensor()))
+    return PackedSide(arrays, tuple(groups.values()))
 
 
 def restore(arrays: MappedArrays, rows: Rows, units: Collection[str] | None = None) -> Side:
     """A Side in float32 of some of the rows, of these units or all; token axes are those of the segment, names as long
     as these rows need."""
-    tensors = {name: _floats(arrays, name, rows) for name in row_names(arrays.places, units)}
-    for part in flat_parts(arrays.places, units):
-        tensors |= _padded_names(arrays, part, rows)
+    tensors = {name: _floats(arrays, name, rows) for name in row_tensors(arrays.places, arrays.flat, units)}
+    for group in arrays.flat_of(units):
+        tensors |= _padded_names(arrays, group, rows)
     return Side(tensors)
 
 
-def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> dict[str, np.ndarray]:
+def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> PackedSide:
     """The arrays of some rows of several, one after the other, as they are stored: nothing is rounded again."""
     chosen = [(arrays, torch.from_numpy(rows)) for arrays, rows in sources]
-    names = row_arrays(chosen[0][0].places)
+    first = chosen[0][0]
+    names = _by_row(first.places, first.flat)
     whole = concatenate([Side({name: arrays.rows(name, rows) for name in names}) for arrays, rows in chosen])
     merged = {name: tensor.numpy() for name, tensor in whole.items()}
-    for part in flat_parts(chosen[0][0].places):
-        located = [_located(arrays, part, rows) for arrays, rows in chosen]
-        merged[f"{part}first_name"] = _starts(np.concatenate([names for names, _, _ in located]))
-        merged[f"{part}first_gram"] = _starts(np.concatenate([grams for _, grams, _ in located]))
-        for name in NAMES:
-            flat = [arrays.rows(part + name, where) for (arrays, _), (_, _, where) in zip(chosen, located, strict=True)]
-            merged[part + name] = torch.cat(flat).numpy()
-    return merged
+    for group in first.flat:
+        located = [_located(arrays, group, rows) for arrays, rows in chosen]
+        merged[group.first_name] = _starts(np.concatenate([names for names, _, _ in located]))
+        merged[group.first_gram] = _starts(np.concatenate([grams for _, grams, _ in located]))
+        for name in group.tensors:
+            flat = [arrays.rows(name, where) for (arrays, _), (_, _, where) in zip(chosen, located, strict=True)]
+            merged[name] = torch.cat(flat).numpy()
+    return PackedSide(merged, first.flat)
 
 
 def bytes_restored(arrays: MappedArrays, rows: slice) -> int:
     """Memory that `restore` of these rows takes."""
     count = rows.stop - rows.start
-    size = sum(4 * int(np.prod(arrays.places[name].shape[1:])) for name in row_names(arrays.places))
-    for part in flat_parts(arrays.places):
-        names, grams, _ = _located(arrays, part, rows)
-        size += 8 * int(names.max(initial=1)) * int(grams.max(initial=1))
+    size = sum(4 * int(np.prod(arrays.places[name].shape[1:])) for name in row_tensors(arrays.places, arrays.flat))
+    for group in arrays.flat:
+        names, grams, _ = _located(arrays, group, rows)
+        size += 4 * len(group.tensors) * int(names.max(initial=1)) * int(grams.max(initial=1))
     return int(count * size)
 
 
-def _trimmed(side: Side) -> dict[str, Tensor]:
-    """Every tensor but the names, without the padding behind the longest text."""
-    parts = _named_parts(side)
-    kept = {name: side[name] for name in side if name not in {f"{part}{each}" for part in parts for each in NAMES}}
-    for name, mask in side.items():
-        if name.rpartition(".")[2] != "mask":
-            continue
-        part, length = name.removesuffix("mask"), mask.shape[1]
-        valid = mask.any(dim=0).nonzero()
-        longest = int(valid.max()) + 1 if len(valid) else 1
-        for each, tensor in kept.items():
-            tokens = tensor.dim() == 3 or each in (f"{part}mask", f"{part}mass")
-            if each.startswith(part) and tokens and tensor.shape[1] == length:
-                kept[each] = tensor[:, :longest]
-    return kept
+def _trimmed(side: Side, declared: Mapping[str, SideTensor]) -> dict[str, Tensor]:
+    """Every tensor but those stored without padding, without the padding behind the longest text."""
+    tensors = {name: tensor for name, tensor in side.items() if declared[name].weights is None}
+    masks = {mask for name in tensors if (mask := declared[name].tokens) is not None and mask in side}
+    longest = {mask: _longest(side[mask]) for mask in masks}
+    return {
+        name: tensor[:, : longest[mask]] if (mask := declared[name].tokens) in longest else tensor
+        for name, tensor in tensors.items()
+    }
 
 
-def _as_kind(name: str, array: np.ndarray, kind: StorageDtype) -> dict[str, np.ndarray]:
+def _longest(mask: Tensor) -> int:
+    """One more than the last place that is valid in any row of a mask [n, L]; 1 where none is."""
+    valid = mask.any(dim=0).nonzero()
+    return int(valid.max()) + 1 if len(valid) else 1
+
+
+def _as_kind(name: str, array: np.ndarray, kind: StorageDtype, declared: SideTensor) -> dict[str, np.ndarray]:
     if array.dtype != np.float32 or kind == "float32":
         return {name: array}
-    if kind == "float16" or array.ndim < 2 or name.rpartition(".")[2] in SMALL:
+    if kind == "float16" or array.ndim < 2 or not declared.rounded:
         return {name: array.clip(-LARGEST, LARGEST).astype(np.float16)}
     largest = np.abs(array).max(axis=-1, initial=0)
     # Rounded up to float16, so that no value leaves [-127, 127].
@@ -125,71 +152,69 @@ def _floats(arrays: MappedArrays, name: str, rows: Rows) -> Tensor:
     return stored.float() if stored.dtype == torch.float16 else stored
 
 
-def _named_parts(side: Side) -> list[str]:
-    """The prefixes, with their dots, of the parts that are names."""
-    return [name.removesuffix("bucket") for name in side if name.rpartition(".")[2] == "bucket"]
+def _by_row(names: Iterable[str], flat: Iterable[FlatArrays]) -> list[str]:
+    """The arrays that have one row an entity: tensors and their scales."""
+    others = {name for group in flat for name in (*group.tensors, group.first_name, group.first_gram)}
+    return [name for name in names if name not in others]
 
 
-def flat_parts(arrays: Iterable[str], units: Collection[str] | None = None) -> list[str]:
-    """The prefixes, with dots, of the parts (of these units or all) whose names are stored one after the other."""
-    found = [name.removesuffix("first_name") for name in arrays if name.rpartition(".")[2] == "first_name"]
-    return found if units is None else [part for part in found if part.removesuffix(".") in units]
+def row_tensors(
+    names: Collection[str], flat: Iterable[FlatArrays] = (), units: Collection[str] | None = None
+) -> list[str]:
+    """The tensors, of these units or all, that have one row an entity, among the names of arrays."""
+    tensors = [name for name in _by_row(names, flat) if not _is_scale(name, names)]
+    return tensors if units is None else [name for name in tensors if name.partition(".")[0] in units]
 
 
-def row_arrays(arrays: Iterable[str]) -> list[str]:
-    """Those that have one row an entity: tensors and their scales."""
-    names = list(arrays)
-    flat = _flat_names_of(names)
-    return [name for name in names if name not in flat]
+def _is_scale(name: str, names: Collection[str]) -> bool:
+    return name.endswith(SCALE) and name.removesuffix(SCALE) in names
 
 
-def row_names(arrays: Iterable[str], units: Collection[str] | None = None) -> list[str]:
-    """The tensors, of these units or all, that have one row an entity."""
-    names = [name for name in row_arrays(arrays) if not name.endswith(SCALE)]
-    return names if units is None else [name for name in names if name.partition(".")[0] in units]
-
-
-def _flat_names_of(arrays: Iterable[str]) -> set[str]:
-    """The arrays that hold names, and the places where these begin."""
-    return {f"{part}{name}" for part in flat_parts(arrays) for name in (*NAMES, "first_name", "first_gram")}
-
-
-def _flat_names(bucket: np.ndarray, gram: np.ndarray) -> dict[str, np.ndarray]:
-    """Names one after the other; what is zero in `gram` is padding."""
-    valid = gram != 0
-    grams = valid.sum(axis=2)
-    names = (grams > 0).sum(axis=1)
+def _flat_groups(side: Side, declared: Mapping[str, SideTensor]) -> dict[str, FlatArrays]:
+    """The tensors that share their padding, by those whose zeros it is."""
+    sharing = dict[str, list[str]]()
+    for name in side:
+        if (weights := declared[name].weights) is not None:
+            sharing.setdefault(weights, []).append(name)
+    unit = {weights: weights.removesuffix(weights.rpartition(".")[2]) for weights in sharing}
     return {
-        "bucket": bucket[valid],
-        "gram": gram[valid],
-        "first_name": _starts(names),
-        "first_gram": _starts(grams[grams > 0]),
+        weights: FlatArrays(tuple(names), f"{unit[weights]}first_name", f"{unit[weights]}first_gram")
+        for weights, names in sharing.items()
     }
 
 
-def _padded_names(arrays: MappedArrays, part: str, rows: Rows) -> dict[str, Tensor]:
-    names, grams, flat = _located(arrays, part, rows)
-    return pad_names(part, names, grams, {each: _floats(arrays, part + each, flat) for each in NAMES})
+def _without_padding(side: Side, weights: str, group: FlatArrays) -> dict[str, np.ndarray]:
+    """Names one after the other; what is zero in the weights is padding."""
+    valid = side[weights].cpu().numpy() != 0
+    grams = valid.sum(axis=2)
+    names = (grams > 0).sum(axis=1)
+    flat = {name: side[name].cpu().numpy()[valid] for name in group.tensors}
+    return {**flat, group.first_name: _starts(names), group.first_gram: _starts(grams[grams > 0])}
 
 
-def pad_names(part: str, names: np.ndarray, grams: np.ndarray, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`bucket` and `gram` [rows, A, G] as the lexical unit reads them, of rows with so many names, and names with so
-    many n-grams; `flat` has both one after the other."""
+def _padded_names(arrays: MappedArrays, group: FlatArrays, rows: Rows) -> dict[str, Tensor]:
+    names, grams, flat = _located(arrays, group, rows)
+    return pad_names(names, grams, {name: _floats(arrays, name, flat) for name in group.tensors})
+
+
+def pad_names(names: np.ndarray, grams: np.ndarray, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors [rows, A, G] as their unit made them, of rows with so many names, and names with so many n-grams; `flat`
+    has each one after the other."""
     owner, nth_name = map(torch.from_numpy, spread(names))
     name, column = map(torch.from_numpy, spread(grams))
     where = (owner[name], nth_name[name], column)
     shape = (len(names), int(names.max(initial=1)), int(grams.max(initial=1)))
     padded = {}
-    for each, stored in flat.items():
-        padded[part + each] = stored.new_zeros(shape)
-        padded[part + each][where] = stored
+    for tensor, stored in flat.items():
+        padded[tensor] = stored.new_zeros(shape)
+        padded[tensor][where] = stored
     return padded
 
 
-def _located(arrays: MappedArrays, part: str, rows: Rows) -> tuple[np.ndarray, np.ndarray, Rows]:
+def _located(arrays: MappedArrays, group: FlatArrays, rows: Rows) -> tuple[np.ndarray, np.ndarray, Rows]:
     """How many names each row has, how many n-grams each of these names, and where those are in the flat arrays."""
-    names, each = _runs(arrays, f"{part}first_name", rows)
-    grams, flat = _runs(arrays, f"{part}first_gram", each)
+    names, which = _runs(arrays, group.first_name, rows)
+    grams, flat = _runs(arrays, group.first_gram, which)
     return names, grams, flat
 
 
