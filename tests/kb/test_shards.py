@@ -231,9 +231,9 @@ def test_the_command_line_links_to_a_set_and_goes_on_only_with_the_same_one(
 ) -> None:
     app(["kb", "shard", str(tmp_path / "parts"), str(whole), "--split", "2"], standalone_mode=False)
     arguments = ["--input", str(small_data / "dev.jsonl"), "--output"]
-    for name, base in (("ours", tmp_path / "parts"), ("theirs", whole)):
+    for name, base in (("ours.jsonl", tmp_path / "parts"), ("theirs.jsonl", whole)):
         app(["link", str(base), *arguments, str(tmp_path / name)], standalone_mode=False)
-    ours, theirs = (links_in(tmp_path / name) for name in ("ours", "theirs"))
+    ours, theirs = (links_in(tmp_path / name) for name in ("ours.jsonl", "theirs.jsonl"))
     same(ours, theirs)
     before = job_key(tmp_path / "parts", None)
     assert job_key(tmp_path / "parts", None) == before
