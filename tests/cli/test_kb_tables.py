@@ -99,3 +99,11 @@ def test_rows_of_another_length_are_taken_with_skip_bad(run: Path, export: Path,
     assert melder("build", run, "--entities", export, "--out", tmp_path / "kb", "--skip-bad") == 3
     with open_knowledge_base(tmp_path / "kb") as base:
         assert len(base) == 5
+
+
+def test_links_are_not_written_over_their_mentions(tmp_path: Path) -> None:
+    mentions = tmp_path / "mentions.csv"
+    mentions.write_text("mention,text\nGuinea,Guinea won the toss\n", encoding="utf-8")
+    with pytest.raises(MelderError, match="is the file of mentions itself"):
+        app(["link", "any-kb", "--input", str(mentions), "--output", str(mentions)], standalone_mode=False)
+    assert mentions.read_text(encoding="utf-8").endswith("Guinea won the toss\n")

@@ -156,3 +156,10 @@ def test_links_may_come_from_a_search(small_run: Path, small_data: Path) -> None
     assert [each.id for each in one.candidates] == [each.id for each in other.candidates]
     with pytest.raises(MelderError, match="certified"):
         melder.load(small_run, data=small_data, candidates="nonsense")
+
+
+def test_what_cannot_be_linked_is_said_in_one_line(small_run: Path, small_data: Path) -> None:
+    linker = melder.load(small_run, small_data)
+    for options, reason in (({"image": "nope.png"}, "nope.png: there is no such file"), ({"k": 0}, "k is 0; ask for")):
+        with pytest.raises(MelderError, match=reason):
+            linker.link("a red kite", **options)

@@ -88,6 +88,8 @@ def link(
     compute_with(ray, workers, threads)
     if output is not None:
         check_output(output)
+        if source is not None and output.exists() and source.exists() and output.samefile(source):
+            raise MelderError(f"{output}: is the file of mentions itself; write the links to another file")
     writable(output)
     writable(explain)
     if ray is not None:

@@ -42,7 +42,8 @@ class EntityFile:
         notes: what the last `check` noted of how the file was read
     """
 
-    def __init__(self, path: Path, images: Path | None = None, options: TableOptions | None = None) -> None:
+    def __init__(self, path: str | Path, images: str | Path | None = None, options: TableOptions | None = None) -> None:
+        path, images = Path(path), None if images is None else Path(images)
         suffix = path.suffix.lower()
         if not path.is_file():
             raise MelderError(f"{path}: there is no such file; name a file of entities, JSON Lines or a table")

@@ -26,8 +26,9 @@ EXPECTED = {
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "an object { … }",
-    "greater_than_equal": "a number from 0 up",
 }
+
+BOUNDS = {"greater_than_equal": ("ge", "from {} up"), "greater_than": ("gt", "above {}")}
 
 
 @dataclass
@@ -102,6 +103,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"is not JSON ({detail['ctx']['error']}); mend it"
     if kind == "model_type":
         return f"is not a JSON object but {value}; write {{…}} with the fields {', '.join(model.model_fields)}"
+    if kind in BOUNDS:
+        bound, words = BOUNDS[kind]
+        return f"must be a number {words.format(detail['ctx'][bound])}, not {value}"
     if kind == "literal_error":
         return f"must be {detail['ctx']['expected']}, not {value}"
     if kind == "value_error":

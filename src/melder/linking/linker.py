@@ -108,10 +108,18 @@ class Answering(ABC):
 
         A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
         image file, gives one `Link`. With `types` only entities that have one of them are candidates.
+
+        Raises:
+            MelderError: `k` is not from 1 up, the mention does not occur in the text, there is no such picture, or no
+                entity has a type.
         """
+        if k < 1:
+            raise MelderError(f"k is {k}; ask for at least one candidate")
         known = self.known_types([types] if isinstance(types, str) else types)
         if not isinstance(mentions, str):
             return [link for block in self.answers(mentions, self.items(mentions), k, known) for link in block]
+        if isinstance(image, (str, Path)) and not Path(image).is_file():
+            raise MelderError(f"{image}: there is no such file; name a picture, or leave it out")
         record = to_mention(mentions, mention)
         return next(self.answers([record], [self.item(record, image)], k, known))[0]
 

@@ -99,9 +99,9 @@ def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, Model
     return model.eval().to(run_device()), configuration
 
 
-def open_model(run: Path) -> tuple[Model, frozenset[str]]:
+def open_model(run: str | Path) -> tuple[Model, frozenset[str]]:
     """The model of a run, and which modalities of an entity it reads."""
-    model, configuration = open_run(run)
+    model, configuration = open_run(Path(run))
     return model, frozenset(configuration.data.modalities)
 
 

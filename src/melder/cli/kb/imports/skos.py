@@ -8,7 +8,7 @@ __all__ = ["skos"]
 
 
 def skos(source: Source, out: Out, lang: Lang = "en", pictures: Pictures = None) -> None:
-    """Concepts of a thesaurus in SKOS: Turtle, RDF/XML, N-Triples, JSON-LD, TriG. Needs melder[vocabularies].
+    """Concepts of a thesaurus in SKOS: Turtle, RDF/XML, N-Triples, JSON-LD, TriG. Needs the extra vocabularies.
 
     \b
     melder kb import skos thesaurus.ttl --lang de,en --out concepts.jsonl
