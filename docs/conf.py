@@ -36,6 +36,7 @@ autodoc_class_signature = "separated"
 # Extras that may be missing where the documentation is built; the rest is imported.
 autodoc_mock_imports = ["faiss", "usearch", "pymilvus", "ray", "spacy", "h5py", "rdflib"]
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # or fields would be described twice
 default_role = "code"
 
 myst_enable_extensions = ["colon_fence"]

@@ -47,7 +47,7 @@ class DenseLayer(nn.Module):
 
 
 class NormalizeLayer(nn.Module):
-    """x / |x|"""
+    """`x / |x|`"""
 
     settings: Settings = {"type": "Normalize"}  # noqa: RUF012
 

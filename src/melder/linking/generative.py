@@ -172,9 +172,10 @@ class GenerativeLinker(Answering):
     def figures(self) -> dict[str, Any]:
         """What was counted so far.
 
-        demonstrations: those that were shown, and those that no context had room for
-        searches: mentions whose best names are certain, and those whose search was given up or was by beams; answers
-            that were not found, whose ranks are bounds
+        Returns:
+            `demonstrations`: those that were shown, and those that no context had room for. `searches`: mentions whose
+            best names are certain, and those whose search was given up or was by beams; answers that were not found,
+            whose ranks are bounds.
         """
         return {group: {name: self._counts[name] for name in names} for group, names in COUNTED.items()}
 

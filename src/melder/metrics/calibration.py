@@ -2,8 +2,8 @@
 
 For probabilities p_i of events y_i (0 or 1) with weights w_i that sum to 1:
 
-    brier = sum w_i (p_i - y_i)^2
-    ece   = sum over the bins of (weight of the bin) * |mean of y - mean of p| there
+* `brier = sum w_i (p_i - y_i)^2`
+* `ece = sum over the bins of (weight of the bin) * |mean of y - mean of p| there`
 
 Bins are ten, equally wide (Guo et al. 2017, "On calibration of modern neural networks", section 2).
 """

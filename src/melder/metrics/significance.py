@@ -6,7 +6,7 @@ seeds, give each mention's mean over the seeds: the mentions are what is drawn f
 * interval: the percentile bootstrap of mean(d); whole mentions are drawn, so that what makes a mention hard for
   both systems cancels (Efron & Tibshirani 1993, chapter 13).
 * p: were the systems exchangeable, each d could as well have had the other sign. p is the share of all assignments
-  of signs whose |mean(d)| is at least the one observed (Fisher 1935, §21; Noreen 1989, chapter 2): exact by
+  of signs whose `|mean(d)|` is at least the one observed (Fisher 1935, §21; Noreen 1989, chapter 2): exact by
   enumeration where few mentions differ, else (1 + hits) / (1 + draws) of random signs, which is never 0 and never
   too small on average (Phipson & Smyth 2010).
 * holm: p-values of several declared comparisons, adjusted so that the chance of any false one stays below the level

@@ -1,8 +1,8 @@
 r"""Which tokens of a mention each token of an entity is assigned: by optimal transport, or by attention.
 
-    transport   rows of the plan of cos(q_i, k_j) (`melder.ops.sinkhorn`; OT-MEL section 3.2): what one row takes,
-                the others lack
-    attention   softmax_j(q_i k_j / sqrt(h)): each row for itself
+* `transport`: rows of the plan of cos(q_i, k_j) (`melder.ops.sinkhorn`; OT-MEL section 3.2): what one row takes,
+  the others lack
+* `attention`: `softmax_j(q_i k_j / sqrt(h))`: each row for itself
 
 The rows of either sum to 1. OT-MEL's cosines become similarities (cos + 1) / 2, so that logits are cosines over twice
 epsilon, a constant aside, which scaling removes.

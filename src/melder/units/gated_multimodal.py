@@ -108,7 +108,7 @@ class FusedMatch(nn.Module):
         return score if self.distance == "cosine" else score.clamp(max=0.0)
 
     def mention_vectors(self, side: Side) -> Tensor:
-        """-|m - e|^2 = <[m, |m|^2, 1], [2 e, -1, -|e|^2]>"""
+        """`-|m - e|^2 = <[m, |m|^2, 1], [2 e, -1, -|e|^2]>`"""
         vector = side["vector"].float()
         return vector if self.distance == "cosine" else _with(vector, vector.square().sum(dim=1), 1.0)
 

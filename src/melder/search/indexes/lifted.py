@@ -1,6 +1,6 @@
 r"""Inner products as cosines, for indexes that only know vectors of length one.
 
-A coordinate √(M² − |x|²) gives every vector x the length M; a query has 0 there. Inner products stay what they are,
+A coordinate `√(M² − |x|²)` gives every vector x the length M; a query has 0 there. Inner products stay what they are,
 and the order of cosines is theirs (Bachrach and others, 2014, "Speeding up the Xbox recommender system").
 """
 
