@@ -1,8 +1,8 @@
 """Which file a picture's name means: the one of this name, or else the only one whose name looks the same.
 
-File systems and programs spell one name in several ways: macOS takes `é` apart, addresses write a space as `%20` or as
-an underscore, Windows divides folders with a backslash and does not care for case. Only files below the directory are ever
-found.
+File systems and programs spell one name in several ways: macOS takes `é` apart, addresses write a space as `%20` or
+as an underscore, Windows divides folders with a backslash and does not care for case. Only files below the directory
+are ever found.
 """
 
 from __future__ import annotations
