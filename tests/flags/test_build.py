@@ -110,4 +110,6 @@ def test_a_name_is_learned_beside_pictures_that_show_no_flag_and_without_any(tmp
     assert 0.5 < sum(row.image is not None for row in named) / len(named) < 0.7
     pictures = [tmp_path / row.image for row in named if row.image]
     assert len({hashlib.sha256(path.read_bytes()).hexdigest() for path in pictures}) == len(pictures)
-    assert {Image.open(path).size for path in pictures} == {(160, 120)}
+    for path in pictures:
+        with Image.open(path) as picture:
+            assert picture.size == (160, 120)

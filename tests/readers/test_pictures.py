@@ -179,6 +179,7 @@ def test_other_logos_are_laid_on_white(colours):
     assert read_picture(encoded(logo(*colours), "PNG")).getpixel((0, 0)) == WHITE
 
 
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")  # of the published loader
 def test_a_stored_picture_is_as_a_published_loader_has_it():
     turned = Image.Exif()
     turned[0x0112] = 6

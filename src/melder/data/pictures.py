@@ -81,6 +81,7 @@ def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None)
         UnreadablePicture: As `read_picture` does.
     """
     with _opened(source, limits or Limits(), None) as picture:
+        picture.info.pop("transparency", None)  # or Pillow warns that it is dropped, which is what is wanted
         return fit(picture, size)
 
 
