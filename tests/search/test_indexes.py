@@ -110,10 +110,7 @@ def test_the_vectors_are_no_easy_ones() -> None:
 
 def test_it_finds_the_largest_inner_products_whatever_the_lengths(case: Case, index: Index) -> None:
     found = found_by(index)
-    # Which way a graph leads depends on the processor's rounding: a share of n answers strays by its deviation.
-    answers = 10 * len(QUERIES)
-    strays = 3 * (case.found * (1 - case.found) / answers) ** 0.5
-    assert share(found, best(VECTORS, 10)) >= case.found - strays
+    assert share(found, best(VECTORS, 10)) >= case.found
     largest = float((QUERIES @ VECTORS.t()).abs().max())
     for columns, query in zip(found, QUERIES, strict=True):
         assert columns.dtype == np.int64
