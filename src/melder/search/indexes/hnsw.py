@@ -23,8 +23,9 @@ __all__ = ["HNSWIndex"]
 
 CONNECTIVITY = 32  # edges of a vector; 16 misses several times as many
 ADDING = 64  # vectors kept in view while one is added; twice as many take nearly twice as long
-# … while one is searched for, at least: as many as are asked for, half the root of all there are. Threads add vectors in
-# another order each time, so graphs differ: of twelve over 3,000 vectors the worst finds 94.8 % with 128, 96.8 % with 160.
+# … while one is searched for, at least: as many as are asked for, half the root of all there are. Threads add vectors
+# in another order each time, so graphs differ: of twelve over 3,000 vectors the worst finds 94.8 % with 128 and 96.8 %
+# with 160.
 SEARCHING = 160
 AT_ONCE = 1 << 14  # vectors that are added together
 GRAPH, LIFT = "graph.usearch", "lift.json"
