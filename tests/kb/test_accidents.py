@@ -18,8 +18,8 @@ import pytest
 from kb.made import build, contents, entity
 from melder.features import concatenate
 from melder.io.checksums import BLOCK
-from melder.kb import Writer, compact, open_knowledge_base
-from melder.kb.inspection import faults
+from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base
+from melder.kb.inspection import verify
 from melder.kb.manifest import publish
 from melder.kb.writer import collect_garbage
 from melder.records import Entity, MelderError
@@ -51,9 +51,14 @@ def base(original: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "kb"))
 
 
+def faults_of(base: KnowledgeBase) -> list[str]:
+    """What `melder kb verify` says of a knowledge base."""
+    return verify(base.directory, lambda title, total: lambda done: None)[1]
+
+
 def holds(directory: Path) -> list[Entity]:
     with open_knowledge_base(directory) as base:
-        assert not faults(base)
+        assert not faults_of(base)
         return list(base.entities)
 
 
@@ -111,7 +116,7 @@ def test_a_flipped_bit_is_refused_when_its_block_is_read(tmp_path: Path) -> None
     assert segment.sides.rows("text.query", slice(0, 4)).shape[0] == 4  # in another block
     with pytest.raises(MelderError, match=r"sides\.bin: block 2 \(from byte 131,072\) is not what was written"):
         list(base.blocks())
-    (fault,) = faults(base)
+    (fault,) = faults_of(base)
     assert f"{path}: block 2" in fault
 
 
@@ -122,7 +127,7 @@ def test_a_flipped_bit_in_records_and_pictures_is_refused(base: Path, name: str)
     flip(path, path.stat().st_size // 2)
     with pytest.raises(MelderError, match=f"{name}: block 0"):
         _ = opened.entities[0] if name == "records.sqlite" else opened.picture(0)
-    assert len(faults(opened)) == 1
+    assert len(faults_of(opened)) == 1
 
 
 def test_a_flipped_bit_in_a_description_is_refused_at_opening(base: Path) -> None:

@@ -206,22 +206,23 @@ def _damaged(file: Path, reason: str) -> MelderError:
     return MelderError(f"{file}: no encoder can be read ({reason}); train again, or copy the whole run")
 
 
+def _separator(options: Options) -> str:
+    return PUBLISHED_SEPARATOR if options.published else SEPARATOR
+
+
 def _clip(rest: str, options: Options) -> Parts:
     if not rest:
         raise MelderError("encoder 'clip' names no model: write clip:<name or directory>")
-    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
-    return Parts(*read_clip(find_source(rest), options), separator)
+    return Parts(*read_clip(find_source(rest), options), _separator(options))
 
 
 def _compact(rest: str, options: Options) -> Parts:
-    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
-    return Parts(compact_text(options), compact_pictures(options), separator)
+    return Parts(compact_text(options), compact_pictures(options), _separator(options))
 
 
 def _compact_64(rest: str, options: Options) -> Parts:
     """The same towers with pictures of 64 pixels instead of 96: less than half the work."""
-    separator = PUBLISHED_SEPARATOR if options.published else SEPARATOR
-    return Parts(compact_text(options), compact_pictures(options, size=64), separator)
+    return Parts(compact_text(options), compact_pictures(options, size=64), _separator(options))
 
 
 def _joint(rest: str, options: Options) -> Parts:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from melder.records import Entity
 
 __all__ = ["Names", "name_of"]
@@ -32,11 +30,6 @@ class Names:
             for name in dict.fromkeys(label for label in every if label):
                 owners.setdefault(name, []).append(column)
         return Names(list(owners), list(owners.values()))
-
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """(name, entity), one element for each owner of each name."""
-        counts = [len(owners) for owners in self.owners]
-        return np.repeat(np.arange(len(counts)), counts), np.array([c for owners in self.owners for c in owners], int)
 
 
 def name_of(entity: Entity) -> str:

@@ -104,13 +104,6 @@ class NameTrie:
         ways = Allowed(beam, self.first.token[node].astype(np.int64), node)
         return _merge(ways, self._children_in_second(nodes)) if len(self.second) else ways
 
-    def mask(self, nodes: np.ndarray, vocabulary: int) -> np.ndarray:
-        """[beams, vocabulary] True where a token may follow: `logits.masked_fill_(~mask, -inf)`."""
-        ways = self.allowed(nodes)
-        mask = np.zeros((len(nodes), vocabulary), dtype=bool)
-        mask[ways.beam, ways.token] = True
-        return mask
-
     def longest(self, nodes: np.ndarray) -> np.ndarray:
         """At least the tokens of the longest name that goes on from each node, its prefix and its end included."""
         same = self._in_first(nodes)

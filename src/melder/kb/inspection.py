@@ -16,7 +16,7 @@ from melder.kb.shards import shard_paths
 from melder.protocols import Counting, Progress
 from melder.records import MelderError
 
-__all__ = ["faults", "information", "verify"]
+__all__ = ["information", "verify"]
 
 
 def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
@@ -38,11 +38,6 @@ def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
         )
     finally:
         os.close(descriptor)
-
-
-def faults(base: KnowledgeBase) -> list[str]:
-    """Read every file of an open knowledge base through; one line for each fault."""
-    return _faults(base.directory, base.generation, lambda done: None)
 
 
 def _faults(directory: Path, generation: Generation, progress: Progress) -> list[str]:
