@@ -266,7 +266,7 @@ class Flood:
     dripping: int
     unread: int  # that ask for much and read nothing
     files: int | None  # that the service may have open; None: as many as it likes
-    wait: float = 10.0
+    wait: float = 45.0
 
     @property
     def name(self) -> str:

@@ -125,7 +125,9 @@ class Segment:
         return None if place is None else self._pictures.read(*place)
 
     def close(self) -> None:
+        """Close the records and unmap the sides; both are opened again when they are needed."""
         self.records.close()
+        self.sides.close()
 
     def _file(self, name: str) -> BlockFile:
         if name not in self.description.files:

@@ -19,7 +19,6 @@ from threading import RLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from melder.io.atomic import replace_file, writing
-from melder.kb.entities import Entities
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase
@@ -54,12 +53,10 @@ class ShardedKnowledgeBase(KnowledgeBase):
             update={"number": number, "segments": segments, "indexes": ()}
         )
         self.skipped: list[BadRecord] = []
-        self._descriptor = None
         self._open: OrderedDict[str, Records] = OrderedDict()
         self._lock = RLock()
         self.parts: list[SegmentReader] = [reader for shard in shards for reader in shard.parts]
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
-        self.entities = Entities(self)
 
     @staticmethod
     def open(path: str | Path) -> ShardedKnowledgeBase:
@@ -78,6 +75,10 @@ class ShardedKnowledgeBase(KnowledgeBase):
     def close(self) -> None:
         for shard in self.shards:
             shard.close()
+
+    @property
+    def is_closed(self) -> bool:
+        return any(shard.is_closed for shard in self.shards)
 
     @property
     def model(self) -> Path:

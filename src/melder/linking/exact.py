@@ -93,6 +93,10 @@ class ExactLinker(Answering):
         """Whether a mention's picture can change its links: the encoder sees, and pictures are not left out."""
         return self.model.encoder.image is not None and "image" in self.modalities
 
+    def close(self) -> None:
+        self.search = None  # which maps its own files
+        self.knowledge_base.close()
+
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
         return self.links_and_ranks(mentions, 1)[1]

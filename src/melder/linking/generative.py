@@ -93,6 +93,9 @@ class GenerativeLinker(Answering):
         )
         self._counts: Counter[str] = Counter()
 
+    def close(self) -> None:
+        self.knowledge_base.close()
+
     def ranks(self, mentions: Sequence[Mention], pictures: Pictures | None = None) -> Ranks:
         """Ranks of the answers of mentions that all have one; bounds where not all names are scored.
 

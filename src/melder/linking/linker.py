@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import Self
+
 from melder.data import Limits, mention_item, mention_items
 from melder.data.items import MentionPictures
 from melder.encoders import Towers
@@ -77,6 +79,16 @@ class Answering(ABC):
         Raises:
             MelderError: A type that no entity has, and by a linker that cannot do this.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up the files of the knowledge base, and their lock; nothing can be linked afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""

@@ -34,7 +34,9 @@ def load(
     `data` may be a knowledge base too: one that was built with the run or, for a run of a method that writes names,
     any. `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
     `candidates` names a search that finds links without scoring every entity (`melder.search.resolver`; None = score
-    all). `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
+    all). The linker holds the files of a knowledge base open until it is closed, its `with` block ends, or nobody has
+    it any more. `counting` starts a progress bar, given a title and a total; what it returns is told how much more is
+    done.
 
     Raises:
         MelderError: The knowledge base, the run or the data set cannot be read.

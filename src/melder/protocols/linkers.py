@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import Self
+
 from melder.protocols.progress import Progress
 from melder.records import Item, Link, Mention, Ranks
 
@@ -95,6 +97,14 @@ class Linker(Protocol):
     ) -> Link | list[Link]:
         """The k best entities for each mention, or for the one of a text."""
         ...
+
+    def close(self) -> None:
+        """Give up the files of the knowledge base, and their lock; nothing can be linked afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Optimistic and pessimistic ranks of the answers of mentions that all have one."""

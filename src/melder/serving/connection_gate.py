@@ -14,7 +14,7 @@ from melder.serving.settings import ServiceSettings
 __all__ = ["ConnectionGate", "Turns"]
 
 HEALTH = ("/healthz", "/readyz")
-PER_TURN = 2  # requests that begin in one turn of the event loop: each takes a millisecond or two, health some turns
+PER_TURN = 1  # request that begins in one turn of the event loop: it takes a millisecond or two, health some turns
 
 
 class ConnectionGate:
