@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from melder.features import Rows, Side
+from melder.features import Rows, Side, not_finite
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
 from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, write_arrays
@@ -117,7 +117,10 @@ class Segment:
 
     def side(self, rows: Rows, units: Collection[str] | None = None) -> Side:
         """In float32, of some of the rows; of these units, by default of all."""
-        return restore(self.sides, rows, units)
+        side = restore(self.sides, rows, units)
+        if name := not_finite(side):
+            raise damaged(self.path / SIDES, f"tensor {name!r} holds NaN or infinity")
+        return side
 
     def picture(self, row: int, number: int) -> bytes | None:
         """The bytes of a stored picture."""

@@ -14,7 +14,7 @@ from melder.data.items import MentionPictures
 from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.gold import gold_columns
-from melder.linking.linker import Answering
+from melder.linking.linker import Answering, check_link
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
 from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
@@ -233,7 +233,7 @@ class ExactLinker(Answering):
             )
             for n, entity in enumerate(entities)
         ]
-        return Link(
+        link = Link(
             id=mention.id,
             start=mention.start,
             end=mention.end,
@@ -241,6 +241,7 @@ class ExactLinker(Answering):
             nil_probability=self.nil and self.nil.probability(of_best(best, row), item.image is not None),
             candidates=tuple(candidates),
         )
+        return check_link(link, self.knowledge_base.directory)
 
 
 def _rows(best: Sequence[TopK]) -> list[BestOfMention]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
 
-__all__ = ["Answering", "MatchingLinker", "to_mention"]
+__all__ = ["Answering", "MatchingLinker", "check_link", "to_mention"]
 
 
 class MatchingLinker(Linker, Protocol):
@@ -134,6 +135,22 @@ class Answering(ABC):
             raise MelderError(f"{image}: there is no such file; name a picture, or leave it out")
         record = to_mention(mentions, mention)
         return next(self.answers([record], [self.item(record, image)], k, known))[0]
+
+
+def check_link(link: Link, knowledge_base: Path) -> Link:
+    """The link. Raises MelderError where a score is no number, which JSON could not hold.
+
+    Args:
+        knowledge_base: The directory of what was linked to, for the message.
+    """
+    for candidate in link.candidates:
+        if not all(map(math.isfinite, (candidate.score, *candidate.units.values()))):
+            units = [name for name, value in candidate.units.items() if not math.isfinite(value)]
+            raise MelderError(
+                f"{knowledge_base}: mention {link.surface!r} and entity {candidate.id!r} have a score that is NaN or "
+                f"infinite ({', '.join(units) or 'the total'}); the model is damaged: train again, or name another run"
+            )
+    return link
 
 
 def to_mention(text: str, surface: str | None = None, identity: str = "query") -> Mention:

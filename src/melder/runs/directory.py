@@ -25,6 +25,7 @@ from melder.io.versions import VERSIONS, check_version
 from melder.methods import METHODS, build_matcher
 from melder.records import MelderError
 from melder.runs.configuration_file import checked, override, read_yaml
+from melder.runs.finite import check_weights
 from melder.runs.model import Model
 from melder.runs.model_configuration import ModelConfiguration
 
@@ -96,6 +97,7 @@ def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, Model
         if changes:
             raise MelderError(f"{directory}: its weights do not fit {', '.join(changes)} ({reason})") from None
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
+    check_weights(model, directory / "model.safetensors")
     return model.eval().to(run_device()), configuration
 
 
