@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melder.io.tensors import write_array
 from melder.kb import Writer, open_knowledge_base
 from melder.protocols import Counting, Matcher
 from melder.records import MelderError
@@ -47,7 +48,7 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
         probe = _probe(named, matcher, base, torch.arange(min(PROBED, len(base))))
 
         def fill(path: Path) -> None:
-            np.save(path / PROBE, probe.numpy(), allow_pickle=False)
+            write_array(path / PROBE, probe.numpy())
             if prepared.index is not None:
                 prepared.index.save(path / VECTORS)
             if prepared.names is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from melder.io.tensors import library_writes
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory
@@ -70,7 +71,8 @@ class FaissIndex:
 
     def save(self, path: Path) -> None:
         with new_directory(path) as partial:
-            _faiss().write_index(self.index, str(partial / INDEX))
+            with library_writes(path / INDEX, RuntimeError):
+                _faiss().write_index(self.index, str(partial / INDEX))
             (partial / LIFT).write_text(json.dumps(vars(self.lift)), encoding="utf-8")
 
     def add(self, vectors: Tensor) -> None:

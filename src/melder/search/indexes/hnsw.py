@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from melder.io.tensors import library_writes
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory, no_options
@@ -84,7 +85,8 @@ class HNSWIndex:
 
     def save(self, path: Path) -> None:
         with new_directory(path) as partial:
-            self.graph.save(str(partial / GRAPH))
+            with library_writes(path / GRAPH, RuntimeError, OSError):
+                self.graph.save(str(partial / GRAPH))
             (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
 
     def add(self, vectors: Tensor) -> None:
