@@ -208,7 +208,7 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     A sum says so at a fraction of the cost of looking at each; where the sum itself overflows, each is looked at.
     """
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or bool(tensor.sum(dtype=torch.float32).isfinite()):
+        if not tensor.is_floating_point() or tensor.is_meta or bool(tensor.sum(dtype=torch.float32).isfinite()):
             continue
         if not bool(tensor.isfinite().all()):
             return name

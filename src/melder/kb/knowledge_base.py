@@ -25,6 +25,7 @@ from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, open_current
 from melder.kb.segment import Segment
 from melder.kb.segment_reader import SegmentReader
+from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
 __all__ = ["TOLD", "KnowledgeBase"]
@@ -52,32 +53,45 @@ class KnowledgeBase:
     has_records = True
     has_sides = True  # of every entity, made by the model that it was built with
 
-    def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
+    def __init__(self, directory: Path, generation: Generation, descriptor: int, *, trusted: bool = True) -> None:
         self.directory = directory
+        self._trusted = trusted
         self.generation = generation
         self.skipped: list[BadRecord] = []  # as a data set's; bad records never get into a knowledge base
         self._open: OrderedDict[str, Records] = OrderedDict()
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
-        segments = [(Segment(directory / SEGMENTS / entry.name, entry.digest), entry) for entry in generation.segments]
-        self.parts = [SegmentReader(segment, entry) for segment, entry in segments]
+        self.parts = [
+            SegmentReader(Segment(directory / SEGMENTS / entry.name, entry.digest, trusted=trusted), entry)
+            for entry in generation.segments
+        ]
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
         self._release = weakref.finalize(self, _release, self.parts, descriptor)
 
     @staticmethod
-    def open(path: str | Path) -> KnowledgeBase:
+    def open(path: str | Path, *, trusted: bool = True) -> KnowledgeBase:
         """The current generation; `open_knowledge_base` opens sets of shards as well.
+
+        Args:
+            trusted: False: it is a stranger's, and is first checked against what it says of itself.
 
         Raises:
             MelderError: There is none, or when a file is missing or cut short.
         """
+        if not trusted:
+            check_tree(Path(path))
         generation, descriptor = open_current(Path(path))
         try:
-            return KnowledgeBase(Path(path), generation, descriptor)
+            base = KnowledgeBase(Path(path), generation, descriptor, trusted=trusted)
         except BaseException:
             os.close(descriptor)
             raise
+        if not trusted:
+            check_encoder_files(base.model)
+            for reader in base.parts:
+                check_segment(reader)
+        return base
 
     def __enter__(self) -> KnowledgeBase:
         return self
@@ -157,7 +171,11 @@ class KnowledgeBase:
         Raises:
             MelderError: A description is damaged.
         """
-        return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]
+        return [
+            open_index(self.directory, listed, trusted=self._trusted)
+            for listed in self.generation.indexes
+            if listed.search == search
+        ]
 
     def stored_searches(self, search: str) -> list[tuple[StoredIndex, np.ndarray]]:
         """The same with the [entities] columns of each; -1 for an entity that is gone since."""

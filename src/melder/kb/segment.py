@@ -102,13 +102,15 @@ def segment_faults(path: Path, digest: str) -> list[str]:
 class Segment:
     """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more."""
 
-    def __init__(self, path: Path, digest: str) -> None:
+    def __init__(self, path: Path, digest: str, *, trusted: bool = True) -> None:
         self.path = path
         self.description = _describe(path / DESCRIPTION, digest)
         for name, expected in self.description.files.items():
+            if name not in (RECORDS, SIDES, PICTURES):
+                raise damaged(path / DESCRIPTION, f"lists {name!r}, which is no file of a segment")
             expected.check_size(path / name)
         self.sides = _mapped(path / SIDES, self.description, self._file(SIDES))
-        self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)))
+        self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)), trusted=trusted)
         self._pictures = ChecksummedFile(path / PICTURES, self._file(PICTURES))
 
     @property
@@ -164,5 +166,5 @@ def _describe(path: Path, digest: str) -> SegmentDescription:
         raise damaged(path, "is not what was written")
     try:
         return SegmentDescription.model_validate(json.loads(content))
-    except (ValueError, ValidationError):
+    except (ValueError, ValidationError, RecursionError):
         raise MelderError(f"{path}: was written by another version of Melder; build the knowledge base again") from None

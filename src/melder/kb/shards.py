@@ -24,6 +24,7 @@ from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
 from melder.kb.segment_reader import SegmentReader
+from melder.kb.untrusted import check_tree
 from melder.records import BadRecord, MelderError
 
 __all__ = ["ShardedKnowledgeBase", "current_files", "join", "shard_paths", "split", "version_of"]
@@ -59,12 +60,17 @@ class ShardedKnowledgeBase(KnowledgeBase):
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
 
     @staticmethod
-    def open(path: str | Path) -> ShardedKnowledgeBase:
-        """Raises MelderError when a shard cannot be opened, or has another model than the first."""
+    def open(path: str | Path, *, trusted: bool = True) -> ShardedKnowledgeBase:
+        """Raises MelderError when a shard cannot be opened, or has another model than the first; of a stranger's set
+        also when one lies elsewhere."""
+        if not trusted:
+            check_tree(Path(path))
         shards = list[KnowledgeBase]()
         try:
             for directory in shard_paths(Path(path)):
-                shards.append(KnowledgeBase.open(directory))
+                if not trusted and Path(path).resolve() not in directory.resolve().parents:
+                    raise MelderError(f"{Path(path) / SHARDS}: names {directory}, which is outside the directory")
+                shards.append(KnowledgeBase.open(directory, trusted=trusted))
                 _check_model(shards[0], shards[-1])
             return ShardedKnowledgeBase(Path(path), shards)
         except BaseException:

@@ -10,6 +10,7 @@ from typing import cast
 from melder.data import DataSet
 from melder.data import load as load_data
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
+from melder.kb.inspection import verify
 from melder.linking.linker import MatchingLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
 from melder.protocols import Counting, Linker
@@ -17,6 +18,8 @@ from melder.records import MelderError
 from melder.runs.directory import read_configuration
 from melder.search.resolver import find_kind
 from melder.search.stored import find_search
+
+PROBE = "probe"  # a text that is linked before a stranger's knowledge base is used
 
 __all__ = ["load", "open_linker", "searching"]
 
@@ -28,6 +31,7 @@ def load(
     changes: Sequence[str] = (),
     candidates: str | None = None,
     counting: Counting | None = None,
+    trusted: bool = True,
 ) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
@@ -38,6 +42,9 @@ def load(
     it any more. `counting` starts a progress bar, given a title and a total; what it returns is told how much more is
     done.
 
+    With `trusted=False` a knowledge base is a stranger's: all of it is read and checked first, it is linked to once,
+    and whatever fails then is one error. SECURITY.md says what that promises.
+
     Raises:
         MelderError: The knowledge base, the run or the data set cannot be read.
     """
@@ -45,8 +52,12 @@ def load(
     if is_knowledge_base(run):
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
+        if not trusted:
+            return _untrusted(run, changes, candidates, counting)
         base = open_knowledge_base(run)
         return _over(base, base.model, changes, candidates, counting)
+    if not trusted:
+        raise MelderError(f"{run}: only a knowledge base can be opened untrusted; a run's weights say nothing of it")
     if not run.is_dir():
         raise MelderError(f"{run}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
@@ -69,6 +80,24 @@ def _over(
     except BaseException:
         base.close()
         raise
+
+
+def _untrusted(path: Path, changes: Sequence[str], candidates: str | None, counting: Counting | None) -> Linker:
+    """The linker over a stranger's knowledge base, after one link; what libraries raise at odd files is one line."""
+    try:
+        base = open_knowledge_base(path, trusted=False)
+        for fault in verify(path, counting or (lambda title, total: lambda done: None))[1]:
+            raise MelderError(fault)
+        linker = _over(base, base.model, changes, candidates, counting)
+        linker.link(PROBE)
+        return linker
+    except MelderError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise MelderError(
+            f"{path}: this knowledge base is not what Melder writes ({type(error).__name__}: {reason}); do not use it"
+        ) from None
 
 
 def searching(linker: Linker, candidates: str | None, counting: Counting | None = None) -> Linker:

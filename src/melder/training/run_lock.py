@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,11 @@ def run_lock(out: Path, configuration: dict[str, Any]) -> Iterator[None]:
             replace_file(out / CONFIGURATION, yaml.safe_dump(configuration, sort_keys=False).encode())
         except OSError as error:
             raise _unwritable(out, error) from None
-        yield
-        (out / LOCK).unlink(missing_ok=True)  # a run that is finished has none
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # a disk that changes nothing any more has had its error already
+                (out / LOCK).unlink()
 
 
 def _check_free(out: Path, configuration: dict[str, Any]) -> None:

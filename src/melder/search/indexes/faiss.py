@@ -22,6 +22,11 @@ from melder.search.indexes.lifted import MipsToCosine
 __all__ = ["FaissIndex"]
 
 DEFAULT = "HNSW32,Flat"
+TRIAL = """
+import sys, numpy, faiss
+index = faiss.read_index(sys.argv[1] + "/index.faiss")
+index.search(numpy.random.default_rng(0).standard_normal((100, index.d), dtype=numpy.float32), 100)
+"""
 INDEX, LIFT = "index.faiss", "lift.json"
 
 
@@ -29,6 +34,7 @@ class FaissIndex:
     """index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length."""
 
     keeps_vectors, filters_types, tells_products = True, False, False
+    trial = TRIAL
 
     def __init__(self, index: Any, lift: MipsToCosine) -> None:
         self.index = index

@@ -29,6 +29,13 @@ ADDING = 64  # vectors kept in view while one is added; twice as many take nearl
 # with 160.
 SEARCHING = 160
 AT_ONCE = 1 << 14  # vectors that are added together
+TRIAL = """
+import sys, numpy, usearch.index
+graph = usearch.index.Index.restore(sys.argv[1] + "/graph.usearch", view=True)
+keys = numpy.asarray(graph.keys[:10000])
+for key in keys[:: max(1, len(keys) // 1000)]:
+    graph.search(graph.get(int(key)), min(100, len(graph)), threads=1)
+"""
 GRAPH, LIFT = "graph.usearch", "lift.json"
 
 
@@ -36,6 +43,7 @@ class HNSWIndex:
     """graph: usearch's index of lifted vectors; its keys are the columns."""
 
     keeps_vectors, filters_types, tells_products = True, False, True
+    trial = TRIAL
 
     def __init__(self, graph: Any, lift: MipsToCosine, columns: int) -> None:
         self.graph = graph
