@@ -17,7 +17,7 @@ from melder.building.build import build
 from melder.data import EntityFile, load
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.from_entities import MADE, data_to_train_on, without_labels, write_made
-from melder.training.train import train
+from melder.training.loop.train import train
 from training.small import read_lines, settings, write_lines
 
 

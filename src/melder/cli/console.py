@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 def say_validation(epoch: int, figures: Mapping[str, float]) -> None:
     """A line for a look at the selection set."""
-    from melder.training.progress import validation_line
+    from melder.training.loop.progress import validation_line
 
     say(validation_line(epoch, figures))
 

@@ -35,7 +35,7 @@ def train(
     """
     from melder.training.configuration import read_configuration
     from melder.training.from_entities import without_labels
-    from melder.training.train import train as run
+    from melder.training.loop.train import train as run
 
     changes = [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])]
     if from_kb is not None:
