@@ -227,9 +227,9 @@ def _show(answer: Link, text: str, as_json: bool) -> None:
 
 def _explain(path: Path, linker: Linker, answer: Link, asked: Asked, facts: dict[str, str]) -> None:
     """Write the page that shows why `answer` was given to what was asked."""
+    from melder.data.mention_inputs import to_mention
     from melder.evaluation.report import ExplanationPage, write_explanation
     from melder.linking.explanation import candidate_pictures, explain
-    from melder.linking.linker import to_mention
 
     text, surface, image = asked
     mention = to_mention(text, surface)
