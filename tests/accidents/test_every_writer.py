@@ -18,7 +18,7 @@ import yaml
 
 from accidents.operations import NO_ROOM, in_a_child
 from melder.cli import main
-from melder.training.run_lock import run_lock
+from melder.training.loop.run_lock import run_lock
 from runs.official import lightning_checkpoint, official_state, small_clip
 from training.small import settings
 

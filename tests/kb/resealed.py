@@ -136,7 +136,7 @@ STATEMENTS = (
     "UPDATE names_docsize SET id = id + 5000",
     "DELETE FROM names_data",
     "UPDATE names_data SET block = randomblob(200)",
-    "CREATE TABLE extra (x INTEGER GENERATED ALWAYS AS (1))",
+    "CREATE TABLE extra (x INTEGER, y INTEGER GENERATED ALWAYS AS (x))",
 )
 
 

@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import Callback
 from melder.cli import app
 from melder.features import not_finite
 from melder.records import MelderError
-from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
-from melder.training.train import train
+from melder.training.loop.checkpoints import weights
+from melder.training.loop.train import train
 from training.small import settings
 
 

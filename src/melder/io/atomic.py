@@ -88,7 +88,7 @@ def _removed_unless_finished(partial: Path, path: Path) -> Iterator[None]:
     except BaseException as error:
         with suppress(OSError):
             remove(partial)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
 
