@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from melder.data.pictures import UnreadablePicture
-from melder.encoders import build_encoder, pixels
+from melder.encoders import build_encoder, pixels, square_cache
 from melder.encoders.pixels import PixelFormat, Pixels
 from melder.encoders.towers import Options
 from melder.records import Item
@@ -57,7 +57,7 @@ def test_a_file_is_decoded_once_for_each_kind_of_view(tmp_path: Path, monkeypatc
 
 
 def test_the_cache_keeps_what_it_has_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pixels, "_MEGABYTE", 8 * 8 * 3)  # so that one unit is one picture
+    monkeypatch.setattr(square_cache, "_MEGABYTE", 8 * 8 * 3)  # so that one unit is one picture
     first, second = (_picture(tmp_path / name, (9, 9, 9)) for name in ("a.png", "b.png"))
     decoded, reader = _counted(monkeypatch), Pixels(FORM, cache=1)
     for file in (first, second, first, second):

@@ -20,7 +20,7 @@ from melder.building.segments import (
 )
 from melder.data import EntityFile
 from melder.data.items import EntityPictures
-from melder.encoders import decodes_pictures
+from melder.encoders import Throughput, decodes_pictures
 from melder.io.problems import Problems
 from melder.kb import KnowledgeBase, Writer, open_knowledge_base
 from melder.kb.format.packing import StorageDtype
@@ -43,11 +43,13 @@ class Built:
     Args:
         skipped: Bad records, and names of pictures that are not there.
         unreadable: Why pictures could not be read; the entities of either are in without them.
+        throughput: What was encoded.
     """
 
     entities: int
     skipped: list[BadRecord] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    throughput: Throughput = field(default_factory=Throughput)
 
     def note(self, rows: int, unreadable: Mapping[str, str]) -> None:
         """Count a segment; of pictures that are not there `skipped` tells already."""
@@ -83,8 +85,8 @@ def build(
         _write_model(out, source, run, encoder)
         settings = KnowledgeBaseSettings(kind=kind, pictures=pictures, identity=identity_of(out / MODEL))
         job, paths = BuildJob(out / MODEL, source, settings, skip_bad), list[Path]()
-        write(job, _planned(out, job, paths), counting("encoding entities", count))
-        listed, built = list[SegmentEntry](), Built(0, problems.records)
+        throughput = write(job, _planned(out, job, paths), counting("encoding entities", count))
+        listed, built = list[SegmentEntry](), Built(0, problems.records, throughput=throughput)
         for path in paths:
             segment = Segment(path, digest := segment_digest(path))
             listed.append(SegmentEntry(name=path.name, rows=segment.rows, digest=digest))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
-from melder.encoders import decodes_pictures
+from melder.encoders import Throughput, decodes_pictures
 from melder.kb.format.packing import PackedSide, pack
 from melder.kb.manifest import KnowledgeBaseSettings
 from melder.kb.pictures import kept_picture
@@ -39,11 +39,11 @@ class BuildJob:
 
 
 Planned = tuple[Path, Sequence[Entity]]  # where a segment is to be, or is already, and what is in it
-WriteSegments = Callable[[BuildJob, Iterable[Planned], Progress], None]
+WriteSegments = Callable[[BuildJob, Iterable[Planned], Progress], Throughput]
 
 
-def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress) -> None:
-    """Encode and write the segments that are not there yet, one after the other."""
+def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress) -> Throughput:
+    """Encode and write the segments that are not there yet, one after the other; returns what was encoded."""
     model, modalities = open_model(job.model)
     for path, entities in planned:
         if path.is_dir():
@@ -51,6 +51,7 @@ def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress
             continue
         contents = encode_segment(entities, job.source, model, modalities, job.settings, job.skip_bad, progress)
         write_segment(path, contents, job.settings.kind)
+    return model.encoder.throughput
 
 
 def encode_segment(

@@ -44,5 +44,7 @@ def features(
     with counting() as start:
         for part in ("entities", *dataset.splits):
             encode_data(chosen, chosen.training.seed, dataset, encoder, part, out, start)
+    if line := str(encoder.throughput):
+        say(line)
     say(f"The features are in {out}. Train on them with data.features={out}")
     finish(dataset.skipped, list(unreadable.reasons.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from PIL.Image import Transpose
 
 from melder.records import MelderError
 
-__all__ = ["FORMATS", "WEB_FORMATS", "Limits", "UnreadablePicture", "fit", "fit_stored", "read_picture"]
+__all__ = ["FORMATS", "WEB_FORMATS", "Limits", "UnreadablePicture", "fit", "fit_stored", "read_picture", "silenced"]
 
 WEB_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what strangers may send: the decoders that browsers have hardened
 FORMATS = (*WEB_FORMATS, "AVIF", "TIFF", "BMP")  # what collections come in; every other decoder stays shut
@@ -96,18 +97,54 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
     name = str(source) if isinstance(source, Path) else "the picture given"
     try:
         data = _contents(source, limits)
-        with warnings.catch_warnings():
-            # Pillow warns of sizes, which the limits govern, and of broken EXIF, which is passed over.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=limits.formats) as picture:
-                _check_scan(picture, limits)
-                _reduce(picture, limits, needed)
-                _check_size(picture, limits)
-                picture.load()
-                yield picture
+        with silenced(), Image.open(io.BytesIO(data), formats=limits.formats) as picture:
+            _check_scan(picture, limits)
+            _reduce(picture, limits, needed)
+            _check_size(picture, limits)
+            picture.load()
+            yield picture
     # A damaged or hostile file makes decoders fail in any way they can: OSError, struct.error, IndexError …
     except Exception as error:
         raise UnreadablePicture(f"{name}: {_reason(error, limits)}") from None
+
+
+class _Silence:
+    """How many threads want no warnings of Pillow now; the first one sets the filters, the last one puts them back."""
+
+    def __init__(self) -> None:
+        self._lock, self._threads = threading.Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def begin(self) -> None:
+        with self._lock:
+            self._threads += 1
+            if self._threads == 1:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def end(self) -> None:
+        with self._lock:
+            self._threads -= 1
+            if not self._threads:
+                self._filters.__exit__(None, None, None)
+
+
+_silence = _Silence()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """No warnings of Pillow's: of sizes, which the limits govern, and of broken EXIF, which is passed over.
+
+    The filters of warnings belong to the process, not to a thread: whoever lets several threads read pictures enters
+    this before they begin and leaves it when they have ended.
+    """
+    _silence.begin()
+    try:
+        yield
+    finally:
+        _silence.end()
 
 
 class _Refused(Exception):

@@ -1,20 +1,24 @@
 """What turns texts and pictures into features: CLIP, a small CLIP, any pair of models, stored features."""
 
+from melder.encoders.encoding import encode, encode_chunks, longest_first
 from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing, has_bf16
 from melder.encoders.readback import check_readable
 from melder.encoders.resolver import build_encoder, decodes_pictures, from_scratch, load_encoder, trained_by_default
-from melder.encoders.store import encode, fingerprint, load_features, longest_first, save_features
+from melder.encoders.store import fingerprint, load_features, save_features
+from melder.encoders.throughput import Throughput
 from melder.encoders.towers import Towers
 
 __all__ = [
     "PictureMemory",
+    "Throughput",
     "Towers",
     "build_encoder",
     "check_readable",
     "computing",
     "decodes_pictures",
     "encode",
+    "encode_chunks",
     "fingerprint",
     "from_scratch",
     "has_bf16",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from melder.data.pictures import Limits, fit, fit_stored, read_picture
 from melder.encoders.sources import ModelSource
-from melder.encoders.square_cache import SquareCache
+from melder.encoders.square_cache import FileSquares, SquareCache
 from melder.encoders.towers import Options, Settings
 from melder.encoders.views import random_view
 from melder.protocols import Inputs
@@ -23,7 +23,6 @@ __all__ = ["PixelFormat", "Pixels"]
 
 _FIRST = ("size", "mean", "deviation", "scale")  # settings of a format that were always written
 _MARGIN = 1.25  # random views are cut from a square this much larger, so that a crop loses little sharpness
-_MEGABYTE = 2**20
 _CACHE = 512  # megabytes: 19,000 plain pictures of clip:compact, 3,500 of a CLIP that reads 224 pixels
 
 
@@ -98,8 +97,7 @@ class Pixels(nn.Module):
         self.blank: Inputs = {"pixels": torch.zeros(3, form.size, form.size, dtype=torch.uint8)}
         self.register_buffer("mean", torch.tensor(form.mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(form.deviation)[:, None, None], persistent=False)
-        self._room = cache * _MEGABYTE
-        self._squares: dict[tuple[Path, int, int], np.ndarray] = {}
+        self._files = FileSquares(cache)
         self._given = SquareCache()
 
     def check(self, content: bytes, limits: Limits) -> None:
@@ -141,14 +139,7 @@ class Pixels(nn.Module):
     def _square(self, source: Path | bytes, side: int) -> np.ndarray:
         if isinstance(source, bytes):
             return self._given.square(source, side, lambda: self._decoded(source, side, self.form.limits))
-        key = _key(source, side)
-        if key is not None and key in self._squares:
-            return self._squares[key]
-        square = self._decoded(source, side, self.form.limits)
-        if key is not None and square.nbytes <= self._room:
-            self._room -= square.nbytes
-            self._squares[key] = square
-        return square
+        return self._files.square(source, side, lambda: self._decoded(source, side, self.form.limits))
 
     def _decoded(self, source: Path | bytes, side: int, limits: Limits) -> np.ndarray:
         """[side, side, 3] of a picture, as published loaders or as Melder reads it."""
@@ -166,11 +157,3 @@ def _side(processor: Any, source: ModelSource) -> int:
     if not size or sizes.get("width", size) != size:
         raise MelderError(f"vision model '{source.name}' reads pictures of size {sizes}, not squares")
     return int(size)
-
-
-def _key(source: Path, side: int) -> tuple[Path, int, int] | None:
-    """A file that changes is another picture; a file that is not there has no key."""
-    try:
-        return source, source.stat().st_mtime_ns, side
-    except OSError:
-        return None

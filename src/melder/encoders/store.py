@@ -1,4 +1,4 @@
-"""Encode items once and keep their features on disk, so that a training on frozen features takes minutes.
+"""Features on disk: encoded once, so that a training on frozen features takes minutes.
 
 A directory of features is raw .npy arrays, memory-mapped when read (token arrays in float16: half the disk, a
 relative error of 5e-4), and features.json, written last: a directory without it is not one of features.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,13 @@ import torch
 from torch import Tensor
 
 import melder
-from melder.encoders.picture_memory import PictureMemory
-from melder.encoders.precision import computing
-from melder.encoders.towers import Towers
 from melder.features import Features
 from melder.io.atomic import replace_file, replacing
 from melder.io.tensors import write_array
 from melder.io.versions import VERSIONS, check_version
-from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
 
-__all__ = ["encode", "fingerprint", "load_features", "longest_first", "save_features"]
+__all__ = ["fingerprint", "load_features", "save_features"]
 
 _MANIFEST = "features.json"
 _HALF = ("text_tokens", "image_tokens")
@@ -40,47 +35,6 @@ _FORMS = {  # what is stored of n records: the axes beside n, and the kinds of i
     "text_mask": (1, "b"),
     "image_mask": (0, "b"),
 }
-
-
-def encode(
-    encoder: Towers,
-    items: Sequence[Item],
-    *,
-    batch_size: int = 64,
-    device: str | torch.device = "cpu",
-    precision: Precision = "float32",
-    progress: Callable[[int], None] | None = None,
-    memory: PictureMemory | None = None,
-) -> Features:
-    """Features of n >= 1 items, float32 on the CPU, in the order of the items, with their surfaces.
-
-    Texts of like length share a batch, so that little is spent on padding; what items share goes through the encoder
-    once, and a picture that `memory` has from earlier calls not at all. `progress` is told how many items each batch
-    had. `precision` is what the encoder computes in.
-    """
-    order = longest_first(items)
-    memory = memory or PictureMemory()
-    forward = partial(_forward, encoder, device=torch.device(device), precision=precision)
-    full: dict[str, Tensor] = {}
-    training = encoder.training
-    encoder.eval()
-    try:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            features = memory.encode([items[row] for row in rows], forward)
-            for name, tensor in features.tensors().items():
-                full[name] = _place(full.get(name), tensor.cpu(), rows, len(items))
-            if progress is not None:
-                progress(len(rows))
-    finally:
-        encoder.train(training)
-    return Features(**full, surfaces=[item.surfaces for item in items])
-
-
-def longest_first(items: Sequence[Item]) -> list[int]:
-    """The order in which items are encoded: what comes later needs no more room than what came before, and
-    equal texts stand together."""
-    return sorted(range(len(items)), key=lambda index: (-len(items[index].text), items[index].text))
 
 
 def save_features(features: Features, directory: Path, *, ids: Sequence[str], fingerprint: str) -> None:
@@ -138,46 +92,6 @@ def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False
 
 def _name(image: Path | None) -> str | None:
     return None if image is None else image.name
-
-
-def _forward(encoder: Towers, items: Sequence[Item], device: torch.device, precision: Precision) -> Features:
-    rows = _few_sizes if device.type == "cpu" else int
-    inputs: Inputs = {
-        name: _filled(tensor, rows(len(tensor))).to(device) for name, tensor in encoder.prepare_distinct(items).items()
-    }
-    with torch.inference_mode(), computing(device, precision):
-        return encoder(inputs).to(torch.float32)[: len(items)]  # type: ignore[no-any-return]
-
-
-def _few_sizes(rows: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
-
-    oneDNN keeps memory for each number of rows that it has met, so that of a service it would grow for long.
-    """
-    power = 1 << (rows - 1).bit_length()
-    return power * 3 // 4 if power > 2 and rows <= power * 3 // 4 else power
-
-
-def _filled(tensor: Tensor, rows: int) -> Tensor:
-    """So many rows: after its own the last one again and again."""
-    missing = rows - len(tensor)
-    return torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])]) if missing else tensor
-
-
-def _place(full: Tensor | None, batch: Tensor, rows: Sequence[int], count: int) -> Tensor:
-    """Put a batch at its rows of the whole, which is as wide as the widest batch so far."""
-    if full is None:
-        full = batch.new_zeros(count, *batch.shape[1:])
-    if batch.dim() > 1 and batch.shape[1] > full.shape[1]:
-        wider = full.new_zeros(count, *batch.shape[1:])
-        wider[:, : full.shape[1]] = full
-        full = wider
-    index = torch.tensor(rows)
-    if batch.dim() > 1:
-        full[index, : batch.shape[1]] = batch
-    else:
-        full[index] = batch
-    return full
 
 
 def _on_disk(name: str, tensor: Tensor) -> np.ndarray:

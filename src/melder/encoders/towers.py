@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from melder.data.pictures import Limits, UnreadablePicture, read_picture
+from melder.encoders.throughput import Throughput
 from melder.encoders.tokens import Tokens
 from melder.encoders.window import TextRead, read_text_of
 from melder.features import Features, Sizes
@@ -91,7 +92,7 @@ class Towers(nn.Module):
 
     `on_unreadable` decides about a picture that cannot be decoded: None raises; a function is told, and the
     item then counts as having no picture. `context` is what is read of a mention's text that is too long: the words
-    around the mention (window), or its beginning.
+    around the mention (window), or its beginning. `throughput` counts what `encode` has encoded.
     """
 
     def __init__(
@@ -102,16 +103,23 @@ class Towers(nn.Module):
         self.text, self.image = text, image
         self.sizes = Sizes(*text.widths, *(image.widths if image is not None else (None, None)))
         self.on_unreadable: Callable[[Item, Exception], None] | None = None
+        self.throughput = Throughput()
 
     def prepare(self, items: Sequence[Item]) -> Inputs:
         """Tokenise the texts and decode the pictures of n items; raises `MelderError` for a bad picture."""
         inputs = self._texts([self.text_read(item) for item in items])
         return inputs if self.image is None else inputs | self._pictures(self.image, items)
 
-    def prepare_distinct(self, items: Sequence[Item]) -> Inputs:
+    @property
+    def read_picture(self) -> Callable[[Item], Inputs] | None:
+        """What `prepare_distinct` reads a picture with, which any thread may do before; None without vision."""
+        return None if self.image is None else self.image.read
+
+    def prepare_distinct(self, items: Sequence[Item], read: Callable[[Item], Inputs] | None = None) -> Inputs:
         """As `prepare`, with each text and each picture once, however many items share it.
 
         text_rows and image_rows [n] say which text and which picture is whose; they are left out where none is shared.
+        `read` gives pictures that were read before, as `read_picture` would.
         """
         every = [self.text_read(item) for item in items]
         texts, text_rows = _distinct(every, every)
@@ -119,7 +127,7 @@ class Towers(nn.Module):
         if self.image is None:
             return inputs
         pictures, image_rows = _distinct([(item.image, item.augment) for item in items], items)
-        return inputs | self._pictures(self.image, pictures) | _rows("image_rows", image_rows, len(pictures))
+        return inputs | self._pictures(self.image, pictures, read) | _rows("image_rows", image_rows, len(pictures))
 
     def text_read(self, item: Item) -> TextRead:
         """The text that the text tower is given for an item: after a prompt, and around its mention if it is long."""
@@ -180,19 +188,21 @@ class Towers(nn.Module):
         inputs["has_text"] = torch.tensor([bool(read.text.strip()) for read in texts])
         return inputs
 
-    def _pictures(self, tower: ImageTower, items: Sequence[Item]) -> Inputs:
-        rows = [self._picture(tower, item) for item in items]
+    def _pictures(
+        self, tower: ImageTower, items: Sequence[Item], read: Callable[[Item], Inputs] | None = None
+    ) -> Inputs:
+        rows = [self._picture(read or tower.read, item) for item in items]
         stacked = {
             name: torch.stack([blank if row is None else row[name] for row in rows])
             for name, blank in tower.blank.items()
         }
         return stacked | {"image_mask": torch.tensor([row is not None for row in rows])}
 
-    def _picture(self, tower: ImageTower, item: Item) -> Inputs | None:
+    def _picture(self, read: Callable[[Item], Inputs], item: Item) -> Inputs | None:
         if item.image is None:
             return None
         try:
-            return tower.read(item)
+            return read(item)
         except UnreadablePicture as error:
             if self.on_unreadable is None:
                 raise

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from melder.encoders import PictureMemory, Towers, encode
+from melder.encoders import PictureMemory, Towers, encode_chunks
 from melder.features import Features, Scores, Side, concatenate
 from melder.protocols import Matcher, Precision, Progress
 from melder.records import Item
@@ -37,9 +37,7 @@ class Model(nn.Module):
         """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
         features = None if self.stored is None else self.stored.of(items)
         if features is None:
-            features = encode(
-                self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision, memory=self.memory
-            )
+            (features,) = self._encoded([items])
         check_features(features, items)
         return features
 
@@ -62,11 +60,23 @@ class Model(nn.Module):
         return next(self.matcher.parameters()).device
 
     def _chunks(self, items: Sequence[Item], progress: Progress | None) -> Iterator[Features]:
-        for start in range(0, len(items), CHUNK):
-            chunk = items[start : start + CHUNK]
-            yield self.features(chunk)
+        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        encoded = self._encoded(chunks) if self.stored is None else map(self.features, chunks)
+        for chunk, features in zip(chunks, encoded, strict=True):
+            check_features(features, chunk)
+            yield features
             if progress is not None:
                 progress(len(chunk))
+
+    def _encoded(self, chunks: Sequence[Sequence[Item]]) -> Iterator[Features]:
+        return encode_chunks(
+            self.encoder,
+            chunks,
+            batch_size=CHUNK,
+            device=self.device,
+            precision=self.precision,
+            memory=self.memory,
+        )
 
 
 @contextmanager

@@ -79,5 +79,7 @@ def build(
             counting=start,
             write=write_segments if ray is None else segments_on(ray, workers=workers, threads=threads or 1),
         )
+    if line := str(built.throughput):
+        say(line)
     say(f"{out}: {built.entities:,} entities. Next: melder link {out} --text TEXT --mention WORDS")
     finish(built.skipped, list(built.unreadable.values()))

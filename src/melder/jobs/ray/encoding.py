@@ -18,7 +18,7 @@ from torch import nn
 
 from melder.building.segments import BuildJob, segment_contents
 from melder.data import MODALITIES, entity_items
-from melder.encoders import Towers, load_encoder, longest_first
+from melder.encoders import Throughput, Towers, load_encoder, longest_first
 from melder.features import Features, Side, concatenate
 from melder.io.atomic import remove
 from melder.jobs.ray.cluster import Cluster
@@ -85,8 +85,10 @@ class Decoded(nn.Module):
         self.encoder = encoder
         self.separator, self.sizes = encoder.separator, encoder.sizes
         self.inputs: Inputs = {}
+        self.read_picture = None  # they were read
+        self.throughput = Throughput()
 
-    def prepare_distinct(self, items: list[Item]) -> Inputs:
+    def prepare_distinct(self, items: list[Item], read: None = None) -> Inputs:
         return self.inputs
 
     def forward(self, inputs: Inputs) -> Features:
