@@ -49,7 +49,7 @@ class Built:
     entities: int
     skipped: list[BadRecord] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    throughput: Throughput = field(default_factory=Throughput)
+    throughput: Throughput = field(default_factory=Throughput, compare=False)
 
     def note(self, rows: int, unreadable: Mapping[str, str]) -> None:
         """Count a segment; of pictures that are not there `skipped` tells already."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
-from melder.encoders import Throughput, decodes_pictures
+from melder.data.pictures import silenced
+from melder.encoders import Throughput, decodes_pictures, reading_threads
 from melder.kb.format.packing import PackedSide, pack
 from melder.kb.manifest import KnowledgeBaseSettings
 from melder.kb.pictures import kept_picture
@@ -102,14 +104,22 @@ def _pictures(
     unreadable: dict[str, str] | None,
 ) -> Iterator[tuple[tuple[int, int], bytes]]:
     keep, needed = settings.pictures, decodes_pictures(settings.identity.encoder)
-    for row, entity in enumerate(entities if keep != "none" else ()):
-        for number, name in enumerate(entity.images):
-            path = source.entity_image(name)
-            if not needed and not path.is_file():
-                continue  # only its features are there
+    if keep == "none":
+        return
+    paths = {
+        (row, number): source.entity_image(name)
+        for row, entity in enumerate(entities)
+        for number, name in enumerate(entity.images)
+    }
+    if not needed:  # of some pictures only the features are there
+        paths = {place: path for place, path in paths.items() if path.is_file()}
+    with silenced(), ThreadPoolExecutor(reading_threads()) as pool:
+        contents = [pool.submit(kept_picture, path, keep) for path in paths.values()]
+        for (place, path), content in zip(paths.items(), contents, strict=True):
             try:
-                yield (row, number), kept_picture(path, keep)  # type: ignore[arg-type]
+                yield place, content.result()
             except UnreadablePicture as error:
                 if unreadable is None:
+                    pool.shutdown(cancel_futures=True)
                     raise
                 unreadable[str(path)] = str(error)

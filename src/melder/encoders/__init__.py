@@ -3,6 +3,7 @@
 from melder.encoders.encoding import encode, encode_chunks, longest_first
 from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing, has_bf16
+from melder.encoders.read_ahead import reading_threads
 from melder.encoders.readback import check_readable
 from melder.encoders.resolver import build_encoder, decodes_pictures, from_scratch, load_encoder, trained_by_default
 from melder.encoders.store import fingerprint, load_features, save_features
@@ -25,6 +26,7 @@ __all__ = [
     "load_encoder",
     "load_features",
     "longest_first",
+    "reading_threads",
     "save_features",
     "trained_by_default",
 ]
