@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def data(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     records[4]["types"] += [ASKED[3][0], ASKED[4][0]]
     del records[6]["types"]
     write_lines(folder / "entities.jsonl", records)
-    (folder / "images").symlink_to(small_data / "images")
+    shutil.copytree(small_data / "images", folder / "images")
     return folder
 
 

@@ -207,7 +207,10 @@ def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
     every, some = HybridIndex(build_index(case.name, VECTORS, types=KINDS), None), slice(0, 3)
     for among in (EntityFilter(types, TypeCounts()) for types in WANTED):  # type: ignore[arg-type]
         part = every.only(among, COUNT)
-        found = [part.candidates(query[None], Side({}), 64, 0, 0.0).columns for query in QUERIES[some]]
+        found = [
+            part.candidates(query[None], Side({"row": torch.zeros(1)}), 64, 0, 0.0)[0].columns
+            for query in QUERIES[some]
+        ]
         assert all(set(row) <= set(among.columns) for row in found)
         if len(among.columns):
             real = among.columns[best(VECTORS[among.columns], min(10, len(among.columns)))[some]]

@@ -217,12 +217,11 @@ def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
 def test_of_equal_scores_the_first_entities_are_the_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever order they were scored in."""
 
-    def level(matcher: UnitMatcher, source: Held, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
-        return Scores(torch.zeros(1, len(columns)), {})
+    def level(matcher: UnitMatcher, mentions: Side, entities: Side, cosines: Tensor | None = None) -> Scores:
+        return Scores(torch.zeros(mentions.rows, entities.rows), {})
 
     matcher, mentions, entities = made("m3el without names")
-    for module in ("bounded", "two_stage"):
-        monkeypatch.setattr(f"melder.search.{module}.rerank", level)
+    monkeypatch.setattr(UnitMatcher, "score", level)
     monkeypatch.setattr(UnitMatcher, "contributions", lambda matcher, scores: scores.parts)
     search = build_search(name, matcher, Held(matcher.entity_side(entities)))
     if isinstance(search, BoundedSearch):

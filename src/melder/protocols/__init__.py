@@ -1,7 +1,7 @@
 """The contracts that parts of Melder fulfil to fit together; nothing here does any work."""
 
 from melder.protocols.encoders import Encoder, Inputs
-from melder.protocols.indexes import FilteringIndex, Index, IndexClass, Nearest, ScoringIndex, TypeNames
+from melder.protocols.indexes import BatchIndex, FilteringIndex, Index, IndexClass, Nearest, ScoringIndex, TypeNames
 from melder.protocols.linkers import Linker
 from melder.protocols.methods import LexicalUnit, Matcher, Method
 from melder.protocols.progress import Counting, Precision, Progress
@@ -11,6 +11,7 @@ from melder.protocols.units import Aligner, Bounded, Dense, SideTensor, Unit
 
 __all__ = [
     "Aligner",
+    "BatchIndex",
     "Bounded",
     "Counting",
     "Dense",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from melder.protocols.progress import Counting
 
-__all__ = ["FilteringIndex", "Index", "IndexClass", "Nearest", "ScoringIndex", "TypeNames"]
+__all__ = ["BatchIndex", "FilteringIndex", "Index", "IndexClass", "Nearest", "ScoringIndex", "TypeNames"]
 
 
 class TypeNames(Protocol):
@@ -41,6 +41,7 @@ class IndexClass(Protocol):
         tells_products: It is a `ScoringIndex`.
         trial: May be left out where files are plain arrays. Python that opens a stored index in `sys.argv[1]` and
             searches it, which is run in a process of its own before a stranger's files are opened in this one.
+        searches_many: May be left out where it is False: it is a `BatchIndex`.
     """
 
     @property
@@ -107,6 +108,14 @@ class ScoringIndex(Index, Protocol):
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         """[columns] float32, of a query [d] and vectors that were not removed, to the rounding of what is stored."""
+        ...
+
+
+class BatchIndex(Index, Protocol):
+    """An index that searches for many queries in less time than for one after the other."""
+
+    def search_many(self, queries: Tensor, k: int) -> list[Nearest]:
+        """What `search` gives for each of queries [m, d], to rounding."""
         ...
 
 

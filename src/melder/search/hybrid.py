@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from melder.features import Side
-from melder.protocols import FilteringIndex, Index, Nearest, ScoringIndex
+from melder.protocols import BatchIndex, FilteringIndex, Index, Nearest, ScoringIndex
 from melder.search.filters import EntityFilter
 from melder.search.indexes.flat import FlatIndex
 from melder.search.indexes.names import NameHits, NameIndex
@@ -32,6 +32,7 @@ class Candidates(NamedTuple):
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
 Told = TypeVar("Told", np.ndarray, np.ndarray | None)  # products or cosines of places
+Surface = tuple[np.ndarray, np.ndarray]  # n-grams [G] and their weights
 BestPlaces = Callable[[int], tuple[np.ndarray, Told]]  # of so many, best first
 
 
@@ -65,16 +66,25 @@ class HybridIndex(Generic[Vectors]):
         allowed_columns = np.where((columns >= 0) & allowed[columns], columns, -1)
         return replace(self, index=index, columns=allowed_columns, filtered=True)
 
-    def candidates(self, query: Tensor, mention: Side, near: int, named: int, lexical_weight: float) -> Candidates:
-        """Of one mention's vector [1, d] and side: so many of the nearest entities, and of those with the likest names.
+    def candidates(
+        self, queries: Tensor, mentions: Side, near: int, named: int, lexical_weight: float
+    ) -> list[Candidates]:
+        """Of each mention's vector [m, d] and side: so many of the nearest entities and of the likest names.
 
         Args:
             lexical_weight: Of the cosine of names, where the inner product of vectors has the weight 1.
         """
-        places, products = self._nearest(query[0], near)
-        cosines = None
-        if self.names is not None:
-            likest, near_places = self._likest(mention, places, named), set(places.tolist())
+        nearest = self._nearest(queries, near)
+        likest = self._likest(mentions, [hits.columns for hits in nearest], named)
+        return [
+            self._joined(query, *hits, lexical_weight) for query, *hits in zip(queries, nearest, likest, strict=True)
+        ]
+
+    def _joined(self, query: Tensor, near: Nearest, likest: NameHits | None, lexical_weight: float) -> Candidates:
+        """One mention's, the nearest first."""
+        places, products, cosines = near.columns, near.products, None
+        if likest is not None:
+            near_places = set(places.tolist())
             others = np.array([place not in near_places for place in likest.columns.tolist()], dtype=bool)
             cosines = np.concatenate([likest.of_asked, likest.cosines[others]])
             places = np.concatenate([places, likest.columns[others]])
@@ -82,13 +92,25 @@ class HybridIndex(Generic[Vectors]):
         if products is None:
             return Candidates(columns, cosines, None)
         index = cast(ScoringIndex, self.index)  # which an index is that told products; asking takes longer than this
-        likely = np.concatenate([products, index.products(query[0], places[len(products) :])])
+        likely = np.concatenate([products, index.products(query, places[len(products) :])])
         return Candidates(columns, cosines, likely if cosines is None else likely + lexical_weight * cosines)
 
-    def _likest(self, mention: Side, near: np.ndarray, k: int) -> NameHits:
-        """Places of the k entities with the likest names, and cosines, those of other places `near` too."""
+    def _likest(self, mentions: Side, near: Sequence[np.ndarray], k: int) -> Sequence[NameHits | None]:
+        """For each mention places of the k entities with the likest names, and cosines, those of other places `near`
+        too; mentions of one surface share a search."""
+        if self.names is None:
+            return [None] * mentions.rows
+        hits = list[NameHits | None]([None] * mentions.rows)
+        for rows in _by_surface(mentions):
+            shared = self._likest_names(surface_of(mentions, rows[0]), np.concatenate([near[row] for row in rows]), k)
+            ends = np.cumsum([len(near[row]) for row in rows])
+            for row, of_row in zip(rows, np.split(shared.of_asked, ends[:-1]), strict=True):
+                hits[row] = shared._replace(of_asked=of_row)
+        return hits
+
+    def _likest_names(self, surface: Surface, near: np.ndarray, k: int) -> NameHits:
         assert self.names is not None
-        search, surface = self.names.search, surface_of(mention, 0)
+        search = self.names.search
         of_near: list[np.ndarray] = []
 
         def likest(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -98,12 +120,21 @@ class HybridIndex(Generic[Vectors]):
 
         return NameHits(*self._living(likest, k), of_near[0])
 
-    def _nearest(self, query: Tensor, k: int) -> Nearest:
-        """The k entities with the largest inner products with a query [d]; columns of the index are places here."""
+    def _nearest(self, queries: Tensor, k: int) -> list[Nearest]:
+        """For each query [m, d] the k entities with the largest inner products; columns of the index are places."""
         index = self.index
         if index is None:
-            return Nearest(np.zeros(0, np.int64), None)
-        nearest = Nearest(*self._living(lambda count: index.search(query, count), k))
+            return [Nearest(np.zeros(0, np.int64), None)] * len(queries)
+        first: Sequence[Nearest | None] = [None] * len(queries)
+        if len(queries) > 1 and getattr(index, "searches_many", False):
+            first = cast(BatchIndex, index).search_many(queries, k)
+        return [self._nearest_of(query, k, hits) for query, hits in zip(queries, first, strict=True)]
+
+    def _nearest_of(self, query: Tensor, k: int, first: Nearest | None) -> Nearest:
+        """Those of one query; `first` are the k that the index found already."""
+        index = self.index
+        assert index is not None
+        nearest = Nearest(*self._living(lambda count: index.search(query, count), k, first))
         if not self.filtered or self.columns is None:
             return nearest
         every = np.flatnonzero(self.columns >= 0)
@@ -111,19 +142,31 @@ class HybridIndex(Generic[Vectors]):
             return nearest
         return Nearest(every, cast(ScoringIndex, index).products(query, every) if index.tells_products else None)
 
-    def _living(self, search: BestPlaces[Told], k: int) -> tuple[np.ndarray, Told]:
+    def _living(
+        self, search: BestPlaces[Told], k: int, first: tuple[np.ndarray, Told] | None = None
+    ) -> tuple[np.ndarray, Told]:
         """The first k places that were not removed, and what is told of them; `search` gives the best, as many as it is
-        asked for."""
-        count = k
+        asked for, of which the `first` k may be there."""
+        count, hits = k, first or search(k)
         while True:
-            places, products = search(count)
+            places, products = hits
             alive = np.ones(len(places), dtype=bool) if self.columns is None else self.columns[places] >= 0
             living = np.flatnonzero(alive)[:k]
             if len(living) >= k or len(places) < count:
                 return places[living], None if products is None else products[living]
             count *= 2
+            hits = search(count)
 
 
-def surface_of(mentions: Side, row: int) -> tuple[np.ndarray, np.ndarray]:
+def _by_surface(mentions: Side) -> list[list[int]]:
+    """The rows of mentions that have the same n-grams."""
+    rows: dict[tuple[bytes, bytes], list[int]] = {}
+    for row in range(mentions.rows):
+        bucket, gram = surface_of(mentions, row)
+        rows.setdefault((bucket.tobytes(), gram.tobytes()), []).append(row)
+    return list(rows.values())
+
+
+def surface_of(mentions: Side, row: int) -> Surface:
     """The n-grams [G] of a mention's surface and their weights."""
     return mentions["lexical.bucket"][row, 0].cpu().numpy(), mentions["lexical.gram"][row, 0].float().cpu().numpy()

@@ -27,13 +27,14 @@ from melder.search.indexes import INDEXES, build_index
 from melder.search.indexes.names import NameIndex
 from melder.search.topk import TopK
 
-__all__ = ["TwoStage", "best_of", "rerank", "searched"]
+__all__ = ["TwoStage", "best_of", "searched"]
 
 DENSE_K = 64  # candidates by vectors: at least so many, an eighth of the root of all there are, and the answers wanted
 LEXICAL_K = 128  # candidates by names, or as many as answers are wanted
 RERANK_K = 48  # of them that get the full score, or `AHEAD` times as many as answers are wanted
 AHEAD = 3
 RECORDS = 1000  # read together
+PAIRS = 2048  # of mentions and their candidates, whose sides are read together: some dozen megabytes
 FEW = 1024  # entities of the types wanted that are all scored: some milliseconds a mention
 
 
@@ -75,12 +76,12 @@ class TwoStage:
         return entity_vectors(matcher, side)
 
     def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
-        """One a mention, in order; only of the entities `among` which it is to be."""
+        """One a mention, in order; only of the entities `among` which it is to be.
+
+        The sides of an entity are read once for all mentions of a group that have it among their candidates.
+        """
         candidates = self.candidates(mentions, k, among)
-        return [
-            self._best(mentions.take(slice(row, row + 1)), candidate_list, k)
-            for row, candidate_list in enumerate(candidates)
-        ]
+        return [best for rows in _groups(candidates) for best in self._best(mentions.take(rows), candidates[rows], k)]
 
     def candidates(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[Candidates]:
         """For each mention, in ascending order: of each part the `near` best by vectors and the `named` best by names;
@@ -94,20 +95,53 @@ class TwoStage:
         queries = mention_vectors(self.matcher, mentions)
         near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
         weight = 0.0 if lexical is None else float(lexical.weight.detach())
-        chosen = []
-        for row in range(mentions.rows):
-            mention, query = mentions.take(slice(row, row + 1)), queries[row : row + 1]
-            found_by = [index.candidates(query, mention, near, named, weight) for index in parts]
-            chosen.append(_most_likely(found_by, max(AHEAD * k, self.kept)))
-        return chosen
+        found_by = [index.candidates(queries, mentions, near, named, weight) for index in parts]
+        kept = max(AHEAD * k, self.kept)
+        return [_most_likely(of_mention, kept) for of_mention in zip(*found_by, strict=True)]
 
-    def _best(self, mention: Side, found: Candidates, k: int) -> TopK:
-        if not len(found.columns):
-            return TopK(1, k)
-        self.scored += len(found.columns)
-        columns, cosines = torch.from_numpy(found.columns), found.cosines
-        name_cosines = None if cosines is None else torch.from_numpy(cosines)[None]
-        return best_of(self.matcher, columns, rerank(self.matcher, self.source, mention, columns, name_cosines), k)
+    def _best(self, mentions: Side, candidates: Sequence[Candidates], k: int) -> list[TopK]:
+        """Those of a group of mentions."""
+        self.scored += sum(len(candidate_list.columns) for candidate_list in candidates)
+        every = np.unique(np.concatenate([candidate_list.columns for candidate_list in candidates]))
+        if not len(every):
+            return [TopK(1, k) for _ in candidates]
+        device = next(self.matcher.parameters()).device
+        units = self.matcher.names_in_use(lexical=any(of_mention.cosines is None for of_mention in candidates))
+        side = self.source.side(torch.from_numpy(every), units).to(device)
+        with answering(self.matcher) as matcher:
+            return [
+                _best_of_mention(matcher, mentions.take(slice(row, row + 1)), every, side, of_mention, k)
+                for row, of_mention in enumerate(candidates)
+            ]
+
+
+def _groups(candidates: Sequence[Candidates]) -> Iterator[slice]:
+    """Slices of mentions that have `PAIRS` candidates together, or are one."""
+    start, pairs = 0, 0
+    for row, candidate_list in enumerate(candidates):
+        pairs += len(candidate_list.columns)
+        if pairs > PAIRS and row > start:
+            yield slice(start, row)
+            start, pairs = row, len(candidate_list.columns)
+    if candidates:
+        yield slice(start, len(candidates))
+
+
+def _best_of_mention(
+    matcher: Matcher, mention: Side, columns: np.ndarray, side: Side, candidates: Candidates, k: int
+) -> TopK:
+    """The k best of a mention's candidates, which are some of the ascending `columns` of `side`."""
+    if not len(candidates.columns):
+        return TopK(1, k)
+    own = torch.from_numpy(candidates.columns)
+    if len(own) < len(columns):
+        side = side.take(torch.from_numpy(columns.searchsorted(candidates.columns)).to(_device(side)))
+    cosines = None if candidates.cosines is None else torch.from_numpy(candidates.cosines)[None].to(_device(side))
+    return best_of(matcher, own, matcher.score(mention, side, cosines).cpu(), k)
+
+
+def _device(side: Side) -> torch.device:
+    return next(iter(side.values())).device
 
 
 def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
@@ -157,18 +191,6 @@ def searched(
     for _ in lexical():
         pass
     return torch.cat(vectors), None
-
-
-def rerank(
-    matcher: Matcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
-) -> Scores:
-    """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
-    their names, which need not be read then, where these are known."""
-    device = next(matcher.parameters()).device
-    with answering(matcher):
-        units = matcher.names_in_use(lexical=cosines is None)
-        on_device = None if cosines is None else cosines.to(device)
-        return matcher.score(mention, source.side(columns, units).to(device), on_device).cpu()
 
 
 def best_of(matcher: Matcher, columns: Tensor, scores: Scores, k: int) -> TopK:

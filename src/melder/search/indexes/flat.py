@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from melder.ops.bounds import rounding
-from melder.ops.largest import largest
+from melder.ops.largest import largest, largest_of_array
 from melder.protocols import Counting, Nearest
 from melder.search.indexes.files import new_directory, no_options, open_arrays, save_arrays
 
 __all__ = ["FlatIndex"]
 
+SPARE = 32  # vectors beyond those wanted that are looked at again, for their products were rounded to float16
+QUERIES, VECTORS = 256, 1 << 14  # that are multiplied together: 16 MB of products
 ARRAYS = ("vectors", "lengths", "scale", "alive")
 
 
@@ -30,7 +32,7 @@ class FlatIndex:
     Opened from files it is memory-mapped, and nothing is read before the first search.
     """
 
-    keeps_vectors, filters_types, tells_products = True, False, True
+    keeps_vectors, filters_types, tells_products, searches_many = True, False, True, True
 
     def __init__(self, vectors: Tensor, lengths: Tensor, scale: Tensor, alive: Tensor) -> None:
         self.vectors = vectors
@@ -76,9 +78,29 @@ class FlatIndex:
 
     def search(self, query: Tensor, k: int) -> Nearest:
         rough, _ = self._products(query)
-        values, places = largest(rough, k)
-        columns = places[values > float("-inf")].numpy()
-        return Nearest(columns, self.products(query, columns))
+        values, places = largest(rough, k + SPARE)
+        columns = places[values > float("-inf")].sort().values.numpy()
+        products = self.products(query, columns)
+        best = largest_of_array(products, k)
+        return Nearest(columns[best], products[best])
+
+    def search_many(self, queries: Tensor, k: int) -> list[Nearest]:
+        queries = queries.detach().cpu().float()
+        return [hits for some in queries.split(QUERIES) for hits in self._search_some(some, k)]
+
+    def _search_some(self, queries: Tensor, k: int) -> list[Nearest]:
+        values, places = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
+        for start in range(0, len(self), VECTORS):
+            block = slice(start, start + VECTORS)
+            products = (queries @ self.vectors[block].float().t()).mul_(self.scale)
+            best, best_places = largest(products.masked_fill_(~self.alive[block], float("-inf")), k)
+            values, order = largest(torch.cat([values, best], dim=1), k)  # of equal ones the earlier block's first
+            places = torch.cat([places, start + best_places], dim=1).gather(1, order)
+        found = values > float("-inf")
+        return [
+            Nearest(columns[there].numpy(), products[there].numpy())
+            for columns, products, there in zip(places, values, found, strict=True)
+        ]
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         vectors = self.vectors[torch.from_numpy(columns)].float()
