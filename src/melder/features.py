@@ -142,12 +142,13 @@ class Side(Mapping[str, Tensor]):
 
     def take(self, rows: Rows) -> Side:
         """The same bundle for some of the rows."""
-        return Side({name: tensor[rows] for name, tensor in self.items()})
+        return Side({name: tensor[rows] for name, tensor in self._tensors.items()})
 
     def part(self, prefix: str) -> Side:
         """The tensors whose names start with `prefix` and a dot, under the rest of their names."""
         start = prefix + "."
-        return Side({name[len(start) :]: tensor for name, tensor in self.items() if name.startswith(start)})
+        length = len(start)
+        return Side({name[length:]: tensor for name, tensor in self._tensors.items() if name.startswith(start)})
 
     def only(self, prefixes: Collection[str]) -> Side:
         """The tensors whose names start with any of the prefixes and a dot."""

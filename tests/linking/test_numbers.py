@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from melder.building import build as kb_build
 from melder.data import DataSet, EntityFile
-from melder.encoders import encode
-from melder.features import not_finite
+from melder.encoders import encode_chunks
+from melder.features import Features, not_finite
 from melder.kb import open_knowledge_base
 from melder.linking import ExactLinker, open_run
 from melder.records import MelderError
@@ -73,12 +73,13 @@ def test_a_picture_whose_features_are_no_numbers_is_named(
 ) -> None:
     linker, mentions = ExactLinker(model, dataset), dataset.split("dev")
 
-    def spoilt(*arguments: object, **named: object) -> object:
-        features = encode(*arguments, **named)  # type: ignore[arg-type]
-        features.image_global[1] = float("inf")
-        return features
+    def spoilt(*arguments: object, **named: object) -> Iterator[Features]:
+        for features in encode_chunks(*arguments, **named):  # type: ignore[arg-type]
+            assert features.image_global is not None
+            features.image_global[1] = float("inf")
+            yield features
 
-    monkeypatch.setattr("melder.runs.model.encode", spoilt)
+    monkeypatch.setattr("melder.runs.model.encode_chunks", spoilt)
     with pytest.raises(MelderError, match="its feature 'image_global' holds NaN or infinity") as error:
         linker.link(mentions[:3])
     assert str(error.value).startswith(str(dataset.mention_image(str(mentions[1].image))))

@@ -115,6 +115,6 @@ def test_whether_features_are_encoded_now_or_were_stored(
     surfaces = [item.surfaces for item in items]
     stored.add(items, load_features(tmp_path, ids=ids, fingerprint="f", surfaces=surfaces))
     monkeypatch.setattr(model, "stored", stored)
-    monkeypatch.setattr("melder.runs.model.encode", None)  # nothing is encoded
+    monkeypatch.setattr("melder.runs.model.encode_chunks", None)  # nothing is encoded
     links = linker.link(mentions, K)
     assert all(alike(link, expected[link.id], TOKENS) for link in links)

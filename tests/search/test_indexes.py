@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.protocols import Index
+from melder.protocols import BatchIndex, Index
 from melder.records import MelderError
 from melder.search.filters import EntityFilter, Types
 from melder.search.hybrid import HybridIndex
-from melder.search.indexes import INDEXES, build_index
+from melder.search.indexes import INDEXES, build_index, flat
 from melder.search.indexes.flat import FlatIndex
 from melder.search.indexes.lifted import MipsToCosine
 from melder.search.indexes.milvus import MilvusIndex
@@ -157,6 +158,20 @@ def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
     assert index.products(QUERIES[0], columns[:0]).shape == (0,)
     assert products is not None
     assert np.allclose(products, index.products(QUERIES[0], nearest), atol=2e-3 * float(real.abs().max()))
+
+
+def test_many_queries_find_what_each_finds(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not getattr(index, "searches_many", False):
+        return
+    index.remove(best(VECTORS, 1).flatten())
+    monkeypatch.setattr(flat, "VECTORS", 700)
+    monkeypatch.setattr(flat, "QUERIES", 16)
+    for k in (1, 10, 2 * COUNT):
+        for query, hits in zip(QUERIES, cast(BatchIndex, index).search_many(QUERIES, k), strict=True):
+            alone = index.search(query, k)
+            assert len(hits.columns) == len(alone.columns)
+            assert np.allclose(hits.products, alone.products, atol=1e-4)
+            assert np.mean(hits.columns == alone.columns) > 0.99  # but for equal ones, to rounding
 
 
 def test_of_equal_products_the_lower_column_comes_first(case: Case) -> None:

@@ -21,6 +21,7 @@ from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import OTMELConfiguration
 from melder.methods.pgmel import PGMELConfiguration
 from melder.records import Entity, MelderError
+from melder.search import two_stage
 from melder.search.bounded import BoundedSearch, UpperBounds
 from melder.search.candidates import entity_vectors, mention_vectors
 from melder.search.resolver import build_search
@@ -186,6 +187,37 @@ def test_two_stages_score_only_candidates_of_either_index() -> None:
     assert search.parts[0].names is not None
     search.best(sides[0], 3)
     assert search.scored == sum(map(len, candidates))
+
+
+@pytest.mark.parametrize("pairs", [1, 50, 10_000])
+@pytest.mark.parametrize("name", METHODS)
+def test_many_mentions_get_the_answers_of_one_by_one(name: str, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_stage, "PAIRS", pairs)
+    matcher, mentions, entities = made(name)
+    if mentions.surfaces is not None:
+        mentions.surfaces = [mentions.surfaces[row % 7] for row in range(MENTIONS)]  # several of one surface
+    side, search = matcher.mention_side(mentions), TwoStage.build(matcher, Held(matcher.entity_side(entities)), "flat")
+    search.near, search.named, search.kept = 15, 15, 20
+    together = search.best(side, 5)
+    for row in range(MENTIONS):
+        (alone,) = search.best(side.take(slice(row, row + 1)), 5)
+        assert alone.columns.tolist() == together[row].columns.tolist()
+        assert close(alone.totals, together[row].totals, TERMS)
+
+
+def test_an_entity_is_read_once_for_the_mentions_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    matcher, mentions, entities = made("m3el")
+    side, source = matcher.mention_side(mentions), Held(matcher.entity_side(entities))
+    search, read = TwoStage.build(matcher, source, "flat"), list[list[int]]()
+    search.near, search.named, search.kept = 40, 40, 60
+    candidates = [each.columns for each in search.candidates(side, 3)]
+    take = source.side
+    monkeypatch.setattr(source, "side", lambda columns, units: read.append(columns.tolist()) or take(columns, units))
+    monkeypatch.setattr(two_stage, "PAIRS", 300)
+    search.best(side, 3)
+    assert 1 < len(read) < MENTIONS
+    assert all(rows == sorted(set(rows)) and len(rows) <= 300 for rows in read)
+    assert sum(map(len, read)) < sum(map(len, candidates)) == search.scored
 
 
 @pytest.mark.parametrize(("entities", "near"), [(10, 64), (50_000, 64), (1_000_000, 125)])

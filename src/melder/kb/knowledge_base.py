@@ -19,6 +19,7 @@ from melder.features import Side, concatenate
 from melder.io.open_files import open_files_allowed
 from melder.kb.blocks import side_blocks
 from melder.kb.entities import Entities
+from melder.kb.format.arrays import MappedArrays
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
@@ -190,7 +191,7 @@ class KnowledgeBase:
     def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
         """The sides of some columns, in float32 and in their order; of these units, by default of all."""
         self._check_open()
-        rows = [(reader.segment.sides, row) for reader, row in map(self._place, columns.tolist())]
+        rows = self._stored_rows(columns.numpy())
         segments = {arrays for arrays, _ in rows}
         if len(rows) <= SCATTERED * len(segments) and gatherable(segments):
             return gather(rows, units)
@@ -278,6 +279,18 @@ class KnowledgeBase:
     def _place(self, column: int) -> tuple[SegmentReader, int]:
         number = bisect_right(self._first, column) - 1
         return self.parts[number], int(self.parts[number].living[column - self._first[number]])
+
+    def _stored_rows(self, columns: np.ndarray) -> list[tuple[MappedArrays, int]]:
+        """The arrays and the row of each column."""
+        numbers = np.searchsorted(self._first, columns, side="right") - 1
+        rows = columns - np.array(self._first)[numbers]
+        for number in np.unique(numbers).tolist():
+            reader = self.parts[number]
+            if reader.dead:
+                of_part = numbers == number
+                rows[of_part] = reader.living[rows[of_part]]
+        arrays = [reader.segment.sides for reader in self.parts]
+        return [(arrays[number], row) for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)]
 
     def _by_part(self, columns: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
         """(place, column) of the columns, by the number of their part."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +30,7 @@ __all__ = ["ExactLinker", "Files", "own_data"]
 
 MAX_K_BOUNDED = 2  # wanted candidates: of so few, bounds rule out most entities
 TYPES = 32  # of which the entities are remembered: 8 bytes each of them
+RECORDS = 4096  # entities that are read together
 SCORE_BUFFER = 1 << 26  # scores that are held for ranks: 256 MB
 
 # Of the sides of a block of mentions the best k entities, and of its rows [r] the ranks of the columns gold [r].
@@ -220,17 +221,27 @@ class ExactLinker(Answering):
     def _links(
         self, mentions: Sequence[Mention], items: Sequence[Item], best: Sequence[BestOfMention], k: int
     ) -> list[Link]:
-        return [self._link(*three, k) for three in zip(mentions, items, best, strict=True)]
+        """Each entity is read once for some mentions together."""
+        links, at_once = list[Link](), max(1, RECORDS // max(1, k))
+        for start in range(0, len(mentions), at_once):
+            rows = slice(start, start + at_once)
+            columns = sorted({column for block, row in best[rows] for column in block.columns[row, :k].tolist()})
+            entities = dict(zip(columns, self.source.records(columns), strict=True))
+            answers = zip(mentions[rows], items[rows], best[rows], strict=True)
+            links += [self._link(*answer, k, entities) for answer in answers]
+        return links
 
-    def _link(self, mention: Mention, item: Item, found: BestOfMention, k: int) -> Link:
+    def _link(self, mention: Mention, item: Item, found: BestOfMention, k: int, entities: Mapping[int, Entity]) -> Link:
         best, row = found
-        entities = self.source.records(best.columns[row, :k].tolist())
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
         candidates = [
             Candidate(
-                id=entity.id, name=entity.name, score=totals[n], units={name: part[n] for name, part in parts.items()}
+                id=entities[column].id,
+                name=entities[column].name,
+                score=totals[n],
+                units={name: part[n] for name, part in parts.items()},
             )
-            for n, entity in enumerate(entities)
+            for n, column in enumerate(best.columns[row, :k].tolist())
         ]
         link = Link(
             id=mention.id,

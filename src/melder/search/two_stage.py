@@ -34,7 +34,7 @@ LEXICAL_K = 128  # candidates by names, or as many as answers are wanted
 RERANK_K = 48  # of them that get the full score, or `AHEAD` times as many as answers are wanted
 AHEAD = 3
 RECORDS = 1000  # read together
-PAIRS = 2048  # of mentions and their candidates, whose sides are read together: some dozen megabytes
+PAIRS = 768  # of mentions and their candidates, whose sides are read together: a dozen megabytes
 FEW = 1024  # entities of the types wanted that are all scored: some milliseconds a mention
 
 
