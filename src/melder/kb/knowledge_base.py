@@ -17,6 +17,7 @@ from torch import Tensor
 from melder.features import Side, concatenate
 from melder.io.open_files import open_files_allowed
 from melder.kb.entities import Entities
+from melder.kb.exemplars import Exemplars, read_exemplars
 from melder.kb.format.packing import bytes_restored
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
@@ -122,6 +123,11 @@ class KnowledgeBase:
     def version(self) -> str:
         """What is another one after each change: the number of the generation, of shards those of all."""
         return f"{self.generation.number:06d}"
+
+    @property
+    def exemplars(self) -> Exemplars:
+        """What it has learned from labelled mentions, read each time; MelderError when that is damaged."""
+        return read_exemplars(self.directory, self.generation.exemplars)
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""

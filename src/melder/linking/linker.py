@@ -48,6 +48,7 @@ class Answering(ABC):
     has_candidates = False
     explains = False
     calibrates = False
+    learns = False
     nil: Nil | None = None
 
     @property
@@ -55,6 +56,9 @@ class Answering(ABC):
         return {}
 
     def ablations(self) -> Mapping[str, Linker]:
+        return {}
+
+    def seen_as(self, surface: str, identities: Sequence[str]) -> Mapping[str, str]:
         return {}
 
     model: EncodingModel

@@ -23,6 +23,7 @@ class Linker(Protocol):
         has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
         explains: `melder.linking.explanation` can say what its units matched.
         calibrates: NIL probabilities can be fitted to its scores.
+        learns: It takes exemplars: it has `learn` (`melder.linking.ExactLinker`).
     """
 
     nil: Any
@@ -44,6 +45,13 @@ class Linker(Protocol):
 
     @property
     def calibrates(self) -> bool: ...
+
+    @property
+    def learns(self) -> bool: ...
+
+    def seen_as(self, surface: str, identities: Sequence[str]) -> Mapping[str, str]:
+        """In words, how often exemplars of entities were called by a surface, by id; those without any are left out."""
+        ...
 
     @property
     def figures(self) -> Mapping[str, Any]:
