@@ -15,8 +15,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,12 +33,11 @@ __all__ = ["ExemplarRecord", "Exemplars", "exemplar_faults", "join_exemplars", "
 
 DESCRIPTION, RECORDS = "exemplars.json", "records.jsonl"
 ARRAYS = ("text", "image", "scale")
+PARTS = 64  # that a process keeps read: a few kilobytes an exemplar
 
 
-class ExemplarRecord(BaseModel):
+class ExemplarRecord(NamedTuple):
     """Which entity a mention meant; the same key is the same mention, whatever it meant."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     key: str
     entity: str
@@ -88,7 +88,7 @@ def join_exemplars(parts: Sequence[Exemplars]) -> Exemplars:
 def write_exemplars(directory: Path, name: str, exemplars: Exemplars) -> SegmentEntry:
     """Write a part of a knowledge base; it is there as a whole or not at all."""
     with writing(directory / EXEMPLARS / name) as partial:
-        lines = "".join(record.model_dump_json() + "\n" for record in exemplars.records)
+        lines = "".join(json.dumps(record._asdict()) + "\n" for record in exemplars.records)
         (partial / RECORDS).write_bytes(lines.encode())
         for array in ARRAYS:
             kind = torch.float32 if array == "scale" else torch.float16
@@ -105,12 +105,12 @@ def read_exemplars(directory: Path, entries: Sequence[SegmentEntry]) -> Exemplar
     Raises:
         MelderError: A file is missing or not what was written.
     """
-    return join_exemplars([_read_part(directory / EXEMPLARS / listed.name, listed) for listed in entries])
+    return join_exemplars([_living(directory / EXEMPLARS / listed.name, listed) for listed in entries])
 
 
 def exemplar_bytes(directory: Path, entries: Sequence[SegmentEntry]) -> int:
     """What the files of these parts take on the disk."""
-    parts = (_describe(directory / EXEMPLARS / listed.name, listed) for listed in entries)
+    parts = (_describe(directory / EXEMPLARS / listed.name, listed.digest) for listed in entries)
     return sum(file.size for part in parts for file in part.files.values())
 
 
@@ -118,7 +118,7 @@ def exemplar_faults(directory: Path, listed: SegmentEntry) -> Iterator[str]:
     """One line for each file of a part that is not as it was written, each of them read."""
     path = directory / EXEMPLARS / listed.name
     try:
-        files = _describe(path, listed).files.items()
+        files = _describe(path, listed.digest).files.items()
     except MelderError as error:
         yield str(error)
         return
@@ -133,33 +133,33 @@ def dead_rows(
     """The parts with the rows marked dead of which that is said, but for parts in which none lives then."""
     marked = []
     for listed in entries:
-        records = _read_records(directory / EXEMPLARS / listed.name, listed)
+        records = _whole_part(directory / EXEMPLARS / listed.name, listed.digest).records
         gone = {row for row, record in enumerate(records) if dies(record)}
         marked.append(listed.model_copy(update={"dead": tuple(sorted({*listed.dead, *gone}))}) if gone else listed)
     return tuple(listed for listed in marked if listed.living)
 
 
-def _read_part(path: Path, listed: SegmentEntry) -> Exemplars:
-    description = _describe(path, listed)
-    records = _read_records(path, listed)
-    arrays = []
-    for name in ARRAYS:
-        description.files[f"{name}.npy"].check(path / f"{name}.npy")
-        arrays.append(torch.from_numpy(np.load(path / f"{name}.npy", allow_pickle=False)))
-    part = Exemplars(records, *arrays)
+def _living(path: Path, listed: SegmentEntry) -> Exemplars:
+    part = _whole_part(path, listed.digest)
     return part.take(sorted(set(range(len(part))) - set(listed.dead))) if listed.dead else part
 
 
-def _read_records(path: Path, listed: SegmentEntry) -> list[ExemplarRecord]:
-    _describe(path, listed).files[RECORDS].check(path / RECORDS)
-    with (path / RECORDS).open("rb") as file:
-        return [ExemplarRecord.model_validate_json(line) for line in islice(file, listed.rows)]
+@lru_cache(PARTS)
+def _whole_part(path: Path, digest: str) -> Exemplars:
+    """All rows; what has this digest never changes, so that it is read and checked once."""
+    description = _describe(path, digest)
+    for name, file in description.files.items():
+        file.check(path / name)
+    lines = (path / RECORDS).read_text(encoding="utf-8").split("\n")[: description.rows]
+    records = [ExemplarRecord(**json.loads(line)) for line in lines]
+    arrays = (torch.from_numpy(np.load(path / f"{name}.npy", allow_pickle=False)) for name in ARRAYS)
+    return Exemplars(records, *arrays)
 
 
-def _describe(path: Path, listed: SegmentEntry) -> _Description:
+def _describe(path: Path, digest: str) -> _Description:
     try:
         content = (path / DESCRIPTION).read_bytes()
-        if digest_of(content) == listed.digest:
+        if digest_of(content) == digest:
             return _Description.model_validate(json.loads(content))
     except (OSError, ValueError, ValidationError):
         pass

@@ -31,7 +31,7 @@ from torch.nn.functional import normalize, softplus
 from melder.features import Features, Side
 from melder.kb.exemplars import Exemplars
 from melder.names import folded
-from melder.search.exemplars.similarity import SAMPLE, Similarity
+from melder.search.exemplars.similarity import Similarity
 
 __all__ = ["UNIT", "ExemplarMemory", "adjustments_of", "global_vectors", "without_adjustments"]
 
@@ -41,8 +41,9 @@ IMAGE, TEXT, SURFACE = 1.0, 0.3, 5.0
 SOFTNESS = 2.0  # T
 SLOPE, OFFSET, PENALTY = 2.0, 0.5, 2.0
 FOR, AGAINST = 1.0, 3.0  # so many exemplars count half, for an entity and against it
-WEIGHT = 3.0  # w
+WEIGHT = 4.0  # w
 NULLS, NULL_MEAN, NULL_DEVIATION = 4, 4.0, 2.0  # exemplars that are presumed, and their most alike other entities
+SAMPLE = 256  # exemplars whose most alike other entity is looked for
 AT_ONCE = 32  # mentions compared with all exemplars at a time
 FAR = 80.0  # exponents below it are as good as none
 

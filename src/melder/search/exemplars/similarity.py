@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 __all__ = ["Similarity"]
 
-SAMPLE = 256  # exemplars that a covariance is of, at most
+SAMPLE = 512  # exemplars that a covariance is of, at most
 TOTAL, RIDGE = 0.1, 0.1  # a and ε
 COUNT = 100  # ν: so many exemplars say as much of a covariance as is presumed
 CENTRE = 16  # the mean counts as if so many vectors of zeros were there too
