@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,8 @@ def link(
     if source is None:
         facts = {"Run": str(run), "Text": text}
         answer = _link_one(linker, (text, mention, image), k, kinds, explain, facts)
-        _show(_decided(answer, nil_threshold), text, as_json)
+        seen = linker.seen_as(answer.surface, [candidate.id for candidate in answer.candidates])
+        _show(_decided(answer, nil_threshold), text, as_json, seen)
         return
     folder = images or (Path() if str(source) == "-" else source.parent)
     mentions = _with_files(mentions, folder)
@@ -193,17 +194,20 @@ def _look_at(image: Path | None, linker: Linker) -> None:
         say("note: the encoder sees no pictures; the picture is not used")
 
 
-def candidates_table(answer: Link, title: str) -> Table:
-    """Ranked candidates, with what each unit adds to the score."""
+def candidates_table(answer: Link, title: str, seen: Mapping[str, str] | None = None) -> Table:
+    """Ranked candidates, with what each unit adds to the score, and in words how often they were `seen`, by id."""
     units = list(answer.candidates[0].units) if answer.candidates else []
     table = Table(title=Text(title), title_justify="left")  # Text: nothing in names or texts is markup
     for heading in ("", "id", "name"):
         table.add_column(heading)
     for heading in ("score", *(unit.replace("_", " ") for unit in units)):
         table.add_column(heading, justify="right")
+    if seen:
+        table.add_column("learned")
     for rank, each in enumerate(answer.candidates, start=1):
         parts = [f"{each.units[unit]:.1f}" for unit in units]
-        table.add_row(str(rank), Text(each.id), Text(each.name), f"{each.score:.2f}", *parts)
+        words = [Text(seen.get(each.id, ""))] if seen else []
+        table.add_row(str(rank), Text(each.id), Text(each.name), f"{each.score:.2f}", *parts, *words)
     return table
 
 
@@ -214,11 +218,11 @@ def _decided(answer: Link, threshold: float | None) -> Link:
     return answer if threshold is None else decide(answer, threshold)
 
 
-def _show(answer: Link, text: str, as_json: bool) -> None:
+def _show(answer: Link, text: str, as_json: bool, seen: Mapping[str, str]) -> None:
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
         return
-    console.print(candidates_table(answer, f"{answer.surface!r} in {text!r}"))
+    console.print(candidates_table(answer, f"{answer.surface!r} in {text!r}", seen))
     if answer.nil_probability is not None:
         nothing = isinstance(answer, Decided) and answer.answer is None
         said = "The answer is none of these" if nothing else "Probability that it is none of these"

@@ -53,7 +53,11 @@ class AlignedUnit(_Part):
 
 
 class ExplainedCandidate(_Part):
-    """An entity offered as the answer: what each unit adds to its score, and what the units that align matched."""
+    """An entity offered as the answer: what each unit adds to its score, and what the units that align matched.
+
+    Attributes:
+        seen: In words, how often it was meant by mentions that were learned; null for an entity without such.
+    """
 
     id: str
     name: str
@@ -61,6 +65,7 @@ class ExplainedCandidate(_Part):
     units: dict[str, float]
     read: Read
     aligned: dict[str, AlignedUnit]
+    seen: str | None = None
 
 
 class Explanation(_Part):

@@ -14,9 +14,10 @@ from melder.serving.body_route import BodyRoute
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.requests import OR_FORM, BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Service, Serving, before_deadline
+from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
-__all__ = ["check_searched", "check_work", "router", "tasks_of"]
+__all__ = ["check_searched", "check_work", "mention_at", "router", "tasks_of"]
 
 router = APIRouter(
     route_class=BodyRoute,
@@ -100,17 +101,23 @@ async def tasks_of(service: Service, served: Served, asked: LinkRequest) -> list
         raise ApiError(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     _check_number(service, len(spans))
-    mentions = [_mention(number, span, asked.text, settings.surface) for number, span in enumerate(spans)]
+    mentions = [mention_at(span, asked.text, "mentions", number, settings) for number, span in enumerate(spans)]
     image = await service.picture(asked.image, served)
     types = Types(asked.types) if asked.types else None
     return [LinkTask(served, mention, image, asked.k, types) for mention in mentions]
 
 
-def _mention(number: int, span: Span, text: str, longest: int) -> Mention:
+def mention_at(span: Span, text: str, field: str, number: int, settings: ServiceSettings) -> Mention:
+    """The mention at a span of a text; `field` and its number say where it stands in the request.
+
+    Raises:
+        ApiError: (413, 422) where it is too long, or covers no words.
+    """
     surface = text[span.start : span.end]
     if span.end > len(text) or not surface.strip():
         where = f"[{span.start}, {span.end}) covers no words of the text of {len(text)} characters"
-        raise ApiError(422, f"field 'mentions.{number}': {where}; give code point offsets, end excluded")
-    if len(surface) > longest:
-        raise ApiError(413, f"field 'mentions.{number}': has more than {longest:,} characters; mark the name only")
+        raise ApiError(422, f"field '{field}.{number}': {where}; give code point offsets, end excluded")
+    if len(surface) > settings.surface:
+        most = f"has more than {settings.surface:,} characters"
+        raise ApiError(413, f"field '{field}.{number}': {most}; mark the name only")
     return Mention(id=str(number), text=text, start=span.start, end=span.end, surface=surface)
