@@ -257,3 +257,23 @@ def test_a_half_written_generation_is_not_served_and_the_old_one_goes_on(
     while client.get("/readyz").json()["generation"] != "000002":
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_what_is_learned_is_served_explained_and_forgotten(
+    client: TestClient, directory: Path, small_data: Path
+) -> None:
+    image = base64.b64encode((small_data / "images/7.png").read_bytes()).decode()
+    text = "The old one sleeps"
+    asked = {"text": text, "mentions": [{"start": 0, "end": 11}], "image": image, "k": 12}
+    before = client.post("/link", json=asked).json()["links"][0]["candidates"]
+    answer = client.post("/entities/Q7/exemplars", json={"text": text, "start": 0, "end": 11, "image": image})
+    assert (answer.status_code, answer.json()) == (201, {"generation": "000002", "entities": 12})
+    after = client.post("/link", json=asked).json()["links"][0]["candidates"]
+    gain = {each["id"]: each["score"] for each in after}["Q7"] - {each["id"]: each["score"] for each in before}["Q7"]
+    assert gain > 0
+    explained = client.post("/explain", json=asked | {"k": 3}).json()["explanation"]["candidates"]
+    assert {each["id"]: each["seen"] for each in explained if each["seen"]} == {"Q7": "seen once as 'The old one'"}
+    assert client.delete("/entities/Q7/exemplars").json()["generation"] == "000003"
+    assert client.post("/link", json=asked).json()["links"][0]["candidates"] == before
+    with open_knowledge_base(directory) as base:
+        assert len(base.exemplars) == 0

@@ -5,7 +5,7 @@ A mention m and an exemplar x are alike by
     ℓ(m, x) = z_image + 0.3 z_text + 5 [same surface]
 
 with z of `Similarity`; a modality that either lacks counts 0. An entity e with n exemplars gets their soft mean, which
-is near the nearest one without hanging on a single one, standardised by what the most alike *other* entity of an
+leans to the nearest ones without hanging on a single one, standardised by what the most alike *other* entity of an
 exemplar gets (mean and deviation over exemplars, with the modalities that m has):
 
     s(m, e) = T log mean_x exp(ℓ(m, x) / T),        z(m, e) = (s(m, e) - mean) / deviation
@@ -38,7 +38,7 @@ __all__ = ["UNIT", "ExemplarMemory", "adjustments_of", "global_vectors", "withou
 UNIT = "exemplars"  # what their evidence is called among the units
 TENSOR = f"{UNIT}.adjustment"  # in the side of mentions
 IMAGE, TEXT, SURFACE = 1.0, 0.3, 5.0
-SOFTNESS = 2.0  # T
+SOFTNESS = 4.0  # T: one wrong exemplar of ten hardly counts
 SLOPE, OFFSET, PENALTY = 2.0, 0.5, 2.0
 FOR, AGAINST = 1.0, 3.0  # so many exemplars count half, for an entity and against it
 WEIGHT = 4.0  # w

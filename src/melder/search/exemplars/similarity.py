@@ -89,5 +89,5 @@ def _within(centred: Tensor, owner: Tensor) -> Tensor:
     _, place, counts = torch.unique(owner, return_inverse=True, return_counts=True)
     means = centred.new_zeros(len(counts), centred.shape[1]).index_add_(0, place, centred) / counts[:, None]
     several, size = counts[place] > 1, counts[place][:, None].float()
-    unbiased: Tensor = (centred - means[place]) * (size / (size - 1).clamp(min=1)).sqrt()
-    return unbiased[several]
+    unbiased: Tensor = ((centred - means[place]) * (size / (size - 1).clamp(min=1)).sqrt())[several]
+    return unbiased
