@@ -134,7 +134,7 @@ def test_learning_and_forgetting(melder: Melder, kb: Path, small_data: Path, tmp
         "0 mentions learned, 0 corrected, 2 known" in melder("kb", "learn", kb, lessons, "--images", small_data).errors
     )
     question = ("--text", "The old one sleeps", "--mention", "The old one", "--image", small_data / "images/3.png")
-    assert "seen once as 'The old one'" in " ".join(melder("link", kb, *question).out.split())
+    assert "seen once as 'the old one'" in " ".join(melder("link", kb, *question).out.split())
     assert json.loads(melder("link", kb, *question, "--json").out)["candidates"][0]["units"]["exemplars"] != 0
     assert f"{kb}: 1 mentions forgotten" in melder("kb", "forget", kb, "Q0").errors
     assert f"{kb}: 1 mentions forgotten" in melder("kb", "forget", kb, "--file", lessons, "--images", small_data).errors
