@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from melder.building.learning import Labelled, Learned, learn, unknown_answers, with_new
+from melder.data.mention_inputs import is_single, read_mention, read_mentions
 from melder.kb import open_knowledge_base
 from melder.kb.exemplars import Exemplars
-from melder.linking.linker import Answering, to_mention
-from melder.records import BadData, Mention
+from melder.linking.linker import Answering
+from melder.records import BadData, MelderError
 from melder.runs.model import Model
 from melder.search.entity_store import EntityStore
 from melder.search.exemplars.memory import ExemplarMemory
@@ -46,21 +47,17 @@ class Learning(Answering):
         return self._memory
 
     def learn(
-        self,
-        mentions: str | Sequence[Mention],
-        answer: str | None = None,
-        *,
-        mention: str | None = None,
-        image: str | Path | bytes | None = None,
+        self, mentions: Any, answer: str | None = None, *, mention: str | None = None, image: Any = None
     ) -> Learned:
         """Learn from mentions whose entities are known, without training: they become exemplars of these.
 
         A knowledge base keeps them (`melder kb forget` removes them), and this linker answers with them from now on.
 
         Args:
-            mentions: Mentions with answers (without one it teaches nothing); or a text, with `answer`.
+            mentions: As in `link`, with answers (those without one teach nothing); or a text, with `answer`.
             answer: The id of the entity that the text's `mention` (default: the whole text) means.
-            mention, image: As in `link`.
+            mention: Of one text, the words that are meant.
+            image: The picture of one text.
 
         Returns:
             How many were new, corrected and known.
@@ -68,10 +65,13 @@ class Learning(Answering):
         Raises:
             MelderError: An answer is no entity's id, and what `link` raises.
         """
-        if isinstance(mentions, str):
-            record = to_mention(mentions, mention).model_copy(update={"answer": answer})
-            return self._learn([(record, self.item(record, image))])
-        return self._learn(list(zip(mentions, self.items(mentions), strict=True)))
+        details = {"mention": mention, "image": image, "answer": answer}
+        named = {name: value for name, value in details.items() if value is not None}
+        if named and not isinstance(mentions, str):
+            raise MelderError(f"{next(iter(named))}=… goes with one text; of other mentions it is part of each")
+        single = {"text": mentions, **named} if isinstance(mentions, str) else mentions
+        inputs = [read_mention(single)] if is_single(single) else read_mentions(mentions)
+        return self._learn([(given.mention, self._read_item(given)) for given in inputs])
 
     def seen_as(self, surface: str, identities: Sequence[str]) -> dict[str, str]:
         """In words, how often exemplars of entities were called by a surface; those without exemplars are left out."""
