@@ -136,6 +136,8 @@ def test_learning_and_forgetting(melder: Melder, kb: Path, small_data: Path, tmp
     question = ("--text", "The old one sleeps", "--mention", "The old one", "--image", small_data / "images/3.png")
     assert "seen once as 'the old one'" in " ".join(melder("link", kb, *question).out.split())
     assert json.loads(melder("link", kb, *question, "--json").out)["candidates"][0]["units"]["exemplars"] != 0
+    assert melder("link", kb, *question, "--explain", tmp_path / "why.html").status == 0
+    assert "Learned from mentions: seen once as" in (tmp_path / "why.html").read_text(encoding="utf-8")
     assert f"{kb}: 1 mentions forgotten" in melder("kb", "forget", kb, "Q0").errors
     assert f"{kb}: 1 mentions forgotten" in melder("kb", "forget", kb, "--file", lessons, "--images", small_data).errors
     assert f"{kb}: 0 mentions forgotten" in melder("kb", "forget", kb, "--all").errors
