@@ -32,7 +32,9 @@ from melder.records import MelderError
 __all__ = ["ExemplarRecord", "Exemplars", "exemplar_faults", "join_exemplars", "read_exemplars", "write_exemplars"]
 
 DESCRIPTION, RECORDS = "exemplars.json", "records.jsonl"
-ARRAYS = ("text", "image", "scale")
+AXES = {"text": 2, "image": 2, "scale": 1}
+ARRAYS = tuple(AXES)
+FILES = (RECORDS, *(f"{array}.npy" for array in ARRAYS))
 PARTS = 64  # that a process keeps read: a few kilobytes an exemplar
 
 
@@ -93,7 +95,7 @@ def write_exemplars(directory: Path, name: str, exemplars: Exemplars) -> Segment
         for array in ARRAYS:
             kind = torch.float32 if array == "scale" else torch.float16
             np.save(partial / f"{array}.npy", getattr(exemplars, array).to(kind).numpy(), allow_pickle=False)
-        files = {file: WholeFile.of(partial / file) for file in (RECORDS, *(f"{array}.npy" for array in ARRAYS))}
+        files = {file: WholeFile.of(partial / file) for file in FILES}
         content = _Description(rows=len(exemplars), files=files).model_dump_json().encode()
         (partial / DESCRIPTION).write_bytes(content)
     return SegmentEntry(name=name, rows=len(exemplars), digest=digest_of(content))
@@ -148,12 +150,40 @@ def _living(path: Path, listed: SegmentEntry) -> Exemplars:
 def _whole_part(path: Path, digest: str) -> Exemplars:
     """All rows; what has this digest never changes, so that it is read and checked once."""
     description = _describe(path, digest)
-    for name, file in description.files.items():
-        file.check(path / name)
-    lines = (path / RECORDS).read_text(encoding="utf-8").split("\n")[: description.rows]
-    records = [ExemplarRecord(**json.loads(line)) for line in lines]
-    arrays = (torch.from_numpy(np.load(path / f"{name}.npy", allow_pickle=False)) for name in ARRAYS)
-    return Exemplars(records, *arrays)
+    for name in FILES:
+        if name not in description.files:
+            raise damaged(path / DESCRIPTION, f"does not list {name}")
+        description.files[name].check(path / name)
+    try:
+        lines = (path / RECORDS).read_text(encoding="utf-8").split("\n")[: description.rows]
+        part = Exemplars([ExemplarRecord(**json.loads(line)) for line in lines], *map(_array, _array_paths(path)))
+    except (ValueError, TypeError, EOFError, RecursionError) as error:
+        raise damaged(path, f"holds no exemplars ({str(error).splitlines()[0]})") from None
+    _check_whole(path, part, description.rows)
+    return part
+
+
+def _array_paths(path: Path) -> Iterator[Path]:
+    return (path / f"{name}.npy" for name in ARRAYS)
+
+
+def _array(path: Path) -> Tensor:
+    """Mapped at first, so that a header which says more than there is fails before anything is allocated."""
+    return torch.from_numpy(np.array(np.load(path, mmap_mode="r", allow_pickle=False)))
+
+
+def _check_whole(path: Path, part: Exemplars, rows: int) -> None:
+    """What a stranger may have written: as many of each as there are records, and numbers."""
+    shapes = len(part) == rows and all(
+        getattr(part, name).dim() == axes
+        and len(getattr(part, name)) == rows
+        and getattr(part, name).is_floating_point()
+        for name, axes in AXES.items()
+    )
+    if not shapes:
+        raise damaged(path, "does not hold as many vectors as mentions")
+    if not all(bool(getattr(part, name).isfinite().all()) for name in ARRAYS):
+        raise damaged(path, "holds numbers that are not finite")
 
 
 def _describe(path: Path, digest: str) -> _Description:

@@ -15,6 +15,7 @@ from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.gold import gold_columns
 from melder.linking.learning import Learning
+from melder.linking.linker import check_link
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
 from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
@@ -94,6 +95,10 @@ class ExactLinker(Learning):
     def entity(self, identity: str) -> Entity | None:
         column = self.source.columns([identity]).get(identity)
         return None if column is None else self.source.records([column])[0]
+
+    def close(self) -> None:
+        self.search = None  # which maps its own files
+        self.knowledge_base.close()
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
@@ -249,7 +254,7 @@ class ExactLinker(Learning):
             )
             for n, entity in enumerate(entities)
         ]
-        return Link(
+        link = Link(
             id=mention.id,
             start=mention.start,
             end=mention.end,
@@ -257,6 +262,7 @@ class ExactLinker(Learning):
             nil_probability=self.nil and self.nil.probability(of_best(best, row), item.image is not None),
             candidates=tuple(candidates),
         )
+        return check_link(link, self.knowledge_base.directory)
 
 
 def _rows(best: Sequence[TopK]) -> list[BestOfMention]:
