@@ -95,10 +95,11 @@ def test_what_is_learned_changes_links_and_a_reader_from_before_keeps_to_its_gen
         linker = ExactLinker(model, base, data=dataset)
         result = linker.learn(labelled)
         assert (result.corrected, result.added + result.known) == (0, len(labelled))
-        assert not same(linker.link(mentions, k=12), expected)  # type: ignore[arg-type]
+        now = linker.link(mentions, k=12)
+        assert not same(now, expected)  # type: ignore[arg-type]
         assert same(ExactLinker(model, before, data=dataset).link(mentions, k=12), expected)  # type: ignore[arg-type]
     again = linked(path, model, dataset, mentions)
-    assert same(again, linker.link(mentions, k=12))  # type: ignore[arg-type]
+    assert same(again, now)  # type: ignore[arg-type]
     assert all("exemplars" in candidate.units for link in again for candidate in link.candidates)
     for link in again:
         for candidate in link.candidates:
@@ -336,3 +337,13 @@ def test_without_exemplars_nothing_is_as_before(
     links = linked(plain, model, dataset, mentions)
     assert not any("exemplars" in candidate.units for link in links for candidate in link.candidates)
     assert np.isfinite([candidate.score for link in links for candidate in link.candidates]).all()
+
+
+def test_what_a_stranger_wrote_is_looked_at_before_it_is_used(directory: Path) -> None:
+    with open_knowledge_base(directory) as base:
+        exemplars = base.exemplars
+    exemplars.text[0, 0] = float("nan")
+    with Writer.open(directory) as writer:
+        writer.commit(exemplars=[writer.write_exemplars(exemplars)])
+    with open_knowledge_base(directory) as base, pytest.raises(MelderError, match="numbers that are not finite"):
+        _ = base.exemplars

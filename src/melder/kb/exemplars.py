@@ -174,15 +174,11 @@ def _array(path: Path) -> Tensor:
 
 def _check_whole(path: Path, part: Exemplars, rows: int) -> None:
     """What a stranger may have written: as many of each as there are records, and numbers."""
-    shapes = len(part) == rows and all(
-        getattr(part, name).dim() == axes
-        and len(getattr(part, name)) == rows
-        and getattr(part, name).is_floating_point()
-        for name, axes in AXES.items()
-    )
-    if not shapes:
+    arrays = {name: getattr(part, name) for name in ARRAYS}
+    shapes = all(array.dim() == AXES[name] and array.is_floating_point() for name, array in arrays.items())
+    if not shapes or {len(part), *map(len, arrays.values())} != {rows}:
         raise damaged(path, "does not hold as many vectors as mentions")
-    if not all(bool(getattr(part, name).isfinite().all()) for name in ARRAYS):
+    if not all(bool(array.isfinite().all()) for array in arrays.values()):
         raise damaged(path, "holds numbers that are not finite")
 
 
