@@ -38,7 +38,7 @@ LAYERS: list[set[str]] = [
     {"ops", "metrics", "mentions", "data"},
     {"io"},
     {"protocols", "registry"},
-    {"records", "features", "names"},  # names: how two are compared, which every layer above asks
+    {"records", "features", "further_pictures", "names"},  # names: how two are compared, which every layer above asks
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 UNPICKLES = SOURCE / "runs" / "official_checkpoint.py"  # weights only, when a person asks for it

@@ -256,4 +256,4 @@ def test_an_unknown_search_lists_those_that_there_are() -> None:
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
 
-    has_vectors = has_bounds = aligns = False
+    has_vectors = has_bounds = aligns = reads_pictures = False
