@@ -176,7 +176,7 @@ def _with_files(mentions: list[Mention], folder: Path) -> list[Mention]:
 
 def _summary(linker: Linker, mentions: list[Mention], unreadable: int, output: Path | None) -> str:
     """How many mentions were linked, where the links are, and how many pictures were looked at."""
-    pictured = len({mention.image for mention in mentions if mention.image})
+    pictured = len({image for mention in mentions for image in mention.images})
     sees = linker.model.encoder.sizes.image_global is not None
     used = f"{pictured - unreadable:,} of {pictured:,} pictures used" if sees else "the encoder sees no pictures"
     return f"{output or 'standard output'}: {len(mentions):,} mentions linked; {used if pictured else 'no pictures'}"
@@ -236,7 +236,7 @@ def _explain(path: Path, linker: Linker, answer: Link, asked: Asked, facts: dict
     item = linker.item(mention, image)
     explanation = explain(linker, mention, answer, item)
     pictures = candidate_pictures(linker, explanation)
-    write_explanation(path, ExplanationPage(explanation, item.image, pictures, facts))
+    write_explanation(path, ExplanationPage(explanation, item.images, pictures, facts))
 
 
 def _link_on(

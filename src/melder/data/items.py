@@ -50,7 +50,9 @@ def mention_items(
     when it is decoded.
     """
     return [
-        mention_item(mention, [dataset.mention_image(name) for name in mention.images[:pictures]], separator, modalities)
+        mention_item(
+            mention, [dataset.mention_image(name) for name in mention.images[:pictures]], separator, modalities
+        )
         for mention in mentions
     ]
 
@@ -88,10 +90,10 @@ def entity_items(
     items = []
     for row, entity in enumerate(entities):
         names = entity.images[:pictures] if images is None else entity.images[images[row] : images[row] + 1]
-        first, *further = [dataset.entity_image(name) for name in names if "image" in modalities] or [None]
+        shown = [dataset.entity_image(name) for name in names if "image" in modalities]
         text = joined(entity.name, entity.description, separator) if "text" in modalities else ""
         surfaces = entity.names if "text" in modalities else ()
-        items.append(Item(text, first, surfaces, role="entity", further=tuple(further)))
+        items.append(Item(text, next(iter(shown), None), surfaces, role="entity", further=tuple(shown[1:])))
     return items
 
 

@@ -40,7 +40,9 @@ def encode(
     forward = partial(_forward, encoder, device=torch.device(device), precision=precision)
     first, further = (
         _encoded(encoder, batches, forward, memory or PictureMemory(), told)
-        for batches, told in zip(batches_of(items, batch_size, sees=encoder.sizes.image_global is not None), (progress, None), strict=True)
+        for batches, told in zip(
+            batches_of(items, batch_size, sees=encoder.sizes.image_global is not None), (progress, None), strict=True
+        )
     )
     assert first is not None
     first.surfaces = [item.surfaces for item in items]
@@ -51,8 +53,8 @@ def encode(
 
 
 def batches_of(items: Sequence[Item], batch_size: int, *, sees: bool) -> tuple[Batches, Batches]:
-    """What goes through an encoder together: first the items with their first pictures, then the further pictures, of an
-    encoder that `sees` any.
+    """What goes through an encoder together: the items with their first pictures, then the further pictures of one that
+    `sees` any.
 
     Whoever prepares batches apart from the encoder finds them in the order in which `encode` asks for them.
     """
@@ -89,7 +91,7 @@ def _encoded(
                 progress(len(rows))
     finally:
         encoder.train(training)
-    return Features(**full) if full else None
+    return Features(**full) if full else None  # type: ignore[arg-type]
 
 
 def longest_first(items: Sequence[Item]) -> list[int]:

@@ -45,11 +45,12 @@ def with_span(mention: Mention) -> Mention:
 
 
 def with_file(mention: Mention, names: PictureNames) -> Mention:
-    """A mention with the name of the file that its picture's name means, where there is one."""
-    if mention.image is None or names.is_there(mention.image):
+    """A mention with the names of the files that its pictures' names mean, where there are such."""
+    if all(map(names.is_there, mention.images)):
         return mention
-    file = names.located(mention.image)
-    return mention if file is None else mention.model_copy(update={"image": file})
+    return mention.with_images(
+        [name if names.is_there(name) else names.located(name) or name for name in mention.images]
+    )
 
 
 def table_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:

@@ -89,6 +89,10 @@ class ExactLinker(Answering):
             self.source, self._at_once = EncodedEntities(model, dataset, self.modalities, progress), MENTIONS
 
     @property
+    def pictures_read(self) -> int:  # type: ignore[override]
+        return self.model.matcher.pictures
+
+    @property
     def compares_pictures(self) -> bool:
         """Whether a mention's picture can change its links: the encoder sees, and pictures are not left out."""
         return self.model.encoder.image is not None and "image" in self.modalities

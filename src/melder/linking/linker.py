@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from melder.data import Limits, mention_item, mention_items
-from melder.data.items import MentionPictures
+from melder.data.items import MentionPictures, pictures_of
 from melder.encoders import Towers
 from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
-from melder.records import Item, Link, MelderError, Mention
+from melder.records import Item, Link, MelderError, Mention, Picture
 from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
@@ -48,6 +48,7 @@ class Answering(ABC):
     has_candidates = False
     explains = False
     calibrates = False
+    pictures_read = 1
     nil: Nil | None = None
 
     @property
@@ -80,12 +81,13 @@ class Answering(ABC):
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
-        return mention_items(mentions, self.pictures, self.model.encoder.separator, self.modalities)
+        separator = self.model.encoder.separator
+        return mention_items(mentions, self.pictures, separator, self.modalities, self.pictures_read)
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
-        picture = Path(image) if isinstance(image, str) else image
-        return mention_item(mention, picture, self.model.encoder.separator, self.modalities)
+    def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere, or several."""
+        pictures = pictures_of(image)[: self.pictures_read]
+        return mention_item(mention, pictures, self.model.encoder.separator, self.modalities)
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         """Decode a picture that will soon be linked with; it is not decoded again then.
@@ -101,13 +103,14 @@ class Answering(ABC):
         k: int = 10,
         *,
         mention: str | None = None,
-        image: str | Path | bytes | None = None,
+        image: str | Picture | Sequence[str | Picture] | None = None,
         types: str | Sequence[str] = (),
     ) -> Link | list[Link]:
         """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
 
         A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
-        image file, gives one `Link`. With `types` only entities that have one of them are candidates.
+        image file, or a list of such, gives one `Link`. With `types` only entities that have one of them are
+        candidates.
 
         Raises:
             MelderError: `k` is not from 1 up, the mention does not occur in the text, there is no such picture, or no
@@ -118,8 +121,9 @@ class Answering(ABC):
         known = self.known_types([types] if isinstance(types, str) else types)
         if not isinstance(mentions, str):
             return [link for block in self.answers(mentions, self.items(mentions), k, known) for link in block]
-        if isinstance(image, (str, Path)) and not Path(image).is_file():
-            raise MelderError(f"{image}: there is no such file; name a picture, or leave it out")
+        for picture in pictures_of(image):
+            if isinstance(picture, Path) and not picture.is_file():
+                raise MelderError(f"{picture}: there is no such file; name a picture, or leave it out")
         record = to_mention(mentions, mention)
         return next(self.answers([record], [self.item(record, image)], k, known))[0]
 

@@ -144,13 +144,17 @@ class UnitMatcher(nn.Module):
         Raises:
             MelderError: A unit has no bound.
         """
-        bounds = [self._bounds(unit, side.part(name), unit.mention_bounds, query=True) for name, unit in self._bounded()]
+        bounds = [
+            self._bounds(unit, side.part(name), unit.mention_bounds, query=True) for name, unit in self._bounded()
+        ]
         return torch.cat(bounds, dim=1)
 
     def entity_bounds(self, side: Side) -> Tensor:
         """[n, b]; see `mention_bounds`."""
         share = 1 / len(self.names_in_use())
-        bounds = [self._bounds(unit, side.part(name), unit.entity_bounds, query=False) for name, unit in self._bounded()]
+        bounds = [
+            self._bounds(unit, side.part(name), unit.entity_bounds, query=False) for name, unit in self._bounded()
+        ]
         return share * torch.cat(bounds, dim=1)
 
     def units_in_use(self) -> list[tuple[str, Unit]]:

@@ -111,9 +111,7 @@ def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher
         name: InnerProduct("fusion") if name == "fusion" else local[name] for name in c.units
     }
     losses = _losses(c, local, fusion)
-    return UnitMatcher(
-        heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **picture_options(c)
-    )
+    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **picture_options(c))
 
 
 def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFusion | None) -> dict[str, Loss]:

@@ -1,6 +1,7 @@
 r"""Several pictures of a mention or an entity: every pair of them is scored, and the scores become one.
 
-With V_m pictures of a mention, V_e of an entity, and the score s_ij that a unit gives the pair of the i-th and the j-th,
+With V_m pictures of a mention, V_e of an entity, and the score s_ij that a unit gives the i-th of these and the j-th of
+those,
 
     log_mean_exp   log (sum_ij exp s_ij / (V_m V_e))
     max            max_ij s_ij
@@ -20,18 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
-from melder.features import Features, Side
+from melder.features import Features, Side, concatenate
 from melder.ops.picture_scores import Pictures, Pooling, ball, mean_vectors, pooled
 from melder.protocols import SideTensor, Unit
 
 __all__ = [
+    "best_pictures",
     "bounds_of",
     "further_tensors",
-    "picture_of",
     "pictures_in",
     "score_pictures",
     "vectors_of",
@@ -101,17 +103,32 @@ def pictures_in(side: Side) -> int:
     return 1 + (side[THERE].shape[1] if THERE in side else 0)
 
 
-def picture_of(side: Side, number: int) -> tuple[Side, Tensor]:
-    """A unit's side of one picture of each row, the first being 0, and whether each is there, [n].
+def best_pictures(unit: Unit, mention: Side, entities: Side) -> tuple[Side, Side, list[tuple[int, int]]]:
+    """The pictures of one mention and of each entity [n] that the unit scores highest together.
 
-    The first counts as there where no other is.
+    Returns:
+        The sides [n] of these, with one picture each, and their numbers, counted from 0, of mention and entity.
     """
+    numbers = list(product(range(pictures_in(mention)), range(pictures_in(entities))))
+    scores = []
+    for own, other in numbers:
+        (of_mention, there), (of_entities, present) = _picture(mention, own), _picture(entities, other)
+        scores.append(unit.score(of_mention, of_entities)[0].masked_fill(~(there & present), float("-inf")))
+    best = [numbers[place] for place in torch.stack(scores).argmax(dim=0).tolist()]
+    sides = [
+        (_picture(mention, own)[0], _picture(entities, other)[0].take(slice(row, row + 1)))
+        for row, (own, other) in enumerate(best)
+    ]
+    return concatenate([own for own, _ in sides]), concatenate([other for _, other in sides]), best
+
+
+def _picture(side: Side, number: int) -> tuple[Side, Tensor]:
+    """A unit's side of one picture of each row, and whether it counts, [n]."""
     first, further = _apart(side)
-    if not number:
-        counted = torch.ones(side.rows, dtype=torch.bool) if further is None else further.pictures.counted
-        return first, counted
-    tensors = {name: side[FURTHER + name][:, number - 1] for name in first if FURTHER + name in side}
-    return Side(tensors), side[THERE][:, number - 1]
+    if number:
+        return Side({name: side[FURTHER + name][:, number - 1] for name in first}), side[THERE][:, number - 1]
+    there = torch.ones(side.rows, dtype=torch.bool, device=next(iter(first.values())).device)
+    return first, there if further is None else further.pictures.counted
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from melder.protocols.progress import Progress
-from melder.records import Item, Link, Mention, Ranks
+from melder.records import Item, Link, Mention, Picture, Ranks
 
 __all__ = ["Linker"]
 
@@ -23,6 +22,7 @@ class Linker(Protocol):
         has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
         explains: `melder.linking.explanation` can say what its units matched.
         calibrates: NIL probabilities can be fitted to its scores.
+        pictures_read: How many pictures of a mention it compares; those behind them are not read.
     """
 
     nil: Any
@@ -46,6 +46,9 @@ class Linker(Protocol):
     def calibrates(self) -> bool: ...
 
     @property
+    def pictures_read(self) -> int: ...
+
+    @property
     def figures(self) -> Mapping[str, Any]:
         """What it counted so far, for a report."""
         ...
@@ -58,8 +61,8 @@ class Linker(Protocol):
         """What the encoder reads of mentions whose pictures lie in the data set."""
         ...
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
+    def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere, or several."""
         ...
 
     def check_picture(self, content: bytes, limits: Any) -> None:
@@ -90,7 +93,7 @@ class Linker(Protocol):
         k: int = 10,
         *,
         mention: str | None = None,
-        image: str | Path | bytes | None = None,
+        image: str | Picture | Sequence[str | Picture] | None = None,
         types: str | Sequence[str] = (),
     ) -> Link | list[Link]:
         """The k best entities for each mention, or for the one of a text."""

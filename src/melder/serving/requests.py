@@ -82,13 +82,20 @@ class LinkRequest(_Part):
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(
         (), description="none: find names of entities in the text"
     )
-    image: str | SkipJsonSchema[bytes] | None = Field(
-        None, description="base64 or a data URI; an http address or a file's name where the service allows it"
+    image: str | SkipJsonSchema[bytes] | Annotated[tuple[str, ...], FailFast()] | None = Field(
+        None,
+        description="base64 or a data URI; an http address or a file's name where the service allows it; or a list of "
+        "such pictures",
     )
     k: int = Field(10, ge=1, strict=True, description="candidates a mention")
     types: Annotated[tuple[str, ...], FailFast()] = Field(
         (), max_length=100, description="none: entities of every type; else of any of these"
     )
+
+    @property
+    def images(self) -> tuple[str | bytes, ...]:
+        """All its pictures."""
+        return (self.image,) if isinstance(self.image, (str, bytes)) else self.image or ()
 
     @classmethod
     def of_form(cls, fields: Mapping[str, str | bytes], settings: ServiceSettings) -> Self:

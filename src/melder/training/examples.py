@@ -63,15 +63,19 @@ class ItemExamples:
 
     def _entities(self, plan: BatchPlan, epoch: int, columns: np.ndarray) -> list[Item]:
         entities = [self.dataset.entities[column] for column in columns]
-        images = [draw_image(entity, plan.seed, epoch, int(c)) for entity, c in zip(entities, columns, strict=True)]
+        images = [
+            draw_image(len(entity.images), plan.seed, epoch, int(column))
+            for entity, column in zip(entities, columns, strict=True)
+        ]
         return entity_items(entities, self.dataset, self.encoder.separator, self.modalities, images)
 
     def _pair(self, plan: BatchPlan, epoch: int, row: int) -> tuple[Item, Item]:
-        entity = self.dataset.entities[self.answers[row]]
+        mention, entity = self.mentions[row], self.dataset.entities[self.answers[row]]
         separator = self.encoder.separator
-        image = draw_image(entity, plan.seed, epoch, row)
+        drawn = draw_image(len(mention.images), plan.seed, epoch, row)
+        image = draw_image(len(entity.images), plan.seed, epoch, row)
         pair = (
-            mention_items([self.mentions[row]], self.dataset, separator, self.modalities)[0],
+            mention_items([mention.with_images(mention.images[drawn:])], self.dataset, separator, self.modalities)[0],
             entity_items([entity], self.dataset, separator, self.modalities, [image])[0],
         )
         hidden = plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
@@ -88,6 +92,8 @@ class ItemExamples:
 @dataclass
 class FeatureExamples:
     """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
+
+    Of several pictures one is drawn, anew every epoch.
 
     Args:
         numbers: Of the entities, one for those that are no negatives of each other.
@@ -107,17 +113,24 @@ class FeatureExamples:
         answer = torch.tensor([self.answers[int(row)] for row in rows])
         hidden = np.stack([self._hidden(plan, epoch, int(row)) for row in rows])
         chosen = torch.tensor([self.rows[int(row)] for row in rows])
-        mentions = _hide_features(self._read(self.mentions, chosen), hidden[:, 0])
-        entities = _hide_features(self._read(self.entities, answer), hidden[:, 1])
+        mentions = _hide_features(self._read(self.mentions, chosen, plan, epoch, rows), hidden[:, 0])
+        entities = _hide_features(self._read(self.entities, answer, plan, epoch, rows), hidden[:, 1])
         drawn = torch.from_numpy(self.negatives.draw(plan.seed, epoch, rows))
         if drawn.numel():
-            entities = concatenate([entities, self._read(self.entities, drawn.flatten())])
+            negatives = drawn.flatten()
+            entities = concatenate([entities, self._read(self.entities, negatives, plan, epoch, negatives.numpy())])
         columns = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
         surfaces = list(mentions.surfaces or ()), list(entities.surfaces or ())
         return Batched(mentions, entities, *surfaces, columns, torch.from_numpy(rows), drawn)
 
-    def _read(self, features: Features, rows: Tensor) -> Features:
+    def _read(self, features: Features, rows: Tensor, plan: BatchPlan, epoch: int, examples: np.ndarray) -> Features:
+        """Features of some rows, each with one of its pictures, drawn as example so-and-so of the epoch."""
         chosen = features[rows]
+        if chosen.further is not None:
+            pictures = (chosen.further.counts + 1).tolist()
+            drawn = zip(pictures, examples.tolist(), strict=True)
+            numbers = [draw_image(count, plan.seed, epoch, example) for count, example in drawn]
+            chosen = chosen.showing(torch.tensor(numbers))
         return (chosen if self.padded else chosen.trimmed()).to(torch.float32)
 
     def _hidden(self, plan: BatchPlan, epoch: int, row: int) -> np.ndarray:
