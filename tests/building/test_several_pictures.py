@@ -1,0 +1,206 @@
+"""Entities and mentions with several pictures, from the records to the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import melder
+from melder.building.build import add_entities, build, remove_entities
+from melder.data import DataSet, EntityFile, load
+from melder.kb import Writer, compact, open_knowledge_base
+from melder.kb.format.rounding import StorageDtype
+from melder.linking import ExactLinker
+from melder.linking.explanation import candidate_pictures, explain
+from melder.records import Link, Mention
+from melder.runs.model import Model
+from melder.search.resolver import build_search
+from rounding import alike
+
+pytestmark = pytest.mark.usefixtures("small_segments")
+BuildBase = Callable[[StorageDtype], Path]
+PICTURES = [3, 1, 2]  # of the first entities, and so on in turn
+
+
+def silent(title: str, total: int) -> Callable[[int], None]:
+    return lambda done: None
+
+
+@pytest.fixture(scope="module")
+def pictured(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small data, whose entities have the pictures of those behind them too."""
+    folder = tmp_path_factory.mktemp("pictured")
+    lines = [json.loads(line) for line in (small_data / "entities.jsonl").read_text().splitlines()]
+    images = [line["images"][0] for line in lines]
+    for row, line in enumerate(lines):
+        line["images"] = [images[(row + n) % len(images)] for n in range(PICTURES[row % len(PICTURES)])]
+    (folder / "entities.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name in (path.name for path in small_data.iterdir() if path.name != "entities.jsonl"):
+        (folder / name).symlink_to(small_data / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def several(pictured: Path) -> DataSet:
+    return load(pictured)
+
+
+@pytest.fixture(scope="module")
+def mentions(several: DataSet) -> list[Mention]:
+    """Every second one has two pictures."""
+    found = [mention for mention in several.split("test") if mention.image]
+    names = [mention.images[0] for mention in found]
+    return [
+        mention if row % 2 else mention.with_images((mention.images[0], names[row - 1]))
+        for row, mention in enumerate(found)
+    ]
+
+
+@pytest.fixture(scope="module")
+def linker(model: Model, several: DataSet) -> ExactLinker:
+    return ExactLinker(model, several)
+
+
+@pytest.fixture
+def build_base(small_run: Path, pictured: Path, tmp_path: Path) -> BuildBase:
+    def built(kind: StorageDtype) -> Path:
+        build(tmp_path / "kb", EntityFile(pictured / "entities.jsonl"), run=small_run, kind=kind, counting=silent)
+        return tmp_path / "kb"
+
+    return built
+
+
+def linked(linker: ExactLinker, mentions: list[Mention], k: int = 12) -> list[Link]:
+    links = linker.link(mentions, k)
+    assert isinstance(links, list)
+    return links
+
+
+def close_to(found: list[Link], expected: list[Link]) -> bool:
+    return all(alike(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_further_pictures_change_the_scores(
+    linker: ExactLinker, model: Model, dataset: DataSet, mentions: list[Mention]
+) -> None:
+    single = ExactLinker(model, dataset)
+    assert linker.pictures_read == 4
+    assert not close_to(linked(linker, mentions), linked(single, mentions))
+    firsts = [mention.with_images(mention.images[:1]) for mention in mentions]
+    assert not close_to(linked(linker, mentions), linked(linker, firsts))
+
+
+def test_pictures_of_one_text_may_be_given_as_a_list(linker: ExactLinker, mentions: list[Mention]) -> None:
+    mention = mentions[0]
+    (expected,) = linked(linker, [mention])
+    images = [linker.data.mention_image(name) for name in mention.images]  # type: ignore[union-attr]
+    found = linker.link(mention.text, 12, mention=mention.surface, image=[images[0].read_bytes(), str(images[1])])
+    assert isinstance(found, Link)
+    assert alike(found, expected)
+
+
+def test_a_knowledge_base_answers_as_its_data_set(
+    linker: ExactLinker,
+    model: Model,
+    small_run: Path,
+    pictured: Path,
+    several: DataSet,
+    mentions: list[Mention],
+    tmp_path: Path,
+) -> None:
+    source = EntityFile(pictured / "entities.jsonl")
+    build(tmp_path / "kb", source, run=small_run, kind="float32", counting=silent)
+    with open_knowledge_base(tmp_path / "kb") as base:
+        stored = ExactLinker(model, base, data=several)
+        expected = linked(linker, mentions)
+        assert close_to(linked(stored, mentions), expected)
+        for name in ("certified", "flat"):
+            stored.search = build_search(name, model.matcher, stored.source)
+            assert close_to(linked(stored, mentions), expected)
+        sizes = [
+            sum(tensor.nbytes for tensor in part.segment.side(slice(0, part.segment.rows)).values())
+            for part in base.parts
+        ]
+    assert min(sizes) > 0
+
+
+def test_entities_are_removed_added_and_compacted_with_their_pictures(
+    linker: ExactLinker,
+    model: Model,
+    small_run: Path,
+    pictured: Path,
+    several: DataSet,
+    mentions: list[Mention],
+    tmp_path: Path,
+) -> None:
+    source = EntityFile(pictured / "entities.jsonl")
+    build(tmp_path / "kb", source, run=small_run, kind="float32", counting=silent)
+    gone = [entity for _, entity in source.entities(Problems())][:4]
+    remove_entities(tmp_path / "kb", [entity.id for entity in gone])
+    add_entities(tmp_path / "kb", gone, source)
+    with Writer.open(tmp_path / "kb") as writer:
+        compact(writer)
+    with open_knowledge_base(tmp_path / "kb") as base:
+        assert close_to(linked(ExactLinker(model, base, data=several), mentions), linked(linker, mentions))
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_stored_in_fewer_bytes_they_score_nearly_the_same(
+    kind: StorageDtype,
+    linker: ExactLinker,
+    model: Model,
+    small_run: Path,
+    pictured: Path,
+    several: DataSet,
+    mentions: list[Mention],
+    tmp_path: Path,
+) -> None:
+    build(tmp_path / "kb", EntityFile(pictured / "entities.jsonl"), run=small_run, kind=kind, counting=silent)
+    with open_knowledge_base(tmp_path / "kb") as base:
+        found, expected = linked(ExactLinker(model, base, data=several), mentions), linked(linker, mentions)
+    scores = [{each.id: each.score for each in link.candidates} for link in (*found, *expected)]
+    for one, other in zip(scores[: len(found)], scores[len(found) :], strict=True):
+        assert all(abs(one[identity] - other[identity]) < 0.1 for identity in one)
+
+
+def test_an_explanation_says_which_pictures_matched(
+    linker: ExactLinker, several: DataSet, mentions: list[Mention]
+) -> None:
+    (link,) = linked(linker, mentions[:1])
+    explanation = explain(linker, mentions[0], link)
+    pictures = candidate_pictures(linker, explanation)
+    entities = {entity.id: entity for entity in several.entities}
+    assert {identity: len(shown) for identity, shown in pictures.items()} == {
+        identity: len(entities[identity].images) for identity in pictures
+    }
+    for candidate in explanation.candidates:
+        assert candidate.pictures.keys() <= candidate.units.keys()
+        assert "image" in candidate.pictures
+        for matched in candidate.pictures.values():
+            assert matched.mention < 2
+            assert matched.entity < len(entities[candidate.id].images)
+    # The score of the pictures that are named is the largest of any two.
+    best = explanation.candidates[0].pictures["image"]
+    shown = [linker.data.mention_image(name) for name in mentions[0].images]  # type: ignore[union-attr]
+    scores = {}
+    for own, picture in enumerate(shown):
+        for number, name in enumerate(entities[link.candidates[0].id].images):
+            entity = entities[link.candidates[0].id].model_copy(update={"images": (name,)})
+            alone = ExactLinker(linker.model, replace(several, entities=[entity]))
+            (one,) = alone.answers([mentions[0]], [alone.item(mentions[0], picture)], 1)
+            scores[own, number] = one[0].candidates[0].units["image"]
+    assert scores[best.mention, best.entity] == pytest.approx(max(scores.values()), abs=1e-4)
+
+
+def test_a_run_is_asked_for_another_rule(small_run: Path, pictured: Path, mentions: list[Mention]) -> None:
+    rules = [
+        melder.load(small_run, data=pictured, changes=[f"method.picture_pooling={rule}"]) for rule in ("mean", "max")
+    ]
+    mean, largest = (linked(rule, mentions[:1])[0] for rule in rules)  # type: ignore[arg-type]
+    units = [{each.id: each.units["image"] for each in link.candidates} for link in (mean, largest)]
+    assert all(units[0][identity] <= units[1][identity] + 1e-5 for identity in units[0])
+    assert units[0] != units[1]
