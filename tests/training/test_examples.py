@@ -12,6 +12,7 @@ from torch import Tensor
 from melder.data import MODALITIES, DataSet, entity_items, load, mention_items
 from melder.encoders import Towers, encode
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.negatives import InBatch
@@ -170,3 +171,25 @@ def has(content: Any) -> tuple[Tensor, Tensor]:
     if isinstance(content, Features):
         return content.has_text, content.has_image
     return content["has_text"], content["image_mask"]
+
+
+def test_of_several_pictures_one_is_drawn_each_epoch(features: FeatureExamples) -> None:
+    """A frozen encoder's features have all of them; a batch shows one."""
+    single = features.entities
+    count = len(single)
+    further = FurtherPictures(
+        torch.full((count,), 2),
+        single.image_global.repeat_interleave(2, dim=0) + torch.tensor([1.0, 2.0]).repeat(count)[:, None],  # type: ignore[union-attr]
+        single.image_tokens.repeat_interleave(2, dim=0),  # type: ignore[union-attr]
+        torch.ones(2 * count, dtype=torch.bool),
+    )
+    examples = replace(features, entities=replace(single, further=further))
+    drawn = []
+    for epoch in range(12):
+        shown, before = (each.batch(PLAN, epoch, ROWS).entities for each in (examples, features))
+        assert isinstance(shown, Features)
+        assert isinstance(before, Features)
+        assert shown.further is None
+        drawn += (shown.image_global - before.image_global)[:, 0].round().tolist()  # type: ignore[operator]
+    assert set(drawn) == {0.0, 1.0, 2.0}
+    assert equal(examples.batch(PLAN, 3, ROWS), examples.batch(PLAN, 3, ROWS))
