@@ -38,7 +38,8 @@ LAYERS: list[set[str]] = [
     {"ops", "metrics", "mentions", "data"},
     {"io"},
     {"protocols", "registry"},
-    {"records", "features", "further_pictures", "names"},  # names: how two are compared, which every layer above asks
+    {"records", "features", "names"},  # names: how two are compared, which every layer above asks
+    {"further_pictures"},  # a part of features
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 UNPICKLES = SOURCE / "runs" / "official_checkpoint.py"  # weights only, when a person asks for it
