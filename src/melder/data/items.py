@@ -16,9 +16,9 @@ __all__ = [
     "draw_image",
     "entity_items",
     "joined",
+    "listed_pictures",
     "mention_item",
     "mention_items",
-    "pictures_of",
 ]
 
 MODALITIES = frozenset({"text", "image"})
@@ -64,7 +64,7 @@ def mention_item(
     modalities: frozenset[str] = MODALITIES,
 ) -> Item:
     """The item of one mention, with a picture from anywhere, or several (None = without any)."""
-    first, *further = pictures_of(image) if "image" in modalities and image else [None]
+    first, *further = listed_pictures(image) if "image" in modalities and image else [None]
     shown: dict[str, Any] = {"image": first, "further": tuple(further), "role": "mention"}
     if "text" not in modalities:
         return Item(**shown)
@@ -97,7 +97,7 @@ def entity_items(
     return items
 
 
-def pictures_of(image: str | Picture | Sequence[str | Picture] | None) -> list[Picture]:
+def listed_pictures(image: str | Picture | Sequence[str | Picture] | None) -> list[Picture]:
     """One picture or several, each a path or the bytes of an image file, as a list."""
     if image is None:
         return []
