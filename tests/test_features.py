@@ -205,16 +205,6 @@ def test_each_further_picture_has_the_text_of_its_item() -> None:
     assert features(2, 1).further_views() is None
 
 
-def test_one_picture_of_each_item_is_shown() -> None:
-    given_features = pictured()
-    shown = given_features.showing(torch.tensor([2, 0, 3, 0, 0]))
-    assert shown.further is None
-    assert shown.image_global is not None
-    assert given_features.image_global is not None
-    assert shown.image_global[[0, 2], 0].tolist() == [2, 23]
-    assert torch.equal(shown.image_global[[1, 3, 4]], given_features.image_global[[1, 3, 4]])
-
-
 def test_who_loses_the_picture_loses_all_of_them() -> None:
     bare = pictured().without(image=torch.tensor([True, False, False, True, False]))
     assert numbers_of(bare) == [[], [], [21, 22, 23], [], []]

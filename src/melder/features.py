@@ -112,20 +112,6 @@ class Features:
         pictures = {name: getattr(self.further, name) for name in ("image_global", "image_tokens", "image_mask")}
         return replace(text[self.further.owners], **pictures)
 
-    def showing(self, numbers: Tensor) -> Features:
-        """The same with one picture of each item, [n]: 0 is its first, 1 the one behind that."""
-        single = replace(self, further=None)
-        rows = numbers.nonzero().flatten()
-        if self.further is None or self.image_global is None or self.image_tokens is None or not len(rows):
-            return single
-        places = self.further.starts[rows] + numbers[rows] - 1
-        return replace(
-            single,
-            image_global=self.image_global.index_copy(0, rows, self.further.image_global[places]),
-            image_tokens=self.image_tokens.index_copy(0, rows, self.further.image_tokens[places]),
-            image_mask=self.has_image.index_copy(0, rows, self.further.image_mask[places]),
-        )
-
 
 @dataclass
 class Heads(Features):

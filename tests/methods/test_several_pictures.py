@@ -83,8 +83,10 @@ def expected(matcher: UnitMatcher, mentions: Features, entities: Features, rule:
 
 def views(item: Features) -> list[Features]:
     """One item with each of its pictures that can be read, or as it is where none can."""
-    count = 1 if item.further is None else 1 + int(item.further.counts[0])
-    shown = [item.showing(torch.tensor([number])) for number in range(count)]
+    shown, further = [replace(item, further=None)], item.further
+    for number in range(0 if further is None else int(further.counts[0])):
+        place, tensors = slice(number, number + 1), ("image_global", "image_tokens", "image_mask")
+        shown.append(replace(shown[0], **{name: getattr(further, name)[place] for name in tensors}))
     return [view for view in shown if bool(view.has_image)] or shown[:1]
 
 

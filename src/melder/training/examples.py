@@ -93,7 +93,7 @@ class ItemExamples:
 class FeatureExamples:
     """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
 
-    Of several pictures one is drawn, anew every epoch.
+    Of several pictures the first is shown.
 
     Args:
         numbers: Of the entities, one for those that are no negatives of each other.
@@ -113,24 +113,17 @@ class FeatureExamples:
         answer = torch.tensor([self.answers[int(row)] for row in rows])
         hidden = np.stack([self._hidden(plan, epoch, int(row)) for row in rows])
         chosen = torch.tensor([self.rows[int(row)] for row in rows])
-        mentions = _hide_features(self._read(self.mentions, chosen, plan, epoch, rows), hidden[:, 0])
-        entities = _hide_features(self._read(self.entities, answer, plan, epoch, rows), hidden[:, 1])
+        mentions = _hide_features(self._read(self.mentions, chosen), hidden[:, 0])
+        entities = _hide_features(self._read(self.entities, answer), hidden[:, 1])
         drawn = torch.from_numpy(self.negatives.draw(plan.seed, epoch, rows))
         if drawn.numel():
-            negatives = drawn.flatten()
-            entities = concatenate([entities, self._read(self.entities, negatives, plan, epoch, negatives.numpy())])
+            entities = concatenate([entities, self._read(self.entities, drawn.flatten())])
         columns = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
         surfaces = list(mentions.surfaces or ()), list(entities.surfaces or ())
         return Batched(mentions, entities, *surfaces, columns, torch.from_numpy(rows), drawn)
 
-    def _read(self, features: Features, rows: Tensor, plan: BatchPlan, epoch: int, examples: np.ndarray) -> Features:
-        """Features of some rows, each with one of its pictures, drawn as example so-and-so of the epoch."""
-        chosen = features[rows]
-        if chosen.further is not None:
-            pictures = (chosen.further.counts + 1).tolist()
-            drawn = zip(pictures, examples.tolist(), strict=True)
-            numbers = [draw_image(count, plan.seed, epoch, example) for count, example in drawn]
-            chosen = chosen.showing(torch.tensor(numbers))
+    def _read(self, features: Features, rows: Tensor) -> Features:
+        chosen = replace(features, further=None)[rows]
         return (chosen if self.padded else chosen.trimmed()).to(torch.float32)
 
     def _hidden(self, plan: BatchPlan, epoch: int, row: int) -> np.ndarray:
