@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+import torch
+import yaml
 
 import melder
 from melder.building.build import add_entities, build, remove_entities
-from melder.data import DataSet, EntityFile, load
+from melder.building.model import identity_of
+from melder.building.segments import BuildJob
+from melder.data import DataSet, EntityFile, entity_items, load
+from melder.features import Side
+from melder.jobs.ray.cluster import Cluster
+from melder.jobs.ray.encoding import EncodeChunk, decode_chunk
+from melder.jobs.ray.tensors import from_bytes
 from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.format.rounding import StorageDtype
+from melder.kb.manifest import KnowledgeBaseSettings
 from melder.linking import ExactLinker
 from melder.linking.explanation import candidate_pictures, explain
 from melder.records import Link, Mention
+from melder.runs.directory import open_model, read_configuration
 from melder.runs.model import Model
 from melder.search.resolver import build_search
 from rounding import alike
@@ -175,3 +187,39 @@ def test_a_run_is_asked_for_another_rule(small_run: Path, pictured: Path, mentio
     units = [{each.id: each.units["image"] for each in link.candidates} for link in (mean, largest)]
     assert all(units[0][identity] <= units[1][identity] + 1e-5 for identity in units[0])
     assert units[0] != units[1]
+
+
+class Here:
+    """A cluster of this process."""
+
+    def enter(self) -> None: ...
+
+
+def test_a_cluster_decodes_and_encodes_every_picture(
+    small_run: Path, model: Model, pictured: Path, several: DataSet
+) -> None:
+    settings = KnowledgeBaseSettings(kind="float32", pictures="none", identity=identity_of(small_run))
+    job = BuildJob(small_run, EntityFile(pictured / "entities.jsonl"), settings, skip_bad=False)
+    lines = [entity.model_dump_json().encode() for entity in several.entities]
+    row = {"path": "segment", "chunk": 0, "chunks": 1, "entities": b"\n".join(lines)}
+    here = cast(Cluster, Here())
+    encoded = EncodeChunk(job, here)(decode_chunk(row, job, here))
+    side = Side(from_bytes(encoded["side"]))
+    expected = model.entity_side(entity_items(several.entities, several, model.encoder.separator, pictures=4))
+    assert side.keys() == expected.keys()
+    assert any("further" in name for name in side)
+    assert all(torch.equal(side[name], expected[name]) for name in side)
+
+
+def test_a_run_from_before_compares_the_first_picture(small_run: Path, dataset: DataSet, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    content = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    assert read_configuration(run).pictures == 4
+    for name in ("pictures", "picture_pooling"):
+        del content["method"][name]
+    (run / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert read_configuration(run).pictures == 1
+    linker = ExactLinker(open_model(run)[0], dataset)
+    assert linker.pictures_read == 1
+    mention = Mention(id="m", text="A red kite", surface="red kite", start=2, end=10)
+    assert linker.item(mention, [b"one", b"two"]).images == (b"one",)
