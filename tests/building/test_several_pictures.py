@@ -52,7 +52,8 @@ def pictured(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         line["images"] = [images[(row + n) % len(images)] for n in range(PICTURES[row % len(PICTURES)])]
     (folder / "entities.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for name in (path.name for path in small_data.iterdir() if path.name != "entities.jsonl"):
-        (folder / name).symlink_to(small_data / name)
+        copy = shutil.copytree if (small_data / name).is_dir() else shutil.copyfile
+        copy(small_data / name, folder / name)
     return folder
 
 

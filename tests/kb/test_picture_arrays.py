@@ -13,9 +13,12 @@ from melder.features import Side, concatenate
 from melder.kb.format.packing import bytes_restored, merge_rows, pack
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.gather import gather
+from melder.kb.manifest import SegmentEntry
 from melder.kb.segment import Segment, SegmentContents, write_segment
+from melder.kb.segment_reader import SegmentReader
+from melder.kb.untrusted import check_segment
 from melder.protocols import SideTensor
-from melder.records import Entity
+from melder.records import Entity, MelderError
 
 FORMS = {
     **DECLARED,
@@ -91,3 +94,16 @@ def test_segments_with_and_without_them_are_gathered_and_merged(kind: StorageDty
         assert torch.equal(gathered[name], sides[name]), name
         assert torch.equal(restored[name], sides[name]), name
     assert not merge_rows([(second.sides, np.array([0])), (first.sides, np.array([1, 4]))]).pictures
+
+
+def test_what_a_stranger_says_of_them_is_checked(tmp_path: Path) -> None:
+    segment = written(tmp_path / "s", *made("A", THERE), "float16")
+    reader = SegmentReader(segment, SegmentEntry(name="s", rows=5, digest=""))
+    check_segment(reader)
+    (group,) = segment.sides.pictures
+    segment.sides.places["image.further_query"] = segment.sides.places["image.query"]
+    with pytest.raises(MelderError, match=r"array 'image\.further_query' has 5 rows, not 7"):
+        check_segment(reader)
+    segment.sides.pictures = (group._replace(first="image.nowhere"),)
+    with pytest.raises(MelderError, match=r"'image\.nowhere'|rows, not 5"):
+        check_segment(reader)

@@ -20,6 +20,7 @@ import melder
 from melder.features import Features
 from melder.further_pictures import FurtherPictures
 from melder.io.atomic import replace_file, replacing
+from melder.io.tensors import write_array
 from melder.io.versions import VERSIONS, check_version
 from melder.records import Item, MelderError
 
@@ -52,8 +53,8 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     (directory / _MANIFEST).unlink(missing_ok=True)
     tensors = features.tensors() | _further_tensors(features.further)
     for name, tensor in tensors.items():
-        with replacing(directory / f"{name}.npy") as part, part.open("wb") as file:
-            np.save(file, _on_disk(name, tensor), allow_pickle=False)
+        with replacing(directory / f"{name}.npy") as part:
+            write_array(part, _on_disk(name, tensor))
     version = {"format": VERSIONS["features"].current, "melder": melder.__version__}
     content = {**version, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
     replace_file(directory / _MANIFEST, json.dumps(content).encode())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from melder.data.own import plain_record
-from melder.data.picture_names import PictureNames
+from melder.data.picture_names import PictureNames, leads_out
 from melder.data.raw import span
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.table import Table
@@ -45,7 +45,17 @@ def with_span(mention: Mention) -> Mention:
 
 
 def with_file(mention: Mention, names: PictureNames) -> Mention:
-    """A mention with the names of the files that its pictures' names mean, where there are such."""
+    """A mention with the names of the files that its pictures' names mean, where there are such.
+
+    Raises:
+        MelderError: A symbolic link leads out of the directory.
+    """
+    for name in filter(names.is_there, mention.images):
+        if not PurePath(name).is_absolute() and leads_out(names.directory, name):
+            raise MelderError(
+                f"{names.directory / name}: is a symbolic link out of the directory of pictures (mention "
+                f"{mention.id!r}); copy the picture there, or name the other with --images"
+            )
     if all(map(names.is_there, mention.images)):
         return mention
     return mention.with_images(
