@@ -41,6 +41,20 @@ def test_checkpoints_hold_the_mapper_only() -> None:
     assert set(learned) == {f"model.model.mapper.{name}" for name in ("linear.weight", "linear.bias", "absent")}
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_published_training_has_dropout_from_its_first_step_on(
+    small_data: Path, tmp_path: Path, published: bool
+) -> None:
+    """Also of a training that goes on from a checkpoint, and after each look at the selection set."""
+    content = tiny.settings(small_data, published=published)
+    watched, resumed = _WatchModes(), _WatchModes()
+    with pytest.raises(_Stop):
+        train(Configuration(**content), tmp_path / "run", callbacks=[watched, _StopAt(5)])
+    train(Configuration(**content), tmp_path / "run", callbacks=[resumed])
+    assert watched.modes == [published] * 5
+    assert resumed.modes == [published] * 8  # from the fourth step on, where the last checkpoint is
+
+
 def test_it_learns() -> None:
     """On the tiny OPT of the golden tensors, whose weights are large enough to be steered."""
     model = copy.deepcopy(golden.model())
@@ -77,6 +91,18 @@ def once_in_one_part(small_data: Path) -> Path:
 
 class _Stop(Exception):
     pass
+
+
+class _WatchModes(Callback):  # type: ignore[misc]
+    """Whether the language model trains with dropout, step by step."""
+
+    def __init__(self) -> None:
+        self.modes: list[bool] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
+        modules = list(pl_module.model.model.language_model.modules())
+        assert len({module.training for module in modules}) == 1
+        self.modes.append(modules[0].training)
 
 
 class _StopAt(Callback):  # type: ignore[misc]

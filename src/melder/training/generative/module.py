@@ -31,6 +31,7 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
         self.automatic_optimization = False
         self.model, self.options, self.steps = model, training, steps
         self.strict_loading = False  # checkpoints hold the mapper only
+        self.train()  # from the first step on: models are opened in evaluation mode, and Lightning leaves the mode be
 
     def training_step(self, batch: Asked, batch_idx: int) -> None:
         # Dropout of the language model in published mode, a function of the step alone.
