@@ -15,7 +15,7 @@ from torch import Tensor
 from melder.generative.language_model import LanguageModel
 from melder.records import MelderError, Mention
 
-__all__ = ["Block", "Blocks", "Template", "fitted"]
+__all__ = ["Block", "Blocks", "Template", "fitted", "prompt_text"]
 
 _FIELD = re.compile(r"\{(text|mention|answer)\}")
 
@@ -58,6 +58,19 @@ class Template:
         """What is filled in is not looked at again: braces in texts are only braces."""
         values = {"text": text, "mention": mention, "answer": answer}
         return _FIELD.sub(lambda match: values[match[1]], pattern)
+
+
+def prompt_text(mention: Mention, markers: bool) -> str:
+    """The text of a mention as a prompt has it.
+
+    Args:
+        markers: Write `[START_ENT] mention [END_ENT]` where the mention stands, as GENRE does and files of GEMEL's may,
+            whose reader takes them out; a mention that does not occur in its text has none.
+    """
+    if not markers or mention.start is None or mention.end is None:
+        return mention.text
+    before, after = mention.text[: mention.start], mention.text[mention.end :]
+    return f"{before}[START_ENT] {mention.text[mention.start : mention.end]} [END_ENT]{after}"
 
 
 def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_tokens: int, mention: Mention) -> Blocks:

@@ -90,6 +90,7 @@ class GenerativeLinker(Answering):
             prefix_tokens=self.options.prefix_tokens,
             limit=self.options.context_length,
             longest_answer=self.search.longest,
+            markers=self.options.markers,
         )
         self._counts: Counter[str] = Counter()
 

@@ -102,6 +102,7 @@ class GEMELConfiguration(_Section):
     compact: CompactConfiguration = CompactConfiguration()
     prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
     template: str = Field(PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}")
+    markers: bool = Field(False, description="mark the mention in its text, as [START_ENT] mention [END_ENT]")
     demonstrations: DemonstrationsConfiguration = DemonstrationsConfiguration()
     context_length: PositiveInt | None = Field(None, description="positions of a prompt; null = the model's limit")
     at_once: PositiveInt = Field(8, description="mentions that go through the language model together")

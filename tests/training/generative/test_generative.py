@@ -137,6 +137,16 @@ def test_a_mention_is_not_its_own_demonstration(small_data: Path, tmp_path: Path
         )
 
 
+def test_markers_stand_in_questions_and_demonstrations(small_data: Path, tmp_path: Path) -> None:
+    prepared = _prepared(small_data, tmp_path, markers=True)
+    mention, shown = prepared.split.train[0], prepared.model.demonstrations.shown[0]
+    marked = f"{mention.text[: mention.start]}[START_ENT] {mention.surface} [END_ENT]{mention.text[mention.end :]}"
+    assert shown.text == marked
+    prompt = prepared.examples.asker([mention], [None], [[0]])[0]
+    written = [prepared.model.model.language_model.text(block.tokens) for block in prompt.blocks]
+    assert all(marked in text for text in written)
+
+
 def test_selection_mentions_are_no_demonstrations(small_data: Path, tmp_path: Path) -> None:
     prepared = _prepared(small_data, tmp_path)
     assert len(prepared.model.demonstrations) == len(prepared.split.train)
@@ -210,8 +220,8 @@ def test_published_defaults() -> None:
     assert (method.prefix_tokens, method.demonstrations.count, method.beams, method.score) == (4, 16, 5, "mean")
 
 
-def _prepared(small_data: Path, tmp_path: Path) -> PreparedGenerative:
-    configuration = Configuration(**tiny.settings(small_data))
+def _prepared(small_data: Path, tmp_path: Path, **method: Any) -> PreparedGenerative:
+    configuration = Configuration(**tiny.settings(small_data, **method))
     return prepare_generative(configuration, open_data(configuration), tmp_path / "features", _no_bar)
 
 

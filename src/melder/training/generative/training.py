@@ -20,7 +20,7 @@ from melder.generative.language_model import LanguageModel, open_language_model,
 from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.names import name_of
-from melder.generative.prompt import Template
+from melder.generative.prompt import Template, prompt_text
 from melder.generative.prompt_builder import PromptBuilder
 from melder.linking.generative import NAMES, GenerativeLinker
 from melder.methods.gemel import GEMELConfiguration
@@ -97,7 +97,10 @@ def prepare_generative(
     pictures = _pictures(configuration, dataset, encoder, "train", split.train, cache, counting)
     retriever = build_retriever(options)
     keys = keys_of(encoder.text if retriever is None else retriever, options, split.train, pictures)
-    shown = [Demonstration(mention.text, mention.surface, name) for mention, name in _answered(dataset, split.train)]
+    shown = [
+        Demonstration(prompt_text(mention, options.markers), mention.surface, name)
+        for mention, name in _answered(dataset, split.train)
+    ]
     demonstrations = Demonstrations(shown, keys, pictures.vectors, pictures.there)
     language_model = _language_model(configuration, dataset, split, cache.parent / "language_model", counting)
     torch.manual_seed(configuration.training.seed)
@@ -235,7 +238,7 @@ def _texts(configuration: Configuration, dataset: DataSet, split: Split, options
     sees = "image" in configuration.data.modalities
     examples = [
         TrainingSentence(
-            mention.text,
+            prompt_text(mention, options.markers),
             mention.surface,
             name,
             entities[str(mention.answer)].description,
