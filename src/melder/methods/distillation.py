@@ -1,4 +1,4 @@
-r"""Attention taught by transport: OT-MEL's distillation, which its paper draws and its code lacks.
+r"""Attention taught by transport: OT-MEL's distillation, which its abstract names, its figure draws and its code lacks.
 
 For every pair of an entity and a mention with plan P and attention logits Z [L_e, L_m],
 

@@ -6,7 +6,7 @@ configuration says, so that it can be read without a language model.
 
 What is corrected here and restored by `published: true`:
 
-* the language model stays in evaluation mode in training; published: its dropout is on
+* the language model stays in evaluation mode in training; published: its dropout is on from the first step to the last
 * a mention without a picture has a learned prefix; published: the mapper's answer to zeros
 
 Chosen here: the mapper is trained in float32 (published: fp16 with Adam's moments, where a learning rate of 1e-6

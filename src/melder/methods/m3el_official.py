@@ -37,9 +37,7 @@ PUBLISHED_HEADS = 5
 CrossUnit = Literal["cmm", "cmmb"]
 
 
-def m3el_official_configuration(
-    state: Mapping[str, Tensor], variant: CrossUnit = "cmm"
-) -> M3ELConfiguration:
+def m3el_official_configuration(state: Mapping[str, Tensor], variant: CrossUnit = "cmm") -> M3ELConfiguration:
     """The published mode, with widths and the number of pooling heads read off the weights."""
     rename(state, _names(variant))
     hidden, image_width = matrix_shape(state, "matcher.iimm.fc_query.weight")

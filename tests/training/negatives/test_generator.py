@@ -124,7 +124,9 @@ def test_the_gradient_is_unbiased_however_few_the_draws(baseline: str, draws: in
 
 @pytest.mark.parametrize("standardise", [False, True])
 @pytest.mark.parametrize("baseline", ["leave_one_out", "moving"])
-@pytest.mark.parametrize("rewards", [[[5.0]], [[5.0], [5.0]], [[0.0, 0.0]], [[5.0, 5.0 + 1e-6]], [[0.0], [0.0], [1e-7]]])
+@pytest.mark.parametrize(
+    "rewards", [[[5.0]], [[5.0], [5.0]], [[0.0, 0.0]], [[5.0, 5.0 + 1e-6]], [[0.0], [0.0], [1e-7]]]
+)
 def test_equal_rewards_move_the_generator_no_further_than_others(
     rewards: list[list[float]], baseline: str, standardise: bool
 ) -> None:

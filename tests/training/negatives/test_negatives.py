@@ -69,7 +69,9 @@ def test_each_example_draws_as_many_as_asked_for(name: str, sampler: Sampler, da
         assert all(len(set(row)) == len(row) for row in drawn.tolist())
 
 
-@pytest.mark.parametrize("name", ["pool", "hard", "policy_gradient"], indirect=True)  # the others leave that to the mask
+@pytest.mark.parametrize(
+    "name", ["pool", "hard", "policy_gradient"], indirect=True
+)  # the others leave that to the mask
 def test_samplers_of_hard_negatives_never_draw_the_answer_or_a_copy_of_it(
     sampler: Sampler, dataset: DataSet, mentions: list[Mention]
 ) -> None:

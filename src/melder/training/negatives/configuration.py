@@ -14,7 +14,7 @@ __all__ = ["GeneratorConfiguration", "NegativesConfiguration"]
 
 
 class GeneratorConfiguration(Section):
-    """PGMEL's generator. Its paper says that it is rewarded by the discriminator and learns by policy gradient; every
+    """PGMEL's generator. The abstract says that it learns by policy gradient, summaries that the discriminator rewards it; every
     value here is a choice that the paper, as far as it is known, leaves open."""
 
     hidden: PositiveInt = Field(128, description="width of its heads and fused vectors; a choice")

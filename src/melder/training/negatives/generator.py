@@ -7,8 +7,8 @@ of a negative e drawn from p and a baseline b that does not depend on e,
 
     E[(r - b) grad log p(e)] = grad E[r],   dE[r]/du_j = p_j (r_j - sum_k p_k r_k) / temperature.
 
-That the generator is rewarded by the discriminator and learns by policy gradient is known of PGMEL; the rest is
-modelled on KBGAN (Cai and Wang, 2018), see `GeneratorConfiguration`.
+That the generator learns by policy gradient is in PGMEL's abstract, that the discriminator rewards it in summaries of
+the paper; the rest is modelled on KBGAN (Cai and Wang, 2018), see `GeneratorConfiguration`.
 """
 
 from __future__ import annotations
