@@ -110,7 +110,7 @@ def from_official_mapper(
 
 def _row(prompt: Blocks, tail: Sequence[int], prefix_tokens: int) -> tuple[list[int], list[int]]:
     """All tokens of a prompt, zeros where the prefixes stand, and the places of those."""
-    tokens: list[int] = []
+    tokens: list[int] = list(prompt.lead)
     places: list[int] = []
     for block in prompt.blocks:
         places += range(len(tokens), len(tokens) + prefix_tokens)

@@ -30,21 +30,24 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A prompt: demonstrations and the question; `dropped` demonstrations were too many for the context."""
+    """A prompt: demonstrations and the question; `dropped` demonstrations were too many for the context; the tokens
+    of `lead` stand before all."""
 
     blocks: Sequence[Block]
     dropped: int = 0
+    lead: Sequence[int] = ()
 
     def positions(self, prefix_tokens: int) -> int:
         """How long the prompt is, prefixes included."""
-        return sum(prefix_tokens + len(block.tokens) for block in self.blocks)
+        return len(self.lead) + sum(prefix_tokens + len(block.tokens) for block in self.blocks)
 
 
 @dataclass(frozen=True)
 class Template:
-    """A text with {text}, {mention} and, last of these, {answer}."""
+    """A text with {text}, {mention} and, last of these, {answer}; `lead` stands once, before all blocks."""
 
     pattern: str
+    lead: str = ""
 
     def question(self, text: str, mention: str) -> str:
         """All that stands before the answer."""
@@ -73,16 +76,24 @@ def prompt_text(mention: Mention, markers: bool) -> str:
     return f"{before}[START_ENT] {mention.text[mention.start : mention.end]} [END_ENT]{after}"
 
 
-def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_tokens: int, mention: Mention) -> Blocks:
+def fitted(
+    demonstrations: Sequence[Block],
+    question: Block,
+    room: int,
+    prefix_tokens: int,
+    mention: Mention,
+    lead: Sequence[int] = (),
+) -> Blocks:
     """A prompt of at most `room` positions: the demonstrations farthest from the question are dropped first.
 
     Raises:
         MelderError: Not even the question fits, which no dropping can mend.
     """
-    left = room - prefix_tokens - len(question.tokens)
+    needed = Blocks([question], lead=lead).positions(prefix_tokens)
+    left = room - needed
     if left < 0:
         raise MelderError(
-            f"mention {mention.id!r}, field 'text': its question has {prefix_tokens + len(question.tokens):,} "
+            f"mention {mention.id!r}, field 'text': its question has {needed:,} "
             f"positions, but the language model has room for {room:,} beside the answer; shorten the text"
         )
     chosen: list[Block] = []
@@ -91,7 +102,7 @@ def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_t
         if left < 0:
             break
         chosen.append(block)
-    return Blocks([*reversed(chosen), question], dropped=len(demonstrations) - len(chosen))
+    return Blocks([*reversed(chosen), question], dropped=len(demonstrations) - len(chosen), lead=lead)
 
 
 def answer_room(language_model: LanguageModel, limit: int | None, longest_answer: int) -> int:

@@ -36,6 +36,7 @@ class PromptBuilder:
     ) -> None:
         self.language_model, self.template, self.prefix_tokens = language_model, template, prefix_tokens
         self.markers = markers
+        self.lead = language_model.tokens([template.lead])[0] if template.lead else []
         self.room = answer_room(language_model, limit, longest_answer)
         texts = [
             template.demonstration(demonstration.text, demonstration.surface, demonstration.answer)
@@ -57,6 +58,13 @@ class PromptBuilder:
         ]
         tokens = self.language_model.tokens(questions)
         return [
-            fitted([self.blocks[row] for row in rows], Block(ids, picture), self.room, self.prefix_tokens, mention)
+            fitted(
+                [self.blocks[row] for row in rows],
+                Block(ids, picture),
+                self.room,
+                self.prefix_tokens,
+                mention,
+                self.lead,
+            )
             for mention, ids, picture, rows in zip(mentions, tokens, pictures, shown, strict=True)
         ]

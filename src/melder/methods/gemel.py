@@ -35,6 +35,8 @@ from melder.methods.method import GenerativeMethod
 from melder.protocols import Precision
 
 __all__ = [
+    "CHAT",
+    "COMPACT",
     "METHOD",
     "PUBLISHED_TEMPLATE",
     "CompactConfiguration",
@@ -43,6 +45,8 @@ __all__ = [
     "MatchingConfiguration",
 ]
 
+COMPACT = "lm:compact"  # the language model that is part of the run; others are named
+CHAT = "chat"  # the template of the language model's tokenizer
 PUBLISHED_TEMPLATE = "[Text]{text}\n[Question]What does {mention} mentioned in the text refer to?\n[Answer]{answer}\n"
 
 
@@ -97,11 +101,15 @@ class GEMELConfiguration(_Section):
     """Published: OPT-6.7B, 4 prefix tokens, 16 demonstrations, 5 beams, mean log-probability."""
 
     name: Literal["gemel"] = "gemel"
-    language_model: str = Field("facebook/opt-6.7b", description="a causal model by name or directory, or lm:compact")
+    language_model: str = Field(
+        "facebook/opt-6.7b", description="a causal model by name, directory, python:PACKAGE or gguf:FILE; or lm:compact"
+    )
     precision: Precision = Field("float32", description="of the language model; the mapper is float32")
     compact: CompactConfiguration = CompactConfiguration()
     prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
-    template: str = Field(PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}")
+    template: str = Field(
+        PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}; or chat: the model's own"
+    )
     markers: bool = Field(False, description="mark the mention in its text, as [START_ENT] mention [END_ENT]")
     demonstrations: DemonstrationsConfiguration = DemonstrationsConfiguration()
     context_length: PositiveInt | None = Field(None, description="positions of a prompt; null = the model's limit")
@@ -116,12 +124,20 @@ class GEMELConfiguration(_Section):
     matching: MatchingConfiguration = MatchingConfiguration()
     published: bool = False
 
+    @model_validator(mode="after")
+    def _compact_does_not_chat(self) -> GEMELConfiguration:
+        if self.template == CHAT and self.language_model == COMPACT:
+            raise ValueError(f"template: {COMPACT} has no chat template; write one with {{text}}, {{mention}}, {{answer}}")
+        return self
+
     @field_validator("template")
     @classmethod
     def _has_its_fields(cls, template: str) -> str:
+        if template == CHAT:
+            return template
         fields = re.findall(r"\{(\w*)\}", template)
         if sorted(fields) != ["answer", "mention", "text"] or fields[-1] != "answer":
-            raise ValueError("the template needs {text}, {mention} and {answer}, once each, {answer} last")
+            raise ValueError("the template is chat, or needs {text}, {mention} and {answer}, once each, {answer} last")
         return template
 
 

@@ -23,12 +23,12 @@ from melder.generative.names import name_of
 from melder.generative.prompt import Template, prompt_text
 from melder.generative.prompt_builder import PromptBuilder
 from melder.linking.generative import NAMES, GenerativeLinker
-from melder.methods.gemel import GEMELConfiguration
+from melder.methods.gemel import COMPACT, GEMELConfiguration
 from melder.protocols import Counting, Sampler
 from melder.records import MelderError, Mention, Ranks
 from melder.runs.directory import run_device
 from melder.runs.feature_cache import stored_features
-from melder.runs.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
+from melder.runs.gemel import Gemel, Pictures, build_retriever, keys_of, read_pictures
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.generative.module import GenerativeModule
@@ -223,7 +223,9 @@ def _language_model(
     """The one that the configuration names; `lm:compact` is trained once and kept."""
     options = cast(GEMELConfiguration, configuration.method)
     if options.language_model != COMPACT:
-        return open_language_model(options.language_model, precision=options.precision, dropout=options.published)
+        return open_language_model(
+            options.language_model, precision=options.precision, dropout=options.published, kept=where
+        )
     if not (where / "finished").is_file():
         progress = counting("training the language model", options.compact.steps)
         texts = _texts(configuration, dataset, split, options)
