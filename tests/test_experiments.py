@@ -77,7 +77,7 @@ def test_a_published_recipe_selects_on_dev_and_corrects_nothing(file: Path) -> N
 
 @pytest.mark.parametrize(("data", "train"), [("wikidiverse", 11_351), ("wikimel", 18_092)])
 def test_gemels_recipes_warm_up_and_select_as_the_published_code(data: str, train: int) -> None:
-    """A tenth of 5 epochs of single mentions as warm-up, which is counted in steps of 16; a look every 5,000 mentions."""
+    """A tenth of 5 epochs of single mentions as warm-up, counted in steps of 16; a look every 5,000 mentions."""
     configuration = read_configuration(EXPERIMENTS / "gemel" / f"{data}.yaml")
     training = configuration.training
     assert training.warmup_steps == int(0.1 * training.epochs * train)

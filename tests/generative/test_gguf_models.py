@@ -38,7 +38,9 @@ def _logits(model: LanguageModel) -> torch.Tensor:
         return model.model(input_ids=torch.tensor(model.tokens(["Blue fox"]))).logits  # type: ignore[no-any-return]
 
 
-def test_a_file_is_a_language_model_and_is_kept_once(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_a_language_model_and_is_kept_once(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     direct, kept = open_language_model(f"gguf:{file}"), tmp_path / "run" / "language_model"
     first = open_language_model(f"gguf:{file}", kept=kept)
     assert (kept / "model.safetensors").is_file()

@@ -50,4 +50,10 @@ def _shapes(vocabulary: int) -> dict[str, tuple[int, ...]]:
     square = {f"blk.0.attn_{name}.weight": (WIDTH, WIDTH) for name in ("q", "k", "v", "output")}
     norms = {f"{name}.weight": (WIDTH,) for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm")}
     inner = {f"blk.0.ffn_{name}.weight": (INNER, WIDTH) for name in ("gate", "up")}
-    return {"token_embd.weight": (vocabulary, WIDTH), **square, **norms, **inner, "blk.0.ffn_down.weight": (WIDTH, INNER)}
+    return {
+        "token_embd.weight": (vocabulary, WIDTH),
+        **square,
+        **norms,
+        **inner,
+        "blk.0.ffn_down.weight": (WIDTH, INNER),
+    }

@@ -1,8 +1,8 @@
 """The published training steps of MIMIC, M3EL and OT-MEL in plain PyTorch, from their papers and code, slow and short.
 
-Nothing here is Melder's. Weights are a state dict under the official names, `e` and `m` the four tensors of entities and
-mentions as CLIP gives them: text_cls, text_tokens, image_cls, image_tokens. Entity i is the answer of mention i, and every
-entity of the batch is compared with every mention; scores are [mentions, entities].
+Nothing here is Melder's. Weights are a state dict under the official names, `e` and `m` the four tensors of entities
+and mentions as CLIP gives them: text_cls, text_tokens, image_cls, image_tokens. Entity i is the answer of mention i,
+and every entity of the batch is compared with every mention; scores are [mentions, entities].
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def ot_local(w: State, unit: str, modality: str, e: Item, m: Item) -> Tensor:
     q = fc(w, f"{unit}.cross.fc_q", e[f"{modality}_tokens"])[:, None]
     k, v = (fc(w, f"{unit}.cross.fc_{name}", m[f"{modality}_tokens"])[None] for name in ("k", "v"))
     rows = ln(w, f"{unit}.cross.layernorm", plan(q.detach(), k.detach()) @ v + q)
-    local = torch.einsum("nh,nbh->bn", fc(w, f"{unit}.fc_cls", e[f"{modality}_cls"]), soft_pool(w, f"{unit}.softpool", rows))
+    local = torch.einsum(
+        "nh,nbh->bn", fc(w, f"{unit}.fc_cls", e[f"{modality}_cls"]), soft_pool(w, f"{unit}.softpool", rows)
+    )
     return (local + m[f"{modality}_cls"] @ e[f"{modality}_cls"].T) / 2
 
 

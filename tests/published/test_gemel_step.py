@@ -44,7 +44,7 @@ class Published:
     def _loss(self, query: int) -> Tensor:
         examples = golden.records()["examples"]
         blocks = [self._block(examples[number], examples[number]["target"] + "\n") for number in self._shown()]
-        target = self._tokens(examples[query]["target"]) + [END]
+        target = [*self._tokens(examples[query]["target"]), END]
         embedded = self.model.get_input_embeddings()(torch.tensor(target))
         inputs = torch.cat([*blocks, self._block(examples[query], ""), embedded])
         logits = self.model(inputs_embeds=inputs[None]).logits[0, -len(target) - 1 : -1]

@@ -128,9 +128,7 @@ def test_the_restatement_is_that_of_the_published_modules(name: str) -> None:
     """Their own numbers: the restatement is held against them, not against Melder."""
     golden = read_golden(name)
     pairs = golden.pairs
-    sides = [
-        {n: golden.tensors[f"clip/{side}/{n}"][:pairs].double() for n in NAMES} for side in ("entity", "mention")
-    ]
+    sides = [{n: golden.tensors[f"clip/{side}/{n}"][:pairs].double() for n in NAMES} for side in ("entity", "mention")]
     losses = STEPS[name]({n: t.double() for n, t in golden.state.items()}, *sides)
     for loss, value in losses.items():
         assert far(value, golden.tensors[f"loss/{loss}"], float(golden.tensors["loss/overall"])) < CLOSE, loss

@@ -28,7 +28,7 @@ FINISHED = "finished"  # the file in a kept model that says of which GGUF file i
 
 
 def find_gguf(spec: str) -> Path | None:
-    """The GGUF file that `spec` means: `gguf:FILE`, or the only one of a package or directory that holds no other model.
+    """The GGUF file that `spec` means: `gguf:FILE`, or the only one of a package or directory without another model.
 
     Returns:
         The file; None where `spec` means a model in another form, or nothing.

@@ -103,7 +103,8 @@ class GenerativeModel(nn.Module):
         Prompts of like length go together, so that little is spent on padding; which do changes no more than rounding.
         """
         lengths = [
-            prompt.positions(self.mapper.tokens) + len(tail) for prompt, tail in zip(prompts, continuations, strict=True)
+            prompt.positions(self.mapper.tokens) + len(tail)
+            for prompt, tail in zip(prompts, continuations, strict=True)
         ]
         order = sorted(range(len(prompts)), key=lengths.__getitem__)
         for start in range(0, len(order), at_once):

@@ -127,7 +127,9 @@ class GEMELConfiguration(_Section):
     @model_validator(mode="after")
     def _compact_does_not_chat(self) -> GEMELConfiguration:
         if self.template == CHAT and self.language_model == COMPACT:
-            raise ValueError(f"template: {COMPACT} has no chat template; write one with {{text}}, {{mention}}, {{answer}}")
+            raise ValueError(
+                f"template: {COMPACT} has no chat template; write one with {{text}}, {{mention}}, {{answer}}"
+            )
         return self
 
     @field_validator("template")

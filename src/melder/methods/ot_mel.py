@@ -57,7 +57,7 @@ class DistillationConfiguration(BaseModel):
     group: PositiveInt = 8
     teacher: Teacher = Field(
         "task",
-        description="of pairs: task = the task's gradient passes through the plans, whatever detach_plan says; frozen = "
+        description="of pairs: task = the task's gradient passes through plans, whatever detach_plan says; frozen = "
         "plans of the first queries and keys; drifting = what no task trains, as before there was this setting",
     )
 

@@ -64,7 +64,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     on_unreadable: OnUnreadable = None,
 ) -> Trained:
-    """Train, keep the weights that are best on the selection set, and write a run with its selection metrics into `out`.
+    """Train, keep the weights of the best look at the selection set, and write a run with its metrics into `out`.
 
     With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A training
     that was interrupted goes on from its last checkpoint.

@@ -14,8 +14,8 @@ __all__ = ["GeneratorConfiguration", "NegativesConfiguration"]
 
 
 class GeneratorConfiguration(Section):
-    """PGMEL's generator. The abstract says that it learns by policy gradient, summaries that the discriminator rewards it; every
-    value here is a choice that the paper, as far as it is known, leaves open."""
+    """PGMEL's generator. The abstract says that it learns by policy gradient, summaries of the paper that the
+    discriminator rewards it; every value here is a choice that the paper, as far as it is known, leaves open."""
 
     hidden: PositiveInt = Field(128, description="width of its heads and fused vectors; a choice")
     similarity: Literal["dot", "cosine"] = Field(
@@ -58,7 +58,7 @@ class NegativesConfiguration(Section):
     count: PositiveInt = Field(2, description="negatives that each mention adds to the batch")
     candidates: PositiveInt = Field(
         16,
-        description="how many of the most similar names to draw from; pool, hard, policy_gradient: and of nearest vectors",
+        description="how many most similar names to draw from; pool, hard, policy_gradient: and nearest vectors",
     )
     refresh: PositiveInt = Field(
         100, description="pool, hard, policy_gradient: steps for which candidates are found at once"
