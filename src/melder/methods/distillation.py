@@ -11,8 +11,8 @@ is the teacher and gets no gradient of this loss. Afterwards rows(Z) can stand i
 The published code detaches the plans between mentions and entities from their similarities, so that no task teaches
 them which tokens are alike. A student that shares its queries and keys with such a teacher moves it: both drift, and
 the student does not catch up (`teacher: drifting`). So the teacher either learns from the task, whose gradient then
-passes through the plan (`task`), or stays what it was when training began (`frozen`: queries and keys of its own, which are a
-function of the seed and no part of the run). Plans within an item always have the task's gradient.
+passes through the plan (`task`), or stays what it was when training began (`frozen`: queries and keys of its own,
+which are a function of the seed and no part of the run). Plans within an item always have the task's gradient.
 
 The figure names row and column softmaxes of the plan. The entries of a plan are small and nearly equal, and so is
 their softmax; here it is that of their logarithms, which at temperature 1 is the plan itself. A temperature divides
