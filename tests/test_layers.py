@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
     {"io"},
     {"protocols", "registry"},
     {"records", "features", "names"},  # names: how two are compared, which every layer above asks
+    {"languages"},  # which records have texts in
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 UNPICKLES = SOURCE / "runs" / "official_checkpoint.py"  # weights only, when a person asks for it

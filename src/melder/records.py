@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from melder.languages import Languages, is_tag
 
 __all__ = [
     "BadData",
@@ -22,11 +32,13 @@ __all__ = [
     "Decided",
     "Entity",
     "Item",
+    "LanguageTag",
     "Link",
     "MelderError",
     "Mention",
     "Ranks",
     "counted",
+    "languages_of",
 ]
 
 
@@ -39,6 +51,18 @@ class MelderError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(_printable(message))
+
+
+def languages_of(text: str) -> Languages:
+    """Languages as a user writes them, such as `de,en`.
+
+    Raises:
+        MelderError: There is none, or one is no tag of a language.
+    """
+    try:
+        return Languages.parse(text)
+    except ValueError as error:
+        raise MelderError(f"language {error}") from None
 
 
 def counted(file: str) -> str:
@@ -80,12 +104,26 @@ class BadData(MelderError):
         super().__init__("\n".join([*listed, f"and {more:,} more bad records"] if more > 0 else listed))
 
 
+def _language(text: str) -> str:
+    tag = text.lower()
+    if not is_tag(tag):
+        raise ValueError(f"{text!r} is no tag of a language, such as de or pt-br")
+    return tag
+
+
+LanguageTag = Annotated[str, AfterValidator(_language)]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Entity(_Record):
-    """A row of a knowledge base."""
+    """A row of a knowledge base.
+
+    `labels` and `descriptions` are its names and descriptions by language, as far as those are known; `name` and
+    `description` are those that encoders read.
+    """
 
     id: str = Field(min_length=1)
     name: str = ""
@@ -93,18 +131,42 @@ class Entity(_Record):
     description: str = ""
     types: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    labels: dict[LanguageTag, str] = {}
+    descriptions: dict[LanguageTag, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _only_in_languages(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Without what most entities have not."""
+        return {
+            name: content
+            for name, content in handler(self).items()
+            if content or name not in ("labels", "descriptions")
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name and the aliases, without empty ones and repetitions."""
-        return tuple(dict.fromkeys(name for name in (self.name, *self.aliases) if name.strip()))
+        """The name, the aliases and the names in other languages, without empty ones and repetitions."""
+        every = (self.name, *self.aliases, *self.labels.values())
+        return tuple(dict.fromkeys(name for name in every if name.strip()))
+
+    def in_language(self, languages: Languages) -> Entity:
+        """The entity with the name and the description of the first of some languages that has them."""
+        name, description = languages.first(self.labels), languages.first(self.descriptions)
+        if not name and not description:
+            return self
+        aliases = self.aliases
+        if name and name != self.name and self.name.strip() and self.name not in self.labels.values():
+            aliases = (self.name, *aliases)  # so that no name is lost
+        shown = {"name": name or self.name, "description": description or self.description, "aliases": aliases}
+        return self.model_copy(update=shown)
 
 
 class Mention(_Record):
     """A span of a text that is to be linked, perhaps with a picture, perhaps with the right answer.
 
     `start` and `end` are code point offsets, both null when the surface does not occur in the text.
-    `answer` is an entity id, or null for NIL.
+    `answer` is an entity id, or null for NIL. `language` is that of the text; candidates
+    are called by their names in it, where they have some.
     """
 
     id: str = Field(min_length=1)
@@ -114,6 +176,12 @@ class Mention(_Record):
     surface: str = ""
     image: str | None = None
     answer: str | None = None
+    language: LanguageTag | None = None
+
+    @model_serializer(mode="wrap")
+    def _perhaps_in_a_language(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Without what most mentions have not."""
+        return {name: content for name, content in handler(self).items() if content or name != "language"}
 
     @model_validator(mode="after")
     def _span_is_the_surface(self) -> Mention:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from melder.cli.console import Unreadable, console, counting, finish, say, writable
 from melder.cli.kb.tables import Columns, Encoding
-from melder.cli.options import Candidates, Changes
+from melder.cli.options import Candidates, Changes, Language
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import BadRecord, Decided, Link, MelderError, Mention
 
@@ -42,6 +42,7 @@ def link(
     ),
     k: int = typer.Option(10, "-k", min=1, help="Candidates a mention."),
     candidates: Candidates = None,
+    language: Language = None,
     settings: Changes = [],  # noqa: B006
     kinds: list[str] = typer.Option(
         [], "--type", metavar="TYPE", help="Only entities of this type; several: of any of them."
@@ -95,14 +96,14 @@ def link(
     if ray is not None:
         if source is None or output is None or str(source) == "-" or data is not None:
             raise MelderError("--ray links a file to a knowledge base: give --input FILE and --output FILE, not --data")
-        options = {"candidates": candidates, "settings": tuple(settings), "types": tuple(kinds)}
+        options = {"candidates": candidates, "language": language, "settings": tuple(settings), "types": tuple(kinds)}
         options["threshold"] = nil_threshold
         files = (source, images or source.parent, output)
         _link_on(ray, run, files, k, options, workers, threads or 1, _table_options(columns, encoding))
         return
     mentions, bad = ([], []) if source is None else _read(source, _table_options(columns, encoding))
     with counting() as start:
-        linker = load(run, data, changes=settings, candidates=candidates, counting=start)
+        linker = load(run, data, changes=settings, candidates=candidates, language=language, counting=start)
     if source is None:
         facts = {"Run": str(run), "Text": text}
         answer = _link_one(linker, (text, mention, image), k, kinds, explain, facts)
@@ -112,7 +113,7 @@ def link(
     mentions = _with_files(mentions, folder)
     unreadable = Unreadable()
     unreadable.watch(linker.model.encoder)
-    about = (run, data, folder, k, candidates, settings, kinds, nil_threshold, mentions)
+    about = (run, data, folder, k, candidates, language, settings, kinds, nil_threshold, mentions)
     _link_all(linker, mentions, folder, k, kinds, nil_threshold, output, about)
     say(_summary(linker, mentions, len(unreadable.reasons), output))
     finish(bad, list(unreadable.reasons.values()))

@@ -14,6 +14,7 @@ from melder.data.dataset import entity_faults, inside
 from melder.data.json_records import read_json
 from melder.data.merging import merged
 from melder.data.picture_names import PictureNames, file_of, is_address
+from melder.data.tables.language_columns import fields_by_language
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import FORMATS
 from melder.data.tables.sparql import is_sparql_json
@@ -25,6 +26,7 @@ from melder.records import Entity, MelderError, counted
 __all__ = ["EntityFile"]
 
 JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
+FIELDS = ("id", "name", "aliases", "description", "types", "images")
 SEVERAL = ("aliases", "types", "images")
 OTHER_TABLES = (".xls", ".ods", ".numbers")
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
@@ -117,7 +119,7 @@ class EntityFile:
     @cached_property
     def table(self) -> Table:
         """The file as a table."""
-        return Table(self.path, tuple(Entity.model_fields), SEVERAL, self.options)
+        return Table(self.path, FIELDS, SEVERAL, self.options)
 
     @cached_property
     def picture_names(self) -> PictureNames:
@@ -143,7 +145,7 @@ class EntityFile:
         self._check_texts()
         for number, values in self.table.rows(problems, notes):
             try:
-                yield number, Entity.model_validate({"id": "", **values})
+                yield number, Entity.model_validate({"id": "", **fields_by_language(values)})
             except ValidationError as error:
                 problems.add(self.path, number, describe(error, Entity))
 

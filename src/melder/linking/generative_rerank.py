@@ -18,6 +18,7 @@ import torch
 
 from melder.data import DataSet
 from melder.kb import KnowledgeBase
+from melder.languages import Languages
 from melder.linking.generative import GenerativeLinker
 from melder.linking.linker import Answering, MatchingLinker
 from melder.metrics.ranks import join
@@ -49,6 +50,10 @@ class RerankingLinker(Answering):
     @property
     def data(self) -> DataSet | None:
         return self.generative.data
+
+    def name_in(self, languages: Languages) -> None:
+        self.matching.name_in(languages)
+        self.generative.name_in(languages)
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from melder.data import Limits, mention_item, mention_items
 from melder.data.items import MentionPictures
 from melder.encoders import Towers
+from melder.languages import AS_WRITTEN, Languages
 from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
-from melder.records import Item, Link, MelderError, Mention
+from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
@@ -49,6 +50,7 @@ class Answering(ABC):
     explains = False
     calibrates = False
     nil: Nil | None = None
+    languages = AS_WRITTEN  # in which candidates are named
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -56,6 +58,14 @@ class Answering(ABC):
 
     def ablations(self) -> Mapping[str, Linker]:
         return {}
+
+    def name_in(self, languages: Languages) -> None:
+        """Name candidates in the first of some languages in which they have a name."""
+        self.languages = languages
+
+    def shown_name(self, entity: Entity, mention: Mention) -> str:
+        """What an entity is called in the language of a mention or, where it has no name in that, as wished."""
+        return entity.in_language(self.languages.after(mention.language)).name
 
     model: EncodingModel
     modalities: frozenset[str]  # what is read of a mention: text, image

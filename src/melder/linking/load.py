@@ -13,7 +13,7 @@ from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.linking.linker import MatchingLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
 from melder.protocols import Counting, Linker
-from melder.records import MelderError
+from melder.records import MelderError, languages_of
 from melder.runs.directory import read_configuration
 from melder.search.resolver import find_kind
 from melder.search.stored import find_search
@@ -27,6 +27,7 @@ def load(
     *,
     changes: Sequence[str] = (),
     candidates: str | None = None,
+    language: str | None = None,
     counting: Counting | None = None,
 ) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
@@ -34,12 +35,21 @@ def load(
     `data` may be a knowledge base too: one that was built with the run or, for a run of a method that writes names,
     any. `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
     `candidates` names a search that finds links without scoring every entity (`melder.search.resolver`; None = score
-    all). `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
+    all). `language` names the languages that candidates are named in, such as "de,en": the first in which an entity has
+    a name. `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
 
     Raises:
         MelderError: The knowledge base, the run or the data set cannot be read.
     """
-    run = Path(path)
+    linker = _opened(Path(path), None if data is None else Path(data), changes, candidates, counting)
+    if language is not None:
+        linker.name_in(languages_of(language))
+    return linker
+
+
+def _opened(
+    run: Path, data: Path | None, changes: Sequence[str], candidates: str | None, counting: Counting | None
+) -> Linker:
     if is_knowledge_base(run):
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
@@ -51,10 +61,10 @@ def load(
         raise MelderError(
             f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY), or --data"
         )
-    if is_knowledge_base(Path(data)):
-        return _over(open_knowledge_base(Path(data)), run, changes, candidates, counting)
+    if is_knowledge_base(data):
+        return _over(open_knowledge_base(data), run, changes, candidates, counting)
     settings = read_configuration(run, changes).data
-    dataset = load_data(Path(data), text_field=settings.text_field)
+    dataset = load_data(data, text_field=settings.text_field)
     return searching(open_linker(run, dataset, changes=changes, counting=counting), candidates, counting)
 
 

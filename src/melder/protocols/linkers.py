@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from melder.languages import Languages
 from melder.protocols.progress import Progress
 from melder.records import Item, Link, Mention, Ranks
 
@@ -52,6 +53,10 @@ class Linker(Protocol):
 
     def ablations(self) -> Mapping[str, Linker]:
         """The same linker without something that is worth measuring, by what an evaluation calls it."""
+        ...
+
+    def name_in(self, languages: Languages) -> None:
+        """Name candidates in the first of some languages in which they have a name."""
         ...
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:

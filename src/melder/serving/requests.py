@@ -11,7 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Self
 
 from melder.linking.evidence import Explanation
-from melder.records import Link
+from melder.records import LanguageTag, Link
 from melder.serving.errors import ApiError, validated
 from melder.serving.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
@@ -52,6 +52,7 @@ FORM: dict[str, Any] = {
         "mentions": {"type": "string", "description": f"JSON, such as {MENTIONS}; left out: find them"},
         "image": {"type": "string", "format": "binary"},
         "k": {"type": "integer", "minimum": 1, "default": 10},
+        "language": {"type": "string", "description": "of the text, such as de"},
         "types": {"type": "string", "description": f"JSON, such as {TYPES}; left out: of every type"},
     },
 }
@@ -88,6 +89,10 @@ class LinkRequest(_Part):
     k: int = Field(10, ge=1, strict=True, description="candidates a mention")
     types: Annotated[tuple[str, ...], FailFast()] = Field(
         (), max_length=100, description="none: entities of every type; else of any of these"
+    )
+
+    language: LanguageTag | None = Field(
+        None, description="of the text, such as de: entities are called by their names in it where they have some"
     )
 
     @classmethod

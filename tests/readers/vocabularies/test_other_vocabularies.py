@@ -11,11 +11,11 @@ import rdflib
 
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported
-from melder.data.vocabularies.languages import Languages
 from melder.data.vocabularies.mediawiki_titles import title_entities
 from melder.data.vocabularies.schema_org import schema_entities
 from melder.data.vocabularies.skos import skos_entities
 from melder.io.problems import Problems
+from melder.languages import Languages
 from melder.records import Entity, MelderError
 
 GERMAN = Languages(("de", "en"))
@@ -43,10 +43,16 @@ CONCEPTS = [
         description="Ein Gefäß mit Henkel.",
         types=("Gefäß",),
         images=("Krug 1.jpg",),
+        labels={"de": "Krug", "en": "jug"},
     ),
     Entity(id="http://example.org/mug", name="mug", description="A cup."),
     Entity(id="http://example.org/tasse", name="Tasse"),
-    Entity(id="http://example.org/vessel", name="Gefäß", aliases=("vessel",)),
+    Entity(
+        id="http://example.org/vessel",
+        name="Gefäß",
+        aliases=("vessel",),
+        labels={"de": "Gefäß", "en": "vessel"},
+    ),
 ]
 
 
@@ -132,6 +138,7 @@ OBJECTS = [
         description="Ein Becher.",
         types=("Product",),
         images=("mug 1.jpg", "b.jpg"),
+        labels={"de": "Becher", "en": "Mug"},
     ),
     Entity(id="http://shop.example/brand", name="Potters", types=("Brand",)),
     Entity(id="7", name="Louvre", types=("Place", "Museum")),

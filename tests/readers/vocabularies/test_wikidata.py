@@ -99,6 +99,8 @@ def test_instances_of_a_class_come_with_names_in_the_languages_that_are_wanted(
             aliases=("Lutetia", "City of Light"),
             description="Hauptstadt Frankreichs",
             types=("Stadt",),
+            labels={"de": "Paris", "en": "Paris"},
+            descriptions={"de": "Hauptstadt Frankreichs", "en": "capital of France"},
         ),
         Entity(id="Q64", name="Berlin", types=("Stadt",)),
         Entity(id="Q84", name="London", types=("Stadt", "Q999")),
@@ -236,7 +238,7 @@ def test_results_of_queries_are_read_in_every_format(tmp_path: Path, run: Run, n
     [
         ("city,name\nQ90,Paris\n", (), "has no variable with a label, such as .item and .itemLabel"),
         (as_csv(), ("--class", "Q5"), "--class and --ids go with dumps"),
-        (as_csv(), ("--lang", " , "), "write codes of languages, such as de,en"),
+        (as_csv(), ("--lang", " , "), "write tags such as de,en"),
     ],
 )
 def test_what_cannot_be_imported_is_named(

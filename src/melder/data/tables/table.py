@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melder.data.tables.header import Header, hints, read_header
+from melder.data.tables.language_columns import without_language
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import Cell, rows_of
 from melder.io.problems import Fault, Problems
@@ -81,9 +82,9 @@ class Table:
         for field, cell in zip(header.columns, cells, strict=False):
             if field is None:
                 continue
-            if field in self.lists:
+            if (several := without_language(field)) in self.lists:
                 earlier = values.get(field, ())
-                values[field] = (*earlier, *_several(cell, separators[field]))
+                values[field] = (*earlier, *_several(cell, separators[several]))
             elif text := (" ".join(cell) if isinstance(cell, tuple) else cell).strip():
                 values[field] = _bare_id(text) if header.wikidata and field == "id" else text
         return values
@@ -100,9 +101,10 @@ class Table:
                 header = self._header(number, cells, Notes()) if any(map(str.strip, map(str, cells))) else None
                 continue
             for field, cell in zip(header.columns, cells, strict=False):
-                if field in signs_in and isinstance(cell, str):
-                    signs_in[field].update(sign for sign in "|;" if sign in cell)
-                    lists[field] += _json_list(cell) is not None
+                several = without_language(field or "")
+                if several in signs_in and isinstance(cell, str):
+                    signs_in[several].update(sign for sign in "|;" if sign in cell)
+                    lists[several] += _json_list(cell) is not None
         wikidata = header is not None and header.wikidata
         for field, signs in signs_in.items():
             if lists[field]:

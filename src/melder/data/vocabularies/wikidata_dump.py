@@ -15,8 +15,8 @@ from typing import Any
 
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, commons_address, opened
-from melder.data.vocabularies.languages import Languages
 from melder.io.problems import Problems
+from melder.languages import Languages
 from melder.records import Entity
 
 __all__ = ["WikidataDump"]
@@ -87,13 +87,16 @@ class WikidataDump:
             notes.add("{} entities without a label in these languages are left out")
         else:
             images = tuple(image.replace(" ", "_") for image in _values(claims, IMAGE))
+            descriptions = _texts(value.get("descriptions"))
             entity = Entity(
                 id=identity,
                 name=name,
                 aliases=tuple(other for other in self._names(value, labels) if other != name),
-                description=self.languages.first(_texts(value.get("descriptions"))),
+                description=self.languages.first(descriptions),
                 types=tuple(kinds),
                 images=images,
+                labels=self.languages.only(labels),
+                descriptions=self.languages.only(descriptions),
             )
             yield Imported(entity, tuple(map(commons_address, images)))
 

@@ -43,6 +43,7 @@ class ShardJob:
     settings: tuple[str, ...]
     types: tuple[str, ...]
     threshold: float | None
+    language: str | None = None
 
     @staticmethod
     def of(knowledge_base: Path, folder: Path, k: int, **options: Any) -> ShardJob:
@@ -135,7 +136,7 @@ class LinkShard:
         """Opened when it is needed: what is wrong with it can be answered then."""
         if self._linker is None:
             job = self.job
-            linker = load(job.knowledge_base, changes=job.settings, candidates=job.candidates)
+            linker = load(job.knowledge_base, changes=job.settings, candidates=job.candidates, language=job.language)
             if state_of(job.knowledge_base) != job.state:
                 changed = "was changed while mentions were linked to it; run the job again"
                 raise MelderError(f"{job.knowledge_base}: {changed}")

@@ -100,17 +100,19 @@ async def tasks_of(service: Service, served: Served, asked: LinkRequest) -> list
         raise ApiError(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     _check_number(service, len(spans))
-    mentions = [_mention(number, span, asked.text, settings.surface) for number, span in enumerate(spans)]
+    mentions = [_mention(number, span, asked, settings.surface) for number, span in enumerate(spans)]
     image = await service.picture(asked.image, served)
     types = Types(asked.types) if asked.types else None
     return [LinkTask(served, mention, image, asked.k, types) for mention in mentions]
 
 
-def _mention(number: int, span: Span, text: str, longest: int) -> Mention:
+def _mention(number: int, span: Span, asked: LinkRequest, longest: int) -> Mention:
+    text = asked.text
     surface = text[span.start : span.end]
     if span.end > len(text) or not surface.strip():
         where = f"[{span.start}, {span.end}) covers no words of the text of {len(text)} characters"
         raise ApiError(422, f"field 'mentions.{number}': {where}; give code point offsets, end excluded")
     if len(surface) > longest:
         raise ApiError(413, f"field 'mentions.{number}': has more than {longest:,} characters; mark the name only")
-    return Mention(id=str(number), text=text, start=span.start, end=span.end, surface=surface)
+    place = {"start": span.start, "end": span.end}
+    return Mention(id=str(number), text=text, surface=surface, language=asked.language, **place)

@@ -20,7 +20,10 @@ __all__ = ["Lang", "Out", "Pictures", "Source", "write"]
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The vocabulary; .gz and .bz2 are unpacked on the way.")]
 Out = Annotated[Path, typer.Option("--out", help="The file of entities, .jsonl.")]
-Lang = Annotated[str, typer.Option("--lang", help="Languages of names and descriptions, the first that there is.")]
+Lang = Annotated[
+    str,
+    typer.Option("--language", "--lang", help="Languages of names and descriptions; the first is shown."),
+]
 Pictures = Annotated[
     Path | None,
     typer.Option("--pictures", help="List pictures here, a name, a tab, an address a line, and name them in entities."),

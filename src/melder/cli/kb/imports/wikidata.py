@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from melder.cli.kb.imports.common import Lang, Out, Pictures, Source, write
-from melder.records import MelderError
+from melder.records import MelderError, languages_of
 
 if TYPE_CHECKING:
     from melder.data.tables.options import Notes
@@ -38,11 +38,10 @@ def wikidata(
     melder kb import wikidata latest-all.json.bz2 --class Q6256 --lang de,en --out countries.jsonl
     melder kb import wikidata query.csv --out cities.jsonl --pictures pictures.tsv
     """
-    from melder.data.vocabularies.languages import Languages
     from melder.data.vocabularies.wikidata import is_query_result, named_types, query_entities
     from melder.data.vocabularies.wikidata_dump import WikidataDump
 
-    languages = Languages.parse(lang)
+    languages = languages_of(lang)
     if source.is_file() and is_query_result(source):
         if classes or id_file is not None:
             raise MelderError(f"{source}: is the result of a query; --class and --ids go with dumps")
