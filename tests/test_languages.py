@@ -116,7 +116,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive.extractall(directory, filter="data")
     lines = [entity.model_dump_json() for entity in (GERMANY, POLAND)]
     (directory / "entities.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    build(directory / "own", EntityFile(directory / "entities.jsonl"), run=directory / "run", counting=ProgressLines(lambda line: None))
+    build(
+        directory / "own",
+        EntityFile(directory / "entities.jsonl"),
+        run=directory / "run",
+        counting=ProgressLines(lambda line: None),
+    )
     return directory / "own"
 
 
@@ -174,7 +179,9 @@ UNSPACED = [
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize(("names", "text", "expected"), UNSPACED)
-def test_names_are_found_where_words_have_no_spaces(names: list[str], text: str, expected: list[str], form: str) -> None:
+def test_names_are_found_where_words_have_no_spaces(
+    names: list[str], text: str, expected: list[str], form: str
+) -> None:
     written = unicodedata.normalize(form, text)
     mentions = [written[start:end] for start, end in NameFinder(names).find(written)]
     assert mentions == [unicodedata.normalize(form, name) for name in expected]

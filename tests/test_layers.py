@@ -35,7 +35,7 @@ LAYERS: list[set[str]] = [
     {"encoders"},
     {"kb"},
     {"units"},
-    {"ops", "metrics", "mentions", "data"},
+    {"ops", "metrics", "mentions", "data", "export"},
     {"io"},
     {"protocols", "registry"},
     {"records", "features", "names"},  # names: how two are compared, which every layer above asks

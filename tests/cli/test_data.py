@@ -100,7 +100,7 @@ def test_another_layout_reads_back_equal_with_its_pictures(
 ) -> None:
     said = melder("data", "convert", mimic, tmp_path / "out", "--text-field", "attr", *options)
     assert said.status == 0
-    assert "1 pictures are named but not there" in said.errors
+    assert "1 picture is named but not there" in said.errors
     before, after = load(mimic, text_field="attr"), load(tmp_path / "out")
     (old,), (new,) = before.entities, after.entities
     assert new.model_copy(update={"images": old.images}) == old

@@ -51,8 +51,8 @@ def test_a_check_says_what_is_in_a_table_and_how_it_is_read(export: Path, capsys
         "read as Windows-1252",
         "divided by semicolons",
         "columns: id = Nr, name = Label",
-        "1 pictures are there under another spelling",
-        "1 names are the entities' ids",
+        "1 picture is there under another spelling",
+        "1 name is the entity's id",
         "nothing is wrong. Next: melder kb build",
     ):
         assert note in printed.err

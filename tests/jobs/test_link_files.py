@@ -14,8 +14,9 @@ import openpyxl
 import pytest
 
 from melder.cli import app
-from melder.jobs.link_table import LinkTable, guarded
-from melder.records import BadData, Candidate, Decided, MelderError
+from melder.export.annotated_text import LinkedMention
+from melder.export.link_table import LinkTable, guarded
+from melder.records import BadData, Candidate, Decided, MelderError, Mention
 
 SAMPLE = Path(__file__).parents[1] / "data/versions/3.tar.xz"
 
@@ -122,7 +123,7 @@ def test_a_file_in_another_format_is_one_error(kb: Path, tmp_path: Path, content
 @pytest.mark.parametrize("name", ["links.txt", "links", "links.json", "links.xls"])
 def test_an_ending_of_no_format_is_refused(kb: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "m.csv").write_text("mention\nfox\n")
-    with pytest.raises(MelderError, match=r"links are written as \.jsonl, \.ndjson, \.csv, \.tsv, \.parquet"):
+    with pytest.raises(MelderError, match=r"links are written as \.jsonl, \.ndjson, \.csv, \.tsv, \.ttl, "):
         link(kb, tmp_path / "m.csv", tmp_path / name)
 
 
@@ -153,9 +154,13 @@ def test_every_text_of_a_row_is_guarded() -> None:
     file = io.StringIO()
     candidates = (Candidate(id="=a", name="@b", score=-1.5),)
     table = LinkTable(file, 2, decided=True)
-    table.write([Decided(id="+i", start=None, end=None, surface="-s x", candidates=candidates, answer="=a")])
-    table.write([Decided(id="j", start=0, end=1, surface="s", candidates=(), answer=None)])
+    table.write([_linked(id="+i", start=None, end=None, surface="-s x", candidates=candidates, answer="=a")])
+    table.write([_linked(id="j", start=0, end=1, surface="s", candidates=(), answer=None)])
     header, first, second = csv.reader(io.StringIO(file.getvalue()))
     assert header[:6] == ["id", "mention", "start", "end", "nil_probability", "answer"]
     assert first == ["'+i", "'-s x", "", "", "", "'=a", "'=a", "'@b", "-1.5", "", "", ""]
     assert second == ["j", "s", "0", "1", "", *[""] * 7]
+
+
+def _linked(**link: Any) -> LinkedMention:
+    return LinkedMention(Mention(id=link["id"]), Decided(**link))

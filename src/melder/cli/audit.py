@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import SKIPPED, console, counting, finish, say, writable
+from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.audit import Audited, Finding, Findings
@@ -58,10 +59,10 @@ def audit(
     if json_file is not None:
         _write(json_file, data, audited, findings)
     if left_out is not None:
-        say(f"The clean data set is in {clean}; left-out.jsonl there lists {len(left_out):,} changes")
+        say(f"The clean data set is in {clean}; left-out.jsonl there lists {how_many(len(left_out), 'change')}")
     leaks = sum(finding.found and finding.severity == "leak" for each in findings.values() for finding in each)
     if strict and leaks:
-        say(f"{leaks} kinds of leak")
+        say(in_number("{} [kind|kinds] of leak", leaks))
     finish(dataset.skipped)
     if strict and leaks:
         raise typer.Exit(SKIPPED)

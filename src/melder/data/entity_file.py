@@ -29,6 +29,17 @@ JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
 FIELDS = ("id", "name", "aliases", "description", "types", "images")
 SEVERAL = ("aliases", "types", "images")
 OTHER_TABLES = (".xls", ".ods", ".numbers")
+OTHER_SPELLING = (
+    "{} [picture is|pictures are] there under another spelling (Unicode, %20, backslashes, case), and [is|are] taken"
+)
+ADDRESSES = "{} [picture is an address|pictures are addresses], and no file of that name is there: Melder fetches none"
+NAMED_BY_ID = (
+    "{} [name is the entity's id|names are the entities' ids], as Wikidata writes what has no label: [it finds|they "
+    "find] nothing"
+)
+ROUNDED_IDS = (
+    "{} [id is a rounded number|ids are rounded numbers] such as 1.2E+15: format the column as text before saving it"
+)
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
 
 
@@ -172,10 +183,10 @@ class EntityFile:
             return name
         file = self.picture_names.located(name)
         if file is not None:
-            notes.add("{} pictures are there under another spelling (Unicode, %20, backslashes, case), and are taken")
+            notes.add(OTHER_SPELLING)
             return file
         if is_address(name):
-            notes.add("{} pictures are addresses, and no file of that name is there: Melder fetches none")
+            notes.add(ADDRESSES)
             return None
         return name
 
@@ -197,6 +208,6 @@ class EntityFile:
 def _note(entity: Entity, notes: Notes) -> None:
     """What a table often holds, and seldom should."""
     if entity.name and folded(entity.name) == folded(entity.id):
-        notes.add("{} names are the entities' ids, as Wikidata writes what has no label: they find nothing")
+        notes.add(NAMED_BY_ID)
     if _ROUNDED.fullmatch(entity.id):
-        notes.add("{} ids are rounded numbers such as 1.2E+15: format the column as text before saving it")
+        notes.add(ROUNDED_IDS)

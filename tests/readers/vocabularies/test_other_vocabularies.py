@@ -80,7 +80,7 @@ def test_concepts_of_a_thesaurus_are_entities(tmp_path: Path, name: str, syntax:
     found = list(skos_entities(tmp_path / name, GERMAN, notes))
     assert [imported.entity for imported in found] == CONCEPTS
     assert found[0].addresses == ("http://example.org/pictures/Krug%201.jpg",)
-    assert list(notes) == ["1 concepts without a preferred label in these languages are left out"]
+    assert list(notes) == ["1 concept without a preferred label in these languages is left out"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_objects_with_an_id_and_a_name_are_entities(tmp_path: Path) -> None:
     assert [imported.entity for imported in found] == OBJECTS
     assert found[0].addresses == ("http://shop.example/mug%201.jpg", "http://shop.example/b.jpg")
     assert faults == []
-    assert "1 objects have the id of an earlier one, and are left out" in notes
+    assert "1 object has the id of an earlier one, and is left out" in notes
     assert any("no id, or no name" in note for note in notes)
 
 

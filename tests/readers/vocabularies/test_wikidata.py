@@ -107,8 +107,8 @@ def test_instances_of_a_class_come_with_names_in_the_languages_that_are_wanted(
     ]
     for words in (
         "3 entities are not among those asked for",
-        "1 entities without a label in these languages",
-        "1 types have no label in the dump",
+        "1 entity without a label in these languages",
+        "1 type has no label in the dump",
     ):
         assert words in said
 
@@ -121,7 +121,7 @@ def test_everything_is_taken_that_has_a_name(tmp_path: Path, run: Run) -> None:
         ("Q84", ("Q515", "Q999")),
         ("Q5", ()),
     ]
-    assert "1 properties and lexemes are left out" in said
+    assert "1 property or lexeme is left out" in said
 
 
 def test_entities_are_chosen_by_their_ids(tmp_path: Path, run: Run) -> None:
@@ -229,7 +229,7 @@ def test_results_of_queries_are_read_in_every_format(tmp_path: Path, run: Run, n
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
     entities, said, status = run("wikidata", tmp_path / name, "--pictures", str(tmp_path / "list.tsv"))
     assert (entities, status) == (EXPECTED, 0)
-    assert "1 entities have several rows" in said
+    assert "1 entity has several rows" in said
     assert (tmp_path / "list.tsv").read_text().split("\t")[1].strip().endswith("/Tour%20Eiffel.jpg?width=512")
 
 

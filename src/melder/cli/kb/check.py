@@ -12,6 +12,7 @@ from rich.text import Text
 from melder.cli.console import console, say
 from melder.cli.kb.changing import Images
 from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
+from melder.io.counts import in_number
 
 if TYPE_CHECKING:
     from melder.data.entity_counts import EntityCounts
@@ -21,6 +22,7 @@ __all__ = ["check"]
 EntityFileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A file of entities: .jsonl, .json, .csv, .tsv, .xlsx or .parquet.")
 ]
+MENDING = "{} [record needs|records need] mending (--skip-bad goes without [it|them])"
 COUNTS = {
     "entities": "entities",
     "named": "with a name",
@@ -55,7 +57,7 @@ def check(
         counts, problems = count_entities(source)
         console.print(_table(file, counts))
     if problems.records:
-        say(f"{len(problems.records):,} records need mending (melder kb build --skip-bad goes without them):")
+        say(in_number(f"{MENDING}:", len(problems.records)))
         raise problems.error()
     say(f"nothing is wrong. Next: melder kb build --entities {file} --encoder ENCODER --out DIRECTORY")
 

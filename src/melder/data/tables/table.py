@@ -11,6 +11,7 @@ from melder.data.tables.header import Header, hints, read_header
 from melder.data.tables.language_columns import without_language
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import Cell, rows_of
+from melder.io.counts import in_number
 from melder.io.problems import Fault, Problems
 from melder.records import MelderError
 
@@ -108,7 +109,9 @@ class Table:
         wikidata = header is not None and header.wikidata
         for field, signs in signs_in.items():
             if lists[field]:
-                notes.add(f"{lists[field]:,} cells of {field} are lists in JSON")
+                notes.add(
+                    in_number(f"{{}} [cell of {field} is a list|cells of {field} are lists] in JSON", lists[field])
+                )
             if signs == {";"} and not wikidata:
                 notes.add(f"';' divides the values in cells of {field} (--list-separator says otherwise)")
         separators = {field: ";" if signs == {";"} else "|" for field, signs in signs_in.items()}

@@ -29,9 +29,9 @@ def schema_entities(path: Path, languages: Languages, problems: Problems, notes:
         for value in _objects(document):
             imported = _imported({_term(key): content for key, content in value.items()}, languages)
             if imported is None:
-                notes.add("{} objects have no id, or no name in these languages, and are left out")
+                notes.add("{} [object has|objects have] no id, or no name in these languages, and [is|are] left out")
             elif imported.entity.id in ids:
-                notes.add("{} objects have the id of an earlier one, and are left out")
+                notes.add("{} [object has|objects have] the id of an earlier one, and [is|are] left out")
             else:
                 ids.add(imported.entity.id)
                 yield imported

@@ -45,7 +45,7 @@ def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Im
     for concept in concepts:
         imported = thesaurus.imported(concept)
         if imported is None:
-            notes.add("{} concepts without a preferred label in these languages are left out")
+            notes.add("{} [concept|concepts] without a preferred label in these languages [is|are] left out")
         else:
             yield imported
 

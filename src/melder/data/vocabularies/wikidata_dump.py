@@ -42,7 +42,7 @@ class WikidataDump:
         """The wanted entities in the order of the file, their types as ids; what is no entity goes to `problems`."""
         for number, line in self._lines():
             if not self._may_be_wanted(line):
-                notes.add("{} entities are not among those asked for")
+                notes.add("{} [entity is|entities are] not among those asked for")
                 continue
             try:
                 value = json.loads(line)
@@ -80,11 +80,11 @@ class WikidataDump:
         identity, claims, labels = str(value["id"]), _object(value.get("claims")), _texts(value.get("labels"))
         kinds, above = _values(claims, INSTANCE_OF), _values(claims, SUBCLASS_OF)
         if (self.ids and identity not in self.ids) or (self.classes and not {*kinds, *above} & {*self.classes}):
-            notes.add("{} entities are not among those asked for")
+            notes.add("{} [entity is|entities are] not among those asked for")
         elif value.get("type", "item") != "item":
-            notes.add("{} properties and lexemes are left out")
+            notes.add("{} [property or lexeme is|properties and lexemes are] left out")
         elif not (name := self.languages.first(labels)):
-            notes.add("{} entities without a label in these languages are left out")
+            notes.add("{} [entity|entities] without a label in these languages [is|are] left out")
         else:
             images = tuple(image.replace(" ", "_") for image in _values(claims, IMAGE))
             descriptions = _texts(value.get("descriptions"))

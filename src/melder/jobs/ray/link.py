@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from melder.export.annotated_text import LinkedMention
+from melder.export.formats import WriterOptions
 from melder.io.atomic import remove, replacing
 from melder.jobs.mention_file import links_of, written
 from melder.jobs.ray.cluster import Cluster, connected, counts
@@ -87,9 +89,9 @@ def link_on(
         while wave := list(islice(missing, AT_ONCE)):
             for done in _wave(wave, job, cluster):
                 progress(done)
-    with written(output, decided=job.threshold is not None) as file:
+    with written(output, WriterOptions(job.k, job.threshold is not None)) as file:
         for path in paths:
-            file.write(_links(path, job))
+            file.write(LinkedMention(Mention(id=link.id), link) for link in _links(path, job))
     unreadable = {name: why for path in paths for name, why in json.loads(_beside(path).read_bytes()).items()}
     remove(shards)
     return unreadable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melder.cli.console import finish, say, writable
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def write(
         )
     if pictures is not None:
         say(f"{pictures}: the pictures' names and addresses; fetch them as you like into a directory for --images")
-    say(f"{out}: {count:,} entities. Next: melder kb check {out}")
+    say(f"{out}: {how_many(count, 'entity')}. Next: melder kb check {out}")
     finish(problems.records)
