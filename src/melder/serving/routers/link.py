@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import islice
 
 from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from melder.records import Mention
 from melder.search.filters import Types
+from melder.serving.accepted import MEDIA_TYPES, accepted_format, written_links
 from melder.serving.batching import LinkTask
 from melder.serving.body_route import BodyRoute
 from melder.serving.errors import BUSY, ApiError, Refused
@@ -25,14 +28,27 @@ router = APIRouter(
 )
 
 
-@router.post("/link", summary="Link the mentions of a text", openapi_extra=OR_FORM)
-async def link(asked: LinkRequest, request: Request, service: Serving) -> LinkAnswer:
-    """Ranked candidates for each mention, with what each unit adds to the score."""
+@router.post(
+    "/link",
+    summary="Link the mentions of a text",
+    openapi_extra=OR_FORM,
+    response_model=LinkAnswer,
+    responses={
+        200: {"content": {name: {"schema": {"type": "string"}} for name in MEDIA_TYPES}},
+        **{status: {"model": Refused} for status in (406, 501)},
+    },
+)
+async def link(asked: LinkRequest, request: Request, service: Serving) -> LinkAnswer | Response:
+    """Ranked candidates for each mention, with what each unit adds to the score; by Accept also as NIF (text/turtle),
+    Web Annotations, TEI, CSV, TSV or JSON Lines."""
+    form = accepted_format(request.headers.get("accept"))
     served = service.current.served
     async with before_deadline(request, service.settings):
         tasks = await tasks_of(service, served, asked)
         check_work(service, tasks)
         links = await service.link(tasks)
+        if form is not None:
+            return await asyncio.to_thread(written_links, form, tasks, links, service.settings)
     return LinkAnswer(generation=served.generation, model=served.model, links=tuple(links))
 
 
