@@ -24,6 +24,7 @@ from melder.cli.features import features
 from melder.cli.kb import kb
 from melder.cli.link import link
 from melder.cli.list import list_parts
+from melder.cli.mcp import mcp
 from melder.cli.report import report
 from melder.cli.serve import serve
 from melder.cli.train import train
@@ -68,6 +69,7 @@ app.command("compare")(compare)
 app.command("report")(report)
 app.command("link")(link)
 app.command("serve")(serve)
+app.command("mcp")(mcp)
 app.command("features")(features)
 app.command("convert")(convert)
 app.command("audit")(audit)

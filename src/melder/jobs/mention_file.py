@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydantic import ValidationError
 
@@ -77,7 +77,9 @@ def output_format(path: Path | None, name: str | None) -> LinkFormat:
         near = difflib.get_close_matches(name, FORMATS, n=1)
         hint = f" did you mean {near[0]}?" if near else ""
         raise MelderError(f"--format {name}: is no format of links;{hint} there are {', '.join(FORMATS)}")
-    form = FORMATS[name] if name is not None else format_of(path or Path(".jsonl"))
+    if name is None and path is None:
+        return FORMATS["jsonl"]
+    form = FORMATS[name] if name is not None else format_of(cast(Path, path))
     if form is None:
         endings = ", ".join([*(ending for each in FORMATS.values() for ending in each.endings), PARQUET])
         raise MelderError(f"{path}: links are written as {endings}; give the file one of these endings, or --format")
