@@ -105,7 +105,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"is not a JSON object but {value}; write {{…}} with the fields {', '.join(model.model_fields)}"
     if kind in BOUNDS:
         bound, words = BOUNDS[kind]
-        return f"must be a number {words.format(detail['ctx'][bound])}, not {value}"
+        number = format(detail["ctx"][bound], ".15g")
+        return f"must be a number {words.format(number)}, not {value}"
     if kind == "literal_error":
         return f"must be {detail['ctx']['expected']}, not {value}"
     if kind == "value_error":
