@@ -81,12 +81,14 @@ class BadRecord:
 
     Args:
         number: Counted from 1, a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file.
+        taken: It was used as far as it goes.
     """
 
     file: str
     number: int
     field: str
     message: str
+    taken: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}, {counted(self.file)} {self.number}" if self.number else self.file

@@ -76,7 +76,7 @@ def test_info_leaves_bad_records_out_on_request(melder: Melder, data: Path) -> N
     said = melder("data", "info", data, "--skip-bad", "--json")
     assert said.status == 3
     assert json.loads(said.out)["skipped"] == 1
-    assert "1 left out" in said.errors
+    assert "1 record left out" in said.errors
 
 
 def test_info_says_how_a_layout_was_read(melder: Melder, gemel: Path) -> None:

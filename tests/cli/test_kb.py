@@ -79,7 +79,7 @@ def test_what_is_left_out_is_listed_with_status_3(melder: Melder, kb: Path, tmp_
     said = melder("kb", "add", kb, "--entities", more, "--skip-bad")
     assert said.status == 3
     assert "1 entity added" in said.errors
-    assert "3 left out:" in said.errors
+    assert "2 records left out, 1 record taken as far as possible:" in said.errors
     assert f"{more}, row 3, field 'id': is empty" in said.errors
 
 

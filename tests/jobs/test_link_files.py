@@ -164,3 +164,58 @@ def test_every_text_of_a_row_is_guarded() -> None:
 
 def _linked(**link: Any) -> LinkedMention:
     return LinkedMention(Mention(id=link["id"]), Decided(**link))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notes"),
+    [
+        (
+            "m.csv",
+            "mention,text\nfox,a fox ran\n,\n,\n\nowl,\n,\n",
+            ["2 empty rows are passed over", "1 empty row is"],
+        ),
+        ("m.csv", "id,mention,text\n1,fox,\n2,,\n3, ,\n", ["2 mentions have neither words nor a picture"]),
+        ("m.jsonl", '{"mention": "fox"}\n{"id": "2"}\n', ["1 mention has neither words nor a picture, and is left"]),
+    ],
+)
+def test_rows_that_say_nothing_are_counted_and_said(
+    kb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, notes: list[str]
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert link(kb, tmp_path / name, tmp_path / "links.jsonl") == 0
+    said = capsys.readouterr().err
+    assert any(note in said for note in notes)
+    count = sum(bool(row["surface"].strip()) for row in lines(tmp_path / "links.jsonl"))
+    assert len(lines(tmp_path / "links.jsonl")) == count
+    assert f"{count} mention{'s' * (count != 1)} linked" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "start"),
+    [("x.ttl", None, "@prefix"), ("x.txt", "tei", "<?xml"), ("x.jsonld", None, "{"), ("x", "csv", "\ufeffid,mention")],
+)
+def test_links_are_written_for_other_programs(
+    kb: Path, tmp_path: Path, name: str, form: str | None, start: str
+) -> None:
+    (tmp_path / "m.csv").write_text("mention,text\nfox,a fox ran\nran,a fox ran\n", encoding="utf-8")
+    more = ["--entity-uri", "https://kb.example/", *(["--format", form] if form else [])]
+    assert link(kb, tmp_path / "m.csv", tmp_path / name, *more) == 0
+    content = (tmp_path / name).read_text(encoding="utf-8")
+    assert content.startswith(start)
+    assert form == "csv" or content.count("a fox ran") <= 1
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [("turtle", "there are jsonl"), ("web-anotation", "did you mean web-annotation"), ("", "there are")],
+)
+def test_a_format_that_there_is_not_is_named(kb: Path, tmp_path: Path, form: str, words: str) -> None:
+    (tmp_path / "m.csv").write_text("mention\nfox\n", encoding="utf-8")
+    with pytest.raises(MelderError, match=words):
+        link(kb, tmp_path / "m.csv", tmp_path / "x", "--format", form)
+
+
+def test_a_cluster_writes_no_texts(kb: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("mention\nfox\n", encoding="utf-8")
+    with pytest.raises(MelderError, match="without their texts; take .jsonl"):
+        link(kb, tmp_path / "m.csv", tmp_path / "x.ttl", "--ray", "local")

@@ -32,6 +32,7 @@ from melder.records import MelderError
 
 __all__ = ["app", "main"]
 
+UsageError: Any = typer.BadParameter.__bases__[0]  # click's, or that of the copy of click that Typer brings
 TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT  # exit statuses, as a shell has them
 
 
@@ -91,7 +92,10 @@ def main() -> None:
     """Run a command; a user's mistake is one line on standard error and exit status 2."""
     try:
         with _terminable():
-            app()
+            status = app(standalone_mode=False, prog_name="melder")
+        sys.exit(status if isinstance(status, int) else 0)
+    except UsageError as error:
+        _leave_misused(error)
     except MelderError as error:
         _leave(str(error))
     except BrokenPipeError:
@@ -120,6 +124,15 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+def _leave_misused(error: Any) -> None:
+    """A command that was called wrongly, in the style of every other mistake; called with nothing it has shown its
+    help."""
+    if message := error.format_message():
+        command = error.ctx.command_path if error.ctx is not None else "melder"
+        _leave(f"{message.rstrip('.')}; {command} --help says how")
+    sys.exit(2)
+
+
 def _leave(message: str) -> None:
-    errors.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"melder: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(2)

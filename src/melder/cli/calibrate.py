@@ -44,4 +44,4 @@ def calibrate(
             on_unreadable=unreadable,
         )
     say(f"Fitted on {how_many(nil.mentions, 'mention')}. Next: melder evaluate {run} --data {data} --nil-threshold 0.5")
-    finish(list(unreadable.reasons.values()) if unreadable else [])
+    finish([], list(unreadable.reasons.values()) if unreadable else [])

@@ -61,7 +61,7 @@ def compare(
     if html is not None:
         write_comparison(html, page)
         say(f"The page is in {html}")
-    finish(*(_skipped(each) for each in (dataset, base)))
+    finish([record for each in (dataset, base) for record in _skipped(each)])
 
 
 def _open(directory: Path, skip_bad: bool) -> DataSet:

@@ -29,8 +29,8 @@ def serve(
     find: str = typer.Option(
         "names",
         "--find",
-        metavar="names|spacy:PIPELINE",
-        help="What finds mentions when none are given: names of entities, or the entities of a spaCy pipeline.",
+        metavar="FINDER",
+        help="What finds mentions when none are given: names, names:none or spacy:PIPELINE; see melder list finders.",
     ),
     picture_hosts: list[str] = typer.Option(
         [], "--picture-host", help="A host that pictures may be fetched from; .example.org = with all below it."

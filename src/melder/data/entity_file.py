@@ -108,7 +108,7 @@ class EntityFile:
             if look is not None:
                 look(entity)
             if images and (faults := self._missing(entity)):
-                problems.add(self.path, number, faults)
+                problems.add(self.path, number, faults, taken=self.options.lenient)
         self.notes = tuple(notes)
         if not count and not problems.records:
             raise MelderError(f"{self.path}: is empty; write at least one entity")

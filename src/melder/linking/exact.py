@@ -22,7 +22,7 @@ from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, 
 from melder.runs.model import CHUNK, MENTIONS, Model, score_blocks
 from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
-from melder.search.filters import AskedTypes, EntityFilter, Types, types_of_each
+from melder.search.filters import AskedTypes, EntityFilter, Types, nearest_types, types_of_each
 from melder.search.resolver import Search
 from melder.search.topk import TopK
 
@@ -170,7 +170,8 @@ class ExactLinker(Answering):
     def known_types(self, types: Sequence[str]) -> Types | None:
         for each in types:
             if not len(self._columns_of(Types((each,))).columns):
-                raise MelderError(f"no entity has the type {each!r}; write it as the entities' records do")
+                every = dict.fromkeys(kind for entity in self.entities for kind in entity.types)
+                raise MelderError(f"no entity has the type {each!r}{nearest_types(each, every)}")
         return Types(tuple(types)) if types else None
 
     def gold(self, mentions: Sequence[Mention]) -> Tensor:

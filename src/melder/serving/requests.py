@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Self
 
+from melder.io.problems import first_fault
 from melder.linking.evidence import Explanation
 from melder.records import LanguageTag, Link
 from melder.serving.errors import ApiError, validated
@@ -112,12 +121,27 @@ class ExplainRequest(LinkRequest):
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(min_length=1, max_length=1)
 
 
+def _or_fault(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """The request or, where it is none, one sentence about it: the others of its batch are answered."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        name, message = first_fault(error, LinkRequest)
+        return f"field '{name}': {message}" if name else f"the request {message}"
+
+
+if TYPE_CHECKING:
+    RequestOrFault = LinkRequest | str
+else:
+    RequestOrFault = Annotated[LinkRequest, WrapValidator(_or_fault)]
+
+
 class BatchRequest(_Part):
     """Some texts."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"requests": [EXAMPLE, EXAMPLE | {"k": 1}]}]})
 
-    requests: Annotated[tuple[LinkRequest, ...], FailFast()] = Field(min_length=1)
+    requests: tuple[RequestOrFault, ...] = Field(min_length=1)
 
 
 class LinkAnswer(_Part):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,10 +138,25 @@ def test_direct_subclasses_count_too(tmp_path: Path, run: Run) -> None:
 
 def test_pictures_are_listed_and_never_fetched(tmp_path: Path, run: Run) -> None:
     entities, said, _ = run("wikidata", dump(tmp_path, [PARIS]), "--pictures", str(tmp_path / "list.tsv"))
-    assert entities[0].images == ("Paris_night.jpg",)
     address = "https://commons.wikimedia.org/wiki/Special:FilePath/Paris_night.jpg?width=512"
     assert (tmp_path / "list.tsv").read_text() == f"Paris_night.jpg\t{address}\n"
+    assert entities[0].images == (address,)
     assert "fetch them as you like" in said
+
+
+@pytest.mark.parametrize("picture", ["Paris_night.jpg", "Paris night.jpg", "paris_night.JPG"])
+def test_what_was_imported_can_be_checked_before_and_after_its_pictures_are_fetched(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], picture: str
+) -> None:
+    run("wikidata", dump(tmp_path, [PARIS]), "--pictures", str(tmp_path / "list.tsv"))
+    check = ["kb", "check", str(tmp_path / "out.jsonl"), "--images", str(tmp_path)]
+    assert not app(check, standalone_mode=False)
+    assert "1 picture is an address, and no file of that name is there" in capsys.readouterr().err
+    (tmp_path / picture).write_bytes(b"a picture")
+    assert not app(check, standalone_mode=False)
+    said = capsys.readouterr()
+    assert "is an address" not in said.err
+    assert re.search(r"with a picture that is there *│ *1", said.out)
 
 
 def test_a_line_that_is_no_entity_is_named_and_the_others_are_taken(tmp_path: Path, run: Run) -> None:
@@ -156,7 +172,7 @@ def test_a_line_that_is_no_entity_is_named_and_the_others_are_taken(tmp_path: Pa
     path.write_text("[\n" + ",\n".join([*broken, json.dumps(PARIS)]) + "\n]\n")
     entities, said, status = run("wikidata", path)
     assert ([entity.id for entity in entities], status) == (["Q90"], 3)
-    assert "6 left out" in said
+    assert "6 records left out" in said
     assert "record 4: is not JSON" in said
     assert "record 2: is no entity of a Wikibase" in said
 
@@ -195,7 +211,7 @@ EXPECTED = [
         description='the "city"',
         aliases=("City of Light", "Paname"),
         types=("city", "capital"),
-        images=("Tour Eiffel.jpg",),
+        images=("https://commons.wikimedia.org/wiki/Special:FilePath/Tour%20Eiffel.jpg?width=512",),
     ),
     Entity(id="Q64", name="Berlin", types=("city",)),
 ]

@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from melder.cli.console import console, say
-from melder.cli.kb.changing import Images
+from melder.cli.console import console, finish, say
+from melder.cli.kb.changing import Images, SkipBad
 from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
-from melder.io.counts import in_number
+from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.entity_counts import EntityCounts
@@ -37,6 +37,7 @@ COUNTS = {
 def check(
     file: EntityFileArgument,
     images: Images = None,
+    skip_bad: SkipBad = False,
     columns: Columns = [],  # noqa: B006
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
@@ -44,7 +45,8 @@ def check(
 ) -> None:
     """Say what a file of entities holds, how it is read and what is wrong with it, before anything is encoded.
 
-    Ends with status 2 when `melder kb build` would refuse it. Pictures are looked for, not opened.
+    Ends with status 2 when `melder kb build` would refuse it, and with status 3 when --skip-bad would leave something
+    out. Pictures are looked for, not opened.
 
     \b
     melder kb check flags.csv --images pictures
@@ -52,10 +54,13 @@ def check(
     """
     from melder.data.entity_counts import count_entities
 
-    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, skip_bad=False)
+    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
     with noted(source):
         counts, problems = count_entities(source)
         console.print(_table(file, counts))
+    if problems.records and skip_bad and counts.entities:
+        say(f"melder kb build --skip-bad would take {how_many(counts.entities, 'entity')} of these")
+        finish(problems.records)
     if problems.records:
         say(in_number(f"{MENDING}:", len(problems.records)))
         raise problems.error()

@@ -51,14 +51,19 @@ class Table:
         """The values of each row by field, without those of empty cells; bad rows go to `problems`."""
         separators = self._separators(notes)
         header: Header | None = None
+        blank = 0
         for number, cells in rows_of(self.path, self.options.encoding, problems, notes):
             if not any(map(str.strip, map(str, cells))):
+                blank += header is not None
                 continue  # a row without anything is none, but a spreadsheet counts it
             if header is None:
                 header = self._header(number, cells, notes)
                 continue
+            if blank:  # those behind the last row are none of the table's
+                notes.add("{} empty [row is|rows are] passed over", blank)
+                blank = 0
             if faults := _length_faults(header, cells, self.options.lenient):
-                problems.add(self.path, number, faults)
+                problems.add(self.path, number, faults, taken=self.options.lenient)
                 if not self.options.lenient:
                     continue
             yield number, self._values(header, cells, separators)

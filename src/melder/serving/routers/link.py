@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from melder.records import Mention
-from melder.search.filters import Types
+from melder.search.filters import Types, nearest_types
 from melder.serving.accepted import MEDIA_TYPES, accepted_format, written_links
 from melder.serving.batching import LinkTask
 from melder.serving.body_route import BodyRoute
@@ -72,8 +72,9 @@ async def link_batch(batch: BatchRequest, request: Request, service: Serving) ->
 def _check_size(service: Service, batch: BatchRequest) -> None:
     if len(batch.requests) > service.settings.texts:
         raise ApiError(413, f"there are {len(batch.requests)} texts; send at most {service.settings.texts} together")
-    _check_number(service, sum(len(asked.mentions) for asked in batch.requests))
-    check_searched(service, batch.requests)
+    good = [asked for asked in batch.requests if not isinstance(asked, str)]
+    _check_number(service, sum(len(asked.mentions) for asked in good))
+    check_searched(service, good)
 
 
 def check_searched(service: Service, texts: Sequence[LinkRequest]) -> None:
@@ -97,8 +98,10 @@ def _check_number(service: Service, mentions: int) -> None:
         raise ApiError(413, f"there are {mentions} mentions; send at most {service.settings.mentions} together")
 
 
-async def _prepared(service: Service, served: Served, asked: LinkRequest) -> list[LinkTask] | str:
+async def _prepared(service: Service, served: Served, asked: LinkRequest | str) -> list[LinkTask] | str:
     """The tasks of one text of a batch, or why there are none."""
+    if isinstance(asked, str):
+        return asked
     try:
         return await tasks_of(service, served, asked)
     except ApiError as refusal:
@@ -118,8 +121,17 @@ async def tasks_of(service: Service, served: Served, asked: LinkRequest) -> list
     _check_number(service, len(spans))
     mentions = [_mention(number, span, asked, settings.surface) for number, span in enumerate(spans)]
     image = await service.picture(asked.image, served)
-    types = Types(asked.types) if asked.types else None
+    types = await asyncio.to_thread(_known_types, served, asked.types) if asked.types else None
     return [LinkTask(served, mention, image, asked.k, types) for mention in mentions]
+
+
+def _known_types(served: Served, types: Sequence[str]) -> Types:
+    """Raises `ApiError` (422) for a type that no entity has."""
+    known = served.catalogue.types
+    for each in types:
+        if each not in known:
+            raise ApiError(422, f"field 'types': no entity has the type {each!r}{nearest_types(each, known)}")
+    return Types(tuple(types))
 
 
 def _mention(number: int, span: Span, asked: LinkRequest, longest: int) -> Mention:
