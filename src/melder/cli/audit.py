@@ -77,7 +77,7 @@ def _print(data: Path, audited: Audited, findings: Findings) -> None:
         table.add_column(heading)
     for part in parts:
         table.add_column(part, justify="right")
-    table.add_column("what was found, and an example", overflow="fold")
+    table.add_column("what was found, and an example", overflow="fold", min_width=24)
     told = [(name, finding) for name, each in findings.items() for finding in each]
     for severity, colour in COLOURS.items():
         for name, finding in told:

@@ -278,3 +278,83 @@ def test_files_are_checked_before_anything_is_read(tmp_path: Path, run: Run) -> 
     (tmp_path / "broken.json").write_text("<html>\n")
     with pytest.raises(BadData, match="is not JSON"):
         run("wikidata", tmp_path / "broken.json")
+
+
+def of_class(identity: str, name: str, above: list[str], kind: list[str]) -> dict[str, Any]:
+    return item(identity, {"en": name}, claims={"P279": kinds(*above), "P31": kinds(*kind)})
+
+
+# Q1 is the class of places; cities, towns and spa towns are below it, and the last two below each other.
+CLASSES = [
+    of_class("Q10", "Bath", [], ["Q4"]),
+    of_class("Q2", "city", ["Q1"], []),
+    of_class("Q3", "town", ["Q2", "Q4"], []),
+    of_class("Q4", "spa town", ["Q3"], []),
+    of_class("Q11", "Berlin", [], ["Q2"]),
+    of_class("Q12", "Nobody", [], ["Q5"]),
+    of_class("Q13", "Somewhere", [], ["Q1"]),
+]
+ENTITY = "http://www.wikidata.org/entity/"
+TEXT_PREDICATES = {
+    "labels": "http://www.w3.org/2000/01/rdf-schema#label",
+    "descriptions": "http://schema.org/description",
+    "aliases": "http://www.w3.org/2004/02/skos/core#altLabel",
+}
+
+
+def as_triples(entities: list[dict[str, Any]]) -> str:
+    lines = list[str]()
+    for value in entities:
+        subject = f"<{ENTITY}{value['id']}>"
+        lines.append(f"<https://www.wikidata.org/wiki/Special:EntityData/{value['id']}> <http://x/about> {subject} .")
+        for kind, predicate in TEXT_PREDICATES.items():
+            for code, terms in value[kind].items():
+                for text in terms if isinstance(terms, list) else [terms]:
+                    lines.append(f"{subject} <{predicate}> {json.dumps(text['value'], ensure_ascii=False)}@{code} .")
+        for name, statements in value["claims"].items():
+            for each in statements:
+                content = each["mainsnak"]["datavalue"]["value"]
+                address = f"{ENTITY}{content['id']}" if isinstance(content, dict) else f"http://commons/{content}"
+                address = address.replace(" ", "%20")
+                lines.append(f"{subject} <http://www.wikidata.org/prop/direct/{name}> <{address}> .")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("name", ["dump.json", "dump.nt", "dump.nt.gz"])
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        (["--class", "Q1"], ["Q2", "Q13"]),
+        (["--class", "Q1", "--all-subclasses"], ["Q10", "Q2", "Q3", "Q4", "Q11", "Q13"]),
+        (["--class", "Q3", "--all-subclasses"], ["Q10", "Q3", "Q4"]),
+        (["--subclasses", "list"], ["Q10", "Q3", "Q11"]),
+    ],
+)
+def test_instances_of_the_classes_below_a_class_are_wanted_too(
+    tmp_path: Path, run: Run, name: str, more: list[str], wanted: list[str]
+) -> None:
+    (tmp_path / "list").write_text('"http://www.wikidata.org/entity/Q2"\nQ4\n')
+    options = [str(tmp_path / each) if each == "list" else each for each in more]
+    source = dump(tmp_path, CLASSES)
+    if name != "dump.json":
+        data = as_triples(CLASSES).encode()
+        source = tmp_path / name
+        source.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    entities, _, status = run("wikidata", source, *options)
+    assert ([entity.id for entity in entities], status) == (wanted, 0)
+
+
+def test_truthy_triples_say_what_the_other_dump_says(tmp_path: Path, run: Run) -> None:
+    odd = item("Q7", {"en": 'A "quoted"\nname \u00e9 \U0001f600', "de": "Ein Name"}, claims={"P31": kinds("Q515")})
+    wanted = run("wikidata", dump(tmp_path, [odd, CLASSES[0]]), "--lang", "en,de")[0]
+    (tmp_path / "d.nt").write_text(as_triples([odd, CLASSES[0]]), encoding="utf-8")
+    assert run("wikidata", tmp_path / "d.nt", "--lang", "en,de")[0] == wanted
+    assert wanted[0].name == 'A "quoted"\nname \u00e9 \U0001f600'
+
+
+def test_pictures_of_triples_are_listed(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "d.nt").write_text(
+        as_triples([item("Q90", {"en": "Paris"}, claims={"P18": [statement("Paris night.jpg")]})]), encoding="utf-8"
+    )
+    entities, _, _ = run("wikidata", tmp_path / "d.nt", "--pictures", str(tmp_path / "list.tsv"))
+    assert (tmp_path / "list.tsv").read_text() == f"Paris_night.jpg\t{entities[0].images[0]}\n"
