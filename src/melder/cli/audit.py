@@ -73,17 +73,16 @@ def _print(data: Path, audited: Audited, findings: Findings) -> None:
 
     parts = [*audited.splits, ENTITIES]
     table = Table(title=f"{data}: {_sizes(audited)}", title_justify="left")
-    for heading in ("", "finding"):
-        table.add_column(heading)
+    table.add_column("what was found, and an example", overflow="fold")  # beside the counts in 80 columns
     for part in parts:
-        table.add_column(part, justify="right")
-    table.add_column("what was found, and an example", overflow="fold", min_width=24)
+        table.add_column(part, justify="right", no_wrap=True)
     told = [(name, finding) for name, each in findings.items() for finding in each]
     for severity, colour in COLOURS.items():
         for name, finding in told:
             if finding.severity == severity and finding.found:
                 counts = [_count(finding, part) for part in parts]
-                table.add_row(Text(severity, style=colour), f"{name}: {finding.kind}", *counts, _said(finding))
+                heading = Text.assemble((severity, colour), f" {name}: {finding.kind}\n")
+                table.add_row(heading.append(_said(finding)), *counts)
     console.print(table)
     looked = [(name, finding) for name, finding in told if any(finding.of.values())]
     _print_names("Nothing found", [(name, finding) for name, finding in looked if not finding.found])

@@ -353,8 +353,7 @@ def test_truthy_triples_say_what_the_other_dump_says(tmp_path: Path, run: Run) -
 
 
 def test_pictures_of_triples_are_listed(tmp_path: Path, run: Run) -> None:
-    (tmp_path / "d.nt").write_text(
-        as_triples([item("Q90", {"en": "Paris"}, claims={"P18": [statement("Paris night.jpg")]})]), encoding="utf-8"
-    )
+    paris = item("Q90", {"en": "Paris"}, claims={"P18": [statement("Paris night.jpg")]})
+    (tmp_path / "d.nt").write_text(as_triples([paris]), encoding="utf-8")
     entities, _, _ = run("wikidata", tmp_path / "d.nt", "--pictures", str(tmp_path / "list.tsv"))
     assert (tmp_path / "list.tsv").read_text() == f"Paris_night.jpg\t{entities[0].images[0]}\n"
