@@ -147,7 +147,7 @@ def test_a_data_set_and_a_knowledge_base_know_the_same(linker: ExactLinker, data
 
 
 def test_a_type_that_no_entity_has_is_named(linker: ExactLinker) -> None:
-    with pytest.raises(MelderError, match="no entity has the type 'kit'; did you mean 'kite'"):
+    with pytest.raises(MelderError, match="no entity has the type 'kit'; write it as the entities' records do"):
         linker.link(TEXTS[0], types=["kite", "kit"])
     found = linker.link(TEXTS[0], types="kite")
     assert isinstance(found, Link)

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
 from melder.io.counts import how_many
-from melder.io.progress_lines import ProgressLines
+from melder.io.progress_bars import progress_bars
 from melder.records import BadRecord, Item, MelderError
 
 if TYPE_CHECKING:
     from melder.encoders import Towers
-    from melder.protocols import Counting, Progress
+    from melder.protocols import Counting
 
 __all__ = [
     "Unreadable",
@@ -58,16 +56,7 @@ def say_validation(epoch: int, figures: Mapping[str, float]) -> None:
 def counting() -> Iterator[Counting]:
     """Bars with the time left on a terminal, else a line each half minute: call what is given with a title and a
     total, and the result with each advance."""
-    if not errors.is_terminal:
-        yield ProgressLines(say)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=errors, transient=True) as progress:
-
-        def start(title: str, total: int) -> Progress:
-            task = progress.add_task(title, total=total)
-            return lambda done: progress.advance(task, done)
-
+    with progress_bars(errors) as start:
         yield start
 
 

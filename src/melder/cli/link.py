@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import console, counting, say, writable
+from melder.cli.entity_types import known_types
 from melder.cli.kb.tables import Columns, Encoding
 from melder.cli.link_file import MentionFileJob, check_files, link_file, link_file_on, table_options
 from melder.cli.options import Candidates, Changes, Language
@@ -136,6 +137,7 @@ def _link_one(
     _look_at(image, linker)
     if explain is not None:
         explainable(linker)
+    known_types(linker, kinds)
     answer = linker.link(text, k, mention=mention, image=image, types=kinds)
     assert isinstance(answer, Link)
     if explain is not None:
@@ -188,9 +190,9 @@ def _show(answer: Link, text: str, as_json: bool) -> None:
 
 def _explain(path: Path, linker: Linker, answer: Link, asked: Asked, facts: dict[str, str]) -> None:
     """Write the page that shows why `answer` was given to what was asked."""
+    from melder.data.mention_inputs import to_mention
     from melder.evaluation.report import ExplanationPage, write_explanation
     from melder.linking.explanation import candidate_pictures, explain
-    from melder.linking.linker import to_mention
 
     text, surface, image = asked
     mention = to_mention(text, surface)

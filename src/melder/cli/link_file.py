@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melder.cli.console import Unreadable, counting, finish, say
+from melder.cli.entity_types import known_types
 from melder.io.counts import how_many
 from melder.records import BadRecord, Link, MelderError, Mention
 
@@ -133,7 +134,7 @@ def _link_all(linker: Linker, mentions: list[Mention], job: MentionFileJob) -> N
     from melder.jobs.link_job import LinkJob, job_key
     from melder.jobs.mention_file import is_lines, links_of, output_format, written
 
-    types = linker.known_types(job.types)
+    types = known_types(linker, job.types)
     if job.output is not None and is_lines(job.output, job.format_name):
         about = (job.folder, job.k, job.candidates, job.language, job.settings, job.types, job.threshold, mentions)
         with LinkJob.open(job.output, job_key(job.run, job.data, *about), mentions) as file:

@@ -14,10 +14,10 @@ from typing import cast
 
 from pydantic import BaseModel, Field
 
+from melder.data.mention_inputs import to_mention
 from melder.data.pictures import WEB_FORMATS, Limits
 from melder.export.addresses import answer_of
 from melder.kb import KnowledgeBase
-from melder.linking.linker import to_mention
 from melder.linking.load import load
 from melder.mentions.resolver import open_finder
 from melder.protocols import Counting, Linker, MentionFinder

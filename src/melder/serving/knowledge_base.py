@@ -13,6 +13,7 @@ from melder.building.build import add_entities, remove_entities
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.manifest import MODEL, Identity
 from melder.kb.shards import version_of
+from melder.kb.type_counts import TypeCounts
 from melder.languages import AS_WRITTEN, Languages
 from melder.linking import ExactLinker
 from melder.linking.comparing import nil_of
@@ -24,7 +25,6 @@ from melder.runs.model import Model
 from melder.serving.catalogue import Catalogue
 from melder.serving.localised import LocalisedCatalogue
 from melder.serving.source import NewEntity, Served, model_name
-from melder.serving.type_counts import TypeCounts
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource", "ReadOnlySource"]
 

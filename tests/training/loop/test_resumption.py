@@ -18,6 +18,8 @@ from melder.training.loop.checkpoints import SafetensorsIO
 from training.interrupted import Moment, Stopped, differing, result, run, run_in_a_process
 from training.small import once, settings, small_data
 
+pytestmark = pytest.mark.any_processor
+
 EPOCHS, STEPS = 3, 3  # in batches of 13, of 39 mentions
 LAST = EPOCHS * STEPS
 WHOLE = {"batch_size": 13, "epochs": EPOCHS, "learning_rate": 1e-2, "select_on": "dev"}

@@ -28,6 +28,8 @@ from melder.training.prepare import build_model, split_data
 from rounding import rounding
 from training.small import settings, small_data
 
+pytestmark = pytest.mark.any_processor
+
 PROCESSES = 2
 EXAMPLES, LENGTH = 12, 48  # of the batch, and tokens of each: what a gradient is summed over
 

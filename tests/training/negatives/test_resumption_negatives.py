@@ -13,6 +13,8 @@ from melder.training.configuration import Configuration
 from training.interrupted import Moment, Stopped, differing, result, run, run_in_a_process
 from training.small import once, settings, small_data
 
+pytestmark = pytest.mark.any_processor
+
 GENERATOR = {"hidden": 8, "warm_epochs": 1}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from threading import Lock
 
-from melder.kb import KnowledgeBase
+from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.segment_reader import SegmentReader
 
 __all__ = ["TypeCounts"]
@@ -25,13 +25,17 @@ class TypeCounts:
 
     def of(self, base: KnowledgeBase) -> tuple[str, ...]:
         """Those of all living entities, the most frequent first."""
+        return tuple(kind for kind, _ in self.counts(base).most_common())
+
+    def counts(self, base: KnowledgeBase) -> Counter[str]:
+        """How many living entities have each type."""
         with self._lock:
             self._counted = {part.listed.digest: self._all(base, part) for part in base.parts}
             total: Counter[str] = Counter()
             for part in base.parts:
                 total.update(self._counted[part.listed.digest])
                 total.subtract(_count(base, part, sorted(part.dead)))
-        return tuple(kind for kind, count in total.most_common() if count > 0)
+        return +total
 
     def _all(self, base: KnowledgeBase, part: SegmentReader) -> Counter[str]:
         known = self._counted.get(part.listed.digest)
