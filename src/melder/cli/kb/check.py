@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +65,19 @@ def check(
     if problems.records:
         say(in_number(f"{MENDING}:", len(problems.records)))
         raise problems.error()
-    say(f"nothing is wrong. Next: melder kb build --entities {file} --encoder ENCODER --out DIRECTORY")
+    options = _options(images, columns, encoding, list_separator, merge_rows)
+    command = shlex.join(["melder", "kb", "build", "--entities", str(file), *options])
+    say(f"nothing is wrong. Next: {command} --encoder ENCODER --out DIRECTORY")
+
+
+def _options(
+    images: Path | None, columns: list[str], encoding: str | None, list_separator: str | None, merge_rows: bool
+) -> list[str]:
+    """The options with which a build reads the file as this check does."""
+    named = {"--images": images, "--encoding": encoding, "--list-separator": list_separator}
+    words = [word for name, value in named.items() if value is not None for word in (name, str(value))]
+    words += [word for pair in columns for word in ("--column", pair)]
+    return [*words, "--merge-rows"] if merge_rows else words
 
 
 def _table(file: Path, counts: EntityCounts) -> Table:
