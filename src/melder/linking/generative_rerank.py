@@ -49,6 +49,10 @@ class RerankingLinker(Answering):
         self.matching.name_in(languages)
         self.generative.name_in(languages)
 
+    def close(self) -> None:
+        self.matching.close()
+        self.generative.close()
+
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
         return self.links_and_ranks(mentions, 1)[1]
