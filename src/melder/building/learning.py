@@ -18,7 +18,7 @@ from torch import Tensor
 from melder.features import Side
 from melder.kb import KnowledgeBase, Writer, open_knowledge_base
 from melder.kb.exemplars import ExemplarRecord, Exemplars, dead_rows, join_exemplars, read_exemplars
-from melder.records import BadData, BadRecord, Item, Mention
+from melder.records import BadData, BadRecord, Item, Mention, Picture
 from melder.runs.model import CHUNK, Model, mention_side_of, score_blocks
 from melder.search.entity_store import EntityStore
 from melder.search.exemplars.memory import global_vectors
@@ -41,7 +41,7 @@ class Learned:
 
 
 def mention_key(mention: Mention, item: Item) -> str:
-    """What a mention is known by: 32 hexadecimal digits; of its picture the contents count, not the name."""
+    """What a mention is known by: 32 hexadecimal digits; of its first picture the contents count, not the name."""
     content = json.dumps([mention.surface, mention.text, mention.start, _picture(item.image)])
     return hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
@@ -162,7 +162,7 @@ def _scatter(model: Model, source: EntityStore, mentions: Side, sample: Tensor) 
     return torch.where(deviation > 0, deviation, torch.ones_like(deviation))
 
 
-def _picture(image: Path | bytes | None) -> str | None:
+def _picture(image: Picture | None) -> str | None:
     """The digest of a picture, or its name where only its features are there."""
     if isinstance(image, Path) and not image.is_file():
         return image.name

@@ -88,7 +88,8 @@ def _fit_absent(model: Model, source: EntityFile) -> None:
     """Set each unit's constant to its mean score over pairs of different entities, half with a picture each."""
     entities = _sample(source)
     model.encoder.on_unreadable = lambda item, error: None  # the build tells of them
-    side = model.entity_side(entity_items(entities, source, model.encoder.separator))
+    pictures = model.matcher.pictures
+    side = model.entity_side(entity_items(entities, source, model.encoder.separator, pictures=pictures))
     model.encoder.on_unreadable = None
     with answering(model.matcher) as matcher:
         parts = matcher.score(side, side).parts

@@ -92,6 +92,10 @@ class ExactLinker(Learning):
             self.source, self._at_once = EncodedEntities(model, dataset, self.modalities, progress), MENTIONS
         self.exemplars = self.source.exemplars
 
+    @property
+    def pictures_read(self) -> int:  # type: ignore[override]
+        return self.model.matcher.pictures
+
     def entity(self, identity: str) -> Entity | None:
         column = self.source.columns([identity]).get(identity)
         return None if column is None else self.source.records([column])[0]
@@ -250,7 +254,10 @@ class ExactLinker(Learning):
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
         candidates = [
             Candidate(
-                id=entity.id, name=entity.name, score=totals[n], units={name: part[n] for name, part in parts.items()}
+                id=entity.id,
+                name=self.shown_name(entity, mention),
+                score=totals[n],
+                units={name: part[n] for name, part in parts.items()},
             )
             for n, entity in enumerate(entities)
         ]

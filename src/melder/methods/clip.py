@@ -23,7 +23,7 @@ from torch.nn.functional import normalize
 from melder.features import Features, Heads, Sizes
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.units.cosine import Cosine
 
 __all__ = ["METHOD", "CLIPConfiguration", "build_clip"]
@@ -65,7 +65,7 @@ def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
     """The matcher; without vision the picture unit answers a learned constant. It reads no sizes."""
     heads = TemperedHeads(configuration.temperature, published=configuration.published)
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
-    return UnitMatcher(heads, units, lexical_unit(configuration))
+    return UnitMatcher(heads, units, lexical_unit(configuration), **picture_options(configuration))
 
 
 METHOD = MatchingMethod(CLIPConfiguration, build_clip)

@@ -20,7 +20,10 @@ class LexicalUnit(Unit, Protocol):
     Attributes:
         buckets: So many n-grams it tells apart.
         weight: What a cosine is multiplied with in the total, a scalar.
+        fold: Whether it compares names as people do (`melder.names`); those of earlier runs differ by case only.
     """
+
+    fold: bool
 
     @property
     def buckets(self) -> int: ...
@@ -46,6 +49,7 @@ class Matcher(Protocol):
         has_bounds: `mention_bounds` and `entity_bounds` say how much it can score at most, so that an answer can be
             certified.
         entity_tensors: How the store may hold the tensors of an entity side, by their names there.
+        pictures: How many pictures of a mention or an entity it compares, where they have as many.
     """
 
     training: bool
@@ -61,6 +65,9 @@ class Matcher(Protocol):
 
     @property
     def entity_tensors(self) -> Mapping[str, SideTensor]: ...
+
+    @property
+    def pictures(self) -> int: ...
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
 

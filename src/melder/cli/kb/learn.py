@@ -11,6 +11,7 @@ import typer
 from melder.cli.console import Unreadable, finish, say
 from melder.cli.kb.changing import Directory
 from melder.cli.kb.tables import Columns, Encoding
+from melder.io.counts import how_many
 from melder.records import BadData, BadRecord, MelderError, Mention
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def learn(
     learned = learn_labelled(kb, items, model)
     empty = sum(mention.answer is None for mention in given)
     say(
-        f"{kb}: {learned.added:,} mentions learned, {learned.corrected:,} corrected, {learned.known:,} known already"
+        f"{kb}: {how_many(learned.added, 'mention')} learned, {learned.corrected:,} corrected, {learned.known:,} known already"
         + (f"; {empty:,} without an answer teach nothing" if empty else "")
     )
     finish(bad, list(unreadable.reasons.values()))
@@ -90,7 +91,7 @@ def forget(
     if ids:
         _check_known(kb, ids)
     count = forget_exemplars(kb, entities=set(ids) if ids else None, keys=keys)
-    say(f"{kb}: {count:,} mentions forgotten")
+    say(f"{kb}: {how_many(count, 'mention')} forgotten")
 
 
 def _read(path: Path, columns: list[str], encoding: str | None) -> tuple[list[Mention], list[BadRecord]]:
@@ -114,8 +115,8 @@ def _items(mentions: list[Mention], folder: Path, separator: str, modalities: Co
     names, labelled = PictureNames(folder), []
     for mention in mentions:
         located = with_file(mention, names)
-        picture = folder / located.image if located.image else None
-        labelled.append((located, mention_item(located, picture, separator, frozenset(modalities))))
+        pictures = [folder / name for name in located.images[:1]]  # an exemplar has one
+        labelled.append((located, mention_item(located, pictures, separator, frozenset(modalities))))
     return labelled
 
 

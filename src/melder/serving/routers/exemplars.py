@@ -33,6 +33,7 @@ class ExemplarRequest(Span):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [EXAMPLE]})
 
     text: str
+    language: str | None = Field(None, description="of the text, such as de")
     image: str | None = Field(None, description="base64 or a data URI")
 
 
@@ -72,5 +73,5 @@ async def _exemplar(service: Service, number: int, asked: ExemplarRequest) -> Ne
     settings = service.settings
     if len(asked.text) > settings.characters:
         raise ApiError(413, f"field 'text': has more than {settings.characters:,} characters; send a part of it")
-    mention = mention_at(asked, asked.text, "exemplars", number, settings)
+    mention = mention_at(asked, asked, "exemplars", number, settings)
     return NewExemplar(mention, await service.pictures.take(asked.image))
