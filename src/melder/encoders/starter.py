@@ -33,7 +33,7 @@ SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 # What TensorFlow trained the network on (efficientnet/lite): (pixel - 127) / 128; not ImageNet's mean and deviation,
 # which the README of the package names for the networks that these descend from.
 FORM = PixelFormat(260, mean=(127 / 255,) * 3, deviation=(128 / 255,) * 3)
-AT_ONCE = 16  # pictures: 256 at once, which an encoder may be given, take gigabytes within the network
+AT_ONCE = 4  # pictures: of more the maps leave the caches, and of 256, which an encoder may be given, take gigabytes
 # Names in the file, and what is called so here; the stem and the head come without a block's number.
 NAMES = {
     "_conv_stem": "stem.convolution", "_bn0": "stem.norm", "_conv_head": "head.convolution", "_bn1": "head.norm",

@@ -76,6 +76,11 @@ class Lexical(nn.Module):
     def weight(self) -> Tensor:
         return self.log_weight.exp()
 
+    def set_weight(self, weight: float) -> None:
+        """Take another positive weight, from which training goes on."""
+        with torch.no_grad():
+            self.log_weight.fill_(math.log(weight))
+
     def fit(self, names: Iterable[str]) -> None:
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
         total, occurrences, left = 0, np.zeros(self.buckets, np.int64), iter(names)
