@@ -12,6 +12,7 @@ mentions of the split are taken (`--mentions`), and texts alone.
 from __future__ import annotations
 
 import argparse
+import json
 import string
 import sys
 import time
@@ -21,7 +22,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, NamedTuple
 
 import torch
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from transformers import CLIPConfig, CLIPModel
 
 from melder.building.build import build
 from melder.data import DataSet, EntityFile, load
@@ -61,6 +62,14 @@ class Score(NamedTuple):
     reciprocal: float
 
 
+PROCESSOR = {
+    "image_processor_type": "CLIPImageProcessor",
+    "size": {"shortest_edge": 64},
+    "crop_size": {"height": 64, "width": 64},
+    "rescale_factor": 1 / 255,
+    "image_mean": [0.5] * 3,
+    "image_std": [0.25] * 3,
+} | dict.fromkeys(("do_resize", "do_center_crop", "do_rescale", "do_normalize"), True)
 ROWS = {
     "names only": Row(),
     "MiniLM alone": Row(MINILM),
@@ -72,7 +81,7 @@ ROWS = {
 }
 
 
-def silent(what: str, total: int | None) -> Progress:
+def silent(what: str, total: int) -> Progress:
     return lambda done: None
 
 
@@ -104,11 +113,9 @@ def _table(data: Path, rows: Sequence[str], split: str, count: int, stored: str 
         if row.encoder == STARTER and not pictures:
             continue  # it is MiniLM alone there
         score = _of_names(mentions, whole) if not row.encoder else _score(row, folder, split, stored and data / stored)
-        print(
-            f"| {data.name} | {len(whole.entities):,} | {len(mentions):,} | {name} | {score.first:.1f} | "
-            f"{score.interval[0]:.1f}–{score.interval[1]:.1f} | {score.ten:.1f} | {score.reciprocal:.1f} |",
-            flush=True,
-        )
+        low, high = score.interval
+        figures = f"{score.first:.1f} | {low:.1f}–{high:.1f} | {score.ten:.1f} | {score.reciprocal:.1f}"
+        print(f"| {data.name} | {len(whole.entities):,} | {len(mentions):,} | {name} | {figures} |", flush=True)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
 
 
@@ -133,7 +140,7 @@ def _score(row: Row, folder: Path, split: str, stored: Path | None) -> Score:
 
 
 def _unfitted(spec: str, source: EntityFile, out: Path) -> Path:
-    """A run of the encoder as version 0.2.0 wrote it: one temperature, nothing fitted but the frequencies of n-grams."""
+    """A run of the encoder as version 0.2.0 wrote it: one temperature, only n-grams counted."""
     options, method = EncoderConfiguration(name=spec), CLIPConfiguration()
     encoder = build_encoder(spec, text_length=options.text_length)
     matcher = build_matcher(method, encoder.sizes)
@@ -150,7 +157,7 @@ def _random_clip(directory: Path) -> Path:
     """A CLIP whose weights nobody trained, with a vocabulary of letters."""
     if directory.is_dir():
         return directory
-    tokenizer = train_tokenizer(string.ascii_lowercase)
+    tokenizer = train_tokenizer([string.ascii_lowercase])
     tokenizer.save_pretrained(directory)
     small = {"num_hidden_layers": 2, "hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 4}
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -158,7 +165,7 @@ def _random_clip(directory: Path) -> Path:
     vision = {"image_size": 64, "patch_size": 16, **small}
     torch.manual_seed(0)
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=64)).save_pretrained(directory)
-    CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(directory)
+    (directory / "preprocessor_config.json").write_text(json.dumps(PROCESSOR), encoding="utf-8")
     return directory
 
 
