@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import melder
 from countries import write_knowledge_base
+from melder.data.mention_inputs import to_mention
 from melder.linking import explain
-from melder.linking.linker import to_mention
 
 with TemporaryDirectory() as directory:
     linker = melder.load(write_knowledge_base(Path(directory)))

@@ -110,11 +110,11 @@ def timed(each: Row, where: Path) -> tuple[float, float]:
     import torch
 
     from melder.training.configuration import read_configuration
-    from melder.training.module import TrainingModule
-    from melder.training.optimizer import build_optimizer
+    from melder.training.loop.module import TrainingModule
+    from melder.training.loop.optimizer import build_optimizer
+    from melder.training.negatives.samplers import player_of
     from melder.training.order import BatchPlan
     from melder.training.prepare import open_data, prepare
-    from melder.training.samplers import player_of
 
     configuration = read_configuration(HERE / each.recipe, settings(each, each.seeds[0], where))
     prepared = prepare(configuration, open_data(configuration), HERE, lambda title, total: lambda done: None)

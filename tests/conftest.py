@@ -19,6 +19,8 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 
 # The same examples every time: a failure elsewhere is a failure here.
 settings.register_profile("melder", deadline=None, derandomize=True, max_examples=40)
+# Fewer of them, where the same tests run again under other instruction sets.
+settings.register_profile("brief", deadline=None, derandomize=True, max_examples=10)
 # Other examples each time, and many: HYPOTHESIS_PROFILE=long, as `make fuzz` has it.
 settings.register_profile("long", deadline=None, max_examples=4000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "melder"))

@@ -28,15 +28,16 @@ def entries() -> dict[str, dict[str, str]]:
     avx2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
     avx2 |= {"NPY_DISABLE_CPU_FEATURES": newest, "OPENBLAS_CORETYPE": "Haswell"}
     default = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}
+    two = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}  # threads that wait leave the core to other processes
     default |= {"NPY_DISABLE_CPU_FEATURES": every, "OPENBLAS_CORETYPE": "Nehalem"}
     return {
         "own": {},
-        "own, two threads": {"OMP_NUM_THREADS": "2"},
+        "own, two threads": two,
         "avx512_core": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
         "avx2": avx2,
-        "avx2, two threads": avx2 | {"OMP_NUM_THREADS": "2"},
+        "avx2, two threads": avx2 | two,
         "default": default,
-        "default, two threads": default | {"OMP_NUM_THREADS": "2"},
+        "default, two threads": default | two,
         "perturbed": {"MELDER_PERTURBED": "1"},
     }
 
@@ -51,18 +52,19 @@ def main() -> None:
     unknown = [name for name in arguments.entries if name not in known]
     if unknown:
         parser.error(f"there is no entry {unknown[0]!r}; there are {', '.join(known)}")
-    paths = [f"tests/{name}" for name in NUMERIC] if arguments.numeric else ["tests"]
-    rows = [_run(name, known[name], paths, arguments.processes) for name in arguments.entries or known]
+    chosen = [*(f"tests/{name}" for name in NUMERIC), "-m", "not any_processor"] if arguments.numeric else ["tests"]
+    profile = {"HYPOTHESIS_PROFILE": "brief"} if arguments.numeric else {}
+    rows = [_run(name, known[name] | profile, chosen, arguments.processes) for name in arguments.entries or known]
     print("\n| entry | outcome | minutes |\n| --- | --- | --- |")
     for name, _, outcome, minutes in rows:
         print(f"| {name} | {outcome} | {minutes:.1f} |")
     sys.exit(any(status for _, status, _, _ in rows))
 
 
-def _run(name: str, variables: dict[str, str], paths: list[str], processes: str) -> tuple[str, int, str, float]:
+def _run(name: str, variables: dict[str, str], chosen: list[str], processes: str) -> tuple[str, int, str, float]:
     settings = " ".join(f"{key}={value!r}" for key, value in variables.items())
     print(f"\n{name}: {settings or 'nothing set'}", flush=True)
-    command = [sys.executable, "-m", "pytest", "-n", processes, *paths]
+    command = [sys.executable, "-m", "pytest", "-n", processes, *chosen]
     start, lines = time.monotonic(), list[str]()
     environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as running:

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from melder.methods.gemel import GEMELConfiguration
 from melder.training.configuration import Configuration, read_configuration
-from melder.training.generative import prepare_generative
-from melder.training.module import training_losses
-from melder.training.optimizer import build_optimizer
+from melder.training.generative.training import prepare_generative
+from melder.training.loop.module import training_losses
+from melder.training.loop.optimizer import build_optimizer
 from melder.training.order import BatchPlan
 from melder.training.prepare import open_data, prepare
 

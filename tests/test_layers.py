@@ -23,7 +23,7 @@ LONGEST = 300  # lines of a file
 LAYERS: list[set[str]] = [
     {"__main__"},  # `python -m melder`
     {"cli"},
-    {"serving", "jobs", "integrations"},
+    {"serving", "jobs", "integrations", "client"},
     {"training"},
     {"evaluation"},
     {"linking"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ __all__ = [
 
 
 TABLES = (".csv", ".tsv")  # how names of tables end
+REPR = 3  # candidates that the repr of a link lists
 SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
 
 
@@ -147,6 +149,27 @@ class Link(_Record):
     surface: str
     nil_probability: float | None = None
     candidates: tuple[Candidate, ...]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.surface!r}: {_listed(self.candidates)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(candidate.name)} <small>{escape(candidate.id)}</small></td>"
+            f"<td>{candidate.score:.2f}</td></tr>"
+            for candidate in self.candidates
+        )
+        return (
+            f"<table><thead><tr><th>{escape(self.surface)}</th><th>score</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def _listed(candidates: Sequence[Candidate]) -> str:
+    first = ", ".join(f"{each.name} ({each.id}) {each.score:.2f}" for each in candidates[:REPR])
+    more = f" and {len(candidates) - REPR} more" if len(candidates) > REPR else ""
+    return f"{first}{more}" if candidates else "no candidate"
 
 
 class Decided(Link):

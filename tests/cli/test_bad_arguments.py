@@ -95,7 +95,7 @@ def test_stopping_by_hand_is_no_mistake(melder: Melder, recipe: Path, tmp_path: 
     def stop(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("melder.training.train.train", stop)
+    monkeypatch.setattr("melder.training.loop.train.train", stop)
     said = melder("train", recipe, "--out", tmp_path / "run")
     assert said.status == 130
     assert "Traceback" not in said.errors

@@ -14,7 +14,7 @@ from melder.encoders.paired import PretrainedText
 from melder.encoders.resolver import TEXT_TOWERS
 from melder.records import Item, MelderError
 from melder.training.configuration import Configuration
-from melder.training.train import train
+from melder.training.loop.train import train
 from training.small import settings
 
 ITEMS = [Item("Guinea won the toss"), Item("")]

@@ -16,8 +16,8 @@ from melder.records import BadData, MelderError
 from melder.runs import model
 from melder.runs.feature_cache import encode_data
 from melder.training.configuration import Configuration
+from melder.training.loop.train import train
 from melder.training.prepare import build_model, split_data
-from melder.training.train import train
 from training.small import read_lines, settings, write_lines
 
 

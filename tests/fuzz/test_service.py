@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from fuzz.mutations import PLENTY, edited, spoilt, texts
 from melder.serving import ServiceSettings, create_application
 from melder.serving.errors import ApiError, parsed, refused
-from melder.serving.queries import mention_of, picture_of, read_queries
+from melder.serving.reconcile.queries import mention_of, picture_of, read_queries
 from melder.serving.requests import BatchRequest, LinkRequest
 from serving.toy import ToySource
 

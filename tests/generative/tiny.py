@@ -20,7 +20,7 @@ from transformers import (
 
 from melder.generative import LanguageModel
 from melder.training.configuration import Configuration
-from melder.training.train import train
+from melder.training.loop.train import train
 from training import small
 
 TEXTS = [

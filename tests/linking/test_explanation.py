@@ -10,11 +10,11 @@ import torch
 import melder
 from melder.building.build import build
 from melder.data import DataSet, EntityFile, load
+from melder.data.mention_inputs import to_mention
 from melder.encoders.words import words_of
 from melder.linking import ExactLinker, open_run
 from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation
 from melder.linking.explanation import CANDIDATES, candidate_pictures, explain, patch_grid
-from melder.linking.linker import to_mention
 from melder.methods import build_matcher
 from melder.methods.resolver import METHODS
 from melder.records import Entity, Item, Link, MelderError, Mention

@@ -21,7 +21,7 @@ from melder.methods.ot_mel import OTMELConfiguration
 from melder.methods.pgmel import PGMELConfiguration
 from melder.runs.model import Model
 from melder.training.examples import Batched
-from melder.training.module import training_losses
+from melder.training.loop.module import training_losses
 from rounding import close
 from units.made import BLIND, NAMES, SIZES, TERMS, features, lacking, leaves
 

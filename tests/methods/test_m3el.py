@@ -17,7 +17,7 @@ from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 from melder.runs.model import Model
 from melder.training.examples import Batched
-from melder.training.module import training_losses
+from melder.training.loop.module import training_losses
 from rounding import close
 from units.made import BLIND, SIZES, TERMS, features, lacking, padded
 

@@ -12,7 +12,7 @@ from melder.methods.pgmel import PGMELConfiguration, sampled_triplet
 from melder.records import MelderError
 from melder.runs.model import Model
 from melder.training.batched import Batched
-from melder.training.module import batch_scores
+from melder.training.loop.module import batch_scores
 from units.made import BLIND, SIZES, features
 
 SCORES = torch.tensor([[0.9, 0.1, 0.7, 0.2], [0.3, 0.4, 0.8, 0.0]])

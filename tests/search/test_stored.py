@@ -23,7 +23,7 @@ from melder.search.stored import find_search, store_search
 from melder.search.two_stage import TwoStage
 from training.small import read_lines, write_lines
 
-pytestmark = pytest.mark.usefixtures("small_segments")
+pytestmark = [pytest.mark.usefixtures("small_segments"), pytest.mark.any_processor]
 TEXTS = ("a red kite at dusk", "the grey fox", "Blue panda", "kite of the green kind")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 import melder
+from melder.data.mention_inputs import to_mention
 from melder.linking import ExactLinker, explain
-from melder.linking.linker import to_mention
 from melder.records import Link
 from melder.serving import DataSetSource, create_application
 from melder.serving.requests import ExplainAnswer

@@ -21,12 +21,12 @@ from melder.data import EntityFile
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.format.records import Records
 from melder.kb.shards import join
+from melder.kb.type_counts import TypeCounts
 from melder.records import Entity, Link, Mention
 from melder.runs.model import Model
 from melder.serving import NewEntity, ServiceSettings, create_application
 from melder.serving.knowledge_base import KnowledgeBaseCatalogue, KnowledgeBaseSource
 from melder.serving.opening import source_of
-from melder.serving.type_counts import TypeCounts
 from serving.test_entities import BEARER, TOKEN
 from training.small import write_lines
 

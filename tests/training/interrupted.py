@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from melder.records import Ranks
-from melder.training.checkpoints import weights
 from melder.training.configuration import Configuration
-from melder.training.train import train
+from melder.training.loop.checkpoints import weights
+from melder.training.loop.train import train
 
 Record = dict[str, Any]
 
@@ -94,7 +94,7 @@ def run(
     """Train, or go on training, until the moment or to the end."""
     torch.set_num_threads(1)
     looks = Looks(better_looks)
-    with patch("melder.training.train.figures", looks.figures):
+    with patch("melder.training.loop.train.figures", looks.figures):
         train(Configuration(**content), out, callbacks=[looks, *([StopAt(moment, kill)] if moment else [])])
 
 
@@ -102,7 +102,7 @@ def run_in_a_process(content: Record, out: Path, moment: Moment | None = None) -
     """The same in a new process, which kills itself; gives its exit code."""
     # The fork server imports PyTorch once, and every process starts from there as new.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["melder.training.train"])
+    context.set_forkserver_preload(["melder.training.loop.train"])
     process = context.Process(target=run, args=(content, out, moment), kwargs={"kill": True})
     process.start()
     process.join(120)

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from melder.training.configuration import Configuration
-from melder.training.train import train
+from melder.training.loop.train import train
 
 COLOURS = {"red": (200, 30, 40), "green": (20, 140, 60), "blue": (30, 50, 190), "grey": (120, 120, 120)}
 BEASTS = ("kite", "panda", "fox")

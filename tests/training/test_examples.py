@@ -14,7 +14,7 @@ from melder.encoders import Towers, encode
 from melder.features import Features
 from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
-from melder.training.negatives import InBatch
+from melder.training.negatives.model_free import InBatch
 from melder.training.order import BatchPlan
 from melder.training.prepare import build_model, split_data
 from training.small import settings

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from melder.data import load
 from melder.training.configuration import Configuration
+from melder.training.loop.train import train
 from melder.training.prepare import Split, split_data
-from melder.training.train import train
 from training.small import settings
 
 

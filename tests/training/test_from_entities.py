@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from melder.building.build import build
 from melder.data import EntityFile, load
+from melder.runs.configuration_file import read_yaml
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.from_entities import MADE, data_to_train_on, without_labels, write_made
-from melder.training.train import train
+from melder.training.loop.train import train
 from training.small import read_lines, settings, write_lines
 
 
@@ -96,11 +97,11 @@ def test_stored_features_and_random_views_take_pictures_as_they_are(entities: Pa
 def test_a_recipe_trains_on_entities_with_distractors_that_look_alike(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(settings(tmp_path / "data")))
-    changed = read_configuration(recipe, without_labels(recipe, ["training.epochs=2"], tmp_path / "kb"))
+    changed = read_configuration(recipe, without_labels(read_yaml(recipe), ["training.epochs=2"], tmp_path / "kb"))
     assert (changed.data.directory, changed.data.from_entities) == (tmp_path / "kb", 8)
     assert (changed.training.epochs, changed.training.negatives.sampler) == (2, "lexical")
     own = ["data.from_entities=3", "training.negatives.sampler=uniform"]
-    kept = read_configuration(recipe, without_labels(recipe, own, tmp_path / "kb"))
+    kept = read_configuration(recipe, without_labels(read_yaml(recipe), own, tmp_path / "kb"))
     assert (kept.data.from_entities, kept.training.negatives.sampler) == (3, "uniform")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melder.training.loader import PlannedLoader
+from melder.training.loop.loader import PlannedLoader
 from melder.training.order import BatchPlan, draw
 
 plans = st.builds(

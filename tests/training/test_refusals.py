@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from melder.records import MelderError
 from melder.training.configuration import Configuration
-from melder.training.train import train
+from melder.training.loop.train import train
 from training.small import read_lines, settings, write_lines
 
 

@@ -12,8 +12,8 @@ from melder.data import load
 from melder.evaluation.evaluate import evaluate_run
 from melder.linking import open_run
 from melder.training.configuration import Configuration
+from melder.training.loop.train import train
 from melder.training.prepare import build_model, split_data
-from melder.training.train import train
 from training.small import settings
 
 

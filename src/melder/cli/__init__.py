@@ -21,6 +21,7 @@ from melder.cli.data import data
 from melder.cli.demo import demo
 from melder.cli.evaluate import evaluate
 from melder.cli.features import features
+from melder.cli.init import init
 from melder.cli.kb import kb
 from melder.cli.link import link
 from melder.cli.list import list_parts
@@ -61,6 +62,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo)
+app.command("init")(init)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
-from melder.io.progress_lines import ProgressLines
+from melder.io.progress_bars import progress_bars
 from melder.records import Item, MelderError
 
 if TYPE_CHECKING:
     from melder.encoders import Towers
-    from melder.protocols import Counting, Progress
+    from melder.protocols import Counting
 
 __all__ = [
     "Unreadable",
@@ -48,7 +46,7 @@ def say(text: str) -> None:
 
 def say_validation(epoch: int, figures: Mapping[str, float]) -> None:
     """A line for a look at the selection set."""
-    from melder.training.progress import validation_line
+    from melder.training.loop.progress import validation_line
 
     say(validation_line(epoch, figures))
 
@@ -57,16 +55,7 @@ def say_validation(epoch: int, figures: Mapping[str, float]) -> None:
 def counting() -> Iterator[Counting]:
     """Bars with the time left on a terminal, else a line each half minute: call what is given with a title and a
     total, and the result with each advance."""
-    if not errors.is_terminal:
-        yield ProgressLines(say)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=errors, transient=True) as progress:
-
-        def start(title: str, total: int) -> Progress:
-            task = progress.add_task(title, total=total)
-            return lambda done: progress.advance(task, done)
-
+    with progress_bars(errors) as start:
         yield start
 
 

@@ -70,7 +70,7 @@ def _train(data: Path, run: Path, start: Counting) -> None:
     from melder.encoders import has_bf16
     from melder.runs.directory import run_device
     from melder.training.configuration import read_configuration
-    from melder.training.train import train
+    from melder.training.loop.train import train
 
     fastest = "bf16" if has_bf16(run_device()) else "float32"
     with as_file(files("melder.training").joinpath("demo.yaml")) as recipe:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import Unreadable, console, counting, finish, say, writable
+from melder.cli.entity_types import known_types
 from melder.cli.kb.tables import Columns, Encoding
 from melder.cli.options import Candidates, Changes
 from melder.cli.ray import Address, Threads, Workers, compute_with
@@ -128,6 +129,7 @@ def _link_one(
     _look_at(image, linker)
     if explain is not None:
         explainable(linker)
+    known_types(linker, kinds)
     answer = linker.link(text, k, mention=mention, image=image, types=kinds)
     assert isinstance(answer, Link)
     if explain is not None:
@@ -149,7 +151,7 @@ def _link_all(
     from melder.jobs.link_job import LinkJob, job_key
     from melder.jobs.mention_file import is_lines, links_of, written
 
-    types = linker.known_types(kinds)
+    types = known_types(linker, kinds)
     if output is None:
         for each in links_of(linker, mentions, folder, k, types):
             typer.echo("\n".join(_lines(each, threshold)))
@@ -227,9 +229,9 @@ def _show(answer: Link, text: str, as_json: bool) -> None:
 
 def _explain(path: Path, linker: Linker, answer: Link, asked: Asked, facts: dict[str, str]) -> None:
     """Write the page that shows why `answer` was given to what was asked."""
+    from melder.data.mention_inputs import to_mention
     from melder.evaluation.report import ExplanationPage, write_explanation
     from melder.linking.explanation import candidate_pictures, explain
-    from melder.linking.linker import to_mention
 
     text, surface, image = asked
     mention = to_mention(text, surface)

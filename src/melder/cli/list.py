@@ -20,7 +20,7 @@ REGISTRIES = {
     "units": "melder.units.resolver:UNITS",
     "indexes": "melder.search.indexes:INDEXES",
     "layouts": "melder.data.layouts:LAYOUTS",
-    "samplers": "melder.training.samplers:SAMPLERS",
+    "samplers": "melder.training.negatives.samplers:SAMPLERS",
     "finders": "melder.mentions.resolver:FINDERS",
 }
 Kind = Enum("Kind", {name: name for name in REGISTRIES}, type=str)  # type: ignore[misc]

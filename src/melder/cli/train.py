@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from melder.cli.console import Unreadable, console, counting, finish, metrics_table, say, say_validation
+from melder.records import MelderError
 
 if TYPE_CHECKING:
     from melder.training.configuration import Configuration
@@ -18,12 +19,15 @@ __all__ = ["train"]
 
 
 def train(
-    configuration: Path = typer.Argument(help="A YAML file; experiments/ holds one for each method and data set."),
+    configuration: str | None = typer.Argument(
+        None, help="A YAML file; `melder init` writes one. Default: what it would write for --data or --from-kb."
+    ),
     assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the file's."),
     out: Path = typer.Option(..., "--out", help="The directory of the run; a training stopped there goes on."),
     from_kb: Path = typer.Option(
         None, "--from-kb", help="Make mentions from the entities of this knowledge base or data set: no labels needed."
     ),
+    data: Path = typer.Option(None, "--data", help="The data set to train on, in the place of the file's."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
     """Train a method on a data set, and keep what did best on the selection set.
@@ -31,16 +35,24 @@ def train(
     \b
     melder train experiments/m3el/wikimel.offline.yaml --out runs/wikimel
     melder train my.yaml training.epochs=5 method.cross=uni --out runs/short
-    melder train my.yaml --from-kb my-kb --out runs/unlabelled
+    melder train --data my-data --out runs/mine
+    melder train --from-kb my-kb --out runs/unlabelled
     """
-    from melder.training.configuration import read_configuration
+    from melder.runs.configuration_file import checked, override
+    from melder.training.configuration import Configuration
     from melder.training.from_entities import without_labels
-    from melder.training.train import train as run
+    from melder.training.loop.train import train as run
 
     changes = [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])]
+    if configuration is not None and "=" in configuration and not Path(configuration).is_file():
+        changes.insert(0, configuration)
+        configuration = None
+    recipe = _recipe(configuration, from_kb or data)
+    if data is not None:
+        changes = [f"data.directory={data}", *changes]
     if from_kb is not None:
-        changes = without_labels(configuration, changes, from_kb)
-    chosen = read_configuration(configuration, changes)
+        changes = without_labels(recipe, changes, from_kb)
+    chosen = checked(Configuration, override(recipe, changes), str(configuration or "the recipe of `melder init`"))
     unreadable = Unreadable() if chosen.data.skip_bad else None
     with counting() as start:
         result = run(chosen, out, counting=start, on_validation=say_validation, on_unreadable=unreadable)
@@ -50,6 +62,21 @@ def train(
     console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
     say(f"The run is in {out}. Next: {_next(out, chosen, result.splits)}")
     finish(result.skipped, list(unreadable.reasons.values()) if unreadable else [])
+
+
+def _recipe(file: str | None, source: Path | None) -> dict[str, Any]:
+    """The configuration of a file, or one that suits the data."""
+    from melder.runs.configuration_file import read_yaml
+    from melder.training.recipe import suggest, survey
+
+    if file is not None:
+        return read_yaml(Path(file))
+    if source is None:
+        raise MelderError("name a recipe (`melder init DATA` writes one), or data to train on: --data or --from-kb")
+    recipe = suggest(survey(source))
+    say("The recipe, as `melder init` writes it:")
+    say(recipe.text())
+    return recipe.sections
 
 
 def _next(out: Path, configuration: Configuration, splits: Sequence[str]) -> str:

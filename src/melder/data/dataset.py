@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from melder.data.layouts import open_layout
 from melder.io.problems import Fault, Problems
-from melder.protocols import Reader
 from melder.records import BadRecord, Entity, MelderError, Mention
+
+if TYPE_CHECKING:  # it imports PyTorch, which a client of a service need not have
+    from melder.protocols import Reader
 
 __all__ = ["SPLITS", "DataSet", "entity_faults", "inside", "load"]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from melder.protocols import Reader
 from melder.records import MelderError
 from melder.registry import Entry, Registry
+
+if TYPE_CHECKING:  # it imports PyTorch, which a client of a service need not have
+    from melder.protocols import Reader
 
 __all__ = ["LAYOUTS", "Layout", "open_layout"]
 

@@ -13,6 +13,7 @@ from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Generation, open_current
 from melder.kb.segment import segment_faults
 from melder.kb.shards import shard_paths
+from melder.kb.type_counts import TypeCounts
 from melder.protocols import Counting, Progress
 from melder.records import MelderError
 
@@ -65,6 +66,7 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
     return {
         "directory": str(base.directory),
         "entities": len(base),
+        "types": dict(TypeCounts().counts(base).most_common()),
         "generation": generation.number,
         "melder": generation.melder,
         "method": generation.settings.identity.method,

@@ -26,7 +26,7 @@ def open_exact_linker(opening: Opening) -> ExactLinker:
     run, configuration, knowledge_base = opening.run, opening.configuration, opening.knowledge_base
     if knowledge_base.has_sides:
         cast(KnowledgeBase, knowledge_base).check_model(run)
-    model, _ = open_run(run, opening.changes)
+    model, _ = open_run(run, opening.changes, opening.device)
     model.encoder.on_unreadable = opening.on_unreadable
     if opening.features:
         model.stored = _stored(run, configuration, model, opening.features)

@@ -74,7 +74,7 @@ class ExactLinker(Answering):
         self.model = model.eval()
         self.nil = nil
         self.search: Search | None = None  # finds the links instead of scoring all entities; ranks stay exact
-        self.knowledge_base = knowledge_base
+        self.knowledge_base: DataSet | KnowledgeBase = knowledge_base
         self.data = data or own_data(knowledge_base)
         self.pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
@@ -88,10 +88,9 @@ class ExactLinker(Answering):
             dataset = cast(DataSet, knowledge_base)
             self.source, self._at_once = EncodedEntities(model, dataset, self.modalities, progress), MENTIONS
 
-    @property
-    def compares_pictures(self) -> bool:
-        """Whether a mention's picture can change its links: the encoder sees, and pictures are not left out."""
-        return self.model.encoder.image is not None and "image" in self.modalities
+    def entity(self, identity: str) -> Entity | None:
+        column = self.source.columns([identity]).get(identity)
+        return None if column is None else self.source.records([column])[0]
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""

@@ -93,6 +93,10 @@ class GenerativeLinker(Answering):
         )
         self._counts: Counter[str] = Counter()
 
+    def entity(self, identity: str) -> Entity | None:
+        column = self.column.get(identity)
+        return None if column is None else self.entities[column]
+
     def ranks(self, mentions: Sequence[Mention], pictures: Pictures | None = None) -> Ranks:
         """Ranks of the answers of mentions that all have one; bounds where not all names are scored.
 

@@ -16,13 +16,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from melder.data import DataSet
-from melder.kb import KnowledgeBase
 from melder.linking.generative import GenerativeLinker
 from melder.linking.linker import Answering, MatchingLinker
 from melder.metrics.ranks import join
 from melder.protocols import Progress
-from melder.records import Candidate, Item, Link, Mention, Ranks
+from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
 from melder.runs.gemel import Gemel
 from melder.search.filters import AskedTypes, Types, types_of_each
 
@@ -41,14 +39,10 @@ class RerankingLinker(Answering):
         self.matching, self.generative = matching, generative
         self.top, self.weight = top, weight
         self.model, self.modalities, self.pictures = generative.model, generative.modalities, generative.pictures
+        self.knowledge_base, self.data = generative.knowledge_base, generative.data
 
-    @property
-    def knowledge_base(self) -> DataSet | KnowledgeBase:
-        return self.generative.knowledge_base
-
-    @property
-    def data(self) -> DataSet | None:
-        return self.generative.data
+    def entity(self, identity: str) -> Entity | None:
+        return self.generative.entity(identity)
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 from melder.data import Limits, mention_item, mention_items
 from melder.data.items import MentionPictures
+from melder.data.mention_inputs import MentionInput, is_single, read_mention, read_mentions
+from melder.data.thumbnails import thumbnail
 from melder.encoders import Towers
+from melder.io.hub import upload
+from melder.io.progress_bars import progress_bars
+from melder.linking.link_list import LinkList
 from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
-from melder.records import Item, Link, MelderError, Mention
+from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
 
-__all__ = ["Answering", "MatchingLinker", "to_mention"]
+__all__ = ["Answering", "MatchingLinker"]
+
+THUMBNAIL = 96  # pixels a side, in notebooks
 
 
 class MatchingLinker(Linker, Protocol):
@@ -49,6 +58,12 @@ class Answering(ABC):
     explains = False
     calibrates = False
     nil: Nil | None = None
+    knowledge_base: Any  # a data set or a knowledge base
+
+    @property
+    def compares_pictures(self) -> bool:
+        """Whether a mention's picture can change its links: the encoder sees, and pictures are not left out."""
+        return self.model.encoder.image is not None and "image" in self.modalities
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -65,7 +80,7 @@ class Answering(ABC):
     def answers(
         self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
-        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them.
+        """LinkList of a few mentions at a time, in order; `items` are what the encoder is to read of them.
 
         Candidates are entities of some types, the same for all mentions or others for each, or (None) of any.
         """
@@ -95,45 +110,100 @@ class Answering(ABC):
         """
         self.model.encoder.check(content, limits)
 
+    @abstractmethod
+    def entity(self, identity: str) -> Entity | None:
+        """The record of an entity; None when there is none with this id."""
+
     def link(
         self,
-        mentions: str | Sequence[Mention],
+        mentions: Any,
         k: int = 10,
         *,
         mention: str | None = None,
-        image: str | Path | bytes | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        image: Any = None,
         types: str | Sequence[str] = (),
-    ) -> Link | list[Link]:
-        """The k best entities for each mention; for one text, of its `mention` (default: the whole text).
+        show_progress: bool = False,
+    ) -> Link | LinkList:
+        """The k best entities of one mention, or of each of several.
 
-        A list of `Mention` gives a list of `Link`, in order. One text, with `image` a path or the bytes of an
-        image file, gives one `Link`. With `types` only entities that have one of them are candidates.
+        Args:
+            mentions: One mention: a text, (text, mention), (text, mention, image), a dictionary with text, mention,
+                start, end, image, id, answer, or a `Mention`; or several: a list of such, or a pandas or polars table
+                with these columns. Pictures that a `Mention` names lie in the data set; all others are from anywhere.
+            k: Candidates of each mention, from 1 up.
+            mention: Of one text, the words that are meant; default: the whole text.
+            start: Of one text, where the mention begins, in code points; for words that occur several times.
+            end: And where it ends.
+            image: The picture of one text: a path, bytes, an open file, a Pillow image, an array or a data: address.
+            types: Only entities that have one of these types are candidates.
+            show_progress: Show a bar of how many mentions are done.
+
+        Returns:
+            A `Link` for one mention; for several their links, in order, as a list with `to_frame()`.
 
         Raises:
-            MelderError: `k` is not from 1 up, the mention does not occur in the text, there is no such picture, or no
-                entity has a type.
+            MelderError: A mention has no such form or does not occur in its text, `k` is not from 1 up, there is no
+                such picture, or no entity has a type.
         """
-        if k < 1:
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise MelderError(f"k is {k}; ask for at least one candidate")
         known = self.known_types([types] if isinstance(types, str) else types)
-        if not isinstance(mentions, str):
-            return [link for block in self.answers(mentions, self.items(mentions), k, known) for link in block]
-        if isinstance(image, (str, Path)) and not Path(image).is_file():
-            raise MelderError(f"{image}: there is no such file; name a picture, or leave it out")
-        record = to_mention(mentions, mention)
-        return next(self.answers([record], [self.item(record, image)], k, known))[0]
+        details = {"mention": mention, "start": start, "end": end, "image": image}
+        named = {name: value for name, value in details.items() if value is not None}
+        if named and not isinstance(mentions, str):
+            raise MelderError(f"{next(iter(named))}=… goes with one text; of other mentions it is part of each")
+        if is_single(mentions):
+            one = read_mention({"text": mentions, **named} if named else mentions)
+            return next(self._answers_of([one], k, known))[0]
+        links = LinkList(thumbnail=self._thumbnail)
+        inputs = read_mentions(mentions)
+        with progress_bars() if show_progress else nullcontext() as counting:
+            progress = counting("linking", len(inputs)) if counting else None
+            for block in self._answers_of(inputs, k, known):
+                links += block
+                if progress:
+                    progress(len(block))
+        return links
 
+    __call__ = link
 
-def to_mention(text: str, surface: str | None = None, identity: str = "query") -> Mention:
-    """The first occurrence of `surface` in `text`, the whole text when no surface is given.
+    def push_to_hub(self, repository: str, *, private: bool = True, message: str = "Upload with Melder") -> str:
+        """Upload its knowledge base, with the model in it, to the Hugging Face hub.
 
-    Raises:
-        MelderError: The surface is empty or does not occur.
-    """
-    span = text if surface is None else surface
-    if not span.strip():
-        raise MelderError("the mention is empty: give the words that are to be linked")
-    start = text.find(span)
-    if start < 0:
-        raise MelderError(f"the mention {span!r} does not occur in the text {text!r}: copy it letter by letter")
-    return Mention(id=identity, text=text, start=start, end=start + len(span), surface=span)
+        Args:
+            repository: USER/NAME; made when it is not there. Texts and pictures go with it: mind whose they are.
+            private: Whether only its owner sees it, if it is made now.
+            message: Of the commit.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            MelderError: It searches a data set, nobody is logged in, or the hub refuses.
+        """
+        directory = self.knowledge_base.directory
+        if not self.knowledge_base.has_sides:
+            raise MelderError(f"{directory}: is a data set; make a knowledge base of it with `melder kb build` first")
+        return upload(directory, repository, private=private, message=message)
+
+    def _answers_of(self, inputs: Sequence[MentionInput], k: int, types: Types | None) -> Iterator[list[Link]]:
+        if not self.compares_pictures and any(each.image is not None for each in inputs):
+            warnings.warn("this linker compares texts only: the picture is not looked at", stacklevel=3)
+        items = [
+            self.items([each.mention])[0] if each.in_data else self.item(each.mention, each.image) for each in inputs
+        ]
+        yield from self.answers([each.mention for each in inputs], items, k, types)
+
+    def _thumbnail(self, identity: str) -> bytes | None:
+        entity = self.entity(identity)
+        picture = None if entity is None else self.knowledge_base.entity_picture(entity)
+        small = None if picture is None else thumbnail(picture, THUMBNAIL)
+        return None if small is None else small.content
+
+    def __repr__(self) -> str:
+        reads = "texts and pictures" if self.compares_pictures else "texts"
+        number = len(self.knowledge_base.entities)
+        entities = "1 entity" if number == 1 else f"{number:,} entities"
+        return f"<{type(self).__name__}: {entities} of {self.knowledge_base.directory}, compares {reads}>"

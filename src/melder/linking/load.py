@@ -4,11 +4,15 @@ which linker."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import cast
 
+import torch
+
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.linking.linker import MatchingLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
@@ -27,43 +31,88 @@ def load(
     *,
     changes: Sequence[str] = (),
     candidates: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    show_progress: bool = False,
     counting: Counting | None = None,
 ) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
-    `data` may be a knowledge base too: one that was built with the run or, for a run of a method that writes names,
-    any. `changes` are settings of the method that take the place of the run's, such as "method.assignment=attention".
-    `candidates` names a search that finds links without scoring every entity (`melder.search.resolver`; None = score
-    all). `counting` starts a progress bar, given a title and a total; what it returns is told how much more is done.
+    Args:
+        path: A knowledge base, or a run.
+        data: For a run, what it is to search: a data set, or a knowledge base that was built with the run (for a run
+            of a method that writes names, any).
+        changes: Settings of the method that take the place of the run's, such as "method.assignment=attention".
+        candidates: A search that finds links without scoring every entity (`melder list indexes`); None = score all.
+        device: As PyTorch calls it, such as cpu or cuda:1; None = a GPU where there is one.
+        threads: Of PyTorch, in the whole process: one is fastest on a machine with other work; None = as it is set.
+        show_progress: Show a bar of what takes long.
+        counting: Starts a progress bar of your own, given a title and a total; what it returns is told how much more
+            is done.
 
     Raises:
-        MelderError: The knowledge base, the run or the data set cannot be read.
+        MelderError: The knowledge base, the run or the data set cannot be read, or there is no such device.
     """
-    run = Path(path)
+    if threads is not None:
+        set_threads(threads)
+    if show_progress and counting is None:
+        with progress_bars() as bars:
+            return _load(_path(path, "path"), data, changes, candidates, device, bars)
+    return _load(_path(path, "path"), data, changes, candidates, device, counting)
+
+
+def set_threads(threads: int) -> None:
+    """Let PyTorch compute with so many threads."""
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise MelderError(f"threads is {threads!r}; give a whole number from 1 up")
+    torch.set_num_threads(threads)
+
+
+def _path(path: object, name: str) -> Path:
+    if not isinstance(path, (str, PathLike)):
+        raise MelderError(f"{name} is {path!r}; name the directory of a knowledge base or of a run")
+    return Path(path)
+
+
+def _load(
+    run: Path,
+    data: str | Path | None,
+    changes: Sequence[str],
+    candidates: str | None,
+    device: str | None,
+    counting: Counting | None,
+) -> Linker:
     if is_knowledge_base(run):
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
         base = open_knowledge_base(run)
-        return _over(base, base.model, changes, candidates, counting)
+        return _over(base, base.model, changes, candidates, device, counting)
     if not run.is_dir():
         raise MelderError(f"{run}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
         raise MelderError(
             f"{run}: name the data set to search as well: melder.load({str(run)!r}, data=DIRECTORY), or --data"
         )
-    if is_knowledge_base(Path(data)):
-        return _over(open_knowledge_base(Path(data)), run, changes, candidates, counting)
+    searched = _path(data, "data")
+    if is_knowledge_base(searched):
+        return _over(open_knowledge_base(searched), run, changes, candidates, device, counting)
     settings = read_configuration(run, changes).data
-    dataset = load_data(Path(data), text_field=settings.text_field)
-    return searching(open_linker(run, dataset, changes=changes, counting=counting), candidates, counting)
+    dataset = load_data(searched, text_field=settings.text_field)
+    return searching(open_linker(run, dataset, changes=changes, counting=counting, device=device), candidates, counting)
 
 
 def _over(
-    base: KnowledgeBase, run: Path, changes: Sequence[str], candidates: str | None, counting: Counting | None
+    base: KnowledgeBase,
+    run: Path,
+    changes: Sequence[str],
+    candidates: str | None,
+    device: str | None,
+    counting: Counting | None,
 ) -> Linker:
     """The linker of a run over a knowledge base, which is given up when that fails."""
     try:
-        return searching(open_linker(run, base, changes=changes, counting=counting), candidates, counting)
+        linker = open_linker(run, base, changes=changes, counting=counting, device=device)
+        return searching(linker, candidates, counting)
     except BaseException:
         base.close()
         raise
@@ -94,6 +143,7 @@ def open_linker(
     counting: Counting | None = None,
     on_unreadable: OnUnreadable = None,
     features: Sequence[Features] = (),
+    device: str | None = None,
 ) -> Linker:
     """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
 
@@ -102,5 +152,7 @@ def open_linker(
     none.
     """
     configuration = read_configuration(run, changes)
-    opening = Opening(run, configuration, knowledge_base, data, tuple(changes), counting, on_unreadable, features)
+    opening = Opening(
+        run, configuration, knowledge_base, data, tuple(changes), counting, on_unreadable, features, device
+    )
     return linker_of(configuration.method)(opening)

@@ -30,6 +30,7 @@ class Opening:
         changes: Settings of the method in the place of the run's, which `configuration` has already.
         on_unreadable: Is told of pictures that cannot be read; None: they raise.
         features: What need not be encoded.
+        device: As PyTorch calls it; None = a GPU where there is one.
     """
 
     run: Path
@@ -40,6 +41,7 @@ class Opening:
     counting: Counting | None = None
     on_unreadable: OnUnreadable = None
     features: Sequence[Features] = ()
+    device: str | None = None
 
 
 # Of methods that do not compare sides; all others link by these, each mention with every entity.

@@ -22,7 +22,7 @@ __all__ = ["open_generative_linker"]
 
 def open_generative_linker(opening: Opening) -> Linker:
     """The linker that writes names or, with `method.matching.top`, orders the candidates of the run beside it."""
-    gemel = open_gemel(opening.run, opening.configuration).to(run_device())
+    gemel = open_gemel(opening.run, opening.configuration).to(run_device(opening.device))
     gemel.encoder.on_unreadable = opening.on_unreadable
     options, knowledge_base = gemel.options.matching, opening.knowledge_base
     matching = _matching(opening, options.run) if options.run is not None else None

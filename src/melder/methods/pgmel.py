@@ -8,7 +8,8 @@ rewarded by the discriminator and learns by policy gradient. What is chosen here
     f = GMU(head(text), head(picture)),   s(m, e) = cos(f_m, f_e),   loss = mean of max(0, margin - s(m, e+) + s(m, e-))
 
 This is the discriminator, which alone is needed to link. The generator is a sampler that every method may train with
-(`training.negatives.sampler: policy_gradient`, `melder.training.generator`); any other sampler will do here too.
+(`training.negatives.sampler: policy_gradient`, `melder.training.negatives.generator`); any other sampler will do here
+too.
 """
 
 from __future__ import annotations

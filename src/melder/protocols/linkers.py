@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from melder.protocols.progress import Progress
-from melder.records import Item, Link, Mention, Ranks
+from melder.records import Entity, Item, Link, Mention, Ranks
 
 __all__ = ["Linker"]
 
@@ -44,6 +44,11 @@ class Linker(Protocol):
 
     @property
     def calibrates(self) -> bool: ...
+
+    @property
+    def compares_pictures(self) -> bool:
+        """Whether a mention's picture can change its links."""
+        ...
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -84,16 +89,23 @@ class Linker(Protocol):
         """Links of a few mentions at a time, in order, to entities of some types or (None) of any."""
         ...
 
+    def entity(self, identity: str) -> Entity | None:
+        """The record of an entity; None when there is none with this id."""
+        ...
+
     def link(
         self,
-        mentions: str | Sequence[Mention],
+        mentions: Any,
         k: int = 10,
         *,
         mention: str | None = None,
-        image: str | Path | bytes | None = None,
+        start: int | None = None,
+        end: int | None = None,
+        image: Any = None,
         types: str | Sequence[str] = (),
-    ) -> Link | list[Link]:
-        """The k best entities for each mention, or for the one of a text."""
+        show_progress: bool = False,
+    ) -> Any:
+        """The k best entities of one mention (a `Link`), or of each of several (a list of `Link`, in order)."""
         ...
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:

@@ -18,7 +18,7 @@ class Sampler(Protocol):
     Attributes:
         refresh: Steps, after which and at the start of an epoch it prepares with the model as it is then; None: its
             draws do not depend on the model.
-        learns: It fulfils `melder.training.samplers.LearningSampler` too.
+        learns: It fulfils `melder.training.negatives.samplers.LearningSampler` too.
     """
 
     refresh: int | None

@@ -75,15 +75,18 @@ def write_run(directory: Path, model: StoredModel, configuration: dict[str, Any]
     write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
 
 
-def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, ModelConfiguration]:
+def open_run(
+    directory: Path, changes: Sequence[str] = (), device: str | None = None
+) -> tuple[Model, ModelConfiguration]:
     """The model of a run and the configuration it was trained with.
 
     Args:
         changes: `method.key=value` settings in the place of those of the run, such as method.assignment=attention.
+        device: As PyTorch calls it, such as cpu, cuda or cuda:1; None = a GPU where there is one.
 
     Raises:
-        MelderError: The directory is no run, or one of another schema version, or when the weights do not fit the
-            changes.
+        MelderError: There is no such device, the directory is no run, or one of another schema version, or when the
+            weights do not fit the changes.
     """
     configuration = read_configuration(directory, changes)
     encoder = load_encoder(directory / "encoder")
@@ -96,7 +99,7 @@ def open_run(directory: Path, changes: Sequence[str] = ()) -> tuple[Model, Model
         if changes:
             raise MelderError(f"{directory}: its weights do not fit {', '.join(changes)} ({reason})") from None
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
-    return model.eval().to(run_device()), configuration
+    return model.eval().to(run_device(device)), configuration
 
 
 def open_model(run: str | Path) -> tuple[Model, frozenset[str]]:
@@ -111,9 +114,20 @@ def seed_of(directory: Path) -> int | None:
     return None if seed is None else int(seed)
 
 
-def run_device() -> torch.device:
-    """A GPU where there is one; Apple's is left alone, since some operations that matchers use are missing there."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def run_device(name: str | None = None) -> torch.device:
+    """The device of this name. None = a GPU where there is one; Apple's is left alone, since some operations that
+    matchers use are missing there.
+
+    Raises:
+        MelderError: There is none of this name here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = shorten(str(error).splitlines()[0], 100, placeholder=" …")
+        raise MelderError(f"device {name!r}: is not to be had here ({reason}); leave it out, or name cpu") from None
 
 
 def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelConfiguration:

@@ -13,6 +13,7 @@ from melder.building.build import add_entities, remove_entities
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.manifest import MODEL, Identity
 from melder.kb.shards import version_of
+from melder.kb.type_counts import TypeCounts
 from melder.linking import ExactLinker
 from melder.linking.comparing import nil_of
 from melder.linking.load import open_linker, searching
@@ -21,7 +22,6 @@ from melder.records import Entity, MelderError
 from melder.runs.directory import open_model
 from melder.runs.model import Model
 from melder.serving.source import NewEntity, Served, model_name
-from melder.serving.type_counts import TypeCounts
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource", "ReadOnlySource"]
 

@@ -19,7 +19,7 @@ from pydantic import (
 from melder.methods import method_of
 from melder.runs.configuration_file import checked, override, read_yaml
 from melder.runs.model_configuration import ModelConfiguration, Section
-from melder.training.negatives_configuration import NegativesConfiguration
+from melder.training.negatives.configuration import NegativesConfiguration
 
 __all__ = ["Configuration", "NegativesConfiguration", "TrainingConfiguration", "read_configuration"]
 

@@ -18,7 +18,7 @@ from melder.protocols import Encoder, Sampler
 from melder.records import Item, Mention
 from melder.training.batched import Batched
 from melder.training.configuration import TrainingConfiguration
-from melder.training.negative_candidates import same_entity
+from melder.training.negatives.candidates import same_entity
 from melder.training.order import BatchPlan, draw
 
 __all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +22,7 @@ from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.methods import METHODS
 from melder.protocols import Counting
 from melder.records import BadRecord, Entity, MelderError
-from melder.runs.configuration_file import override, read_yaml
+from melder.runs.configuration_file import override
 from melder.training.configuration import Configuration
 from melder.training.prepare import open_data
 
@@ -43,12 +44,12 @@ class WrittenMentions:
     skipped: Sequence[BadRecord]
 
 
-def without_labels(path: Path, assignments: Sequence[str], source: Path) -> list[str]:
+def without_labels(recipe: Mapping[str, Any], assignments: Sequence[str], source: Path) -> list[str]:
     """The assignments that make a recipe train on the entities of `source`, the given ones last.
 
     Distractors are entities with look-alike names, unless the recipe says where they come from.
     """
-    settings = override(read_yaml(path), assignments)
+    settings = override(recipe, assignments)
     data, training = settings.get("data") or {}, settings.get("training") or {}
     method = str((settings.get("method") or {}).get("name"))
     chosen = [f"data.directory={source}", f"data.from_entities={data.get('from_entities') or EACH}"]

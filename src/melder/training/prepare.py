@@ -21,14 +21,14 @@ from melder.runs.model import Model
 from melder.runs.model_configuration import ModelConfiguration
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
-from melder.training.current import FeaturesNow, ItemsNow
 from melder.training.examples import Examples, FeatureExamples, ItemExamples
-from melder.training.module import TrainingModule
-from melder.training.negative_candidates import same_entity
-from melder.training.negatives import build_sampler
-from melder.training.planted import Planted, plant
+from melder.training.loop.module import TrainingModule
+from melder.training.negatives.candidates import same_entity
+from melder.training.negatives.current import FeaturesNow, ItemsNow
+from melder.training.negatives.model_free import build_sampler
+from melder.training.negatives.planted import Planted, plant
+from melder.training.negatives.samplers import player_of
 from melder.training.ranking import rank_features, rank_items
-from melder.training.samplers import player_of
 
 SAMPLE = 4  # records of each kind by which an encoder is tried
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise

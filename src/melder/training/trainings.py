@@ -61,7 +61,13 @@ class Preparing(Protocol):
 TRAININGS = Registry[Preparing](
     "training",
     "melder.trainings",
-    (Entry("gemel", "melder.training.generative:prepare_generative", "the mapper before a frozen language model"),),
+    (
+        Entry(
+            "gemel",
+            "melder.training.generative.training:prepare_generative",
+            "the mapper before a frozen language model",
+        ),
+    ),
 )
 _MATCHING = Entry("matching", "melder.training.prepare:prepare")
 

@@ -14,6 +14,8 @@ from melder.cli.kb.changing import Directory
 
 __all__ = ["info"]
 
+TYPES = 12  # of which a table names the most frequent
+
 
 def info(
     kb: Directory,
@@ -38,6 +40,9 @@ def info(
 def _table(told: dict[str, Any]) -> Table:
     table = Table("knowledge base", "", title=Text(told["directory"]), title_justify="left")
     for name, value in told.items():
+        if name == "types":
+            table.add_row("types", Text(_types(value)))
+            continue
         if name in ("directory", "bytes", "bytes_model", "bytes_per_entity", "indexes", "unreadable_pictures"):
             continue
         table.add_row(name.replace("_", " "), Text(f"{value:,}" if isinstance(value, int) else str(value)))
@@ -49,3 +54,10 @@ def _table(told: dict[str, Any]) -> Table:
     table.add_row("bytes in all", f"{told['bytes']:,}")
     table.add_row("pictures that could not be read", f"{len(told['unreadable_pictures']):,}")
     return table
+
+
+def _types(counts: dict[str, int]) -> str:
+    """The most frequent, with how many entities have each."""
+    shown = [f"{name} {count:,}" for name, count in list(counts.items())[:TYPES]]
+    more = [f"and {len(counts) - TYPES:,} more"] if len(counts) > TYPES else []
+    return ", ".join([*shown, *more]) or "none"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from melder.serving.properties import OF_ENTITIES
+from melder.serving.reconcile.properties import OF_ENTITIES
 
 __all__ = ["router"]
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from melder.evaluation.report.document import render
 from melder.serving.errors import ApiError, Refused
-from melder.serving.properties import OF_ENTITIES, OF_QUERIES
+from melder.serving.reconcile.properties import OF_ENTITIES, OF_QUERIES
 from melder.serving.service import Serving
 
 __all__ = ["router"]

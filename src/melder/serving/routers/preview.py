@@ -33,7 +33,7 @@ async def preview(id: str, service: Serving) -> HTMLResponse:
 
 @router.get("/preview.css", include_in_schema=False)
 async def style() -> Response:
-    content = files("melder.serving").joinpath("preview.css").read_text(encoding="utf-8")
+    content = files("melder.serving").joinpath("templates").joinpath("preview.css").read_text(encoding="utf-8")
     return Response(content, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
 

@@ -15,11 +15,11 @@ from melder.records import Entity, Link
 from melder.serving.batching import LinkTask
 from melder.serving.body_route import BodyRoute, in_thread_if_large
 from melder.serving.errors import BUSY, ApiError, Refused
-from melder.serving.extending import extended
 from melder.serving.identifiers import find_identified
-from melder.serving.manifest import identifier_space, manifest_of
-from melder.serving.queries import ReconciliationQuery, mention_of, picture_of, read_queries
-from melder.serving.query_results import identified_result, is_certain, results
+from melder.serving.reconcile.extension import extended
+from melder.serving.reconcile.manifest import identifier_space, manifest_of
+from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, picture_of, read_queries
+from melder.serving.reconcile.results import identified_result, is_certain, results
 from melder.serving.routers.link import check_work
 from melder.serving.service import Service, Serving, before_deadline
 from melder.serving.source import Served

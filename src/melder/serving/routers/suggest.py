@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from melder.names import folded
-from melder.serving.properties import OF_ENTITIES, OF_QUERIES
+from melder.serving.reconcile.properties import OF_ENTITIES, OF_QUERIES
 from melder.serving.service import Serving
 
 __all__ = ["router"]

@@ -1,0 +1,1 @@
+"""Training a generative method: its mapper, its prompts, its module."""

@@ -1,0 +1,66 @@
+"""The Lightning module of GEMEL: one optimizer step over a batch that goes through the language model in parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+
+from melder.runs.gemel import Gemel
+from melder.training.configuration import TrainingConfiguration
+from melder.training.generative.prompt_batch import Asked
+from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
+from melder.training.order import draw
+
+__all__ = ["GenerativeModule"]
+
+
+class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
+    """Trains the mapper for `steps` optimizer steps at most.
+
+    The loss is the mean over the mentions of a batch of - the mean log-probability of the tokens of their answers.
+    Gradients of parts of a batch are added up before the one step, so that the size of the parts changes nothing,
+    and schedule, checkpoints and resumption count optimizer steps. (Published: batches of 1, 16 of them a step.)
+    """
+
+    clips_gradients = True  # after the last part of a batch
+
+    def __init__(self, model: Gemel, training: TrainingConfiguration, *, steps: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.options, self.steps = model, training, steps
+        self.strict_loading = False  # checkpoints hold the mapper only
+
+    def training_step(self, batch: Asked, batch_idx: int) -> None:
+        # Dropout of the language model in published mode, a function of the step alone.
+        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        optimizer.zero_grad()
+        count, at_once, total = len(batch.prompts), self.model.options.at_once, 0.0
+        for start in range(0, count, at_once):
+            rows = slice(start, start + at_once)
+            loss = self.model.model.loss(batch.prompts[rows], batch.answers[rows]).sum() / count
+            self.manual_backward(loss)
+            total += float(loss.detach())
+        if self.options.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.model.mapper.parameters(), self.options.gradient_clip)
+        optimizer.step()
+        schedule.step()
+        self.log("loss_answer", total)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = build_optimizer(self.model, self.options)
+        factor = learning_rate_factor(self.options, self.steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Asked, device: torch.device, dataloader_idx: int) -> Asked:
+        """Prompts become tensors in the model, which puts them where it is."""
+        return batch
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        learned = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        checkpoint["state_dict"] = {
+            name: tensor for name, tensor in checkpoint["state_dict"].items() if name in learned
+        }

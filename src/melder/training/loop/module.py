@@ -1,0 +1,178 @@
+"""The Lightning module: one step, and the optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import lightning
+import torch
+from torch import Tensor
+
+from melder.encoders import computing
+from melder.features import Features, Scores
+from melder.methods.losses import Batch
+from melder.protocols import Inputs
+from melder.records import MelderError
+from melder.runs.model import Model
+from melder.training.configuration import TrainingConfiguration
+from melder.training.examples import Batched
+from melder.training.loop.gather import gather, gather_rows
+from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
+from melder.training.negatives.planted import Planted
+from melder.training.negatives.samplers import LearningSampler
+from melder.training.order import draw
+
+__all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
+
+
+def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool) -> dict[str, Tensor]:
+    """The losses of a batch by name; their sum is what is minimised."""
+    batch, scores = batch_scores(model, batched, mask_duplicates=mask_duplicates)
+    return model.matcher.losses(batch, scores)
+
+
+def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tuple[Batch, Scores]:
+    """What losses read of a batch, and the scores [own mentions, all entities].
+
+    Over several processes each scores its own mentions against the entities of all; the mean of the processes'
+    gradients is the gradient of one process with the whole batch.
+    """
+    own = _features(model, batched.mentions, batched.mention_surfaces)
+    pairs, mentions = len(own), gather(own)
+    entities = gather(_features(model, batched.entities, batched.entity_surfaces))
+    order = _gold_first(len(batched.columns), pairs, batched.columns.device)
+    if len(order) > len(mentions):
+        entities = entities[order]
+    columns = gather_rows(batched.columns)[order]
+    gold = torch.arange(len(mentions), device=columns.device)[_own(pairs)]
+    ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
+    sampled = _sampled(columns, gold, len(mentions))
+    batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore, sampled)
+    mention_side = model.matcher.mention_side_of(batch.mentions).take(gold)
+    return batch, model.matcher.score(mention_side, model.matcher.entity_side_of(batch.entities))
+
+
+def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]]) -> Features:
+    if isinstance(given, Features):
+        return given
+    with computing(model.device, model.precision):
+        features = model.encoder(given)
+    return replace(cast(Features, features).to(torch.float32), surfaces=surfaces)
+
+
+def no_negatives(columns: Tensor, gold: Tensor, pairs: int, *, mask_duplicates: bool) -> Tensor:
+    """[m, e] True where an entity is no negative of a mention: its gold one again, or (`pairs` and beyond) a sampled
+    one that is in the batch already, which would count twice. Never True at the gold column itself."""
+    if not mask_duplicates:
+        return columns.new_zeros(1, 1, dtype=torch.bool)
+    repeated = (columns[:, None] == columns[None, :]).tril(-1).any(dim=1)
+    repeated[:pairs] = False
+    ignore = (columns[gold][:, None] == columns[None, :]) | repeated[None, :]
+    return ignore.scatter(1, gold[:, None], False)
+
+
+def _gold_first(columns: int, pairs: int, device: torch.device) -> Tensor:
+    """The gathered columns with the gold ones of every process before all sampled ones."""
+    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    every = torch.arange(processes * columns, device=device).view(processes, columns)
+    return torch.cat([every[:, :pairs].reshape(-1), every[:, pairs:].reshape(-1)])
+
+
+def _sampled(columns: Tensor, gold: Tensor, pairs: int) -> Tensor:
+    """[m, n]: where the negatives of this process's mentions stand, -1 for one of the gold entity's own number."""
+    drawn = torch.arange(pairs, len(columns), device=columns.device).view(pairs, -1)[gold]
+    return drawn.masked_fill(columns[drawn] == columns[gold][:, None], -1)
+
+
+def _own(pairs: int) -> slice:
+    """This process's rows of the gathered batch."""
+    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+    return slice(rank * pairs, (rank + 1) * pairs)
+
+
+class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
+    """Trains a `Model` for `steps` steps at most.
+
+    Args:
+        player: What picks the negatives, where it learns too; its generator is part of checkpoints, not of the run.
+        planted: Copies of entities among those that are drawn, which are counted.
+    """
+
+    clips_gradients = False
+
+    def __init__(
+        self,
+        model: Model,
+        training: TrainingConfiguration,
+        *,
+        steps: int,
+        mask_duplicates: bool,
+        player: LearningSampler | None = None,
+        planted: Planted | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.player = player
+        self.generator = None if player is None else player.generator
+        self.planted = planted
+        self.options = training
+        self.steps = steps
+        self.mask_duplicates = mask_duplicates
+        self.strict_loading = False  # see on_save_checkpoint
+
+    def training_step(self, batched: Batched, batch_idx: int) -> Tensor:
+        # Dropout of the encoder, a function of the step alone.
+        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        losses = self(batched)
+        self.log_dict({f"loss_{name}": value.detach() for name, value in losses.items()})
+        if self.planted is not None:
+            rate, drawn = self.planted.false_negatives(batched.rows, batched.drawn)
+            if drawn:
+                self.log("false_negatives", rate, batch_size=drawn, on_step=False, on_epoch=True)
+        return torch.stack(list(losses.values())).sum()
+
+    def forward(self, batched: Batched) -> dict[str, Tensor]:
+        batch, scores = batch_scores(self.model, batched, mask_duplicates=self.mask_duplicates)
+        losses = self.model.matcher.losses(batch, scores)
+        if self.player is None:
+            return losses
+        played = self.player.play(batched, batch, scores.total.detach(), self.current_epoch)
+        self.log_dict({f"generator_{name}": value for name, value in played.figures.items()})
+        return losses if self.global_step % self.player.every else {**losses, "generator": played.loss}
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """The norms of the two players' gradients are limited apart: neither shortens the other's steps."""
+        for part in (self.model, self.generator):
+            if gradient_clip_val is not None and part is not None:
+                torch.nn.utils.clip_grad_norm_(part.parameters(), gradient_clip_val)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = build_optimizer(self.model, self.options, self.generator)
+        factor = learning_rate_factor(self.options, self.steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A frozen encoder is the same at every step, and large: its weights are not stored again and again."""
+        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: tensor for name, tensor in state.items() if name not in frozen}
+        checkpoint["parameters"] = self._learned()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The optimizer's state goes by the order of the parameters, which another version of Melder may have changed.
+
+        Raises:
+            MelderError: Then.
+        """
+        if checkpoint.get("parameters") != self._learned():
+            raise MelderError(
+                "the checkpoint to go on from has other parameters, or in another order: an earlier Melder wrote it; "
+                "remove the run's checkpoints, and training starts anew"
+            )
+
+    def _learned(self) -> list[str]:
+        return [name for name, parameter in self.named_parameters() if parameter.requires_grad]

@@ -1,0 +1,93 @@
+r"""PGMEL's generator: a policy over the candidates of a mention, and what it learns from.
+
+    u(m, e) = <g_m, g_e> / sqrt(h),   p(e | m) = softmax over the candidates of u(m, e) / temperature
+
+with g the gated multimodal fusion of heads of its own. Sampling is discrete, so it learns by REINFORCE: with reward r
+of a negative e drawn from p and a baseline b that does not depend on e,
+
+    E[(r - b) grad log p(e)] = grad E[r],   dE[r]/du_j = p_j (r_j - sum_k p_k r_k) / temperature.
+
+That the generator is rewarded by the discriminator and learns by policy gradient is known of PGMEL; the rest is
+modelled on KBGAN (Cai and Wang, 2018), see `GeneratorConfiguration`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize, softplus
+
+from melder.features import Features, Sizes
+from melder.methods.global_heads import GlobalHeads
+from melder.training.negatives.configuration import GeneratorConfiguration
+from melder.units.gated_multimodal import GatedMultimodal
+
+__all__ = ["Generator", "entropy", "policy_loss", "reward", "warm_loss"]
+
+
+class Generator(nn.Module):
+    """Its parameters are its own; its inputs are features, through which no gradient goes."""
+
+    baseline: Tensor
+    seen: Tensor
+
+    def __init__(self, sizes: Sizes, options: GeneratorConfiguration) -> None:
+        super().__init__()
+        self.options = options
+        self.heads = GlobalHeads(sizes, options.hidden)
+        self.fuse = GatedMultimodal(options.hidden, options.hidden, options.hidden)
+        self.register_buffer("baseline", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # batches of rewards in the baseline
+
+    def forward(self, features: Features) -> Tensor:
+        """[n, h]"""
+        vectors: Tensor = self.fuse(self.heads(features))
+        return normalize(vectors, dim=-1) if self.options.similarity == "cosine" else vectors
+
+    def logits(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """[m, k] from vectors [m, h] and [m, k, h]."""
+        scale = 1.0 if self.options.similarity == "cosine" else 1 / math.sqrt(queries.shape[-1])
+        return torch.einsum("mh,mkh->mk", queries, candidates) * scale / self.options.temperature
+
+    def advantage(self, rewards: Tensor, everyone: Tensor) -> Tensor:
+        """`rewards` less the baseline, over their deviation; `everyone` are the rewards of all processes, which
+        then move the baseline. The first batch's baseline is its own mean."""
+        mean = everyone.mean()
+        before = torch.where(self.seen > 0, self.baseline, mean)
+        decay = self.options.baseline_decay
+        self.baseline.copy_(torch.where(self.seen > 0, decay * self.baseline + (1 - decay) * mean, mean))
+        self.seen += 1
+        deviation = everyone.std(unbiased=False) if self.options.standardise else torch.ones_like(mean)
+        return (rewards - before) / deviation.clamp(min=1e-6)
+
+
+def reward(options: GeneratorConfiguration, negative: Tensor, gold: Tensor) -> Tensor:
+    """[m, n] from the discriminator's scores of negatives [m, n] and gold entities [m]."""
+    if options.reward == "hinge":
+        return (options.margin + negative - gold[:, None]).relu()
+    return softplus(negative) if options.reward == "softplus" else negative
+
+
+def policy_loss(log_p: Tensor, chosen: Tensor, advantage: Tensor, counts: Tensor) -> Tensor:
+    """- mean of advantage * log p(chosen): log_p [m, k]; chosen, advantage [m, n] -> scalar.
+
+    counts [m]: False for mentions that have no candidates; they count as 0. The gradient with respect to the logits is
+    in the mean over draws the closed form above, times -1 / m.
+    """
+    terms = advantage.detach() * log_p.gather(1, chosen)
+    return -(terms.mean(dim=1) * counts).mean()
+
+
+def entropy(log_p: Tensor, counts: Tensor) -> Tensor:
+    """Mean entropy in nats of the policies log_p [m, k] of the mentions that count."""
+    entropies = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(dim=1)
+    return (entropies * counts).sum() / counts.sum().clamp(min=1)
+
+
+def warm_loss(gold: Tensor, logits: Tensor, counts: Tensor) -> Tensor:
+    """Cross-entropy of the gold entity among the candidates: logits [m], [m, k] -> scalar, before the game begins."""
+    both = torch.cat([gold[:, None], logits], dim=1)
+    losses = cross_entropy(both, torch.zeros_like(gold, dtype=torch.long), reduction="none")
+    return (losses * counts).mean()
