@@ -37,7 +37,7 @@ METHODS = {
     "mimic": MIMICConfiguration(hidden=8, image_width=7),
     "mimic of the figure": MIMICConfiguration(hidden=8, image_width=7, variant="figure"),
     "clip": CLIPConfiguration(),
-    "clip, fitted": CLIPConfiguration(temperature=1.0, whiten=("text", "image"), calibrated=True),
+    "clip, fitted": CLIPConfiguration(temperature=1.0, whiten=("text", "image"), calibrated=True, lexical_exact=1.0),
     "ot_mel": OTMELConfiguration(hidden=8, token_width=9),
     "pgmel": PGMELConfiguration(hidden=8),
 }

@@ -3,9 +3,9 @@ r"""The model of a knowledge base for which nothing was trained: an encoder as i
     total = (z(text) + z(picture)) / 2 + w cos(names)
 
 z is a cosine over its deviation between different entities, so that every kind of evidence has the same noise whatever
-the encoder. Pictures are whitened first. By chance alone, the evidence of the luckiest of N unrelated entities is about
-√(2 M ln N) deviations ahead (M kinds, summed up): w gives a name that agrees in full that much, so that noise does not
-overrule it. One of which the surface is only a part counts half.
+the encoder. Pictures are whitened first. By chance alone the luckiest of N unrelated entities is about w = √(2 ln N)
+deviations ahead in one kind of evidence (of the mean of two, half as much): a name that is like the surface counts so
+much, and one that it is all of counts twice that, so that noise does not overrule it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TRIED = 4  # entities by which an encoder is tried: whether it can be read again
 SAMPLE = 2048  # entities that the model is fitted on: their pairs say how alike unrelated ones look to an encoder
 FEW = 16  # entities that a knowledge base is taken to have at least, since more may be added
 
-ZERO_SHOT = CLIPConfiguration(temperature=1.0, lexical_part=0.5, whiten=("image",), calibrated=True)
+ZERO_SHOT = CLIPConfiguration(temperature=1.0, lexical_part=0.7, lexical_exact=1.0, whiten=("image",), calibrated=True)
 
 
 def write_zero_shot(directory: Path, spec: str, source: EntityFile, count: int, counting: Counting) -> None:
@@ -65,14 +65,9 @@ def write_zero_shot(directory: Path, spec: str, source: EntityFile, count: int, 
         write_run(part, model, configuration.model_dump(mode="json"))
 
 
-def name_weight(entities: int, modalities: int) -> float:
-    """What a name that agrees in full counts, in deviations of one kind of evidence: √(2 M ln N).
-
-    Args:
-        entities: N, of the knowledge base.
-        modalities: M, the kinds of evidence beside the names.
-    """
-    return math.sqrt(2 * modalities * math.log(max(entities, FEW)))
+def name_weight(entities: int) -> float:
+    """What a name that is like the surface counts, in deviations of one kind of evidence: √(2 ln N) for N entities."""
+    return math.sqrt(2 * math.log(max(entities, FEW)))
 
 
 def _fit(model: Model, source: EntityFile, sample: Sequence[Entity], count: int, counting: Counting) -> None:
@@ -81,15 +76,15 @@ def _fit(model: Model, source: EntityFile, sample: Sequence[Entity], count: int,
     assert fit is not None
     with torch.no_grad():
         fit(matcher, features)
-        _fit_names(matcher, source, count, modalities=1 if features.image_global is None else 2)
+        _fit_names(matcher, source, count)
         _fit_absent(matcher, features)
 
 
-def _fit_names(matcher: Matcher, source: EntityFile, count: int, modalities: int) -> None:
+def _fit_names(matcher: Matcher, source: EntityFile, count: int) -> None:
     lexical = matcher.lexical
     assert lexical is not None
     lexical.fit(name for _, entity in source.entities(Problems()) for name in entity.names)
-    lexical.set_weight(name_weight(count, modalities) / len(matcher.units_in_use()))
+    lexical.set_weight(name_weight(count) / len(matcher.units_in_use()))
 
 
 def _fit_absent(matcher: Matcher, features: Features) -> None:
