@@ -21,7 +21,6 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sklearn.linear_model import LogisticRegression
 
 from melder.metrics.calibration import calibration, decided
 from melder.records import Decided, Link, MelderError, Mention
@@ -153,6 +152,8 @@ def fit_nil(
     means, scales = values.mean(axis=0), values.std(axis=0)
     scales[scales == 0] = 1.0
     weight = np.where(absent, share, 1 - share)
+    from sklearn.linear_model import LogisticRegression  # slow to import, and not needed to link
+
     model = LogisticRegression(max_iter=1000).fit((values - means) / scales, absent, sample_weight=2 * weight)
     return Nil(
         means=dict(zip(names, means.tolist(), strict=True)),

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
 __all__ = ["BINS", "calibration", "decided"]
 
@@ -30,6 +29,8 @@ def calibration(
     A bin has `low`, `high`, `count`, `predicted` (the mean probability), `observed` (the share that happened) and the
     95 % interval `observed_ci` (Wilson's). `auroc` is null where everything happened, or nothing.
     """
+    from sklearn.metrics import roc_auc_score  # slow to import, and not needed to link
+
     share = weight / weight.sum()
     both = happened.any() and not happened.all()
     bins = _bins(happened.astype(np.float64), probability, share)

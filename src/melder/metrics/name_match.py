@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from melder.metrics.answers import answers
 from melder.names import folded
@@ -31,6 +30,8 @@ def name_match(mentions: Sequence[Mention], entities: Sequence[Entity]) -> Ranks
     """
     column = {entity.id: number for number, entity in enumerate(entities)}
     gold = np.array([column[answer] for answer in answers(mentions, column)], dtype=np.int64)
+    from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and not needed to link
+
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
     try:
         names = vectorizer.fit_transform([folded(entity.name) for entity in entities]).T.tocsr()

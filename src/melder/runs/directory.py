@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Protocol
 
-import lightning
-import numpy as np
-import sklearn
 import torch
-import transformers
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -166,16 +163,9 @@ def _check_schema(directory: Path) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Melder and of what numbers depend on, and the machine."""
-    return {
-        "melder": melder.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "lightning": lightning.__version__,
-        "scikit-learn": sklearn.__version__,
-        "numpy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-    }
+    installed = {name: version(name) for name in ("torch", "transformers", "lightning", "scikit-learn", "numpy")}
+    machine = f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads"
+    return {"melder": melder.__version__, "python": platform.python_version(), **installed, "machine": machine}
 
 
 def write_json(path: Path, value: Any) -> None:

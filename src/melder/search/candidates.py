@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from melder.features import Side
@@ -30,6 +29,8 @@ def lexical_candidates(surfaces: Sequence[str], entities: Sequence[Entity], k: i
     k = min(k, len(entities))
     owner = np.repeat(np.arange(len(entities)), [len(entity.names) for entity in entities])
     names = [name for entity in entities for name in entity.names]
+    from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and not needed to link
+
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
     try:
         table = vectorizer.fit_transform(names).T.tocsr()
