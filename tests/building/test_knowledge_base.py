@@ -21,7 +21,7 @@ from melder.data import DataSet, EntityFile
 from melder.encoders import build_encoder
 from melder.evaluation.evaluate import evaluate_run
 from melder.features import Side
-from melder.kb import Writer, compact, knowledge_base, open_knowledge_base
+from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.format.packing import StorageDtype
 from melder.kb.writer import writer_lock
 from melder.linking import ExactLinker
@@ -78,7 +78,7 @@ def test_in_float32_links_and_ranks_are_those_over_the_data_set(
         assert len(base.parts) == 3
         linker = ExactLinker(model, base, data=dataset)
         for size in (1 << 25, 3000):
-            monkeypatch.setattr(knowledge_base, "BLOCK_BYTES", size)
+            monkeypatch.setattr("melder.kb.blocks.BLOCK_BYTES", size)
             links, ranks = linker.links_and_ranks(mentions, 12)
             for one, other in zip(links, expected, strict=True):
                 assert alike(one, other)

@@ -164,7 +164,7 @@ def test_the_manifest_is_written_last(features: Features, tmp_path: Path, monkey
     def full_disk(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(np, "save", full_disk)
+    monkeypatch.setattr("melder.encoders.store.write_array", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save_features(features, tmp_path, ids=IDS, fingerprint="f")
     with pytest.raises(MelderError, match=r"features.json is missing"):

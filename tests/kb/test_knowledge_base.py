@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kb.made import build, contents, entity, side_of
 from melder.features import Side, concatenate
 from melder.io.checksums import ChecksummedFile, digest_blocks
-from melder.kb import KnowledgeBase, Writer, compact, knowledge_base, open_knowledge_base, segment
+from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base, segment
 from melder.kb.format.packing import StorageDtype
 from melder.kb.format.records import Records, write_records
 from melder.kb.inspection import information
@@ -96,7 +96,7 @@ def test_blocks_are_cut_to_size_and_small_segments_share_one(tmp_path: Path, mon
     with open_knowledge_base(tmp_path / "kb") as base:
         assert [first for first, _ in base.blocks()] == [0]
         expected = whole(base)
-        monkeypatch.setattr(knowledge_base, "BLOCK_BYTES", 2000)
+        monkeypatch.setattr("melder.kb.blocks.BLOCK_BYTES", 2000)
         blocks = list(base.blocks())
         assert [first for first, _ in blocks] == [sum(side.rows for _, side in blocks[:n]) for n in range(len(blocks))]
         assert 3 < len(blocks) < 11

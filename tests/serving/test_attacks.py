@@ -15,10 +15,10 @@ from starlette.testclient import TestClient
 from melder.encoders import pixels
 from melder.serving import DataSetSource, create_application
 from melder.serving import body_route as bodies
-from melder.serving.connections import RateLimit
 from melder.serving.errors import ApiError
 from melder.serving.forms import url_decoded
 from melder.serving.json_bounds import check_json
+from melder.serving.log_limit import RateLimit
 from melder.serving.settings import ServiceSettings
 from serving.conftest import Start
 from serving.toy import ToyLinker, picture
@@ -244,3 +244,23 @@ def test_lines_of_one_kind_are_logged_once_in_a_while() -> None:
     limit._passed.clear()
     logger.error("socket.accept() out of system resource\nsocket: <socket 7>")
     assert lines[2].endswith("(999 more like this since)")
+
+
+def test_exceptions_of_one_place_are_logged_once_in_a_while_and_those_of_another_too() -> None:
+    import logging
+
+    limit, passed = RateLimit(seconds=1000), list[str]()
+
+    def fails(number: int) -> None:
+        if number % 2:
+            raise ValueError(number)
+        raise KeyError(number)
+
+    for number in range(100):
+        try:
+            fails(number)
+        except (ValueError, KeyError) as error:
+            caught = (type(error), error, error.__traceback__)
+            record = logging.LogRecord("melder", logging.ERROR, "", 0, "a request failed", None, caught)
+            passed += [type(error).__name__] if limit.filter(record) else []
+    assert passed == ["KeyError", "ValueError"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
 import threading
@@ -10,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-import uvicorn
 
 from melder.serving import ServiceSettings, create_application, listen
-from melder.serving.connections import protocol_of
-from melder.serving.run import fit_connections
+from melder.serving.connection_gate import Turns
+from melder.serving.connection_pool import ConnectionPool
+from melder.serving.run import Server, fit_connections
 from serving.toy import ToySource
 
 Serve = Callable[..., tuple[str, int]]
@@ -29,14 +30,7 @@ def serve() -> Iterator[Serve]:
         def served(**settings: object) -> tuple[str, int]:
             source, limits = ToySource(), ServiceSettings(**settings)
             app = create_application(source, source.open(), limits)
-            config = uvicorn.Config(
-                app,
-                http=protocol_of(limits),  # type: ignore[arg-type]
-                ws="none",
-                log_level="critical",
-                timeout_keep_alive=limits.idle_seconds,
-            )
-            server, listener = uvicorn.Server(config), listen("127.0.0.1", 0)
+            server, listener = Server(app, limits), listen("127.0.0.1", 0)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()
             ending.callback(thread.join, 30)
@@ -92,45 +86,125 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def healthy(connection: socket.socket) -> None:
+    """Read one answer of /healthz."""
+    content = b""
+    while not content.endswith(b'"ok"}'):
+        content += connection.recv(65_536)
+    assert content.startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_connection_that_is_idle_is_closed_and_a_used_one_is_not(serve: Serve) -> None:
     address = serve(idle_seconds=2, head_seconds=60)
     with closing(socket.create_connection(address)) as connection:
         for _ in range(3):
             connection.sendall(HEALTH + b"\r\n")
-            content = b""
-            while not content.endswith(b'"ok"}'):
-                content += connection.recv(65_536)
-            assert content.startswith(b"HTTP/1.1 200 OK")
+            healthy(connection)
         assert answer(connection) == b""
 
 
-def test_beyond_the_cap_only_health_is_answered_and_beyond_the_reserve_nothing(serve: Serve) -> None:
-    address = serve(connections=3, connections_reserve=2, head_seconds=60)
+@pytest.fixture
+def opening() -> Iterator[Callable[..., socket.socket]]:
     with ExitStack() as opened:
 
-        def opening() -> socket.socket:
-            return opened.enter_context(closing(socket.create_connection(address)))
+        def opens(address: tuple[str, int], content: bytes = b"") -> socket.socket:
+            connection = opened.enter_context(closing(socket.create_connection(address)))
+            connection.settimeout(20)
+            connection.sendall(content)
+            return connection
 
-        silent = [opening() for _ in range(3)]
-        time.sleep(0.3)
-        first, second = opening(), opening()
-        first.sendall(HEALTH + b"\r\n")
-        first.settimeout(20)
-        assert b"200 OK" in first.recv(65_536)
-        second.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        refused = answer(second)
-        assert b"503" in refused.split(b"\r\n")[0]
-        assert b"retry-after: 2" in refused.lower()
-        time.sleep(0.3)
-        extra = [opening() for _ in range(2)]
-        extra[1].settimeout(20)
-        assert answer(extra[1]) == b""
-        for connection in silent:
-            connection.close()
-        time.sleep(0.3)
-        again = opening()
-        again.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        assert b"200 OK" in answer(again)
+        yield opens
+
+
+def test_at_the_cap_the_longest_silent_connection_gives_its_place(
+    serve: Serve, opening: Callable[..., socket.socket]
+) -> None:
+    address = serve(connections=2, connections_reserve=1, head_seconds=60, idle_seconds=60)
+    kept_alive = opening(address, HEALTH + b"\r\n")
+    healthy(kept_alive)
+    silent = opening(address)
+    begun = opening(address, b"GET /heal")
+    time.sleep(0.3)
+    for oldest in (kept_alive, silent, begun):
+        newest = opening(address, HEALTH + b"\r\n")
+        healthy(newest)
+        assert answer(oldest) == b""
+
+
+def test_a_flood_of_silent_connections_does_not_keep_others_out(
+    serve: Serve, opening: Callable[..., socket.socket]
+) -> None:
+    address = serve(connections=16, connections_reserve=8, head_seconds=60)
+    for number in range(60):
+        opening(address, b"" if number % 3 else b"GET /healthz HTTP/1.1\r\nHost: local")
+        if number % 10 == 0:
+            asked = opening(address, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert b"200 OK" in answer(asked)
+
+
+def test_where_too_many_are_answered_only_health_is(serve: Serve, opening: Callable[..., socket.socket]) -> None:
+    address = serve(connections=3, connections_reserve=2, head_seconds=60, body_seconds=60)
+    body = b"POST /link HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+    busy = [opening(address, body) for _ in range(3)]
+    time.sleep(0.3)
+    first = opening(address, HEALTH + b"\r\n")
+    healthy(first)
+    second = opening(address, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    refused = answer(second)
+    assert b"503" in refused.split(b"\r\n")[0]
+    assert b"retry-after: 2" in refused.lower()
+    for connection in busy:
+        connection.close()
+    time.sleep(0.3)
+    again = opening(address, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b"200 OK" in answer(again)
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.ended = False
+
+    def abort(self) -> None:
+        self.ended = True
+
+
+def test_where_all_are_busy_there_is_no_room() -> None:
+    pool, connections = ConnectionPool(2, 1), [Connection() for _ in range(6)]
+    states = list[tuple[bool, bool]]()
+    for connection in connections[:4]:
+        states.append((pool.add(connection), pool.is_overbooked))
+        pool.mark_busy(connection)
+    assert states == [(True, False), (True, False), (True, False), (False, True)]
+    pool.mark_silent(connections[3])  # which is not in it
+    pool.mark_silent(connections[1])
+    assert not pool.is_overbooked
+    assert pool.add(connections[4])
+    assert [connection.ended for connection in connections] == [False, True, False, False, False, False]
+    for connection in (connections[0], connections[2], connections[4]):
+        pool.discard(connection)
+    assert pool.add(connections[5])
+
+
+def test_few_requests_begin_in_one_turn_of_the_event_loop_and_all_in_order() -> None:
+    async def begun_by_turn() -> list[list[int]]:
+        turns, begun = Turns(3), list[int]()
+
+        async def request(number: int) -> None:
+            await turns.take()
+            begun.append(number)
+
+        tasks = [asyncio.create_task(request(number)) for number in range(10)]
+        tasks[5].cancel()
+        counts = list[list[int]]()
+        while not all(task.done() for task in tasks):
+            done = len(begun)
+            await asyncio.sleep(0)
+            counts.append(begun[done:])
+        return [numbers for numbers in counts if numbers]
+
+    counts = asyncio.run(begun_by_turn())
+    assert [number for numbers in counts for number in numbers] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert max(map(len, counts)) == 3
 
 
 def test_the_limit_of_files_is_raised_or_the_cap_lowered(monkeypatch: pytest.MonkeyPatch) -> None:

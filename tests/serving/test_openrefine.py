@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from melder.serving import ServiceSettings, create_application, listen
-from melder.serving.connections import protocol_of
+from melder.serving.run import Server
 from serving.openrefine import ABSENT, EXECUTABLE, open_refine
 from serving.toy import ToySource
 
@@ -26,8 +25,7 @@ def service() -> Iterator[str]:
     """The address of a service of the toys, which listens on loopback."""
     source, settings = ToySource(), ServiceSettings(wait=0.0)
     app = create_application(source, source.open(), settings)
-    config = uvicorn.Config(app, http=protocol_of(settings), ws="none", log_level="warning")  # type: ignore[arg-type]
-    server, listener = uvicorn.Server(config), listen("127.0.0.1", 0)
+    server, listener = Server(app, settings), listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -32,6 +33,7 @@ from melder.records import MelderError
 
 __all__ = ["app", "main"]
 
+FULL = re.compile("No space left on device|Disk quota exceeded|File too large")
 TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT  # exit statuses, as a shell has them
 
 
@@ -97,10 +99,18 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:
-        if error.errno is None:
+    except Exception as error:
+        if (reason := _of_the_disk(error)) is None:
             raise
-        _leave(f"{error.filename or 'writing'}: {error.strerror}; name another place, or make room there")
+        _leave(f"{getattr(error, 'filename', None) or 'writing'}: {reason}; name another place, or make room there")
+
+
+def _of_the_disk(error: Exception) -> str | None:
+    """Why the system does not read or write; libraries tell of a full disk each in its way. None: another error."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror
+    full = FULL.search(str(error))
+    return None if full is None else full[0]
 
 
 @contextmanager

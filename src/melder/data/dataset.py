@@ -44,6 +44,9 @@ class DataSet:
             self._splits[name] = self._read_split(name, self._split_file(name))
         return list(self._splits[name])
 
+    def close(self) -> None:
+        """Nothing of a data set stays open, unlike of a knowledge base."""
+
     @property
     def splits(self) -> tuple[str, ...]:
         """The names of the splits that there are files for."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from melder.data.dataset import entity_faults, inside
 from melder.data.json_records import read_json
 from melder.data.merging import merged
-from melder.data.picture_names import PictureNames, file_of, is_address
+from melder.data.picture_names import PictureNames, file_of, is_address, leads_out
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import FORMATS
 from melder.data.tables.sparql import is_sparql_json
@@ -27,6 +27,7 @@ __all__ = ["EntityFile"]
 JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
 SEVERAL = ("aliases", "types", "images")
 OTHER_TABLES = (".xls", ".ods", ".numbers")
+LINK = "is a symbolic link out of the directory of pictures; copy the picture there, or name the other with --images"
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
 
 
@@ -107,7 +108,10 @@ class EntityFile:
         Raises:
             MelderError: That is outside the directory.
         """
-        return inside(self.images, path)
+        file = inside(self.images, path)
+        if leads_out(self.images, path):
+            raise MelderError(f"{file}: {LINK}")
+        return file
 
     @cached_property
     def is_table(self) -> bool:
@@ -185,7 +189,9 @@ class EntityFile:
 
     def _missing(self, entity: Entity) -> list[Fault]:
         names = [name for name in entity.images if not os.path.isfile(self.images / name)]
-        return [("images", f"there is no file {str(self.images / name)!r}; {self._remedy(name)}") for name in names]
+        faults = [("images", f"there is no file {str(self.images / name)!r}; {self._remedy(name)}") for name in names]
+        links = [name for name in entity.images if name not in names and leads_out(self.images, name)]
+        return faults + [("images", f"{str(self.images / name)!r} {LINK}") for name in links]
 
     def _remedy(self, name: str) -> str:
         similar = self.picture_names.same(name)

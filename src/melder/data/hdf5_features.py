@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
+from melder.io.tensors import write_tensors
 from melder.records import BadRecord, MelderError
 
 __all__ = ["StoredVectors", "find_hdf5", "read_vectors"]
@@ -34,10 +35,9 @@ class StoredVectors:
 
         GEMEL's are CLIP's before its projection, not normalised; a picture has its vector as its one token.
         """
-        out.parent.mkdir(parents=True, exist_ok=True)
-        stacked = np.stack(list(self.vectors.values()))
-        tensors = {"image_global": stacked, "image_tokens": stacked[:, None, :].copy()}
-        save_file(tensors, out, metadata={"names": json.dumps(list(self.vectors))})
+        stacked = torch.from_numpy(np.stack(list(self.vectors.values())))
+        tensors = {"image_global": stacked, "image_tokens": stacked[:, None, :].clone()}
+        write_tensors(out, tensors, {"names": json.dumps(list(self.vectors))})
 
 
 def find_hdf5(directory: Path) -> Path | None:

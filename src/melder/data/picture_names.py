@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["PictureNames", "file_of", "is_address"]
+__all__ = ["PictureNames", "file_of", "is_address", "leads_out"]
 
 
 def is_address(name: str) -> bool:
@@ -25,6 +25,11 @@ def is_address(name: str) -> bool:
 def file_of(address: str) -> str:
     """The name of the file behind an address."""
     return unquote(urlsplit(address).path.rsplit("/", 1)[-1]).replace("/", "_")
+
+
+def leads_out(directory: Path, name: str) -> bool:
+    """Whether a picture's name, which is that of something below a directory, is that of a link out of it."""
+    return not (directory / name).resolve().is_relative_to(directory.resolve())
 
 
 class PictureNames:

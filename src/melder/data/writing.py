@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from melder.data.dataset import DataSet
+from melder.io.atomic import writing
 from melder.protocols import Counting
 from melder.records import Entity, MelderError, Mention
 
@@ -39,8 +40,7 @@ def write_dataset(
 
     Pictures are hard-linked, or copied where that cannot be or `copy` says so. Those of a layout that keeps the
     pictures of entities and of mentions apart go to `images/entities` and `images/mentions`, with their names. A
-    picture whose file is not there stays named in its record. `entities.jsonl` comes last: without it a directory is no
-    data set.
+    picture whose file is not there stays named in its record. The directory has all that belongs in it, or nothing.
 
     Raises:
         MelderError: `out` is in use or two files would have to have the same name.
@@ -50,10 +50,11 @@ def write_dataset(
     pictures = _Pictures(dataset)
     rows = {split: [pictures.of_mention(mention) for mention in chosen[split]] for split in chosen}
     written = [pictures.of_entity(entity) for entity in (dataset.entities if entities is None else entities)]
-    missing = pictures.write(out, copy, counting)
-    for split, mentions in rows.items():
-        write_lines(out / f"{split}.jsonl", mentions)
-    write_lines(out / "entities.jsonl", written)
+    with writing(out, durable=False) as partial:
+        missing = pictures.write(partial, copy, counting)
+        for split, mentions in rows.items():
+            write_lines(partial / f"{split}.jsonl", mentions)
+        write_lines(partial / "entities.jsonl", written)
     counts = {"entities": len(written), **{split: len(mentions) for split, mentions in rows.items()}}
     return Written(counts, len(pictures.sources) - len(missing), missing)
 

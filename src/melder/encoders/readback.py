@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from melder.encoders.resolver import load_encoder
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.io.tensors import write_tensors
 from melder.records import Item, MelderError
 
 __all__ = ["check_readable"]
@@ -50,9 +51,9 @@ def check_readable(encoder: Towers, items: Sequence[Item], folder: Path) -> None
 
 def _saved_and_read(encoder: Towers, directory: Path) -> Towers:
     encoder.save(directory)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    tensors = encoder.state_dict()
     if tensors:
-        save_file(tensors, directory / "model.safetensors")
+        write_tensors(directory / "model.safetensors", tensors)
     again = load_encoder(directory)
     again.load_state_dict(load_file(directory / "model.safetensors") if tensors else {})
     return again

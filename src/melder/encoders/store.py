@@ -23,6 +23,7 @@ from melder.encoders.precision import computing
 from melder.encoders.towers import Towers
 from melder.features import Features
 from melder.io.atomic import replace_file, replacing
+from melder.io.tensors import write_array
 from melder.io.versions import VERSIONS, check_version
 from melder.protocols import Inputs, Precision
 from melder.records import Item, MelderError
@@ -91,8 +92,8 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     (directory / _MANIFEST).unlink(missing_ok=True)
     tensors = features.tensors()
     for name, tensor in tensors.items():
-        with replacing(directory / f"{name}.npy") as part, part.open("wb") as file:
-            np.save(file, _on_disk(name, tensor), allow_pickle=False)
+        with replacing(directory / f"{name}.npy") as part:
+            write_array(part, _on_disk(name, tensor))
     version = {"format": VERSIONS["features"].current, "melder": melder.__version__}
     content = {**version, "fingerprint": fingerprint, "arrays": sorted(tensors), "ids": list(ids)}
     replace_file(directory / _MANIFEST, json.dumps(content).encode())

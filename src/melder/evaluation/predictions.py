@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from melder.data.own import as_written, parse_lines
+from melder.io.atomic import replacing
 from melder.io.problems import Problems, read_bytes
 from melder.records import Link, Mention, Ranks
 
@@ -79,7 +80,7 @@ def _prediction(mention: Mention, link: Link, ranks: tuple[int | None, int | Non
 
 def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
     """Write one prediction a line, UTF-8; units are left out where there are none."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
 
 

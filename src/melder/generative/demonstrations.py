@@ -15,10 +15,12 @@ from typing import Literal
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from melder.io.atomic import replace_file
+from melder.io.tensors import write_tensors
 from melder.ops.largest import largest
 from melder.records import MelderError
 
@@ -79,12 +81,12 @@ class Demonstrations:
         """Write everything into two files of `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
         tensors = {"keys": self.keys, "pictures": self.pictures, "there": self.there}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, directory / _TENSORS)
+        write_tensors(directory / _TENSORS, tensors)
         lines = [
             json.dumps([demonstration.text, demonstration.surface, demonstration.answer], ensure_ascii=False) + "\n"
             for demonstration in self.shown
         ]
-        (directory / _RECORDS).write_text("".join(lines), encoding="utf-8", newline="\n")
+        replace_file(directory / _RECORDS, "".join(lines).encode())
 
     @staticmethod
     def load(directory: Path) -> Demonstrations:

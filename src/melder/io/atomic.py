@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["PART", "finish_file", "remove", "replace_file", "replacing", "sync", "writing"]
@@ -41,8 +41,9 @@ def replacing(path: Path, *, attempt: bool = False) -> Iterator[Path]:
         attempt: Whether others may be writing the same file: each then writes at a path of its own.
     """
     partial = path.with_name(f"{path.name}-{uuid.uuid4().hex}{PART}" if attempt else path.name + PART)
-    yield partial
-    finish_file(partial, path)
+    with _removed_unless_finished(partial, path):
+        yield partial
+        finish_file(partial, path)
 
 
 def finish_file(part: Path, path: Path) -> None:
@@ -70,12 +71,26 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """
     partial = path.with_name(path.name + PART)
     remove(partial)
-    os.makedirs(partial)
-    yield partial
-    if durable:
-        _sync_all(partial)
-    os.rename(partial, path)
-    sync(path.parent)
+    with _removed_unless_finished(partial, path):
+        os.makedirs(partial)
+        yield partial
+        if durable:
+            _sync_all(partial)
+        os.rename(partial, path)
+        sync(path.parent)
+
+
+@contextmanager
+def _removed_unless_finished(partial: Path, path: Path) -> Iterator[None]:
+    """What fails leaves nothing in the way of others, on a full disk least of all; its error names the file."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            remove(partial)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _sync_all(directory: Path) -> None:

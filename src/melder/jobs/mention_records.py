@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import ValidationError
 
 from melder.data.own import plain_record
-from melder.data.picture_names import PictureNames
+from melder.data.picture_names import PictureNames, leads_out
 from melder.data.raw import span
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.table import Table
@@ -46,7 +46,14 @@ def with_span(mention: Mention) -> Mention:
 
 def with_file(mention: Mention, names: PictureNames) -> Mention:
     """A mention with the name of the file that its picture's name means, where there is one."""
-    if mention.image is None or names.is_there(mention.image):
+    if mention.image is None:
+        return mention
+    if names.is_there(mention.image):
+        if not PurePath(mention.image).is_absolute() and leads_out(names.directory, mention.image):
+            raise MelderError(
+                f"{names.directory / mention.image}: is a symbolic link out of the directory of pictures (mention "
+                f"{mention.id!r}); copy the picture there, or name the other with --images"
+            )
         return mention
     file = names.located(mention.image)
     return mention if file is None else mention.model_copy(update={"image": file})

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from melder.io.atomic import writing
 from melder.io.checksums import WholeFile, digest_of
+from melder.io.file_names import FileName
 from melder.kb.manifest import INDEXES, IndexEntry, SegmentEntry
 from melder.kb.segment_reader import SegmentReader
 from melder.records import MelderError
@@ -32,14 +33,15 @@ class _Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     segments: tuple[SegmentEntry, ...]
-    files: dict[str, WholeFile]
+    files: dict[FileName, WholeFile]
 
 
 class StoredIndex:
     """An index of a knowledge base: its directory, and the segments whose living rows it holds, in that order."""
 
-    def __init__(self, path: Path, description: _Description) -> None:
+    def __init__(self, path: Path, description: _Description, *, trusted: bool = True) -> None:
         self.path = path
+        self.trusted = trusted  # else files that are not arrays are tried in another process first
         self.segments: Sequence[SegmentEntry] = description.segments
         self._files = description.files
 
@@ -85,14 +87,14 @@ def write_index(
     return IndexEntry(name=name, search=search, digest=digest_of(content))
 
 
-def open_index(directory: Path, listed: IndexEntry) -> StoredIndex:
+def open_index(directory: Path, listed: IndexEntry, *, trusted: bool = True) -> StoredIndex:
     """Raises MelderError when its description is missing or damaged; its files are not looked at yet."""
     path = directory / INDEXES / listed.name / DESCRIPTION
     try:
         content = path.read_bytes()
         if digest_of(content) == listed.digest:
-            return StoredIndex(path.parent, _Description.model_validate(json.loads(content)))
-    except (OSError, ValueError, ValidationError):
+            return StoredIndex(path.parent, _Description.model_validate(json.loads(content)), trusted=trusted)
+    except (OSError, ValueError, ValidationError, RecursionError):
         pass
     raise _damaged(path)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import weakref
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path, PurePath
 from threading import RLock
@@ -16,19 +17,19 @@ from torch import Tensor
 
 from melder.features import Side, concatenate
 from melder.io.open_files import open_files_allowed
+from melder.kb.blocks import side_blocks
 from melder.kb.entities import Entities
-from melder.kb.format.packing import bytes_restored
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, open_current
 from melder.kb.segment import Segment
 from melder.kb.segment_reader import SegmentReader
+from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
 __all__ = ["TOLD", "KnowledgeBase"]
 
-BLOCK_BYTES = 32 << 20  # of sides in float32 that are held at once: much beside a cache, little beside a model
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
 SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
 FILES = 256  # SQLite files open at once, or a quarter of what the system allows a process: opening one takes as long
@@ -39,8 +40,9 @@ class KnowledgeBase:
     """A generation of a knowledge base; its entities are its columns 0, 1, … in the order of segments and rows.
 
     Nothing but the manifest and the descriptions of segments is read when it is opened; sides are memory-mapped, and
-    what is read is checked against its digest when it is first read. Threads may share it. `close` lets a writer
-    remove what only this generation needs.
+    what is read is checked against its digest when it is first read. Threads may share it. `close`, the end of a `with`
+    block and the end of the object give up its files and its lock, so that a writer may remove what only this
+    generation needs.
 
     Args:
         shards: The knowledge bases that it is made of, if it is a set of such.
@@ -51,33 +53,45 @@ class KnowledgeBase:
     has_records = True
     has_sides = True  # of every entity, made by the model that it was built with
 
-    def __init__(self, directory: Path, generation: Generation, descriptor: int) -> None:
+    def __init__(self, directory: Path, generation: Generation, descriptor: int, *, trusted: bool = True) -> None:
         self.directory = directory
+        self._trusted = trusted
         self.generation = generation
         self.skipped: list[BadRecord] = []  # as a data set's; bad records never get into a knowledge base
-        self._descriptor: int | None = descriptor
         self._open: OrderedDict[str, Records] = OrderedDict()
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
-        segments = [(Segment(directory / SEGMENTS / entry.name, entry.digest), entry) for entry in generation.segments]
-        self.parts = [SegmentReader(segment, entry) for segment, entry in segments]
+        self.parts = [
+            SegmentReader(Segment(directory / SEGMENTS / entry.name, entry.digest, trusted=trusted), entry)
+            for entry in generation.segments
+        ]
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
-        self.entities = Entities(self)
+        self._release = weakref.finalize(self, _release, self.parts, descriptor)
 
     @staticmethod
-    def open(path: str | Path) -> KnowledgeBase:
+    def open(path: str | Path, *, trusted: bool = True) -> KnowledgeBase:
         """The current generation; `open_knowledge_base` opens sets of shards as well.
+
+        Args:
+            trusted: False: it is a stranger's, and is first checked against what it says of itself.
 
         Raises:
             MelderError: There is none, or when a file is missing or cut short.
         """
+        if not trusted:
+            check_tree(Path(path))
         generation, descriptor = open_current(Path(path))
         try:
-            return KnowledgeBase(Path(path), generation, descriptor)
+            base = KnowledgeBase(Path(path), generation, descriptor, trusted=trusted)
         except BaseException:
             os.close(descriptor)
             raise
+        if not trusted:
+            check_encoder_files(base.model)
+            for reader in base.parts:
+                check_segment(reader)
+        return base
 
     def __enter__(self) -> KnowledgeBase:
         return self
@@ -86,12 +100,17 @@ class KnowledgeBase:
         self.close()
 
     def close(self) -> None:
-        """Give the generation up; sides that were taken stay readable."""
-        for reader in self.parts:
-            reader.segment.close()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Give the generation up; sides that were taken stay readable, nothing else can be read."""
+        self._release()
+
+    @property
+    def is_closed(self) -> bool:
+        return not self._release.alive
+
+    @property
+    def entities(self) -> Sequence[Entity]:
+        """The entities by column, read when they are asked for."""
+        return Entities(self)
 
     def __len__(self) -> int:
         """The number of entities."""
@@ -152,29 +171,25 @@ class KnowledgeBase:
         Raises:
             MelderError: A description is damaged.
         """
-        return [open_index(self.directory, listed) for listed in self.generation.indexes if listed.search == search]
+        return [
+            open_index(self.directory, listed, trusted=self._trusted)
+            for listed in self.generation.indexes
+            if listed.search == search
+        ]
 
     def stored_searches(self, search: str) -> list[tuple[StoredIndex, np.ndarray]]:
         """The same with the [entities] columns of each; -1 for an entity that is gone since."""
         return [(stored, stored.columns(self.parts)) for stored in self.indexes(search)]
 
     def blocks(self) -> Iterator[tuple[int, Side]]:
-        """All sides in float32, a block at a time: the block's first column, and the sides of it and those after it.
-
-        A block takes about `BLOCK_BYTES`; small segments share one.
-        """
-        first, gathered, size = 0, list[Side](), 0
-        for side, cost in self._pieces():
-            if gathered and size + cost > BLOCK_BYTES:
-                yield first, _together(gathered)
-                first, gathered, size = first + sum(piece.rows for piece in gathered), [], 0
-            gathered.append(side)
-            size += cost
-        if gathered:
-            yield first, _together(gathered)
+        """All sides in float32, a block of some megabytes at a time: the block's first column, and the sides of it and
+        those after it."""
+        self._check_open()
+        yield from side_blocks(self.parts)
 
     def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
         """The sides of some columns, in float32 and in their order; of these units, by default of all."""
+        self._check_open()
         rows = [(reader.segment.sides, row) for reader, row in map(self._place, columns.tolist())]
         segments = {arrays for arrays, _ in rows}
         if len(rows) <= SCATTERED * len(segments) and gatherable(segments):
@@ -225,6 +240,7 @@ class KnowledgeBase:
 
     def records_of(self, reader: SegmentReader) -> Records:
         """The records of a part, of which only the last `FILES` used stay open."""
+        self._check_open()
         with self._lock:
             self._open[reader.listed.name] = reader.segment.records
             self._open.move_to_end(reader.listed.name)
@@ -246,19 +262,10 @@ class KnowledgeBase:
             if any(parts[path][start:] in named for start in range(len(parts[path])))
         }
 
-    def _pieces(self) -> Iterator[tuple[Side, int]]:
-        for reader in self.parts:
-            pending = [(0, len(reader))]
-            while pending:
-                start, stop = pending.pop()
-                rows = reader.rows(start, stop)
-                around = rows if isinstance(rows, slice) else slice(int(rows[0]), int(rows[-1]) + 1)
-                cost = bytes_restored(reader.segment.sides, around)
-                if cost > BLOCK_BYTES and stop - start > 1:
-                    middle = (start + stop) // 2
-                    pending += [(middle, stop), (start, middle)]
-                else:
-                    yield reader.segment.side(rows), cost
+    def _check_open(self) -> None:
+        """What a closed one would read may have been removed, or be another file of that name."""
+        if self.is_closed:
+            raise MelderError(f"{self.directory}: this knowledge base was closed; open it again")
 
     def _named(self, name: str, rows: Callable[[Records, str], list[int]]) -> list[int]:
         return [
@@ -280,11 +287,13 @@ class KnowledgeBase:
         return by_part
 
 
+def _release(parts: Sequence[SegmentReader], descriptor: int) -> None:
+    """Close what a knowledge base holds open; the manifest, which holds the lock, last."""
+    for reader in parts:
+        reader.segment.close()
+    os.close(descriptor)
+
+
 def _files_at_once() -> int:
     allowed = open_files_allowed()
     return FILES if allowed is None else min(FILES, allowed // 4)
-
-
-def _together(sides: Iterable[Side]) -> Side:
-    gathered = list(sides)
-    return gathered[0] if len(gathered) == 1 else concatenate(gathered)

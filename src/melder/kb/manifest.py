@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import melder
 from melder.io.atomic import replace_file
 from melder.io.checksums import WholeFile, damaged, digest_of
+from melder.io.file_names import FileName
 from melder.io.locks import share
 from melder.io.versions import VERSIONS, check_version
 from melder.kb.format.packing import StorageDtype
@@ -45,6 +47,7 @@ __all__ = [
     "publish",
 ]
 
+NUMBERED = re.compile(r"[0-9]{1,18}\.json")
 SCHEMA = VERSIONS["knowledge base"].current
 CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segments", "model", "lock"
 INDEXES = "indexes"
@@ -60,7 +63,7 @@ class Identity(_Part):
 
     method: str
     encoder: str
-    files: dict[str, WholeFile]
+    files: dict[FileName, WholeFile]
 
 
 class KnowledgeBaseSettings(_Part):
@@ -173,7 +176,7 @@ def _current(directory: Path) -> tuple[str, str]:
         raise damaged(
             path, f"cannot be read ({getattr(error, 'strerror', None) or 'it names no generation'})"
         ) from None
-    if not name.removesuffix(".json").isdigit():
+    if not NUMBERED.fullmatch(name):
         raise damaged(path, "names no generation")
     return name, digest
 
@@ -191,9 +194,9 @@ def _no_current(directory: Path) -> str:
 def _parse(path: Path, content: bytes, digest: str) -> Generation:
     if digest_of(content) != digest:
         raise damaged(path, "is not what was written")
-    value = json.loads(content)
-    check_version("knowledge base", path, value.get("schema_version"), value.get("melder"))
     try:
+        value = json.loads(content)
+        check_version("knowledge base", path, value.get("schema_version"), value.get("melder"))
         return Generation.model_validate(value)
-    except ValidationError:
+    except (ValueError, ValidationError, AttributeError, RecursionError):
         raise damaged(path, "is no manifest") from None

@@ -11,11 +11,12 @@ from melder.kb.shards import ShardedKnowledgeBase
 __all__ = ["open_knowledge_base"]
 
 
-def open_knowledge_base(path: str | Path) -> KnowledgeBase:
+def open_knowledge_base(path: str | Path, *, trusted: bool = True) -> KnowledgeBase:
     """Open the current generation of a knowledge base, or the shards that a directory names, as one.
 
     Args:
         path: the directory of a knowledge base, or one that holds a `shards.json`.
+        trusted: False: it is a stranger's, and is first checked against what it says of itself.
 
     Returns:
         The knowledge base, which stays as it is however it is changed meanwhile; close it when it is done with.
@@ -24,4 +25,5 @@ def open_knowledge_base(path: str | Path) -> KnowledgeBase:
         MelderError: there is none, or a file is missing or cut short.
     """
     sharded = (Path(path) / SHARDS).is_file()
-    return ShardedKnowledgeBase.open(path) if sharded else KnowledgeBase.open(path)
+    kind = ShardedKnowledgeBase if sharded else KnowledgeBase
+    return kind.open(path, trusted=trusted)

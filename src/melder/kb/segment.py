@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from melder.features import Rows, Side
+from melder.features import Rows, Side, not_finite
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
 from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, write_arrays
@@ -102,13 +102,15 @@ def segment_faults(path: Path, digest: str) -> list[str]:
 class Segment:
     """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more."""
 
-    def __init__(self, path: Path, digest: str) -> None:
+    def __init__(self, path: Path, digest: str, *, trusted: bool = True) -> None:
         self.path = path
         self.description = _describe(path / DESCRIPTION, digest)
         for name, expected in self.description.files.items():
+            if name not in (RECORDS, SIDES, PICTURES):
+                raise damaged(path / DESCRIPTION, f"lists {name!r}, which is no file of a segment")
             expected.check_size(path / name)
         self.sides = _mapped(path / SIDES, self.description, self._file(SIDES))
-        self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)))
+        self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)), trusted=trusted)
         self._pictures = ChecksummedFile(path / PICTURES, self._file(PICTURES))
 
     @property
@@ -117,7 +119,10 @@ class Segment:
 
     def side(self, rows: Rows, units: Collection[str] | None = None) -> Side:
         """In float32, of some of the rows; of these units, by default of all."""
-        return restore(self.sides, rows, units)
+        side = restore(self.sides, rows, units)
+        if name := not_finite(side):
+            raise damaged(self.path / SIDES, f"tensor {name!r} holds NaN or infinity")
+        return side
 
     def picture(self, row: int, number: int) -> bytes | None:
         """The bytes of a stored picture."""
@@ -125,7 +130,9 @@ class Segment:
         return None if place is None else self._pictures.read(*place)
 
     def close(self) -> None:
+        """Close the records and unmap the sides; both are opened again when they are needed."""
         self.records.close()
+        self.sides.close()
 
     def _file(self, name: str) -> BlockFile:
         if name not in self.description.files:
@@ -159,5 +166,5 @@ def _describe(path: Path, digest: str) -> SegmentDescription:
         raise damaged(path, "is not what was written")
     try:
         return SegmentDescription.model_validate(json.loads(content))
-    except (ValueError, ValidationError):
+    except (ValueError, ValidationError, RecursionError):
         raise MelderError(f"{path}: was written by another version of Melder; build the knowledge base again") from None

@@ -19,12 +19,12 @@ from threading import RLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from melder.io.atomic import replace_file, writing
-from melder.kb.entities import Entities
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
 from melder.kb.segment_reader import SegmentReader
+from melder.kb.untrusted import check_tree
 from melder.records import BadRecord, MelderError
 
 __all__ = ["ShardedKnowledgeBase", "current_files", "join", "shard_paths", "split", "version_of"]
@@ -54,20 +54,23 @@ class ShardedKnowledgeBase(KnowledgeBase):
             update={"number": number, "segments": segments, "indexes": ()}
         )
         self.skipped: list[BadRecord] = []
-        self._descriptor = None
         self._open: OrderedDict[str, Records] = OrderedDict()
         self._lock = RLock()
         self.parts: list[SegmentReader] = [reader for shard in shards for reader in shard.parts]
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
-        self.entities = Entities(self)
 
     @staticmethod
-    def open(path: str | Path) -> ShardedKnowledgeBase:
-        """Raises MelderError when a shard cannot be opened, or has another model than the first."""
+    def open(path: str | Path, *, trusted: bool = True) -> ShardedKnowledgeBase:
+        """Raises MelderError when a shard cannot be opened, or has another model than the first; of a stranger's set
+        also when one lies elsewhere."""
+        if not trusted:
+            check_tree(Path(path))
         shards = list[KnowledgeBase]()
         try:
             for directory in shard_paths(Path(path)):
-                shards.append(KnowledgeBase.open(directory))
+                if not trusted and Path(path).resolve() not in directory.resolve().parents:
+                    raise MelderError(f"{Path(path) / SHARDS}: names {directory}, which is outside the directory")
+                shards.append(KnowledgeBase.open(directory, trusted=trusted))
                 _check_model(shards[0], shards[-1])
             return ShardedKnowledgeBase(Path(path), shards)
         except BaseException:
@@ -78,6 +81,10 @@ class ShardedKnowledgeBase(KnowledgeBase):
     def close(self) -> None:
         for shard in self.shards:
             shard.close()
+
+    @property
+    def is_closed(self) -> bool:
+        return any(shard.is_closed for shard in self.shards)
 
     @property
     def model(self) -> Path:

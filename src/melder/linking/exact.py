@@ -14,7 +14,7 @@ from melder.data.items import MentionPictures
 from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.gold import gold_columns
-from melder.linking.linker import Answering
+from melder.linking.linker import Answering, check_link
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
 from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
@@ -91,6 +91,10 @@ class ExactLinker(Answering):
     def entity(self, identity: str) -> Entity | None:
         column = self.source.columns([identity]).get(identity)
         return None if column is None else self.source.records([column])[0]
+
+    def close(self) -> None:
+        self.search = None  # which maps its own files
+        self.knowledge_base.close()
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
@@ -228,7 +232,7 @@ class ExactLinker(Answering):
             )
             for n, entity in enumerate(entities)
         ]
-        return Link(
+        link = Link(
             id=mention.id,
             start=mention.start,
             end=mention.end,
@@ -236,6 +240,7 @@ class ExactLinker(Answering):
             nil_probability=self.nil and self.nil.probability(of_best(best, row), item.image is not None),
             candidates=tuple(candidates),
         )
+        return check_link(link, self.knowledge_base.directory)
 
 
 def _rows(best: Sequence[TopK]) -> list[BestOfMention]:

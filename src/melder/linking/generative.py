@@ -23,7 +23,7 @@ from melder.kb import KnowledgeBase
 from melder.linking.exact import Files, own_data
 from melder.linking.gold import gold_columns
 from melder.linking.homonyms import Homonyms
-from melder.linking.linker import Answering
+from melder.linking.linker import Answering, check_link
 from melder.metrics.ranks import join
 from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
@@ -92,6 +92,9 @@ class GenerativeLinker(Answering):
             longest_answer=self.search.longest,
         )
         self._counts: Counter[str] = Counter()
+
+    def close(self) -> None:
+        self.knowledge_base.close()
 
     def entity(self, identity: str) -> Entity | None:
         column = self.column.get(identity)
@@ -248,9 +251,10 @@ class GenerativeLinker(Answering):
             Candidate(id=entity.id, name=entity.name, score=score)
             for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)
         ]
-        return Link(
+        link = Link(
             id=mention.id, start=mention.start, end=mention.end, surface=mention.surface, candidates=tuple(candidates)
         )
+        return check_link(link, self.knowledge_base.directory)
 
 
 def _key(directory: Path, aliases: bool) -> str:

@@ -44,6 +44,10 @@ class RerankingLinker(Answering):
     def entity(self, identity: str) -> Entity | None:
         return self.generative.entity(identity)
 
+    def close(self) -> None:
+        self.matching.close()
+        self.generative.close()
+
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Exact ranks of the answers of mentions that all have one."""
         return self.links_and_ranks(mentions, 1)[1]

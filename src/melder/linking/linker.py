@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
+
+from typing_extensions import Self
 
 from melder.data import Limits, mention_item, mention_items
 from melder.data.items import MentionPictures
@@ -24,7 +27,7 @@ from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
 
-__all__ = ["Answering", "MatchingLinker"]
+__all__ = ["Answering", "MatchingLinker", "check_link"]
 
 THUMBNAIL = 96  # pixels a side, in notebooks
 
@@ -92,6 +95,16 @@ class Answering(ABC):
         Raises:
             MelderError: A type that no entity has, and by a linker that cannot do this.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up the files of the knowledge base, and their lock; nothing can be linked afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
@@ -207,3 +220,19 @@ class Answering(ABC):
         number = len(self.knowledge_base.entities)
         entities = "1 entity" if number == 1 else f"{number:,} entities"
         return f"<{type(self).__name__}: {entities} of {self.knowledge_base.directory}, compares {reads}>"
+
+
+def check_link(link: Link, knowledge_base: Path) -> Link:
+    """The link. Raises MelderError where a score is no number, which JSON could not hold.
+
+    Args:
+        knowledge_base: The directory of what was linked to, for the message.
+    """
+    for candidate in link.candidates:
+        if not all(map(math.isfinite, (candidate.score, *candidate.units.values()))):
+            units = [name for name, value in candidate.units.items() if not math.isfinite(value)]
+            raise MelderError(
+                f"{knowledge_base}: mention {link.surface!r} and entity {candidate.id!r} have a score that is NaN or "
+                f"infinite ({', '.join(units) or 'the total'}); the model is damaged: train again, or name another run"
+            )
+    return link

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from melder.io.atomic import replace_file
 from melder.metrics.calibration import calibration, decided
 from melder.records import Decided, Link, MelderError, Mention
 from melder.search.topk import TopK
@@ -81,7 +82,7 @@ class Nil(BaseModel):
         return float(1 / (1 + np.exp(-np.clip(odds, -700, 700))))
 
     def write(self, run: Path) -> None:
-        (run / FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        replace_file(run / FILE, (self.model_dump_json(indent=2) + "\n").encode())
 
 
 def read_nil(run: Path) -> Nil | None:

@@ -39,6 +39,8 @@ class IndexClass(Protocol):
         keeps_vectors: `save` writes all that it needs; False: a database has the vectors.
         filters_types: It is a `FilteringIndex`, and wants the types of the entities when it is built.
         tells_products: It is a `ScoringIndex`.
+        trial: May be left out where files are plain arrays. Python that opens a stored index in `sys.argv[1]` and
+            searches it, which is run in a process of its own before a stranger's files are opened in this one.
     """
 
     @property

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import Self
+
 from melder.protocols.progress import Progress
 from melder.records import Entity, Item, Link, Mention, Ranks
 
@@ -107,6 +109,14 @@ class Linker(Protocol):
     ) -> Any:
         """The k best entities of one mention (a `Link`), or of each of several (a list of `Link`, in order)."""
         ...
+
+    def close(self) -> None:
+        """Give up the files of the knowledge base, and their lock; nothing can be linked afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Optimistic and pessimistic ranks of the answers of mentions that all have one."""

@@ -13,15 +13,18 @@ from typing import Any, Protocol
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 import melder
 from melder.encoders import Towers, load_encoder
+from melder.io.atomic import replace_file
+from melder.io.tensors import write_tensors
 from melder.io.versions import VERSIONS, check_version
 from melder.methods import METHODS, build_matcher
 from melder.records import MelderError
 from melder.runs.configuration_file import checked, override, read_yaml
+from melder.runs.finite import check_weights
 from melder.runs.model import Model
 from melder.runs.model_configuration import ModelConfiguration
 
@@ -62,13 +65,9 @@ def write_run(directory: Path, model: StoredModel, configuration: dict[str, Any]
     """Write model, configuration and environment; `metrics.json` is written by whoever evaluates."""
     directory.mkdir(parents=True, exist_ok=True)
     model.encoder.save(directory / "encoder")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.weights().items()}
-    try:
-        save_file(tensors, directory / "model.safetensors")
-    except SafetensorError as error:
-        raise MelderError(f"{directory / 'model.safetensors'}: cannot be written ({error}); make room there") from None
+    write_tensors(directory / "model.safetensors", model.weights())
     model.save(directory)
-    (directory / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
+    replace_file(directory / "config.yaml", yaml.safe_dump(configuration, sort_keys=False).encode())
     write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
 
 
@@ -96,6 +95,7 @@ def open_run(
         if changes:
             raise MelderError(f"{directory}: its weights do not fit {', '.join(changes)} ({reason})") from None
         raise MelderError(f"{directory / 'model.safetensors'}: cannot be loaded ({reason}); train again") from None
+    check_weights(model, directory / "model.safetensors")
     return model.eval().to(run_device(device)), configuration
 
 
@@ -171,4 +171,4 @@ def versions() -> dict[str, str]:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people: two spaces a level, UTF-8."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    replace_file(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

@@ -23,6 +23,7 @@ from melder.generative.sentences import embed_texts, open_retriever
 from melder.methods.gemel import GEMELConfiguration
 from melder.protocols import Precision, Progress
 from melder.records import Item, MelderError, Mention
+from melder.runs.finite import check_weights
 from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["COMPACT", "Gemel", "Pictures", "build_retriever", "open_gemel"]
@@ -143,6 +144,7 @@ def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
     model = GenerativeModel(language_model, mapper)
     gemel = Gemel(encoder, model, demonstrations, options, build_retriever(options), configuration.encoder.precision)
     _load(gemel, directory / "model.safetensors")
+    check_weights(gemel, directory / "model.safetensors")
     return gemel.requires_grad_(False).eval()
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from melder.encoders import Towers, build_encoder
+from melder.io.atomic import writing
 from melder.methods.official import OfficialWeights
 from melder.methods.resolver import official_weights
 from melder.records import MelderError
@@ -71,7 +72,8 @@ def convert(
         encoder=EncoderConfiguration(name=f"clip:{clip}", trained=True),
         method=configuration,
     )
-    write_run(out, Model(encoder, matcher), described.model_dump(mode="json"))
+    with writing(out) as partial:
+        write_run(partial, Model(encoder, matcher), described.model_dump(mode="json"))
 
 
 def _options(name: str, official: OfficialWeights, variant: str | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from melder.features import Features, Scores, Side, concatenate
 from melder.protocols import Matcher, Precision, Progress
 from melder.records import Item
 from melder.runs.feature_cache import StoredFeatures
+from melder.runs.finite import check_features, check_scores, check_side
 
 __all__ = ["Model", "answering", "entity_side_of", "mention_side_of", "score_blocks"]
 
@@ -34,12 +35,13 @@ class Model(nn.Module):
 
     def features(self, items: Sequence[Item]) -> Features:
         """Features of the items, with their surfaces, without gradients: stored ones where they are there."""
-        stored = None if self.stored is None else self.stored.of(items)
-        if stored is not None:
-            return stored
-        return encode(
-            self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision, memory=self.memory
-        )
+        features = None if self.stored is None else self.stored.of(items)
+        if features is None:
+            features = encode(
+                self.encoder, items, batch_size=CHUNK, device=self.device, precision=self.precision, memory=self.memory
+            )
+        check_features(features, items)
+        return features
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
         """Every entity's side, encoded a chunk at a time so that raw features are never held together."""
@@ -85,14 +87,14 @@ def mention_side_of(matcher: Matcher, chunks: Iterable[Features]) -> Side:
     """The side of mentions whose features come in chunks, on the matcher's device."""
     device = next(matcher.parameters()).device
     with answering(matcher):
-        return concatenate([matcher.mention_side(chunk.to(device)) for chunk in chunks])
+        return concatenate([check_side(matcher.mention_side(chunk.to(device))) for chunk in chunks])
 
 
 def entity_side_of(matcher: Matcher, chunks: Iterable[Features]) -> Side:
     """The side of entities whose features come in chunks, on the matcher's device."""
     device = next(matcher.parameters()).device
     with answering(matcher):
-        return concatenate([matcher.entity_side(chunk.to(device)) for chunk in chunks])
+        return concatenate([check_side(matcher.entity_side(chunk.to(device))) for chunk in chunks])
 
 
 def score_blocks(matcher: Matcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:
@@ -101,4 +103,4 @@ def score_blocks(matcher: Matcher, mentions: Side, entities: Side) -> Iterator[t
         rows = slice(start, min(start + MENTIONS, mentions.rows))
         with answering(matcher):
             scores = matcher.score(mentions.take(rows), entities)
-        yield rows, scores.cpu()
+        yield rows, check_scores(scores.cpu())

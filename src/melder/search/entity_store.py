@@ -24,6 +24,7 @@ class StoredSearch(Protocol):
     """Files that a search was prepared with."""
 
     path: Path
+    trusted: bool  # False: files in a library's own format are opened in another process first
 
     def check(self) -> None:
         """Raises MelderError when they are damaged."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melder.io.tensors import write_array
 from melder.kb import Writer, open_knowledge_base
 from melder.protocols import Counting, Matcher
 from melder.records import MelderError
@@ -20,6 +21,7 @@ from melder.search.entity_store import EntityStore, SideStore, SubsetSides
 from melder.search.hybrid import HybridIndex
 from melder.search.indexes import INDEXES
 from melder.search.indexes.names import NameIndex
+from melder.search.indexes.trial import try_in_child
 from melder.search.resolver import FLAT, NamedSearch, Search, build_search, find_kind
 
 __all__ = ["find_search", "store_search"]
@@ -47,7 +49,7 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
         probe = _probe(named, matcher, base, torch.arange(min(PROBED, len(base))))
 
         def fill(path: Path) -> None:
-            np.save(path / PROBE, probe.numpy(), allow_pickle=False)
+            write_array(path / PROBE, probe.numpy())
             if prepared.index is not None:
                 prepared.index.save(path / VECTORS)
             if prepared.names is not None:
@@ -75,7 +77,7 @@ def _open_search(name: str, matcher: Matcher, base: EntityStore) -> Search | Non
     for stored, columns in base.stored_searches(name):
         if _fits(stored.path / PROBE, named, matcher, base, columns):
             stored.check()
-            parts.append(_opened(named, stored.path, columns))
+            parts.append(_opened(named, stored.path, columns, trusted=stored.trusted))
             covered = np.concatenate([covered, columns])
     if not parts:
         return None
@@ -85,8 +87,10 @@ def _open_search(name: str, matcher: Matcher, base: EntityStore) -> Search | Non
     return named.kind(matcher, base, parts)
 
 
-def _opened(named: NamedSearch, path: Path, columns: np.ndarray) -> HybridIndex[Any]:
+def _opened(named: NamedSearch, path: Path, columns: np.ndarray, *, trusted: bool) -> HybridIndex[Any]:
     opener, _ = INDEXES.resolve(named.index)
+    if not trusted and (path / VECTORS).is_dir():
+        try_in_child(getattr(opener, "trial", ""), path / VECTORS)
     index = opener.open(path / VECTORS) if (path / VECTORS).is_dir() else None
     names = NameIndex.open(path / NAMES) if (path / NAMES).is_dir() else None
     return _at(columns, HybridIndex(index, names))

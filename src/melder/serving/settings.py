@@ -48,8 +48,12 @@ class ServiceSettings(Section):
     )
 
     # Connections
-    connections: PositiveInt = Field(512, description="at a time: eight times the clients that answers come quickly to")
-    connections_reserve: PositiveInt = Field(16, description="more, for GET /healthz and /readyz alone")
+    connections: PositiveInt = Field(
+        512, description="being answered at a time: eight times the clients that answers come quickly to"
+    )
+    connections_reserve: PositiveInt = Field(
+        16, description="more that are open: for GET /healthz and /readyz, and to be told that there are too many"
+    )
     head_seconds: PositiveFloat = Field(10.0, description="from a connection, or its first byte, to the end of a head")
     idle_seconds: PositiveInt = Field(10, description="that a quiet connection stays open: longer than clients pause")
 

@@ -61,12 +61,9 @@ def write_imported(out: Path, imported: Iterable[Imported], pictures: Path | Non
     Returns:
         the number of entities
     """
-    with replacing(out) as partial:
-        try:
-            return _write(partial, imported, pictures)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+    with ExitStack() as files:
+        listed = None if pictures is None else files.enter_context(replacing(pictures))
+        return _write(files.enter_context(replacing(out)), imported, listed)
 
 
 def _write(out: Path, imported: Iterable[Imported], pictures: Path | None) -> int:

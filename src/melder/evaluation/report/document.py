@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from melder.evaluation.report.numbers import format_number
+from melder.io.atomic import replace_file
 
 __all__ = ["render", "write_document"]
 
@@ -52,7 +53,7 @@ def write_document(path: Path, template: str, *, styles: Sequence[str], script: 
     """
     style, code = "".join(map(_read, styles)), _read(script)
     values |= {"style": Markup(style), "script": Markup(code), "policy": _policy(style, code)}
-    path.write_text(render(PACKAGE, template, **values), encoding="utf-8", newline="\n")
+    replace_file(path, render(PACKAGE, template, **values).encode())
 
 
 @cache

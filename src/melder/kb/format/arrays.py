@@ -184,6 +184,11 @@ class MappedArrays:
             self.checked.check(np.arange(first, last + 1), content)
         return content[start:stop]
 
+    def close(self) -> None:
+        """Give up the mapping, which ends with the last of the rows that are views of it."""
+        self._mapped = None
+        self.__dict__.pop("_bytes", None)
+
     @cached_property
     def _bytes(self) -> memoryview:
         return self._content().numpy().data

@@ -10,7 +10,9 @@ it is written, so that it is opened as immutable: without locks, on read-only me
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
@@ -23,6 +25,19 @@ __all__ = ["Records", "write_records"]
 
 AT_ONCE = 500  # ids in one query; SQLite's oldest limit is 999
 MAPPED = 1 << 30  # bytes of a file that are read where they are, instead of being copied for each open file
+
+RECORD = 1 << 24  # characters of one record
+STEPS = 100_000  # of SQLite's machine, between looks at the clock: some milliseconds
+SECONDS = 5.0  # for a statement over a stranger's file
+
+_ROWS = {"folded", "unaccented", "pictures"}  # tables that name rows
+_TABLES = _ROWS | {"records", "names", *(f"names_{part}" for part in ("data", "idx", "docsize", "config"))}
+_PARTS = {("index", "sqlite_autoindex_records_1"), *(("table", name) for name in _TABLES)}
+_ASTRAY = """
+SELECT 1 FROM pictures WHERE typeof(start) != 'integer' OR typeof(size) != 'integer'
+OR start < 0 OR size < 0 OR start + size > ? LIMIT 1
+"""
+_GENERATED = re.compile(r"\b(GENERATED|AS|CHECK|DEFAULT)\b", re.IGNORECASE)  # what would compute when it is read
 
 _SCHEMA = """
 CREATE TABLE records (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record TEXT NOT NULL);
@@ -67,15 +82,20 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
 class Records:
     """The records of one segment; the file is checked as a whole when it is first read. Threads may share it."""
 
-    def __init__(self, checked: ChecksummedFile) -> None:
+    def __init__(self, checked: ChecksummedFile, *, trusted: bool = True) -> None:
         self.checked = checked
+        self._trusted = trusted
         self._connection: sqlite3.Connection | None = None
+        self._begun = 0.0  # the statement that is running, by the clock
         self._lock = RLock()
 
     def entities(self, rows: Sequence[int]) -> list[Entity]:
         """The entities of some rows, in the order asked for."""
         records = dict(self._among("SELECT row, record FROM records WHERE row IN", rows))
-        return [Entity.model_validate_json(records[row]) for row in rows]
+        try:
+            return [Entity.model_validate_json(records[row]) for row in rows]
+        except (KeyError, ValueError, TypeError):
+            raise damaged(self.checked.path, "holds a row that is no entity") from None
 
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
@@ -120,7 +140,36 @@ class Records:
         if not words:
             return []
         sql = "SELECT rowid, -bm25(names) FROM names WHERE names MATCH ? ORDER BY bm25(names), rowid LIMIT ?"
-        return self._all(sql, (" ".join(words) + " *", limit))  # type: ignore[return-value]
+        hits = self._all(sql, (" ".join(words) + " *", limit))
+        rows = [] if self._trusted else [row for row, _ in hits]
+        if len(dict(self._among("SELECT row, id FROM records WHERE row IN", rows))) < len(rows):
+            raise damaged(self.checked.path, "has names of rows that are not there")
+        return hits  # type: ignore[return-value]
+
+    def check(self, rows: int, pictures: int) -> None:
+        """Check a stranger's database as far as what is read of it goes.
+
+        Args:
+            rows: There have to be so many entities.
+            pictures: Bytes of the file of pictures.
+
+        Raises:
+            MelderError: It has something beside its tables, or rows that lead elsewhere.
+        """
+        parts = self._all("SELECT type, name, coalesce(sql, '') FROM sqlite_master", ())
+        for kind, name, sql in parts:
+            if (kind, name) not in _PARTS or _GENERATED.search(str(sql)):
+                raise damaged(self.checked.path, f"has {name!r}, which is no table of Melder")
+        counts = self._all("SELECT count(*), min(row), max(row), max(length(record)) <= ? FROM records", (RECORD,))
+        if counts != [(rows, 0, rows - 1, 1)]:
+            raise damaged(self.checked.path, f"has not the {rows} rows that it should have")
+        queries = [
+            (f"SELECT 1 FROM {name} WHERE typeof(row) != 'integer' OR row < 0 OR row >= ? LIMIT 1", rows)
+            for name in sorted(_ROWS & {str(name) for _, name, _ in parts})
+        ]
+        queries += [("SELECT 1 FROM names_docsize WHERE id < 0 OR id >= ? LIMIT 1", rows), (_ASTRAY, pictures)]
+        if any(self._all(query, (limit,)) for query, limit in queries):
+            raise damaged(self.checked.path, "has names or pictures of rows that are not there")
 
     @property
     def _is_folded(self) -> bool:
@@ -149,17 +198,26 @@ class Records:
 
     def _all(self, sql: str, values: Sequence[object]) -> list[tuple[object, ...]]:
         with self._lock:
+            self._begun = time.monotonic()
             try:
                 return self._open().execute(sql, values).fetchall()  # type: ignore[arg-type]
             except sqlite3.DatabaseError as error:
                 raise damaged(self.checked.path, f"cannot be read ({error})") from None
+
+    def _is_too_slow(self) -> bool:
+        """Ends a statement that goes on for ever, as one over a view that refers to itself does."""
+        return time.monotonic() - self._begun > SECONDS
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self.checked.check_all()
             uri = self.checked.path.absolute().as_uri() + "?mode=ro&immutable=1"
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            self._connection.execute(f"PRAGMA mmap_size = {MAPPED}")
+            mapped = MAPPED if self._trusted else 0
+            self._connection.executescript(f"PRAGMA mmap_size = {mapped}; PRAGMA trusted_schema = OFF")
+            if not self._trusted:
+                self._connection.execute("PRAGMA cell_size_check = ON")
+                self._connection.set_progress_handler(self._is_too_slow, STEPS)
         return self._connection
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from melder.io.tensors import library_writes
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory
@@ -21,6 +22,11 @@ from melder.search.indexes.lifted import MipsToCosine
 __all__ = ["FaissIndex"]
 
 DEFAULT = "HNSW32,Flat"
+TRIAL = """
+import sys, numpy, faiss
+index = faiss.read_index(sys.argv[1] + "/index.faiss")
+index.search(numpy.random.default_rng(0).standard_normal((100, index.d), dtype=numpy.float32), 100)
+"""
 INDEX, LIFT = "index.faiss", "lift.json"
 
 
@@ -28,6 +34,7 @@ class FaissIndex:
     """index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length."""
 
     keeps_vectors, filters_types, tells_products = True, False, False
+    trial = TRIAL
 
     def __init__(self, index: Any, lift: MipsToCosine) -> None:
         self.index = index
@@ -70,7 +77,8 @@ class FaissIndex:
 
     def save(self, path: Path) -> None:
         with new_directory(path) as partial:
-            _faiss().write_index(self.index, str(partial / INDEX))
+            with library_writes(path / INDEX, RuntimeError):
+                _faiss().write_index(self.index, str(partial / INDEX))
             (partial / LIFT).write_text(json.dumps(vars(self.lift)), encoding="utf-8")
 
     def add(self, vectors: Tensor) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from melder.io.atomic import writing
+from melder.io.tensors import write_array
 from melder.records import MelderError
 
 __all__ = ["new_directory", "no_options", "open_arrays", "save_arrays"]
@@ -35,7 +36,7 @@ def no_options(name: str, options: str) -> None:
 
 def save_arrays(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
-        np.save(directory / f"{name}.npy", array, allow_pickle=False)
+        write_array(directory / f"{name}.npy", array)
 
 
 def open_arrays(directory: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

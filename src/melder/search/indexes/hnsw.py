@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from melder.io.tensors import library_writes
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory, no_options
@@ -28,6 +29,13 @@ ADDING = 64  # vectors kept in view while one is added; twice as many take nearl
 # with 160.
 SEARCHING = 160
 AT_ONCE = 1 << 14  # vectors that are added together
+TRIAL = """
+import sys, numpy, usearch.index
+graph = usearch.index.Index.restore(sys.argv[1] + "/graph.usearch", view=True)
+keys = numpy.asarray(graph.keys[:10000])
+for key in keys[:: max(1, len(keys) // 1000)]:
+    graph.search(graph.get(int(key)), min(100, len(graph)), threads=1)
+"""
 GRAPH, LIFT = "graph.usearch", "lift.json"
 
 
@@ -35,6 +43,7 @@ class HNSWIndex:
     """graph: usearch's index of lifted vectors; its keys are the columns."""
 
     keeps_vectors, filters_types, tells_products = True, False, True
+    trial = TRIAL
 
     def __init__(self, graph: Any, lift: MipsToCosine, columns: int) -> None:
         self.graph = graph
@@ -84,7 +93,8 @@ class HNSWIndex:
 
     def save(self, path: Path) -> None:
         with new_directory(path) as partial:
-            self.graph.save(str(partial / GRAPH))
+            with library_writes(path / GRAPH, RuntimeError, OSError):
+                self.graph.save(str(partial / GRAPH))
             (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
 
     def add(self, vectors: Tensor) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from melder.io.atomic import replacing
+from melder.io.tensors import write_tensors
 from melder.records import MelderError
 
 __all__ = ["SafetensorsIO", "flatten", "unflatten"]
@@ -25,10 +24,7 @@ class SafetensorsIO(CheckpointIO):  # type: ignore[misc]
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         tensors: dict[str, Tensor] = {}
         structure = flatten(checkpoint, tensors)
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            save_file(tensors, partial, metadata={"structure": json.dumps(structure)})
+        write_tensors(Path(path), tensors, {"structure": json.dumps(structure)})
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ class LastCheckpoint(Callback):  # type: ignore[misc]
     At the last step of an epoch it waits for the epoch's end: resumed from a checkpoint made before that, Lightning
     takes the epoch for finished and leaves the look at the selection set out. A training that is to stop early
     is not saved either, since it would go on when it is resumed: it repeats some steps, and stops again.
+
+    Args:
+        check: Raises for a state that must not take the place of the last one.
     """
 
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
+    def __init__(self, path: Path, every: int, check: Callable[[lightning.Trainer], None]) -> None:
+        self.path, self.every, self.check = path, every, check
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
         if not trainer.is_last_batch:
@@ -32,4 +36,5 @@ class LastCheckpoint(Callback):  # type: ignore[misc]
 
     def _save(self, trainer: lightning.Trainer) -> None:
         if trainer.global_step % self.every == 0:
+            self.check(trainer)
             trainer.save_checkpoint(self.path)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -21,8 +20,7 @@ from melder.metrics.metrics import metrics
 from melder.metrics.name_match import name_match
 from melder.metrics.slices import slices
 from melder.protocols import Counting
-from melder.records import BadRecord, MelderError, Mention
-from melder.runs.configuration_file import read_yaml
+from melder.records import BadRecord, Mention
 from melder.runs.directory import write_json, write_run
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
@@ -30,6 +28,7 @@ from melder.training.from_entities import data_to_train_on
 from melder.training.loop.checkpoints import weights
 from melder.training.loop.loader import PlannedLoader
 from melder.training.loop.progress import LOG, ProgressLog, StepProgress, validation_line
+from melder.training.loop.run_lock import run_lock
 from melder.training.loop.selection import Selection, ValidationCallback
 from melder.training.loop.trainer import build_trainer
 from melder.training.order import BatchPlan
@@ -75,16 +74,16 @@ def train(
         callbacks: Further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
 
     Raises:
-        MelderError: `out` holds a finished run, or an interrupted one of another configuration.
+        MelderError: `out` holds a finished run, or an interrupted one of another configuration; or another process
+            trains into it.
     """
-    _claim(out, configuration)
     log = ProgressLog(out / "logs" / LOG)
 
     def look(epoch: int, figures: Mapping[str, float]) -> None:
         log.write(validation_line(epoch, figures))
         on_validation(epoch, figures)
 
-    with _interruptible(log):
+    with run_lock(out, configuration.model_dump(mode="json")), _interruptible(log):
         return _train(configuration, out, log.beside(counting), look, callbacks, on_unreadable)
 
 
@@ -208,24 +207,6 @@ def _loader(configuration: Configuration, prepared: PreparedTraining, trainer: l
     workers = configuration.training.workers
     examples: Any = prepared.examples  # what a batch is, the module knows that belongs to them
     return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, prepared.negatives)
-
-
-def _claim(out: Path, configuration: Configuration) -> None:
-    """Refuse a directory that holds something else; leave the configuration there for a later resumption."""
-    if (out / "environment.json").is_file():
-        raise MelderError(f"{out}: holds a finished run; name another directory, or remove this one first")
-    started, content = out / "config.yaml", configuration.model_dump(mode="json")
-    if started.is_file() and read_yaml(started) != content:
-        raise MelderError(
-            f"{started}: belongs to an interrupted training with other settings; repeat them to go on, or remove {out}"
-        )
-    if out.is_dir() and not started.is_file() and any(out.iterdir()):
-        raise MelderError(f"{out}: is not empty and holds no run; name another directory")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        started.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    except OSError as error:
-        raise MelderError(f"{out}: no run can be written there ({error.strerror}); name another directory") from None
 
 
 def _selection(

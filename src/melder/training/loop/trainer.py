@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from melder.training.configuration import TrainingConfiguration
 from melder.training.loop.checkpoints import SafetensorsIO
+from melder.training.loop.finite import FiniteTraining
 from melder.training.loop.resumption import LastCheckpoint
 
 __all__ = ["build_trainer"]
@@ -26,7 +27,8 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
     """A trainer that keeps its last checkpoint in `out`/checkpoints and its log in `out`/logs."""
     _quiet()
     _keep_log(out / "logs" / "metrics.csv")
-    last = LastCheckpoint(out / "checkpoints" / "last.ckpt", training.checkpoint_every)
+    path = out / "checkpoints" / "last.ckpt"
+    finite = FiniteTraining(path)
     return lightning.Trainer(
         default_root_dir=out,
         max_epochs=training.epochs,
@@ -34,7 +36,7 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         devices=training.processes,
         strategy=_strategy(training.processes),
         plugins=[SafetensorsIO()],
-        callbacks=[*callbacks, last],
+        callbacks=[finite, *callbacks, LastCheckpoint(path, training.checkpoint_every, finite.check)],
         enable_checkpointing=False,  # Lightning's own, a pickle each epoch
         logger=_loggers(out),
         gradient_clip_val=training.gradient_clip,

@@ -1,0 +1,50 @@
+"""Weights, features, sides and scores are numbers: NaN and infinity are told of where they first appear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from melder.features import Features, Scores, Side, not_finite
+from melder.records import Item, MelderError
+
+__all__ = ["check_features", "check_scores", "check_side", "check_weights"]
+
+REMEDY = "its weights are damaged, or its training failed: train again, or name another run"
+
+
+def check_weights(model: nn.Module, file: Path) -> None:
+    """Raises MelderError for a model whose parameters, read from a file, are not all numbers."""
+    if name := not_finite(dict(model.named_parameters())):
+        raise MelderError(f"{file}: tensor {name!r} holds NaN or infinity; train again, or name another run")
+
+
+def check_features(features: Features, items: Sequence[Item]) -> None:
+    """Raises MelderError for features [n, ...] of n items that are not all numbers; names the first such item."""
+    name = not_finite(features.tensors())
+    if name is None:
+        return
+    rows = features.tensors()[name].flatten(1).isfinite().all(dim=1)
+    item = items[int(rows.int().argmin())]
+    picture = item.image if isinstance(item.image, Path) else None
+    raise MelderError(
+        f"{picture or repr(item.text[:60])}: its feature {name!r} holds NaN or infinity; encode it again, leave it "
+        "out, or name another encoder"
+    )
+
+
+def check_side(side: Side) -> Side:
+    """The side. Raises MelderError where it is not all numbers."""
+    if name := not_finite(side):
+        raise MelderError(f"the model gives NaN or infinity (tensor {name!r}); {REMEDY}")
+    return side
+
+
+def check_scores(scores: Scores) -> Scores:
+    """The scores. Raises MelderError where a total is no number."""
+    if not_finite({"total": scores.total}):
+        name = not_finite(scores.parts) or "total"
+        raise MelderError(f"the model scores with NaN or infinity (unit {name!r}); {REMEDY}")
+    return scores
