@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
     {"io"},
     {"protocols", "registry"},
     {"records", "features", "names"},  # names: how two are compared, which every layer above asks
+    {"further_pictures"},  # a part of features
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 UNPICKLES = {  # weights only

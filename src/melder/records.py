@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "BadData",
@@ -26,12 +26,14 @@ __all__ = [
     "Link",
     "MelderError",
     "Mention",
+    "Picture",
     "Ranks",
     "counted",
 ]
 
 
 TABLES = (".csv", ".tsv")  # how names of tables end
+Picture = Path | bytes  # where an image file is, or what is in it
 REPR = 3  # candidates that the repr of a link lists
 SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
 
@@ -106,7 +108,8 @@ class Mention(_Record):
     """A span of a text that is to be linked, perhaps with a picture, perhaps with the right answer.
 
     `start` and `end` are code point offsets, both null when the surface does not occur in the text.
-    `answer` is an entity id, or null for NIL.
+    `image` is the name of its picture, or a list of names where it has several. `answer` is an entity id, or null for
+    NIL.
     """
 
     id: str = Field(min_length=1)
@@ -114,8 +117,29 @@ class Mention(_Record):
     start: int | None = None
     end: int | None = None
     surface: str = ""
-    image: str | None = None
+    image: str | tuple[str, ...] | None = None
     answer: str | None = None
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of all its pictures."""
+        if isinstance(self.image, str):
+            return (self.image,) if self.image else ()
+        return self.image or ()
+
+    def with_images(self, names: Sequence[str]) -> Mention:
+        """The same mention with other pictures."""
+        return self.model_copy(update={"image": _one_or_several(names)})
+
+    @field_validator("image", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> str | tuple[str, ...] | None:
+        """A list of one name is that name, an empty one is none."""
+        if value is None or isinstance(value, str):
+            return value
+        if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+            raise ValueError("must be the name of a picture, a list of such names, or null")
+        return _one_or_several(value)
 
     @model_validator(mode="after")
     def _span_is_the_surface(self) -> Mention:
@@ -129,6 +153,11 @@ class Mention(_Record):
             covered = self.text[self.start : self.end]
             raise ValueError(f"span [{self.start}, {self.end}) covers {covered!r}, not the surface {self.surface!r}")
         return self
+
+
+def _one_or_several(names: Sequence[str]) -> str | tuple[str, ...] | None:
+    distinct = tuple(dict.fromkeys(names))
+    return distinct if len(distinct) > 1 else next(iter(distinct), None)
 
 
 class Candidate(_Record):
@@ -182,19 +211,26 @@ class Decided(Link):
 class Item:
     """What an encoder reads of a mention or an entity.
 
-    `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `augment` is the
-    seed of a random view of the picture, None = the plain view. `role` says which of an encoder's prompts stands
-    before the text. `span` is where the mention stands in `text`, in code points, None = nowhere: a text that is too
-    long for an encoder is cut around it; its first `lead` characters, surface and separator, are read in any case.
+    `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `further` are the
+    pictures behind it; `augment` is the seed of a random view of the picture, None = the plain view. `role` says which
+    of an encoder's prompts stands before the text. `span` is where the mention stands in `text`, in code points, None =
+    nowhere: a text that is too long for an encoder is cut around it; its first `lead` characters, surface and
+    separator, are read in any case.
     """
 
     text: str = ""
-    image: Path | bytes | None = None
+    image: Picture | None = None
     surfaces: tuple[str, ...] = ()
     augment: int | None = None
     role: Literal["mention", "entity"] | None = None
     span: tuple[int, int] | None = None
     lead: int = 0
+    further: tuple[Picture, ...] = ()
+
+    @property
+    def images(self) -> tuple[Picture, ...]:
+        """All its pictures."""
+        return () if self.image is None else (self.image, *self.further)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from melder.encoders import build_encoder
 from melder.evaluation.evaluate import evaluate_run
 from melder.features import Side
 from melder.kb import Writer, compact, open_knowledge_base
-from melder.kb.format.packing import StorageDtype
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.writer import writer_lock
 from melder.linking import ExactLinker
 from melder.methods import build_matcher

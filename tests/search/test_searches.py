@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.io.checksums import digest_blocks
 from melder.kb.format.arrays import MappedArrays, write_arrays
-from melder.kb.format.packing import StorageDtype, pack, restore
+from melder.kb.format.packing import pack, restore
+from melder.kb.format.rounding import StorageDtype
 from melder.methods import build_matcher, method_of
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.m3el import M3ELConfiguration
@@ -259,4 +260,4 @@ def test_an_unknown_search_lists_those_that_there_are() -> None:
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
 
-    has_vectors = has_bounds = aligns = False
+    has_vectors = has_bounds = aligns = reads_pictures = False

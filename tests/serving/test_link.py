@@ -53,6 +53,18 @@ def test_a_picture_comes_as_base64_or_as_a_data_uri(client: TestClient, linker: 
     assert linker.pictures == [picture()]
 
 
+def test_pictures_come_as_a_list_of_as_many_as_the_model_compares(client: TestClient, linker: ToyLinker) -> None:
+    image = base64.b64encode(picture()).decode()
+    assert client.post("/link", json=ASKED | {"image": [image, image]}).status_code == 200
+    assert linker.pictures == [picture(), picture()]
+    refused = client.post("/link", json=ASKED | {"image": [image] * 3})
+    assert refused.status_code == 422
+    assert refused.json()["error"] == "there are 3 pictures, and the model compares 2; send at most 2"
+    assert client.post("/link", json=ASKED | {"image": [image, "no base64"]}).status_code == 422
+    assert client.post("/link", json=ASKED | {"image": []}).status_code == 200
+    assert client.post("/link", json=ASKED | {"image": [image] * 101}).status_code == 422
+
+
 def test_a_form_does_what_json_does(client: TestClient, linker: ToyLinker) -> None:
     fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"]), "k": "2"}
     form = client.post("/link", data=fields, files={"image": ("flag.png", picture(), "image/png")})

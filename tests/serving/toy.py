@@ -35,6 +35,7 @@ class ToyLinker:
     """
 
     explains = False
+    pictures_read = 2
 
     def __init__(self, entities: Sequence[Entity]) -> None:
         self.entities = entities
@@ -46,10 +47,9 @@ class ToyLinker:
         self.pictures: list[bytes | None] = []
         self.error: Exception | None = None
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        assert image is None or isinstance(image, bytes)
-        self.pictures.append(image)
-        return Item(mention.text, image, (mention.surface,))
+    def item(self, mention: Mention, image: Sequence[bytes]) -> Item:
+        self.pictures += image or [None]
+        return Item(mention.text, next(iter(image), None), (mention.surface,), further=tuple(image[1:]))
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         pictures.read_picture(content, limits=limits)

@@ -24,7 +24,7 @@ from melder.data.items import EntityPictures
 from melder.encoders import decodes_pictures
 from melder.io.problems import Problems
 from melder.kb import KnowledgeBase, Writer, open_knowledge_base
-from melder.kb.format.packing import StorageDtype
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.manifest import MODEL, SEGMENTS, Identity, KnowledgeBaseSettings, SegmentEntry, publish
 from melder.kb.pictures import Keep
 from melder.kb.segment import SEGMENT_ROWS, Segment, segment_digest

@@ -119,13 +119,14 @@ def _global_features(model: Model, source: EntityFile, sample: Sequence[Entity],
 
 
 def _without_tokens(features: Features) -> Features:
-    """Global vectors, and one token for each text, valid where there is one."""
+    """Global vectors of texts and first pictures, and one token for each text, valid where there is one."""
     return replace(
         features,
         text_tokens=features.text_tokens[:, :1],
         text_mask=features.has_text[:, None],
         image_tokens=None if features.image_tokens is None else features.image_tokens[:, :1],
         surfaces=None,
+        further=None,
     )
 
 

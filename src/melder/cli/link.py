@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["candidates_table", "link"]
 
-Asked = tuple[str, str | None, Path | None]  # a text, the words meant, a picture
+Asked = tuple[str, str | None, list[Path]]  # a text, the words meant, pictures
 
 
 def link(
@@ -33,7 +33,7 @@ def link(
     data: Path = typer.Option(None, "--data", help="With a run: the data set whose entities are searched."),
     text: str = typer.Option(None, "--text", help="A text."),
     mention: str = typer.Option(None, "--mention", help="The words of the text that are meant; default: all of it."),
-    image: Path = typer.Option(None, "--image", help="A picture that goes with the text."),
+    image: list[Path] = typer.Option([], "--image", help="A picture that goes with the text; several: all of them."),
     source: Path = typer.Option(
         None, "--input", help="Mentions, .jsonl, .csv, .xlsx or .parquet, instead of --text; - = standard input."
     ),
@@ -80,7 +80,7 @@ def link(
 
     if (text is None) == (source is None):
         raise MelderError("give either --text, for one mention, or --input, for a file of mentions")
-    if source is not None and (mention is not None or image is not None or as_json):
+    if source is not None and (mention is not None or image or as_json):
         raise MelderError("--mention, --image and --json go with --text; a file of mentions holds its own")
     if source is not None and explain is not None:
         raise MelderError("--explain shows one mention; give it with --text")
@@ -178,19 +178,23 @@ def _with_files(mentions: list[Mention], folder: Path) -> list[Mention]:
 
 def _summary(linker: Linker, mentions: list[Mention], unreadable: int, output: Path | None) -> str:
     """How many mentions were linked, where the links are, and how many pictures were looked at."""
-    pictured = len({mention.image for mention in mentions if mention.image})
+    pictured = len({image for mention in mentions for image in mention.images})
     sees = linker.model.encoder.sizes.image_global is not None
     used = f"{pictured - unreadable:,} of {pictured:,} pictures used" if sees else "the encoder sees no pictures"
     return f"{output or 'standard output'}: {len(mentions):,} mentions linked; {used if pictured else 'no pictures'}"
 
 
-def _look_at(image: Path | None, linker: Linker) -> None:
+def _look_at(images: list[Path], linker: Linker) -> None:
     """A picture that cannot be read is an error even where no encoder looks at it, which is said."""
-    if image is None:
+    if not images:
         return
     from melder.data.pictures import read_picture
 
-    read_picture(image)
+    for image in images:
+        read_picture(image)
+    if len(images) > linker.pictures_read:
+        said = f"{len(images)} pictures, and the method compares {linker.pictures_read}"
+        raise MelderError(f"--image: {said}; give fewer")
     if linker.model.encoder.sizes.image_global is None:
         say("note: the encoder sees no pictures; the picture is not used")
 
@@ -238,7 +242,7 @@ def _explain(path: Path, linker: Linker, answer: Link, asked: Asked, facts: dict
     item = linker.item(mention, image)
     explanation = explain(linker, mention, answer, item)
     pictures = candidate_pictures(linker, explanation)
-    write_explanation(path, ExplanationPage(explanation, item.image, pictures, facts))
+    write_explanation(path, ExplanationPage(explanation, item.images, pictures, facts))
 
 
 def _link_on(

@@ -92,7 +92,7 @@ def links_of(
     """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read."""
     for start in range(0, len(mentions), AT_ONCE):
         group = mentions[start : start + AT_ONCE]
-        items = [linker.item(mention, folder / mention.image if mention.image else None) for mention in group]
+        items = [linker.item(mention, [folder / name for name in mention.images]) for mention in group]
         for item in items[: kept - start] if kept > start else ():
             linker.model.encoder.prepare([item])  # so that pictures that cannot be read are listed this time too
         if kept >= start + len(group):

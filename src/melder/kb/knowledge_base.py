@@ -208,9 +208,9 @@ class KnowledgeBase:
         self.records_of(reader)
         return reader.segment.picture(row, number)
 
-    def entity_picture(self, entity: Entity) -> bytes | None:
-        """The first picture of an entity of this knowledge base."""
-        return self.picture(self.columns([entity.id])[entity.id]) if entity.images else None
+    def entity_picture(self, entity: Entity, number: int = 0) -> bytes | None:
+        """A picture of an entity of this knowledge base, by default its first."""
+        return self.picture(self.columns([entity.id])[entity.id], number) if entity.images else None
 
     def named(self, name: str) -> list[int]:
         """Columns of entities with just this name or alias, as names are compared (melder/names.py); where there are

@@ -24,7 +24,7 @@ from melder.io.checksums import WholeFile, damaged, digest_of
 from melder.io.file_names import FileName
 from melder.io.locks import share
 from melder.io.versions import VERSIONS, check_version
-from melder.kb.format.packing import StorageDtype
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.pictures import Keep
 from melder.records import MelderError
 

@@ -88,6 +88,10 @@ class ExactLinker(Answering):
             dataset = cast(DataSet, knowledge_base)
             self.source, self._at_once = EncodedEntities(model, dataset, self.modalities, progress), MENTIONS
 
+    @property
+    def pictures_read(self) -> int:  # type: ignore[override]
+        return self.model.matcher.pictures
+
     def entity(self, identity: str) -> Entity | None:
         column = self.source.columns([identity]).get(identity)
         return None if column is None else self.source.records([column])[0]

@@ -77,7 +77,7 @@ class RerankingLinker(Answering):
         wanted = types_of_each(types, len(mentions))
         for start in range(0, len(mentions), CHUNK):
             block, these = mentions[start : start + CHUNK], items[start : start + CHUNK]
-            own = [self.matching.item(mention, item.image) for mention, item in zip(block, these, strict=True)]
+            own = [self.matching.item(mention, item.images) for mention, item in zip(block, these, strict=True)]
             first = [
                 link
                 for part in self.matching.answers(block, own, max(k, self.top), wanted[start : start + CHUNK])

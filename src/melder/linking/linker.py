@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from typing_extensions import Self
 
 from melder.data import Limits, mention_item, mention_items
-from melder.data.items import MentionPictures
+from melder.data.items import MentionPictures, listed_pictures
 from melder.data.mention_inputs import MentionInput, is_single, read_mention, read_mentions
 from melder.data.thumbnails import thumbnail
 from melder.encoders import Towers
@@ -22,7 +22,7 @@ from melder.io.progress_bars import progress_bars
 from melder.linking.link_list import LinkList
 from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
-from melder.records import Entity, Item, Link, MelderError, Mention
+from melder.records import Entity, Item, Link, MelderError, Mention, Picture
 from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
@@ -60,6 +60,7 @@ class Answering(ABC):
     has_candidates = False
     explains = False
     calibrates = False
+    pictures_read = 1
     nil: Nil | None = None
     knowledge_base: Any  # a data set or a knowledge base
 
@@ -108,12 +109,13 @@ class Answering(ABC):
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
-        return mention_items(mentions, self.pictures, self.model.encoder.separator, self.modalities)
+        separator = self.model.encoder.separator
+        return mention_items(mentions, self.pictures, separator, self.modalities, self.pictures_read)
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
-        picture = Path(image) if isinstance(image, str) else image
-        return mention_item(mention, picture, self.model.encoder.separator, self.modalities)
+    def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere, or several."""
+        pictures = listed_pictures(image)[: self.pictures_read]
+        return mention_item(mention, pictures, self.model.encoder.separator, self.modalities)
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         """Decode a picture that will soon be linked with; it is not decoded again then.
@@ -149,7 +151,8 @@ class Answering(ABC):
             mention: Of one text, the words that are meant; default: the whole text.
             start: Of one text, where the mention begins, in code points; for words that occur several times.
             end: And where it ends.
-            image: The picture of one text: a path, bytes, an open file, a Pillow image, an array or a data: address.
+            image: The picture of one text: a path, bytes, an open file, a Pillow image, an array or a data: address; or
+                a list of such.
             types: Only entities that have one of these types are candidates.
             show_progress: Show a bar of how many mentions are done.
 
@@ -202,10 +205,10 @@ class Answering(ABC):
         return upload(directory, repository, private=private, message=message)
 
     def _answers_of(self, inputs: Sequence[MentionInput], k: int, types: Types | None) -> Iterator[list[Link]]:
-        if not self.compares_pictures and any(each.image is not None for each in inputs):
+        if not self.compares_pictures and any(each.images for each in inputs):
             warnings.warn("this linker compares texts only: the picture is not looked at", stacklevel=3)
         items = [
-            self.items([each.mention])[0] if each.in_data else self.item(each.mention, each.image) for each in inputs
+            self.items([each.mention])[0] if each.in_data else self.item(each.mention, each.images) for each in inputs
         ]
         yield from self.answers([each.mention for each in inputs], items, k, types)
 

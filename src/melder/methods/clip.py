@@ -29,7 +29,7 @@ from torch.nn.functional import normalize
 from melder.features import Features, Heads, Sizes
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.methods.whitening import FEWEST, Whitening
 from melder.protocols import FitEntities, Matcher
 from melder.units.cosine import Cosine
@@ -136,7 +136,7 @@ def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
         calibrated=configuration.calibrated,
     )
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
-    return UnitMatcher(heads, units, lexical_unit(configuration))
+    return UnitMatcher(heads, units, lexical_unit(configuration), **picture_options(configuration))
 
 
 def fit_clip(matcher: Matcher, features: Features) -> None:

@@ -32,7 +32,7 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import triplet
 from melder.methods.matcher import Loss, ScoreLoss, UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.ops.assignment import Kind
 from melder.ops.transport import RowNorm
 from melder.units.inner_product import InnerProduct
@@ -110,7 +110,8 @@ def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher
     units: dict[str, nn.Module] = {
         name: InnerProduct("fusion") if name == "fusion" else local[name] for name in c.units
     }
-    return UnitMatcher(heads, units, lexical_unit(c), _losses(c, local, fusion), score_losses=_score_losses(c))
+    losses = _losses(c, local, fusion)
+    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **picture_options(c))
 
 
 def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFusion | None) -> dict[str, Loss]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from typing_extensions import Self
 
 from melder.protocols.progress import Progress
-from melder.records import Entity, Item, Link, Mention, Ranks
+from melder.records import Entity, Item, Link, Mention, Picture, Ranks
 
 __all__ = ["Linker"]
 
@@ -25,6 +24,7 @@ class Linker(Protocol):
         has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
         explains: `melder.linking.explanation` can say what its units matched.
         calibrates: NIL probabilities can be fitted to its scores.
+        pictures_read: How many pictures of a mention it compares; those behind them are not read.
     """
 
     nil: Any
@@ -48,6 +48,9 @@ class Linker(Protocol):
     def calibrates(self) -> bool: ...
 
     @property
+    def pictures_read(self) -> int: ...
+
+    @property
     def compares_pictures(self) -> bool:
         """Whether a mention's picture can change its links."""
         ...
@@ -65,8 +68,8 @@ class Linker(Protocol):
         """What the encoder reads of mentions whose pictures lie in the data set."""
         ...
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
+    def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere, or several."""
         ...
 
     def check_picture(self, content: bytes, limits: Any) -> None:

@@ -50,6 +50,7 @@ class Matcher(Protocol):
         has_bounds: `mention_bounds` and `entity_bounds` say how much it can score at most, so that an answer can be
             certified.
         entity_tensors: How the store may hold the tensors of an entity side, by their names there.
+        pictures: How many pictures of a mention or an entity it compares, where they have as many.
     """
 
     training: bool
@@ -65,6 +66,9 @@ class Matcher(Protocol):
 
     @property
     def entity_tensors(self) -> Mapping[str, SideTensor]: ...
+
+    @property
+    def pictures(self) -> int: ...
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
 

@@ -110,3 +110,8 @@ class ModelConfiguration(Section):
     def published(self) -> bool:
         """Whether the method is to repeat the published code's defects; some methods have no published code."""
         return bool(getattr(self.method, "published", False))
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures of an entity or a mention are read, where they have as many."""
+        return int(getattr(self.method, "pictures", 1))

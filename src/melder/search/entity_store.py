@@ -116,7 +116,8 @@ class EncodedEntities(HeldSides):
     ) -> None:
         self._entities = dataset.entities
         self._column = {entity.id: column for column, entity in enumerate(self._entities)}
-        items = entity_items(self._entities, dataset, model.encoder.separator, modalities=modalities)
+        pictures = model.matcher.pictures
+        items = entity_items(self._entities, dataset, model.encoder.separator, modalities, pictures=pictures)
         super().__init__(model.entity_side(items, progress))
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:

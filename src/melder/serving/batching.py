@@ -31,7 +31,7 @@ class LinkTask:
 
     served: Served
     mention: Mention
-    image: bytes | None
+    images: tuple[bytes, ...]
     k: int
     types: Types | None = None
     answer: asyncio.Future[Link] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -40,7 +40,7 @@ class LinkTask:
     @property
     def item(self) -> Item:
         """What the encoder reads of it."""
-        return self.served.linker.item(self.mention, self.image)
+        return self.served.linker.item(self.mention, self.images)
 
 
 class Batcher:

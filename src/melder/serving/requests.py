@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from annotated_types import MaxLen
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Self
@@ -42,6 +43,7 @@ LINK: dict[str, Any] = {
 }
 MENTIONS = '[{"start": 0, "end": 6}]'
 TYPES = '["country"]'
+PICTURES = 100  # in a list of them: more than any model compares, and few enough to say what is wrong with each
 INSIDE = {"mentions": MENTIONS, "types": TYPES, "k": "a number"}  # fields of a form that are JSON
 # What a form may hold in the place of JSON, which is what FastAPI describes.
 FORM: dict[str, Any] = {
@@ -82,13 +84,20 @@ class LinkRequest(_Part):
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(
         (), description="none: find names of entities in the text"
     )
-    image: str | SkipJsonSchema[bytes] | None = Field(
-        None, description="base64 or a data URI; an http address or a file's name where the service allows it"
+    image: str | SkipJsonSchema[bytes] | Annotated[tuple[str, ...], MaxLen(PICTURES)] | None = Field(
+        None,
+        description="base64 or a data URI; an http address or a file's name where the service allows it; or a list of "
+        "such pictures",
     )
     k: int = Field(10, ge=1, strict=True, description="candidates a mention")
     types: Annotated[tuple[str, ...], FailFast()] = Field(
         (), max_length=100, description="none: entities of every type; else of any of these"
     )
+
+    @property
+    def images(self) -> tuple[str | bytes, ...]:
+        """All its pictures."""
+        return (self.image,) if isinstance(self.image, (str, bytes)) else self.image or ()
 
     @classmethod
     def of_form(cls, fields: Mapping[str, str | bytes], settings: ServiceSettings) -> Self:

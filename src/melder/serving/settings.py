@@ -88,7 +88,7 @@ class ServiceSettings(Section):
     # The knowledge base
     poll: PositiveFloat = Field(1.0, description="how often a new generation is looked for: reading one small file")
     changed: PositiveInt = Field(100, description="entities added in one request: encoding them takes seconds")
-    entity_pictures: PositiveInt = Field(8, description="of one entity added: linking uses the first")
+    entity_pictures: PositiveInt = Field(8, description="of one entity added, which the page shows; methods compare 4")
     token: SecretStr | None = Field(None, description="who has it may change the knowledge base; none: nobody")
 
     # Addresses

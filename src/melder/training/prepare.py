@@ -201,7 +201,8 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     entities = features["entities"]
     if planted is not None:
         copies = searched.entities[planted.entities :]
-        items = entity_items(copies, searched, model.encoder.separator, frozenset(c.data.modalities))
+        modalities = frozenset(c.data.modalities)
+        items = entity_items(copies, searched, model.encoder.separator, modalities, pictures=c.pictures)
         entities = concatenate([entities, model.features(items)])
     current = FeaturesNow(model, features["train"], rows, entities)
     negatives = build_sampler(c.training.negatives, searched, split.train, current, c.training.seed)

@@ -57,7 +57,7 @@ class Lexical(nn.Module):
     knowledge base once, before training; the inverse document frequencies are then part of the model.
     """
 
-    has_vectors, has_bounds, aligns = False, False, False
+    has_vectors, has_bounds, aligns, reads_pictures = False, False, False, False
     entity_tensors: Mapping[str, SideTensor] = {
         "bucket": SideTensor(weights="gram"),
         "gram": SideTensor(weights="gram", rounded=False),

@@ -26,7 +26,7 @@ from melder.serving.settings import ServiceSettings
 __all__ = [
     "ReconciliationQuery",
     "mention_of",
-    "picture_of",
+    "pictures_of",
     "read_queries",
 ]
 
@@ -182,9 +182,9 @@ def mention_of(query: ReconciliationQuery) -> Mention:
     return Mention(id="query", text=text, surface=surface, **span)
 
 
-def picture_of(query: ReconciliationQuery) -> str | None:
-    """The first picture among the properties."""
-    return next((text for each in query.properties if each.pid == IMAGE for text in each.texts), None)
+def pictures_of(query: ReconciliationQuery) -> list[str]:
+    """The pictures among the properties."""
+    return [text for each in query.properties if each.pid == IMAGE for text in each.texts]
 
 
 def _text(value: bool | float | str | Reference) -> str:

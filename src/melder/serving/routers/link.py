@@ -101,9 +101,9 @@ async def tasks_of(service: Service, served: Served, asked: LinkRequest) -> list
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     _check_number(service, len(spans))
     mentions = [_mention(number, span, asked.text, settings.surface) for number, span in enumerate(spans)]
-    image = await service.picture(asked.image, served)
+    images = await service.images(asked.images, served)
     types = Types(asked.types) if asked.types else None
-    return [LinkTask(served, mention, image, asked.k, types) for mention in mentions]
+    return [LinkTask(served, mention, images, asked.k, types) for mention in mentions]
 
 
 def _mention(number: int, span: Span, text: str, longest: int) -> Mention:

@@ -18,7 +18,7 @@ from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.identifiers import find_identified
 from melder.serving.reconcile.extension import extended
 from melder.serving.reconcile.manifest import identifier_space, manifest_of
-from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, picture_of, read_queries
+from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, pictures_of, read_queries
 from melder.serving.reconcile.results import identified_result, is_certain, results
 from melder.serving.routers.link import check_work
 from melder.serving.service import Service, Serving, before_deadline
@@ -151,8 +151,8 @@ async def _task(service: Service, served: Served, query: ReconciliationQuery) ->
         raise ApiError(413, f"the query has more than {settings.characters:,} characters; send a part of it")
     if len(mention.surface) > settings.surface:
         raise ApiError(413, f"the name has more than {settings.surface:,} characters; send the name only")
-    image = await service.picture(picture_of(query), served)
-    return LinkTask(served, mention, image, query.wanted(settings.candidates), query.wanted_types)
+    images = await service.images(pictures_of(query)[: served.linker.pictures_read], served)
+    return LinkTask(served, mention, images, query.wanted(settings.candidates), query.wanted_types)
 
 
 def _base(request: Request, service: Service) -> str:
