@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 
 import pytest
 
 from melder.data import draw_image, entity_items, load, mention_items
+from melder.data.items import Separator
 from melder.records import Entity, Item, Mention
 
 ENTITY = Entity(id="a", name="Ann", aliases=("Anne",), description="A cat.", images=("0.png", "1.png"))
@@ -35,6 +37,20 @@ def test_the_separator_stands_only_between_two_parts(data):
     assert [item.image for item in items] == [None, None, None]
     assert items[1].surfaces == ()
     assert mention_items([Mention(id="m", text="Hello")], data, " | ") == [Item("Hello", role="mention")]
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "text"),
+    [("Bob", "", "Bob [SEP] "), ("", "A cat.", " [SEP] A cat."), ("", "", " [SEP] "), ("Bob", "  ", "Bob [SEP]   ")],
+)
+def test_a_separator_that_stands_alone_is_written_beside_nothing(data, name, description, text):
+    """As MIMIC's loader writes it: name + " [SEP] " + attr."""
+    separator = pickle.loads(pickle.dumps(Separator(" [SEP] ", stands_alone=True)))  # as jobs send it
+    assert entity_items([Entity(id="b", name=name, description=description)], data, separator)[0].text == text
+    (item,) = mention_items([Mention(id="m", text=description, surface=name)], data, separator)
+    assert item.text == text
+    assert Separator(" [SEP] ") == separator
+    assert entity_items([Entity(id="b", name="Bob")], data, Separator(" [SEP] "))[0].text == "Bob"
 
 
 def test_modalities_can_be_left_out(data):

@@ -13,6 +13,7 @@ __all__ = [
     "MODALITIES",
     "EntityPictures",
     "MentionPictures",
+    "Separator",
     "draw_image",
     "entity_items",
     "joined",
@@ -22,6 +23,22 @@ __all__ = [
 ]
 
 MODALITIES = frozenset({"text", "image"})
+
+
+class Separator(str):
+    """What stands between the two halves of a text, with a word about texts that have only one.
+
+    Attributes:
+        stands_alone: It is written even then, as MIMIC's loader does, whose texts of entities without a description
+            end with it.
+    """
+
+    stands_alone: bool
+
+    def __new__(cls, text: str, *, stands_alone: bool = False) -> Separator:
+        separator = super().__new__(cls, text)
+        separator.stands_alone = stands_alone
+        return separator
 
 
 class EntityPictures(Protocol):
@@ -118,5 +135,10 @@ def draw_image(pictures: int, seed: int, epoch: int, index: int) -> int:
 
 
 def joined(name: str, text: str, separator: str) -> str:
-    """The text that is read of a name and what is said of it; a blank one is left out with the separator."""
+    """The text that is read of a name and what is said of it.
+
+    A blank one is left out, and with it the separator unless that is a `Separator` that stands alone.
+    """
+    if getattr(separator, "stands_alone", False):
+        return f"{name}{separator}{text}"
     return separator.join(part for part in (name, text) if part.strip())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from melder.data.items import Separator
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
 from melder.encoders.joint import read_joint
@@ -38,7 +39,8 @@ FORMS = (
     "paired:<text>+<vision or none>, "
     "precomputed:<files>+<text>, starter"
 )
-PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
+# What MIMIC's loader writes, beside nothing too; no special token of CLIP's, but three ordinary ones.
+PUBLISHED_SEPARATOR = Separator(" [SEP] ", stands_alone=True)
 SEPARATOR = ". "
 STARTER_VISION = "efficientnet-lite2"  # the vision of paired: that comes with melder[starter]
 SMALL_TEXT = "clip:compact"  # the text of paired: and precomputed: that is trained from scratch
@@ -169,7 +171,7 @@ def load_encoder(directory: Path) -> Towers:
         if content["image"] is not None:
             image = IMAGE_TOWERS.get(content["image"]["kind"])(directory / "image", content["image"])
         context = content.get("context", "beginning")
-        return _assembled(content["spec"], Parts(text, image, content["separator"]), context)
+        return _assembled(content["spec"], Parts(text, image, _stored_separator(content)), context)
     except (KeyError, TypeError) as error:
         raise _damaged(directory / "encoder.json", f"{error} is missing or unknown") from error
 
@@ -208,6 +210,11 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _damaged(file: Path, reason: str) -> MelderError:
     return MelderError(f"{file}: no encoder can be read ({reason}); train again, or copy the whole run")
+
+
+def _stored_separator(content: dict[str, Any]) -> Separator:
+    """Runs of before 0.3 were trained without the separator where one half is blank; they go on without it."""
+    return Separator(content["separator"], stands_alone=bool(content.get("separator_stands_alone", False)))
 
 
 def _separator(options: Options) -> str:

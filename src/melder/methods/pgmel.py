@@ -1,9 +1,10 @@
 """PGMEL: policy gradient-based generative adversarial network for multimodal entity linking (arXiv 2510.02726).
 
 **A reconstruction.** Of the paper only the abstract, the beginning of the introduction and summaries were at hand, and
-there is no published code: numbers of this method are Melder's, not the paper's. What is certain: metric learning with
-a triplet loss; text and picture of both sides fused by a gated multimodal unit; hard negatives from a generator that is
-rewarded by the discriminator and learns by policy gradient. What is chosen here says so below.
+there is no published code: numbers of this method are Melder's, not the paper's. The abstract says: metric learning in
+a generative adversarial setting, hard negatives from a generator that learns by policy gradient. Summaries of the paper
+add: rewards from the discriminator, a loss of the triplet kind, text and picture of both sides fused by a gated
+multimodal unit. What is chosen here says so below.
 
     f = GMU(head(text), head(picture)),   s(m, e) = cos(f_m, f_e),   loss = mean of max(0, margin - s(m, e+) + s(m, e-))
 
