@@ -35,11 +35,11 @@ LAYERS: list[set[str]] = [
     {"encoders"},
     {"kb"},
     {"units"},
-    {"ops", "metrics", "mentions", "data"},
+    {"ops", "metrics", "mentions", "data", "export"},
     {"io"},
     {"protocols", "registry"},
     {"records", "features", "names"},  # names: how two are compared, which every layer above asks
-    {"further_pictures"},  # a part of features
+    {"further_pictures", "languages"},  # a part of features; what records have texts in
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 UNPICKLES = {  # weights only

@@ -10,11 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from melder.languages import Languages, is_tag
 
 __all__ = [
     "BadData",
@@ -23,12 +34,14 @@ __all__ = [
     "Decided",
     "Entity",
     "Item",
+    "LanguageTag",
     "Link",
     "MelderError",
     "Mention",
     "Picture",
     "Ranks",
     "counted",
+    "languages_of",
 ]
 
 
@@ -43,6 +56,18 @@ class MelderError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(_printable(message))
+
+
+def languages_of(text: str) -> Languages:
+    """Languages as a user writes them, such as `de,en`.
+
+    Raises:
+        MelderError: There is none, or one is no tag of a language.
+    """
+    try:
+        return Languages.parse(text)
+    except ValueError as error:
+        raise MelderError(f"language {error}") from None
 
 
 def counted(file: str) -> str:
@@ -61,12 +86,14 @@ class BadRecord:
 
     Args:
         number: Counted from 1, a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file.
+        taken: It was used as far as it goes.
     """
 
     file: str
     number: int
     field: str
     message: str
+    taken: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}, {counted(self.file)} {self.number}" if self.number else self.file
@@ -84,12 +111,26 @@ class BadData(MelderError):
         super().__init__("\n".join([*listed, f"and {more:,} more bad records"] if more > 0 else listed))
 
 
+def _language(text: str) -> str:
+    tag = text.lower()
+    if not is_tag(tag):
+        raise ValueError(f"{text!r} is no tag of a language, such as de or pt-br")
+    return tag
+
+
+LanguageTag = Annotated[str, AfterValidator(_language)]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Entity(_Record):
-    """A row of a knowledge base."""
+    """A row of a knowledge base.
+
+    `labels` and `descriptions` are its names and descriptions by language, as far as those are known; `name` and
+    `description` are those that encoders read.
+    """
 
     id: str = Field(min_length=1)
     name: str = ""
@@ -97,11 +138,34 @@ class Entity(_Record):
     description: str = ""
     types: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    labels: dict[LanguageTag, str] = {}
+    descriptions: dict[LanguageTag, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _only_in_languages(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Without what most entities have not."""
+        return {
+            name: content
+            for name, content in handler(self).items()
+            if content or name not in ("labels", "descriptions")
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name and the aliases, without empty ones and repetitions."""
-        return tuple(dict.fromkeys(name for name in (self.name, *self.aliases) if name.strip()))
+        """The name, the aliases and the names in other languages, without empty ones and repetitions."""
+        every = (self.name, *self.aliases, *self.labels.values())
+        return tuple(dict.fromkeys(name for name in every if name.strip()))
+
+    def in_language(self, languages: Languages) -> Entity:
+        """The entity with the name and the description of the first of some languages that has them."""
+        name, description = languages.first(self.labels), languages.first(self.descriptions)
+        if not name and not description:
+            return self
+        aliases = self.aliases
+        if name and name != self.name and self.name.strip() and self.name not in self.labels.values():
+            aliases = (self.name, *aliases)  # so that no name is lost
+        shown = {"name": name or self.name, "description": description or self.description, "aliases": aliases}
+        return self.model_copy(update=shown)
 
 
 class Mention(_Record):
@@ -109,7 +173,7 @@ class Mention(_Record):
 
     `start` and `end` are code point offsets, both null when the surface does not occur in the text.
     `image` is the name of its picture, or a list of names where it has several. `answer` is an entity id, or null for
-    NIL.
+    NIL. `language` is that of the text; candidates are called by their names in it, where they have some.
     """
 
     id: str = Field(min_length=1)
@@ -119,6 +183,12 @@ class Mention(_Record):
     surface: str = ""
     image: str | tuple[str, ...] | None = None
     answer: str | None = None
+    language: LanguageTag | None = None
+
+    @model_serializer(mode="wrap")
+    def _perhaps_in_a_language(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Without what most mentions have not."""
+        return {name: content for name, content in handler(self).items() if content or name != "language"}
 
     @property
     def images(self) -> tuple[str, ...]:

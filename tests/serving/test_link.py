@@ -90,6 +90,34 @@ def test_a_batch_answers_each_text_and_says_what_is_wrong_with_one(client: TestC
 
 
 @pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"text": 5}, "field 'text': must be a text in quotes, not 5"),
+        ({"text": ["Guinea"]}, "field 'text': must be a text in quotes, not ['Guinea']"),
+        ({"mentions": []}, "field 'text': is missing; add it"),
+        ({"text": "x", "k": "two"}, "field 'k': must be a whole number, not 'two'"),
+        ("Guinea", "the request is not a JSON object but 'Guinea'"),
+        ({"text": "x", "mentions": [{"start": 0, "end": 1}], "types": ["contry"]}, "did you mean 'country'?"),
+    ],
+)
+def test_a_request_of_the_wrong_kind_is_one_error_of_a_batch(client: TestClient, wrong: object, sentence: str) -> None:
+    answer = client.post("/link/batch", json={"requests": [ASKED, wrong, ASKED]})
+    assert answer.status_code == 200
+    first, second, third = answer.json()["results"]
+    assert (first["error"], third["error"], second["links"]) == (None, None, [])
+    assert first["links"] == third["links"] != []
+    assert sentence in second["error"]
+
+
+@pytest.mark.parametrize(("kind", "near"), [("Country", "'country'"), ("iland", "'island'"), ("zebra", "write it as")])
+def test_a_type_that_no_entity_has_is_answered_with_the_nearest(client: TestClient, kind: str, near: str) -> None:
+    answer = client.post("/link", json=ASKED | {"types": [kind]})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(f"field 'types': no entity has the type {kind!r}; ")
+    assert near in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"text": None}, "field 'text': must be a text in quotes, not None"),

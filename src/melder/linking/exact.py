@@ -232,7 +232,10 @@ class ExactLinker(Answering):
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
         candidates = [
             Candidate(
-                id=entity.id, name=entity.name, score=totals[n], units={name: part[n] for name, part in parts.items()}
+                id=entity.id,
+                name=self.shown_name(entity, mention),
+                score=totals[n],
+                units={name: part[n] for name, part in parts.items()},
             )
             for n, entity in enumerate(entities)
         ]

@@ -249,7 +249,7 @@ class GenerativeLinker(Answering):
     def _link(self, mention: Mention, found: Answers, k: int) -> Link:
         entities = (self.entities[column] for column in found.columns[:k].tolist())
         candidates = [
-            Candidate(id=entity.id, name=entity.name, score=score)
+            Candidate(id=entity.id, name=self.shown_name(entity, mention), score=score)
             for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)
         ]
         link = Link(

@@ -19,6 +19,7 @@ from melder.data.thumbnails import thumbnail
 from melder.encoders import Towers
 from melder.io.hub import upload
 from melder.io.progress_bars import progress_bars
+from melder.languages import AS_WRITTEN, Languages
 from melder.linking.link_list import LinkList
 from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
@@ -62,6 +63,7 @@ class Answering(ABC):
     calibrates = False
     pictures_read = 1
     nil: Nil | None = None
+    languages = AS_WRITTEN  # in which candidates are named
     knowledge_base: Any  # a data set or a knowledge base
 
     @property
@@ -75,6 +77,14 @@ class Answering(ABC):
 
     def ablations(self) -> Mapping[str, Linker]:
         return {}
+
+    def name_in(self, languages: Languages) -> None:
+        """Name candidates in the first of some languages in which they have a name."""
+        self.languages = languages
+
+    def shown_name(self, entity: Entity, mention: Mention) -> str:
+        """What an entity is called in the language of a mention or, where it has no name in that, as wished."""
+        return entity.in_language(self.languages.after(mention.language)).name
 
     model: EncodingModel
     modalities: frozenset[str]  # what is read of a mention: text, image

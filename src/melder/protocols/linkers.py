@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from typing_extensions import Self
 
+from melder.languages import Languages
 from melder.protocols.progress import Progress
 from melder.records import Entity, Item, Link, Mention, Picture, Ranks
 
@@ -62,6 +63,10 @@ class Linker(Protocol):
 
     def ablations(self) -> Mapping[str, Linker]:
         """The same linker without something that is worth measuring, by what an evaluation calls it."""
+        ...
+
+    def name_in(self, languages: Languages) -> None:
+        """Name candidates in the first of some languages in which they have a name."""
         ...
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:

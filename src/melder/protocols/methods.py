@@ -20,7 +20,10 @@ class LexicalUnit(Unit, Protocol):
     Attributes:
         buckets: So many n-grams it tells apart.
         weight: What a cosine is multiplied with in the total, a scalar.
+        fold: Whether it compares names as people do (`melder.names`); those of earlier runs differ by case only.
     """
+
+    fold: bool
 
     @property
     def buckets(self) -> int: ...

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import MaxLen
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Self
 
+from melder.io.problems import first_fault
 from melder.linking.evidence import Explanation
-from melder.records import Link
+from melder.records import LanguageTag, Link
 from melder.serving.errors import ApiError, validated
 from melder.serving.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
@@ -54,6 +63,7 @@ FORM: dict[str, Any] = {
         "mentions": {"type": "string", "description": f"JSON, such as {MENTIONS}; left out: find them"},
         "image": {"type": "string", "format": "binary"},
         "k": {"type": "integer", "minimum": 1, "default": 10},
+        "language": {"type": "string", "description": "of the text, such as de"},
         "types": {"type": "string", "description": f"JSON, such as {TYPES}; left out: of every type"},
     },
 }
@@ -94,6 +104,10 @@ class LinkRequest(_Part):
         (), max_length=100, description="none: entities of every type; else of any of these"
     )
 
+    language: LanguageTag | None = Field(
+        None, description="of the text, such as de: entities are called by their names in it where they have some"
+    )
+
     @property
     def images(self) -> tuple[str | bytes, ...]:
         """All its pictures."""
@@ -116,12 +130,27 @@ class ExplainRequest(LinkRequest):
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(min_length=1, max_length=1)
 
 
+def _or_fault(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """The request or, where it is none, one sentence about it: the others of its batch are answered."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        name, message = first_fault(error, LinkRequest)
+        return f"field '{name}': {message}" if name else f"the request {message}"
+
+
+if TYPE_CHECKING:
+    RequestOrFault = LinkRequest | str
+else:
+    RequestOrFault = Annotated[LinkRequest, WrapValidator(_or_fault)]
+
+
 class BatchRequest(_Part):
     """Some texts."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"requests": [EXAMPLE, EXAMPLE | {"k": 1}]}]})
 
-    requests: Annotated[tuple[LinkRequest, ...], FailFast()] = Field(min_length=1)
+    requests: tuple[RequestOrFault, ...] = Field(min_length=1)
 
 
 class LinkAnswer(_Part):

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from melder.data.pictures import WEB_FORMATS, Limits
+from melder.export.addresses import ENTITY_PREFIX
 from melder.runs.model_configuration import Section
 
 __all__ = ["ServiceSettings"]
@@ -80,9 +81,9 @@ class ServiceSettings(Section):
     nif_bytes: PositiveInt = Field(1_000_000, description="of a document: GERBIL sends one text of some kB")
     nif_triples: PositiveInt = Field(4_000, description="of a document: 128 marked mentions have 900")
     entity_uri: str = Field(
-        "http://www.wikidata.org/entity/",
+        ENTITY_PREFIX,
         pattern=r"^[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
-        description="what stands before an entity's id in NIF: ids of most data sets are Wikidata's",
+        description="what stands before an entity's id in RDF and TEI: ids of most data sets are Wikidata's",
     )
 
     # The knowledge base

@@ -11,11 +11,13 @@ from typing import Protocol
 import melder
 from melder.data import DataSet, Limits
 from melder.data.layouts import open_layout
+from melder.languages import AS_WRITTEN, Languages
 from melder.protocols import Counting
 from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.runs.directory import read_configuration
 from melder.search.filters import AskedTypes
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
+from melder.serving.localised import LocalisedCatalogue
 
 __all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServedSource", "ServingLinker", "model_name"]
 
@@ -100,8 +102,16 @@ class DataSetSource:
 
     editable = False
 
-    def __init__(self, run: Path, data: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
+    def __init__(
+        self,
+        run: Path,
+        data: Path,
+        changes: Sequence[str] = (),
+        candidates: str | None = None,
+        languages: Languages = AS_WRITTEN,
+    ) -> None:
         self.run, self.data, self.changes, self.candidates = run, data, tuple(changes), candidates
+        self.languages = languages
 
     def generation(self) -> str:
         stat = open_layout(self.data, "auto", "desc").entity_file.stat()
@@ -110,9 +120,13 @@ class DataSetSource:
     def open(self, counting: Counting | None = None) -> Served:
         generation = self.generation()  # before reading: a change meanwhile is then seen
         linker = melder.load(self.run, self.data, changes=self.changes, candidates=self.candidates, counting=counting)
+        linker.name_in(self.languages)
         dataset: DataSet = linker.knowledge_base
-        name = dataset.directory.resolve().name
-        return Served(linker, DataSetCatalogue(dataset), generation, model_name(self.run), name)
+        name, catalogue = (
+            dataset.directory.resolve().name,
+            LocalisedCatalogue(DataSetCatalogue(dataset), self.languages),
+        )
+        return Served(linker, catalogue, generation, model_name(self.run), name)
 
 
 def model_name(run: Path) -> str:

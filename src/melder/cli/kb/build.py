@@ -11,6 +11,7 @@ from melder.cli.console import counting, finish, say
 from melder.cli.kb.changing import Entities, Images, SkipBad
 from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
 from melder.cli.ray import Address, Threads, Workers, compute_with
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["build"]
@@ -79,5 +80,5 @@ def build(
             counting=start,
             write=write_segments if ray is None else segments_on(ray, workers=workers, threads=threads or 1),
         )
-    say(f"{out}: {built.entities:,} entities. Next: melder link {out} --text TEXT --mention WORDS")
+    say(f"{out}: {how_many(built.entities, 'entity')}. Next: melder link {out} --text TEXT --mention WORDS")
     finish(built.skipped, list(built.unreadable.values()))

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from melder.cli.console import console
 from melder.cli.kb.changing import Directory
+from melder.io.counts import how_many
 
 __all__ = ["info"]
 
@@ -49,7 +50,9 @@ def _table(told: dict[str, Any]) -> Table:
     for name, size in told["bytes_per_entity"].items():
         table.add_row(f"bytes an entity: {name}", f"{size:,.0f}")
     for search, index in told["indexes"].items():
-        table.add_row(Text(f"index {search}"), f"{index['entities']:,} entities, {index['bytes']:,} bytes")
+        table.add_row(
+            Text(f"index {search}"), f"{how_many(index['entities'], 'entity')}, {how_many(index['bytes'], 'byte')}"
+        )
     table.add_row("bytes of the model", f"{told['bytes_model']:,}")
     table.add_row("bytes in all", f"{told['bytes']:,}")
     table.add_row("pictures that could not be read", f"{len(told['unreadable_pictures']):,}")

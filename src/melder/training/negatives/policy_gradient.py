@@ -67,7 +67,7 @@ class PolicyGradient:
     def build(
         cls, options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
     ) -> PolicyGradient:
-        pool = Pool.of(dataset, mentions, options.candidates)
+        pool = Pool.of(dataset, mentions, options.candidates, current.model.matcher)
         generator = Generator(current.model.encoder.sizes, options.generator).to(current.model.device)
         return cls(pool, current, generator, options.count, options.refresh)
 

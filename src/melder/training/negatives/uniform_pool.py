@@ -37,7 +37,8 @@ class UniformPool:
     def build(
         cls, options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
     ) -> UniformPool:
-        return cls(Pool.of(dataset, mentions, options.candidates), current, options.count, options.refresh)
+        pool = Pool.of(dataset, mentions, options.candidates, current.model.matcher)
+        return cls(pool, current, options.count, options.refresh)
 
     def prepare(self, rows: np.ndarray) -> None:
         matcher = self.current.model.matcher
