@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 import melder
 from melder.building.build import Built, add_entities, build, change_from_file, open_model, remove_entities
-from melder.building.model import ZERO_SHOT
+from melder.building.zero_shot import ZERO_SHOT
 from melder.data import DataSet, EntityFile
 from melder.encoders import build_encoder
 from melder.evaluation.evaluate import evaluate_run

@@ -26,6 +26,7 @@ class MethodOptions(BaseModel):
     lexical: bool = Field(True, description="add names compared as strings to the total")
     lexical_weight: PositiveFloat = Field(10.0, description="where the learned weight starts")
     lexical_part: float = Field(0.85, ge=0, lt=1, description="what whole words of a name count; 0 = only all of it")
+    lexical_exact: float = Field(0.0, ge=0, description="what the surface counts more where it is all of a name")
     lexical_fold: bool = Field(
         True, description="compare names without regard to Unicode forms, quotes, hyphens; diacritics count little"
     )
@@ -49,7 +50,12 @@ def lexical_unit(options: MethodOptions) -> Lexical | None:
     """The unit that is added to the mean of the others, or None for the published total."""
     if not options.lexical:
         return None
-    return Lexical(initial_weight=options.lexical_weight, part=options.lexical_part, fold=options.lexical_fold)
+    return Lexical(
+        initial_weight=options.lexical_weight,
+        part=options.lexical_part,
+        fold=options.lexical_fold,
+        exact=options.lexical_exact,
+    )
 
 
 def picture_options(options: MethodOptions) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.protocols.units import SideTensor, Unit
 
-__all__ = ["LexicalUnit", "Matcher", "Method"]
+__all__ = ["FitEntities", "LexicalUnit", "Matcher", "Method"]
 
 
 class LexicalUnit(Unit, Protocol):
@@ -30,6 +30,10 @@ class LexicalUnit(Unit, Protocol):
 
     @property
     def weight(self) -> Tensor: ...
+
+    def set_weight(self, weight: float) -> None:
+        """Have the weight start, or stay, at another value above 0."""
+        ...
 
     def fit(self, names: Iterable[str]) -> None:
         """Learn how frequent n-grams are from the names of a knowledge base."""
@@ -132,6 +136,9 @@ class Matcher(Protocol):
         ...
 
 
+FitEntities = Callable[[Matcher, Features], None]  # a matcher, and what a frozen encoder made of entities
+
+
 class Method(Protocol):
     """A published way to link: its settings, its matcher, and what it can do.
 
@@ -155,6 +162,12 @@ class Method(Protocol):
 
     @property
     def trains_in_processes(self) -> bool: ...
+
+    @property
+    def fitting(self) -> Callable[[Any], FitEntities | None]:
+        """Of a configuration: what a matcher is to learn of entities alone, before it is trained or used; None =
+        nothing."""
+        ...
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         """The matcher that a configuration describes, for an encoder of these sizes.

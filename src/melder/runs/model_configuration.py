@@ -48,7 +48,8 @@ class EncoderConfiguration(Section):
     """Which encoder, and whether training changes it."""
 
     name: str = Field(
-        description="clip:NAME, clip:compact, clip:compact-64, joint:NAME, paired:TEXT+VISION or precomputed:FILES+TEXT"
+        description="starter, clip:NAME, clip:compact, clip:compact-64, joint:NAME, paired:TEXT+VISION or "
+        "precomputed:FILES+TEXT"
     )
     trained: bool = Field(
         False,

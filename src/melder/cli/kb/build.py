@@ -52,7 +52,7 @@ def build(
 
     \b
     melder kb build runs/flags --entities flags/entities.jsonl --out flags-kb
-    melder kb build --encoder clip:openai/clip-vit-base-patch32 --entities products.csv --images pictures --out shop-kb
+    melder kb build --encoder starter --entities products.csv --images pictures --out shop-kb
     melder link shop-kb --text "Two of the small green ones" --mention "the small green ones" --image shelf.jpg
 
     Columns of a table: id, name, aliases, description, types, images, of which id must be there and a name or a
