@@ -61,10 +61,9 @@ def learn(
     items = _items(labelled, images or mentions.parent, model.encoder.separator, modalities)
     learned = learn_labelled(kb, items, model)
     empty = sum(mention.answer is None for mention in given)
-    say(
-        f"{kb}: {how_many(learned.added, 'mention')} learned, {learned.corrected:,} corrected, {learned.known:,} known already"
-        + (f"; {empty:,} without an answer teach nothing" if empty else "")
-    )
+    counts = f"{learned.corrected:,} corrected, {learned.known:,} known already"
+    without = f"; {empty:,} without an answer teach nothing" if empty else ""
+    say(f"{kb}: {how_many(learned.added, 'mention')} learned, {counts}{without}")
     finish(bad, list(unreadable.reasons.values()))
 
 
