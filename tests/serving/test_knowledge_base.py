@@ -102,6 +102,10 @@ def test_types_reach_the_linker(directory: Path, client: TestClient) -> None:
     assert [each["id"] for each in link["candidates"]] == ["N"]
     refused = client.post("/link", json=ASKED | {"types": ["fox", "tree"]})
     assert (refused.status_code, "no entity has the type 'tree'" in refused.json()["error"]) == (422, True)
+    queries = '{"q": {"query": "red kite", "type": ["fox", "%s"], "type_strict": "all", "limit": 1}}'
+    for other, wanted in (("animal", ["N"]), ("tree", [])):
+        answer = client.get("/reconcile", params={"queries": queries % other}).json()["q"]["result"]
+        assert [each["id"] for each in answer] == wanted  # though many entities would be better without their types
 
 
 def test_a_change_over_http_is_served_at_once(client: TestClient, small_data: Path) -> None:
