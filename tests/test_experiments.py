@@ -75,6 +75,18 @@ def test_a_published_recipe_selects_on_dev_and_corrects_nothing(file: Path) -> N
         assert "Published" in file.read_text(encoding="utf-8").split("\ndata:")[0]
 
 
+@pytest.mark.parametrize(("data", "train"), [("wikidiverse", 11_351), ("wikimel", 18_092)])
+def test_gemels_recipes_warm_up_and_select_as_the_published_code(data: str, train: int) -> None:
+    """A tenth of 5 epochs of single mentions as warm-up, counted in steps of 16; a look every 5,000 mentions."""
+    configuration = read_configuration(EXPERIMENTS / "gemel" / f"{data}.yaml")
+    training = configuration.training
+    assert training.warmup_steps == int(0.1 * training.epochs * train)
+    assert training.validate_every_steps == 5000 // training.batch_size
+    assert (training.select_by, training.select_ties, training.validate_mentions) == ("hits@1", "later", None)
+    assert training.patience > training.epochs * train / 5000  # nothing stops it
+    assert configuration.encoder.name.startswith("precomputed:")
+
+
 @every_file
 def test_it_lies_in_the_folder_of_its_method(file: Path) -> None:
     assert read_configuration(file).method.name == file.parent.name  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from melder.features import Features, Heads, Rows, Side, concatenate
+from melder.further_pictures import FurtherPictures
 from units.made import features, lacking
 
 COUNT = 5
@@ -156,3 +157,55 @@ def test_concatenated_sides_are_padded_to_the_longest() -> None:
     assert not together["text.query"][:2, 2:].any()
     assert torch.equal(together["text.query"][2:], long["text.query"])
     assert together["textual.bucket"].tolist() == [0, 1, 0, 1, 2]
+
+
+COUNTS = [2, 0, 3, 1, 0]
+
+
+def pictured(counts: list[int] = COUNTS) -> Features:
+    """Features whose further pictures are numbered by item and place."""
+    numbers = torch.tensor([10.0 * row + place for row, count in enumerate(counts) for place in range(1, count + 1)])
+    given_features = features(len(counts), 1)
+    further = FurtherPictures(
+        torch.tensor(counts),
+        numbers[:, None].expand(-1, 9),
+        numbers[:, None, None].expand(-1, 4, 14),
+        torch.ones(len(numbers), dtype=torch.bool),
+    )
+    return replace(given_features, further=further)
+
+
+def numbers_of(given_features: Features) -> list[list[int]]:
+    assert given_features.further is not None
+    assert len(given_features.further) == len(given_features)
+    values = given_features.further.image_global[:, 0].split(given_features.further.counts.tolist())
+    return [part.int().tolist() for part in values]
+
+
+@pytest.mark.parametrize("rows", SELECTIONS.values(), ids=SELECTIONS)
+def test_further_pictures_go_with_their_rows(rows: Rows) -> None:
+    every = [[10 * row + place for place in range(1, count + 1)] for row, count in enumerate(COUNTS)]
+    assert numbers_of(pictured()[rows]) == [every[row] for row in torch.arange(COUNT)[rows].tolist()]
+
+
+def test_further_pictures_are_joined_with_items_that_have_none() -> None:
+    joined = concatenate([features(2, 3), pictured([1]), features(1, 4)])
+    assert numbers_of(joined) == [[], [], [1], []]
+    assert concatenate([features(2, 3), features(1, 4)]).further is None
+
+
+def test_each_further_picture_has_the_text_of_its_item() -> None:
+    given_features = pictured()
+    views = given_features.further_views()
+    assert views is not None
+    owners = torch.tensor([0, 0, 2, 2, 2, 3])
+    assert torch.equal(views.text_tokens, given_features.text_tokens[owners])
+    assert views.image_global is not None
+    assert views.image_global[:, 0].tolist() == [1, 2, 21, 22, 23, 31]
+    assert features(2, 1).further_views() is None
+
+
+def test_who_loses_the_picture_loses_all_of_them() -> None:
+    bare = pictured().without(image=torch.tensor([True, False, False, True, False]))
+    assert numbers_of(bare) == [[], [], [21, 22, 23], [], []]
+    assert pictured().to(torch.float16).further.image_tokens.dtype == torch.float16  # type: ignore[union-attr]

@@ -35,6 +35,24 @@ def test_half_a_span_is_refused(span: dict[str, int]) -> None:
         Mention(id="m", text="Guinea won", surface="Guinea", **span)
 
 
+def test_a_mention_has_one_picture_or_a_list_of_them() -> None:
+    several = Mention.model_validate_json('{"id": "m", "image": ["a.png", "b.png", "a.png"]}')
+    assert several.images == several.image == ("a.png", "b.png")
+    assert Mention.model_validate_json(several.model_dump_json()) == several
+    assert Mention(id="m", image=("a.png",)) == Mention(id="m", image="a.png")
+    assert Mention(id="m", image="a.png").images == ("a.png",)
+    assert Mention(id="m", image=()) == Mention(id="m")
+    assert several.with_images([]).image is None
+    assert several.with_images(["c.png"]).images == ("c.png",)
+
+
+@pytest.mark.parametrize("image", [5, {"name": "a.png"}, ["a.png", None], [["a.png"]]])
+def test_what_is_no_picture_is_named_in_one_sentence(image: object) -> None:
+    with pytest.raises(ValidationError, match="must be the name of a picture, a list of such names, or null") as error:
+        Mention.model_validate({"id": "m", "image": image})
+    assert error.value.error_count() == 1
+
+
 def test_a_surface_need_not_occur_in_the_text() -> None:
     assert Mention(id="m", text="They won", surface="Guinea").start is None
 

@@ -97,7 +97,7 @@ def test_a_knowledge_base_is_built_and_read_and_a_change_is_refused_in_one_line(
 ) -> None:
     done = run_without(KNOWLEDGE_BASE, small_run, small_data, tmp_path / "kb")
     assert '"name": "Red kite"' in done.stdout or '"name":"Red kite"' in done.stdout
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("melder: ")]
     assert "this system (Windows) cannot tell who reads a knowledge base" in line
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -17,8 +16,8 @@ from pydantic import ValidationError
 from typing_extensions import Self
 
 from melder.data.mention_inputs import MentionInput, read_mention
-from melder.data.picture_inputs import picture_of
-from melder.records import Entity, Link, MelderError
+from melder.data.picture_inputs import pictures_of
+from melder.records import Entity, Link, MelderError, Picture
 
 try:
     import httpx2 as httpx
@@ -100,7 +99,7 @@ class AsyncClient:
         Raises:
             MelderError: The service refuses or cannot be reached.
         """
-        request = {"text": text, "k": k, "types": list(types), "image": _encoded(picture_of(image))}
+        request = {"text": text, "k": k, "types": list(types), "image": _encoded(pictures_of(image))}
         return [Link.model_validate(link) for link in (await self._ask("POST", "/link", json=request))["links"]]
 
     async def entity(self, identity: str) -> Entity:
@@ -131,15 +130,16 @@ def _request(given: MentionInput, k: int, types: Sequence[str]) -> dict[str, Any
     mention = given.mention
     if mention.start is None:
         raise MelderError(f"mention {mention.id!r}: does not occur in its text, and a service marks mentions there")
-    picture = picture_of(mention.image) if given.in_data else given.image
+    pictures = pictures_of(mention.images) if given.in_data else given.images
     span = {"start": mention.start, "end": mention.end}
-    return {"text": mention.text, "mentions": [span], "k": k, "types": list(types), "image": _encoded(picture)}
+    return {"text": mention.text, "mentions": [span], "k": k, "types": list(types), "image": _encoded(pictures)}
 
 
-def _encoded(picture: Path | bytes | None) -> str | None:
-    if picture is None:
-        return None
-    return base64.b64encode(picture if isinstance(picture, bytes) else picture.read_bytes()).decode()
+def _encoded(pictures: Sequence[Picture]) -> str | list[str] | None:
+    """One picture as a text, several as a list."""
+    contents = [picture if isinstance(picture, bytes) else picture.read_bytes() for picture in pictures]
+    encoded = [base64.b64encode(content).decode() for content in contents]
+    return encoded if len(encoded) > 1 else next(iter(encoded), None)
 
 
 def _link_of(result: Mapping[str, Any], given: MentionInput) -> Link:

@@ -9,6 +9,8 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
+from melder.further_pictures import FurtherPictures
+
 __all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate", "not_finite"]
 
 Rows = slice | Tensor  # what selects mentions or entities: a slice, or a tensor of indices
@@ -33,6 +35,7 @@ class Features:
     text_mask [n, L], True = valid token; None = all valid. A row without any valid token has no text.
     image_mask [n], True = has a picture; None = all have one (none has, when image_global is None)
     surfaces: a mention's surface, or an entity's name and aliases; None where names are not to be compared
+    further: of the pictures behind the first, which the tensors above are of; None = no item has any
     """
 
     text_global: Tensor
@@ -42,13 +45,15 @@ class Features:
     text_mask: Tensor | None = None
     image_mask: Tensor | None = None
     surfaces: Sequence[tuple[str, ...]] | None = None
+    further: FurtherPictures | None = None
 
     def __len__(self) -> int:
         return len(self.text_global)
 
     def __getitem__(self, rows: Rows) -> Features:
         tensors = {name: tensor[rows] for name, tensor in self.tensors().items()}
-        return replace(self, **tensors, surfaces=_pick(self.surfaces, rows))  # type: ignore[arg-type]
+        further = None if self.further is None else self.further[rows]
+        return replace(self, **tensors, surfaces=_pick(self.surfaces, rows), further=further)  # type: ignore[arg-type]
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that are present, by field name."""
@@ -58,7 +63,8 @@ class Features:
     def to(self, *arguments: object, **options: object) -> Features:
         """The same features on another device or, for floating-point tensors, in another type."""
         moved = {name: _move(tensor, *arguments, **options) for name, tensor in self.tensors().items()}
-        return replace(self, **moved)  # type: ignore[arg-type]
+        further = self.further and self.further.mapped(lambda tensor: _move(tensor, *arguments, **options))
+        return replace(self, **moved, further=further)  # type: ignore[arg-type]
 
     @property
     def has_text(self) -> Tensor:
@@ -94,8 +100,17 @@ class Features:
                 surfaces = [() if gone else row for gone, row in zip(text.tolist(), surfaces, strict=True)]
             dropped = replace(dropped, text_mask=mask & ~text[:, None], surfaces=surfaces)
         if image is not None and self.image_global is not None:
-            dropped = replace(dropped, image_mask=self.has_image & ~image)
+            further = None if self.further is None else self.further.without(image)
+            dropped = replace(dropped, image_mask=self.has_image & ~image, further=further)
         return dropped
+
+    def further_views(self) -> Features | None:
+        """Each further picture [x] with the text of its item, without surfaces; None where there is none."""
+        if self.further is None or not len(self.further.image_mask):
+            return None
+        text = replace(self, image_global=None, image_tokens=None, image_mask=None, surfaces=None, further=None)
+        pictures = {name: getattr(self.further, name) for name in ("image_global", "image_tokens", "image_mask")}
+        return replace(text[self.further.owners], **pictures)
 
 
 @dataclass
@@ -191,16 +206,27 @@ Bundle = TypeVar("Bundle", Features, Side)
 
 
 def concatenate(bundles: Sequence[Bundle]) -> Bundle:
-    """Rows of several bundles, one after the other; token axes are padded to the longest."""
+    """Rows of several bundles, one after the other; axes of tokens and of pictures are padded to the longest."""
     first = bundles[0]
     if len(bundles) == 1:
         return first
     if isinstance(first, Side):
-        return Side({name: _stack([bundle[name] for bundle in bundles]) for name in first})
+        names = dict.fromkeys(name for bundle in bundles for name in bundle)
+        return Side({name: _stack(_everywhere(name, bundles)) for name in names})
     masked = [_with_masks(bundle) for bundle in bundles]
     tensors = {name: _stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
     surfaces = None if first.surfaces is None else [row for bundle in bundles for row in bundle.surfaces or ()]
-    return replace(first, **tensors, surfaces=surfaces)
+    further = FurtherPictures.joined([bundle.further for bundle in bundles], [len(bundle) for bundle in bundles])
+    return replace(first, **tensors, surfaces=surfaces, further=further)
+
+
+def _everywhere(name: str, sides: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
+    """A tensor of several sides; one that lacks it, since none of its rows has a further picture, has no places."""
+    present = next(side[name] for side in sides if name in side)
+    return [
+        side[name] if name in side else present.new_zeros(len(next(iter(side.values()))), *[0] * (present.dim() - 1))
+        for side in sides
+    ]
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:

@@ -10,11 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from melder.errors import BadData, BadRecord, MelderError, counted
+from melder.languages import Languages, is_tag
 
 __all__ = [
     "BadData",
@@ -23,63 +35,41 @@ __all__ = [
     "Decided",
     "Entity",
     "Item",
+    "LanguageTag",
     "Link",
     "MelderError",
     "Mention",
+    "Picture",
     "Ranks",
     "counted",
+    "languages_of",
 ]
 
 
-TABLES = (".csv", ".tsv")  # how names of tables end
+Picture = Path | bytes  # where an image file is, or what is in it
 REPR = 3  # candidates that the repr of a link lists
-SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
 
 
-class MelderError(Exception):
-    """Something that the user can put right; its message is one line (or one line a record)."""
+def languages_of(text: str) -> Languages:
+    """Languages as a user writes them, such as `de,en`.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(_printable(message))
-
-
-def counted(file: str) -> str:
-    """What numbers of a file's records count: a spreadsheet numbers the rows of a table."""
-    return "row" if file.lower().endswith(TABLES) else "record"
-
-
-def _printable(text: str) -> str:
-    """The text with halves of surrogate pairs, which files can hold and no encoding has, written out as \\udxxx."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-@dataclass(frozen=True)
-class BadRecord:
-    """Where a record is wrong, why, and what to do about it.
-
-    Args:
-        number: Counted from 1, a line of JSON Lines, an element of a JSON array, a row of a table; 0 = the whole file.
+    Raises:
+        MelderError: There is none, or one is no tag of a language.
     """
-
-    file: str
-    number: int
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}, {counted(self.file)} {self.number}" if self.number else self.file
-        field = f", field '{self.field}'" if self.field else ""
-        return _printable(f"{place}{field}: {self.message}")
+    try:
+        return Languages.parse(text)
+    except ValueError as error:
+        raise MelderError(f"language {error}") from None
 
 
-class BadData(MelderError):
-    """One or more records are unusable; `records` names each of them."""
+def _language(text: str) -> str:
+    tag = text.lower()
+    if not is_tag(tag):
+        raise ValueError(f"{text!r} is no tag of a language, such as de or pt-br")
+    return tag
 
-    def __init__(self, records: Sequence[BadRecord]) -> None:
-        self.records = tuple(records)
-        more = len(self.records) - SHOWN
-        listed = [str(record) for record in self.records[:SHOWN]]
-        super().__init__("\n".join([*listed, f"and {more:,} more bad records"] if more > 0 else listed))
+
+LanguageTag = Annotated[str, AfterValidator(_language)]
 
 
 class _Record(BaseModel):
@@ -87,7 +77,11 @@ class _Record(BaseModel):
 
 
 class Entity(_Record):
-    """A row of a knowledge base."""
+    """A row of a knowledge base.
+
+    `labels` and `descriptions` are its names and descriptions by language, as far as those are known; `name` and
+    `description` are those that encoders read.
+    """
 
     id: str = Field(min_length=1)
     name: str = ""
@@ -95,18 +89,42 @@ class Entity(_Record):
     description: str = ""
     types: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    labels: dict[LanguageTag, str] = {}
+    descriptions: dict[LanguageTag, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _only_in_languages(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Without what most entities have not."""
+        return {
+            name: content
+            for name, content in handler(self).items()
+            if content or name not in ("labels", "descriptions")
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name and the aliases, without empty ones and repetitions."""
-        return tuple(dict.fromkeys(name for name in (self.name, *self.aliases) if name.strip()))
+        """The name, the aliases and the names in other languages, without empty ones and repetitions."""
+        every = (self.name, *self.aliases, *self.labels.values())
+        return tuple(dict.fromkeys(name for name in every if name.strip()))
+
+    def in_language(self, languages: Languages) -> Entity:
+        """The entity with the name and the description of the first of some languages that has them."""
+        name, description = languages.first(self.labels), languages.first(self.descriptions)
+        if not name and not description:
+            return self
+        aliases = self.aliases
+        if name and name != self.name and self.name.strip() and self.name not in self.labels.values():
+            aliases = (self.name, *aliases)  # so that no name is lost
+        shown = {"name": name or self.name, "description": description or self.description, "aliases": aliases}
+        return self.model_copy(update=shown)
 
 
 class Mention(_Record):
     """A span of a text that is to be linked, perhaps with a picture, perhaps with the right answer.
 
     `start` and `end` are code point offsets, both null when the surface does not occur in the text.
-    `answer` is an entity id, or null for NIL.
+    `image` is the name of its picture, or a list of names where it has several. `answer` is an entity id, or null for
+    NIL. `language` is that of the text; candidates are called by their names in it, where they have some.
     """
 
     id: str = Field(min_length=1)
@@ -114,8 +132,35 @@ class Mention(_Record):
     start: int | None = None
     end: int | None = None
     surface: str = ""
-    image: str | None = None
+    image: str | tuple[str, ...] | None = None
     answer: str | None = None
+    language: LanguageTag | None = None
+
+    @model_serializer(mode="wrap")
+    def _perhaps_in_a_language(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Without what most mentions have not."""
+        return {name: content for name, content in handler(self).items() if content or name != "language"}
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of all its pictures."""
+        if isinstance(self.image, str):
+            return (self.image,) if self.image else ()
+        return self.image or ()
+
+    def with_images(self, names: Sequence[str]) -> Mention:
+        """The same mention with other pictures."""
+        return self.model_copy(update={"image": _one_or_several(names)})
+
+    @field_validator("image", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> str | tuple[str, ...] | None:
+        """A list of one name is that name, an empty one is none."""
+        if value is None or isinstance(value, str):
+            return value
+        if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+            raise ValueError("must be the name of a picture, a list of such names, or null")
+        return _one_or_several(value)
 
     @model_validator(mode="after")
     def _span_is_the_surface(self) -> Mention:
@@ -129,6 +174,11 @@ class Mention(_Record):
             covered = self.text[self.start : self.end]
             raise ValueError(f"span [{self.start}, {self.end}) covers {covered!r}, not the surface {self.surface!r}")
         return self
+
+
+def _one_or_several(names: Sequence[str]) -> str | tuple[str, ...] | None:
+    distinct = tuple(dict.fromkeys(names))
+    return distinct if len(distinct) > 1 else next(iter(distinct), None)
 
 
 class Candidate(_Record):
@@ -182,19 +232,26 @@ class Decided(Link):
 class Item:
     """What an encoder reads of a mention or an entity.
 
-    `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `augment` is the
-    seed of a random view of the picture, None = the plain view. `role` says which of an encoder's prompts stands
-    before the text. `span` is where the mention stands in `text`, in code points, None = nowhere: a text that is too
-    long for an encoder is cut around it; its first `lead` characters, surface and separator, are read in any case.
+    `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `further` are the
+    pictures behind it; `augment` is the seed of a random view of the picture, None = the plain view. `role` says which
+    of an encoder's prompts stands before the text. `span` is where the mention stands in `text`, in code points, None =
+    nowhere: a text that is too long for an encoder is cut around it; its first `lead` characters, surface and
+    separator, are read in any case.
     """
 
     text: str = ""
-    image: Path | bytes | None = None
+    image: Picture | None = None
     surfaces: tuple[str, ...] = ()
     augment: int | None = None
     role: Literal["mention", "entity"] | None = None
     span: tuple[int, int] | None = None
     lead: int = 0
+    further: tuple[Picture, ...] = ()
+
+    @property
+    def images(self) -> tuple[Picture, ...]:
+        """All its pictures."""
+        return () if self.image is None else (self.image, *self.further)
 
 
 @dataclass(frozen=True)

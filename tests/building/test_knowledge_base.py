@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 
 import melder
 from melder.building.build import Built, add_entities, build, change_from_file, open_model, remove_entities
-from melder.building.model import ZERO_SHOT
+from melder.building.zero_shot import ZERO_SHOT
 from melder.data import DataSet, EntityFile
 from melder.encoders import build_encoder
 from melder.evaluation.evaluate import evaluate_run
 from melder.features import Side
 from melder.kb import Writer, compact, open_knowledge_base
-from melder.kb.format.packing import StorageDtype
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.writer import writer_lock
 from melder.linking import ExactLinker
 from melder.methods import build_matcher

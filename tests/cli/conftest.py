@@ -29,9 +29,9 @@ class Said:
         """The one line about a user's mistake."""
         assert self.status == 2, self.errors
         (line,) = self.errors.splitlines()
-        assert line.startswith("error: ")
+        assert line.startswith("melder: ")
         assert "Traceback" not in self.errors
-        return line.removeprefix("error: ")
+        return line.removeprefix("melder: ")
 
 
 Melder = Callable[..., Said]

@@ -75,7 +75,7 @@ def test_bad_records_are_errors_unless_they_are_skipped(melder: Melder, leaking:
     said = melder("audit", leaking, "--skip-bad")
     assert said.status == 3
     assert "answers: not in the knowledge base" in " ".join(said.out.split())
-    assert "1 left out:" in said.errors
+    assert "1 record left out:" in said.errors
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -156,7 +157,7 @@ def left_out(said: Said) -> list[str]:
     assert said.status == 3, said.errors
     lines = said.errors.splitlines()
     (start,) = [number for number, line in enumerate(lines) if line.endswith(" left out:")]
-    assert lines[start] == f"{len(lines) - start - 1} left out:"
+    assert sum(map(int, re.findall(r"\d+", lines[start]))) == len(lines) - start - 1
     return lines[start + 1 :]
 
 
@@ -186,7 +187,7 @@ def test_a_long_list_of_what_was_left_out_is_cut(melder: Melder, data: Path) -> 
     write_lines(data / "dev.jsonl", [*read_lines(data / "dev.jsonl"), *({"id": ""} for _ in range(30))])
     said = melder("evaluate", small_run(), "--data", data, "--skip-bad")
     assert said.status == 3
-    assert "30 left out:" in said.errors
+    assert "30 records left out:" in said.errors
     assert said.errors.splitlines()[-1].strip() == "and 10 more"
 
 

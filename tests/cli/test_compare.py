@@ -121,7 +121,7 @@ def test_bad_records_of_the_data_set_are_errors_or_listed(
     assert "is also the id of record" in melder("compare", worse, stored, "--data", data).error
     said = melder("compare", worse, stored, "--data", data, "--skip-bad")
     assert said.status == 3
-    assert "1 left out:" in said.errors
+    assert "1 record left out:" in said.errors
 
 
 def test_report_writes_the_page_of_evaluate(melder: Melder, stored: Path, small_data: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_info_leaves_bad_records_out_on_request(melder: Melder, data: Path) -> N
     said = melder("data", "info", data, "--skip-bad", "--json")
     assert said.status == 3
     assert json.loads(said.out)["skipped"] == 1
-    assert "1 left out" in said.errors
+    assert "1 record left out" in said.errors
 
 
 def test_info_says_how_a_layout_was_read(melder: Melder, gemel: Path) -> None:
@@ -100,7 +100,7 @@ def test_another_layout_reads_back_equal_with_its_pictures(
 ) -> None:
     said = melder("data", "convert", mimic, tmp_path / "out", "--text-field", "attr", *options)
     assert said.status == 0
-    assert "1 pictures are named but not there" in said.errors
+    assert "1 picture is named but not there" in said.errors
     before, after = load(mimic, text_field="attr"), load(tmp_path / "out")
     (old,), (new,) = before.entities, after.entities
     assert new.model_copy(update={"images": old.images}) == old

@@ -51,11 +51,19 @@ def test_a_check_says_what_is_in_a_table_and_how_it_is_read(export: Path, capsys
         "read as Windows-1252",
         "divided by semicolons",
         "columns: id = Nr, name = Label",
-        "1 pictures are there under another spelling",
-        "1 names are the entities' ids",
-        "nothing is wrong. Next: melder kb build",
+        "1 picture is there under another spelling",
+        "1 name is the entity's id",
+        f"nothing is wrong. Next: melder kb build --entities {export} --column id=Nr --column name=Label",
     ):
         assert note in printed.err
+
+
+def test_a_check_says_what_skip_bad_would_take(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export.write_text(EXPORT + "1;again;;;;;\r\n5;short\r\n6;lost;;;none.png;;\r\n", encoding="utf-8")
+    assert melder("check", export, "--skip-bad") == 3
+    said = capsys.readouterr().err
+    assert "melder kb build --skip-bad would take 5 entities of these" in said
+    assert "1 record left out, 2 records taken as far as possible:" in said
 
 
 def test_a_check_ends_as_a_build_would(export: Path, capsys: pytest.CaptureFixture[str]) -> None:

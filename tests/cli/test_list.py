@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from melder.cli import app
 from melder.cli.list import REGISTRIES, registry_of
+from melder.records import MelderError
 
 RUNNER = CliRunner()
 PYPROJECT = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
@@ -42,7 +43,22 @@ def test_people_get_a_table() -> None:
     assert re.search(r"melder\[faiss\]", RUNNER.invoke(app, ["list", "indexes"]).stdout)
 
 
-def test_a_kind_that_there_is_not_is_refused() -> None:
-    said = RUNNER.invoke(app, ["list", "towers"])
-    assert said.exit_code == 2
-    assert "encoders" in said.output
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("method", "did you mean methods?"),
+        ("finder", "did you mean finders?"),
+        ("Unit", "did you mean units?"),
+        ("towers", "there are encoders, methods"),
+    ],
+)
+def test_a_kind_that_there_is_not_is_answered_with_the_nearest(kind: str, words: str) -> None:
+    said = RUNNER.invoke(app, ["list", kind])
+    assert isinstance(said.exception, MelderError)
+    assert words in str(said.exception)
+
+
+def test_the_forms_of_finders_are_listed() -> None:
+    said = RUNNER.invoke(app, ["list", "finders", "--json"]).stdout
+    for form in ("names:none", "names:RULE,RULE", "particles", "spacy:PIPELINE"):
+        assert form in said

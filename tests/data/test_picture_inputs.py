@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from melder.data.picture_inputs import picture_of
+from melder.data.picture_inputs import picture_of, pictures_of
 from melder.data.pictures import read_picture
 from melder.records import MelderError
 
@@ -92,3 +92,12 @@ def test_what_is_no_picture_is_said_in_one_line(image: object, message: str) -> 
     with pytest.raises(MelderError, match=message) as raised:
         picture_of(image)
     assert "\n" not in str(raised.value)
+
+
+def test_several_pictures_are_a_list_of_any_of_these_forms(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(_png())
+    assert pictures_of([str(tmp_path / "a.png"), _png(), None]) == (tmp_path / "a.png", _png())
+    assert pictures_of((Image.fromarray(PIXELS),)) == pictures_of(Image.fromarray(PIXELS))
+    assert pictures_of(None) == pictures_of([]) == ()
+    with pytest.raises(MelderError, match="there is no such file"):
+        pictures_of([_png(), tmp_path / "b.png"])

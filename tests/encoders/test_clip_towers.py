@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 from torch.nn.functional import normalize
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-from melder.encoders import build_encoder
+from melder.data.items import joined
+from melder.encoders import build_encoder, load_encoder
 from melder.encoders.tokens import STEP
 from melder.records import Item, MelderError
 
@@ -79,6 +81,19 @@ def test_the_published_separator_is_only_for_the_published_clip(directory: Path)
     assert build_encoder(f"clip:{directory}", published=True).separator == " [SEP] "
     assert build_encoder(f"clip:{directory}").separator == ". "
     assert build_encoder("clip:compact", published=True).separator == " [SEP] "
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_run_says_whether_its_separator_stands_beside_nothing(
+    published: bool, directory: Path, tmp_path: Path
+) -> None:
+    build_encoder(f"clip:{directory}", published=published).save(tmp_path)
+    assert joined("Bob", "", load_encoder(tmp_path).separator) == ("Bob [SEP] " if published else "Bob")
+    file = tmp_path / "encoder.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content.pop("separator_stands_alone", None)  # as runs of before there was this word have it
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert joined("Bob", "", load_encoder(tmp_path).separator) == "Bob"
 
 
 def test_more_tokens_than_positions_are_refused(directory: Path) -> None:

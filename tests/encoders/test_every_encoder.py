@@ -84,11 +84,16 @@ def _precomputed_compact(folder: Path) -> Towers:
     return build_encoder(f"precomputed:{folder / 'features'}+clip:compact", texts=tiny_models.TEXTS)
 
 
+def _starter(folder: Path) -> Towers:
+    return build_encoder("starter")
+
+
 CASES: dict[str, list[Make]] = {
     "clip": [_clip, _published_clip],
     "clip:compact": [_compact],
     "clip:compact-64": [_compact_64],
     "joint": [_joint, _joint_padded, _joint_patches],
+    "starter": [_starter],
     "paired": [_paired, _paired_map, _paired_clip, _text_only, _sentence],
     "precomputed": [_precomputed, _precomputed_compact],
 }

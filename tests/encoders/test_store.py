@@ -185,3 +185,62 @@ def test_a_fingerprint_tells_texts_pictures_order_and_encoders_apart() -> None:
     marks = {fingerprint(items, "clip:compact"), *(fingerprint(*other) for other in others)}
     assert len(marks) == 1 + len(others)
     assert fingerprint([Item("a", Path("y/1.jpg")), Item("b")], "clip:compact") in marks
+
+
+@pytest.fixture
+def several(items: list[Item]) -> list[Item]:
+    """The same items; the first has two more pictures, the last one, and one that only the third has is again."""
+    pictures = [item.image for item in items if item.image is not None]
+    return [
+        replace(items[0], further=(pictures[1], pictures[2])),
+        *items[1:4],
+        replace(items[4], further=(pictures[0],)),
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_further_pictures_are_encoded_as_any_others(
+    encoder: Towers, items: list[Item], several: list[Item], batch_size: int
+) -> None:
+    found, single = encode(encoder, several, batch_size=batch_size), encode(encoder, items, batch_size=batch_size)
+    assert all(torch.equal(tensor, single.tensors()[name]) for name, tensor in found.tensors().items())
+    assert single.further is None
+    assert found.further is not None
+    assert found.further.counts.tolist() == [2, 0, 0, 0, 1]
+    expected = encode(encoder, [Item(image=picture) for item in several for picture in item.further])
+    assert torch.allclose(found.further.image_global, expected.image_global, atol=1e-5)
+    assert torch.allclose(found.further.image_tokens, expected.image_tokens, atol=1e-5)
+
+
+def test_a_further_picture_that_cannot_be_read_is_told_of(
+    encoder: Towers, items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    item, told = replace(items[0], further=(tmp_path / "bad.png", items[2].image)), list[Item]()
+    with pytest.raises(MelderError, match=r"bad\.png"):
+        encode(encoder, [item])
+    monkeypatch.setattr(encoder, "on_unreadable", lambda item, error: told.append(item))
+    further = encode(encoder, [item]).further
+    assert further is not None
+    assert further.image_mask.tolist() == [False, True]
+    assert [item.image for item in told] == [tmp_path / "bad.png"]
+
+
+def test_further_pictures_come_back_from_disk(encoder: Towers, several: list[Item], tmp_path: Path) -> None:
+    features = encode(encoder, several)
+    save_features(features, tmp_path, ids=IDS, fingerprint="f")
+    loaded = load_features(tmp_path, ids=IDS, fingerprint="f").further
+    assert loaded is not None
+    assert features.further is not None
+    assert torch.equal(loaded.counts, features.further.counts)
+    assert torch.equal(loaded.image_global, features.further.image_global)
+    assert loaded.image_tokens.dtype == torch.float16
+    assert torch.allclose(loaded.image_tokens.float(), features.further.image_tokens, rtol=1e-3, atol=1e-4)
+    np.save(tmp_path / "further_counts.npy", np.array([2, 0, 0, 0, 2]))
+    with pytest.raises(MelderError, match=r"further_image_global\.npy has 3 rows, not 4"):
+        load_features(tmp_path, ids=IDS, fingerprint="f")
+
+
+def test_a_fingerprint_knows_further_pictures(items: list[Item], several: list[Item]) -> None:
+    marks = {fingerprint(given, "e") for given in (items, several, [replace(several[0], further=()), *several[1:]])}
+    assert len(marks) == 3

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import pytest
 import torch
 
 from generative import golden
-from melder.generative import from_official_mapper
+from melder.generative import Blocks, from_official_mapper
 from melder.records import MelderError
 
 
@@ -40,6 +43,29 @@ def test_the_loss_of_a_mention_is_the_same_alone_and_in_a_batch() -> None:
     together = model.loss(prompts, targets)
     alone = torch.cat([model.loss([p], [t]) for p, t in zip(prompts, targets, strict=True)])
     torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 9])
+def test_parts_by_length_add_up_to_the_mean_loss_and_its_gradient(at_once: int) -> None:
+    """Prompts and names of different lengths, in an order that is not theirs."""
+    model = copy.deepcopy(golden.model())
+    prompts = [Blocks(p.blocks[-1 - n % 3 :]) for n, p in enumerate(golden.prompts())]
+    model.loss(prompts, golden.targets()).mean().backward()
+    expected = model.mapper.linear.weight.grad
+    model.zero_grad()
+    parts = list(model.part_losses(prompts, golden.targets(), at_once))
+    torch.stack(parts).sum().backward()
+    torch.testing.assert_close(torch.stack(parts).sum(), model.loss(prompts, golden.targets()).mean())
+    torch.testing.assert_close(model.mapper.linear.weight.grad, expected, atol=1e-6, rtol=1e-4)
+    assert len(parts) == math.ceil(len(prompts) / at_once)
+
+
+def test_logits_are_computed_from_the_first_answer_on() -> None:
+    model, kept = golden.model(), list[int]()
+    hook = model.language_model.model.register_forward_hook(lambda *of: kept.append(of[2].logits.shape[1]))
+    model.loss(golden.prompts()[:1], golden.targets()[:1])
+    hook.remove()
+    assert kept == [len(golden.targets()[0]) + 1]
 
 
 def test_every_name_has_the_published_log_probability() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from melder.generative.prompt import Block, Template, fitted
+from melder.data.gemel import unmarked
+from melder.generative.prompt import Block, Template, fitted, prompt_text
 from melder.methods.gemel import PUBLISHED_TEMPLATE, GEMELConfiguration
 from melder.records import MelderError, Mention
 
@@ -17,6 +18,22 @@ def test_the_published_template() -> None:
     question = "[Text]A kite.\n[Question]What does kite mentioned in the text refer to?\n[Answer]"
     assert template.question("A kite.", "kite") == question
     assert template.demonstration("A kite.", "kite", "Red kite") == question + "Red kite\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "surface"),
+    [
+        ("[START_ENT] UK [END_ENT] voted", "UK"),
+        ("UK and [START_ENT] UK [END_ENT]", "UK"),
+        ("the [START_ENT] Málaga [END_ENT], again", "Málaga"),
+        ("nothing is marked of this", "UK"),
+    ],
+)
+def test_markers_that_a_reader_took_out_come_back(text: str, surface: str) -> None:
+    plain, start, end = unmarked(text, surface)
+    mention = Mention(id="m", text=plain, start=start, end=end, surface=surface)
+    assert prompt_text(mention, markers=True) == text
+    assert prompt_text(mention, markers=False) == plain
 
 
 def test_braces_in_texts_are_only_braces() -> None:

@@ -14,8 +14,9 @@ import openpyxl
 import pytest
 
 from melder.cli import app
-from melder.jobs.link_table import LinkTable, guarded
-from melder.records import BadData, Candidate, Decided, MelderError
+from melder.export.annotated_text import LinkedMention
+from melder.export.link_table import LinkTable, guarded
+from melder.records import BadData, Candidate, Decided, MelderError, Mention
 
 SAMPLE = Path(__file__).parents[1] / "data/versions/3.tar.xz"
 
@@ -122,7 +123,7 @@ def test_a_file_in_another_format_is_one_error(kb: Path, tmp_path: Path, content
 @pytest.mark.parametrize("name", ["links.txt", "links", "links.json", "links.xls"])
 def test_an_ending_of_no_format_is_refused(kb: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "m.csv").write_text("mention\nfox\n")
-    with pytest.raises(MelderError, match=r"links are written as \.jsonl, \.ndjson, \.csv, \.tsv, \.parquet"):
+    with pytest.raises(MelderError, match=r"links are written as \.jsonl, \.ndjson, \.csv, \.tsv, \.ttl, "):
         link(kb, tmp_path / "m.csv", tmp_path / name)
 
 
@@ -153,9 +154,68 @@ def test_every_text_of_a_row_is_guarded() -> None:
     file = io.StringIO()
     candidates = (Candidate(id="=a", name="@b", score=-1.5),)
     table = LinkTable(file, 2, decided=True)
-    table.write([Decided(id="+i", start=None, end=None, surface="-s x", candidates=candidates, answer="=a")])
-    table.write([Decided(id="j", start=0, end=1, surface="s", candidates=(), answer=None)])
+    table.write([_linked(id="+i", start=None, end=None, surface="-s x", candidates=candidates, answer="=a")])
+    table.write([_linked(id="j", start=0, end=1, surface="s", candidates=(), answer=None)])
     header, first, second = csv.reader(io.StringIO(file.getvalue()))
     assert header[:6] == ["id", "mention", "start", "end", "nil_probability", "answer"]
     assert first == ["'+i", "'-s x", "", "", "", "'=a", "'=a", "'@b", "-1.5", "", "", ""]
     assert second == ["j", "s", "0", "1", "", *[""] * 7]
+
+
+def _linked(**link: Any) -> LinkedMention:
+    return LinkedMention(Mention(id=link["id"]), Decided(**link))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notes"),
+    [
+        (
+            "m.csv",
+            "mention,text\nfox,a fox ran\n,\n,\n\nowl,\n,\n",
+            ["3 empty rows are passed over"],
+        ),
+        ("m.csv", "id,mention,text\n1,fox,\n2,,\n3, ,\n", ["2 mentions have neither words nor a picture"]),
+        ("m.jsonl", '{"mention": "fox"}\n{"id": "2"}\n', ["1 mention has neither words nor a picture, and is left"]),
+    ],
+)
+def test_rows_that_say_nothing_are_counted_and_said(
+    kb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, notes: list[str]
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert link(kb, tmp_path / name, tmp_path / "links.jsonl") == 0
+    said = capsys.readouterr().err
+    assert any(note in said for note in notes)
+    count = sum(bool(row["surface"].strip()) for row in lines(tmp_path / "links.jsonl"))
+    assert len(lines(tmp_path / "links.jsonl")) == count
+    assert f"{count} mention{'s' * (count != 1)} linked" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "start"),
+    [("x.ttl", None, "@prefix"), ("x.txt", "tei", "<?xml"), ("x.jsonld", None, "{"), ("x", "csv", "\ufeffid,mention")],
+)
+def test_links_are_written_for_other_programs(
+    kb: Path, tmp_path: Path, name: str, form: str | None, start: str
+) -> None:
+    (tmp_path / "m.csv").write_text("mention,text\nfox,a fox ran\nran,a fox ran\n", encoding="utf-8")
+    more = ["--entity-uri", "https://kb.example/", *(["--format", form] if form else [])]
+    assert link(kb, tmp_path / "m.csv", tmp_path / name, *more) == 0
+    content = (tmp_path / name).read_text(encoding="utf-8")
+    assert content.startswith(start)
+    assert form == "csv" or content.count("a fox ran") <= 1
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [("turtle", "there are jsonl"), ("web-anotation", "did you mean web-annotation"), ("", "there are")],
+)
+def test_a_format_that_there_is_not_is_named(kb: Path, tmp_path: Path, form: str, words: str) -> None:
+    (tmp_path / "m.csv").write_text("mention\nfox\n", encoding="utf-8")
+    with pytest.raises(MelderError, match=words):
+        link(kb, tmp_path / "m.csv", tmp_path / "x", "--format", form)
+
+
+def test_a_cluster_writes_no_texts(kb: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("mention\nfox\n", encoding="utf-8")
+    with pytest.raises(MelderError, match=r"without their texts; take \.jsonl"):
+        link(kb, tmp_path / "m.csv", tmp_path / "x.ttl", "--ray", "local")

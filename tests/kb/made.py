@@ -11,7 +11,8 @@ from torch import Tensor
 
 from melder.features import Side, concatenate
 from melder.io.atomic import sync
-from melder.kb.format.packing import StorageDtype, pack
+from melder.kb.format.packing import pack
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.manifest import SEGMENTS, Identity, KnowledgeBaseSettings, publish
 from melder.kb.manifest import SegmentEntry as SegmentEntry
 from melder.kb.segment import SegmentContents, write_segment

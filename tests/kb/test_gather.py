@@ -13,7 +13,8 @@ from kb.made import build, entity
 from melder.io.checksums import digest_blocks
 from melder.kb import knowledge_base, open_knowledge_base
 from melder.kb.format.arrays import MappedArrays, write_arrays
-from melder.kb.format.packing import PackedSide, StorageDtype
+from melder.kb.format.packing import PackedSide
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.gather import gatherable
 from melder.kb.manifest import SEGMENTS
 from melder.records import MelderError

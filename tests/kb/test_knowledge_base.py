@@ -18,8 +18,8 @@ from kb.made import build, contents, entity, side_of
 from melder.features import Side, concatenate
 from melder.io.checksums import ChecksummedFile, digest_blocks
 from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base, segment
-from melder.kb.format.packing import StorageDtype
 from melder.kb.format.records import Records, write_records
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.inspection import information
 from melder.records import Entity
 

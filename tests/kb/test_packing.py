@@ -10,7 +10,8 @@ import torch
 
 from kb.made import DECLARED, contents, entity, side_of
 from melder.features import Side
-from melder.kb.format.packing import PackedSide, StorageDtype, merge_rows, pack
+from melder.kb.format.packing import PackedSide, merge_rows, pack
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.gather import gather
 from melder.kb.segment import Segment, SegmentContents, segment_digest, write_segment
 from melder.protocols import SideTensor

@@ -161,7 +161,7 @@ def test_each_candidate_comes_with_the_picture_that_was_read(
     explanation = explained(linkers["m3el"], mention)
     pictures = candidate_pictures(linkers["m3el"], explanation)
     entities = {entity.id: entity for entity in dataset.entities}
-    assert pictures == {each.id: dataset.entity_picture(entities[each.id]) for each in explanation.candidates}
+    assert pictures == {each.id: [dataset.entity_picture(entities[each.id])] for each in explanation.candidates}
 
 
 def test_a_knowledge_base_on_disk_is_explained_alike(
@@ -175,7 +175,8 @@ def test_a_knowledge_base_on_disk_is_explained_alike(
     link, item = answered(stored, mention.model_copy(update={"image": None})), linker_item(stored, mention, dataset)
     explanation = explain(stored, mention, link, item)
     fresh = explain(ExactLinker(stored.model, dataset), mention, link, item)
-    assert all(isinstance(picture, bytes) for picture in candidate_pictures(stored, explanation).values())
+    pictures = candidate_pictures(stored, explanation).values()
+    assert all(isinstance(picture, bytes) for of_candidate in pictures for picture in of_candidate)
     for one, other in zip(explanation.candidates, fresh.candidates, strict=True):
         assert one.read == other.read
         for unit, aligned in one.aligned.items():

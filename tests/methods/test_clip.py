@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 
 from melder.features import Features, Scores
 from melder.methods import build_matcher
-from melder.methods.clip import CLIPConfiguration
+from melder.methods.clip import UNKNOWN, CLIPConfiguration, fit_clip
 from melder.methods.matcher import UnitMatcher
 from rounding import close
 from units.made import SIZES, TERMS, features, lacking
@@ -80,3 +80,71 @@ def test_features_that_are_not_normalised_yet_will_do() -> None:
 def test_settings_that_do_not_exist_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         CLIPConfiguration(**wrong)
+
+
+FITTED = {"whiten": ("image",), "calibrated": True, "temperature": 1.0}
+
+
+def _narrow(count: int, seed: int, *, spread: float) -> Features:
+    """Features whose pictures' cosines are all near one, as `spread` says, and whose texts' are not."""
+    given = features(count, seed)
+    given.image_global = 1 + spread * given.image_global  # type: ignore[operator]
+    return given
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("spread", [0.1, 0.3, 1.0, 10.0])
+def test_calibrated_every_modality_has_the_same_noise(spread: float) -> None:
+    entities = _narrow(300, 2, spread=spread)
+    matcher = _matcher(**{**FITTED, "whiten": ()})
+    fit_clip(matcher, entities)
+    apart = ~torch.eye(300, dtype=torch.bool)
+    for scores in _score(matcher, entities, entities).parts.values():
+        assert scores[apart].std() == pytest.approx(1, rel=0.05)
+
+
+@torch.no_grad()
+def test_whitened_and_calibrated_at_once() -> None:
+    entities = _narrow(300, 2, spread=0.1)
+    matcher = _matcher(**FITTED)
+    fit_clip(matcher, entities)
+    scores = _score(matcher, entities, entities).parts["image"]
+    apart = ~torch.eye(300, dtype=torch.bool)
+    assert scores[apart].std() == pytest.approx(1, rel=0.05)
+    assert abs(float(scores[apart].mean())) < 0.1
+
+
+@torch.no_grad()
+def test_what_is_fitted_is_read_back() -> None:
+    entities, mentions = features(60, 2), features(4, 1)
+    matcher, again = _matcher(**FITTED), _matcher(**FITTED)
+    fit_clip(matcher, entities)
+    again.load_state_dict(matcher.state_dict())
+    assert torch.equal(_score(again, mentions, entities).total, _score(matcher, mentions, entities).total)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("count", [0, 1, 2, 31])
+def test_of_few_entities_nothing_is_fitted(count: int) -> None:
+    mentions, entities = features(4, 1), features(40, 2)
+    matcher = _matcher(**FITTED)
+    fit_clip(matcher, entities[slice(0, count)])
+    scores = _score(matcher, mentions, entities)
+    plain = _score(_matcher(temperature=UNKNOWN), mentions, entities)
+    assert close(scores.parts["image"], plain.parts["image"], TERMS)
+
+
+@torch.no_grad()
+def test_entities_that_lack_a_picture_tell_nothing_of_pictures() -> None:
+    entities = lacking(features(80, 2), image=list(range(40)))
+    with_zeros, without = _matcher(**FITTED), _matcher(**FITTED)
+    fit_clip(with_zeros, entities)
+    fit_clip(without, entities[slice(40, 80)])
+    one, other = (_score(matcher, entities, entities).parts["image"] for matcher in (with_zeros, without))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("option", [{"whiten": ("text",)}, {"calibrated": True}])
+def test_published_mode_fits_nothing(option: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="compares vectors as they are"):
+        CLIPConfiguration(published=True, **option)

@@ -96,6 +96,52 @@ def test_layers_that_the_published_code_never_uses_are_dropped(golden: Golden) -
     assert all(torch.equal(tensor, used[name]) for name, tensor in golden.matcher().state_dict().items())
 
 
+@pytest.mark.parametrize("heads", [1, 3, 8])
+@pytest.mark.parametrize("name", ["m3el_uni", "m3el_bi"])
+def test_the_number_of_pooling_heads_is_that_of_the_state(name: str, heads: int) -> None:
+    golden = read_golden(name)
+    state, variant = golden.state, golden.case.options["variant"]
+    state[f"matcher.{variant}.multi_head_module.weight"] = torch.ones(heads, 1)
+    cross = golden.matcher(state).heads.fusions["uni" if variant == "cmm" else "bi"]
+    assert len(cross.pool.temperatures) == heads
+    assert len(golden.matcher().heads.fusions["uni" if variant == "cmm" else "bi"].pool.temperatures) == 5
+
+
+def test_a_number_of_pooling_heads_that_the_published_code_lacks_is_refused() -> None:
+    golden = read_golden("m3el_uni")
+    state = golden.state | {"matcher.cmm.multi_head_module.weight": torch.ones(9, 1)}
+    with pytest.raises(MelderError, match=r"matcher\.cmm\.multi_head_module\.weight: 9 pooling heads; .* up to 8"):
+        golden.matcher(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("mimic", "matcher.cmfu.image_fc"),
+        ("mimic", "matcher.vdlu.dual_men2ent.fc"),
+        ("m3el_uni", "matcher.timm.fc_key"),
+        ("m3el_bi", "matcher.cmmb.gate_layer_norm"),
+        ("otmel", "matcher.image_matcher.cross.fc_v"),
+        ("otmel", "matcher.multimodal_matcher.fc_text"),
+    ],
+)
+def test_units_of_unequal_widths_are_one_line(name: str, layer: str) -> None:
+    golden = read_golden(name)
+    state = golden.state
+    for leaf in ("weight", "bias"):
+        state[f"{layer}.{leaf}"] = state[f"{layer}.{leaf}"][:-1]
+    with pytest.raises(MelderError, match=f"{layer}.weight has the shape .* must all have one width") as error:
+        golden.matcher(state)
+    assert "\n" not in str(error.value)
+
+
+def test_a_weight_that_is_no_matrix_is_one_line(golden: Golden) -> None:
+    state = golden.state
+    state["encoder.image_tokens_fc.weight"] = state["encoder.image_tokens_fc.weight"][0]
+    with pytest.raises(MelderError, match=r"encoder\.image_tokens_fc\.weight has 1 axes instead of 2"):
+        golden.matcher(state)
+
+
 def test_a_method_without_official_weights_says_which_have_some() -> None:
     with pytest.raises(MelderError, match=r"'clip' has no official weights; methods that do: m3el, mimic"):
         from_official_state_dict("clip", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -85,14 +86,63 @@ def test_published_mode_counts_padding(published: bool) -> None:
     assert torch.allclose(before, after, atol=1e-5) != published
 
 
-def test_keys_learn_from_distillation_alone_while_the_plan_is_detached() -> None:
-    for options, learns in (({}, True), ({"distillation": None}, False), ({"detach_plan": False}, True)):
+def _losses(matcher: UnitMatcher) -> dict[str, Tensor]:
+    batch = _batch(matcher)
+    sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
+    return matcher.losses(batch, matcher.score(*sides))
+
+
+@pytest.mark.parametrize(
+    ("options", "from_task", "from_distillation"),
+    [
+        ({}, True, True),
+        ({"distillation": None}, False, False),
+        ({"distillation": None, "detach_plan": False}, True, False),
+        ({"distillation": DistillationConfiguration(teacher="drifting")}, False, True),
+        ({"distillation": DistillationConfiguration(teacher="frozen")}, False, True),
+        ({"distillation": DistillationConfiguration(teacher="frozen"), "detach_plan": False}, True, True),
+    ],
+)
+def test_what_the_keys_learn_from(options: dict[str, Any], from_task: bool, from_distillation: bool) -> None:
+    """A student whose teacher shares its keys needs a task that teaches them."""
+    for names, learns in ((("total", "text", "image"), from_task), (("distillation",), from_distillation)):
         matcher = _matcher(**options)
-        batch = _batch(matcher)
-        sides = matcher.mention_side_of(batch.mentions), matcher.entity_side_of(batch.entities)
-        torch.stack(list(matcher.losses(batch, matcher.score(*sides)).values())).sum().backward()
-        gradient = matcher.units["text"].key.weight.grad
-        assert (gradient is not None and bool(gradient.any())) == learns
+        losses = [loss for name, loss in _losses(matcher).items() if name in names]
+        if losses:
+            torch.stack(losses).sum().backward()
+        for unit in ("text", "image"):
+            gradient = matcher.units[unit].key.weight.grad
+            assert (gradient is not None and bool(gradient.any())) == learns
+
+
+def test_the_teacher_changes_no_score() -> None:
+    """Only gradients differ, so that runs of before there was the setting score as they did."""
+    with torch.inference_mode():
+        scores = [
+            _score(_matcher(distillation=DistillationConfiguration(teacher=teacher))).total
+            for teacher in ("task", "frozen", "drifting")
+        ]
+    assert all(torch.equal(scores[0], other) for other in scores[1:])
+
+
+@pytest.mark.parametrize("marginals", ["uniform", "learned"])
+def test_a_frozen_teacher_stays_as_it_was_and_is_no_part_of_the_run(marginals: str) -> None:
+    matcher = _matcher(distillation=DistillationConfiguration(teacher="frozen"), marginals=marginals)
+    teachers = matcher.extra_losses["distillation"].teachers
+    names = _matcher(marginals=marginals).state_dict().keys()
+    assert matcher.state_dict().keys() == names
+    before = {unit: copy.deepcopy(teacher.state_dict()) for unit, teacher in teachers.items()}
+    optimizer = torch.optim.Adam(matcher.parameters(), lr=1e-2)
+    for _ in range(5):
+        optimizer.zero_grad()
+        torch.stack(list(_losses(matcher).values())).sum().backward()
+        optimizer.step()
+    for unit, teacher in teachers.items():
+        assert all(torch.equal(tensor, before[unit][name]) for name, tensor in teacher.state_dict().items())
+        assert not torch.equal(matcher.units[unit].key.weight, teacher.key.weight)
+    again = _matcher(distillation=DistillationConfiguration(teacher="frozen"), marginals=marginals)
+    for unit, teacher in again.extra_losses["distillation"].teachers.items():
+        assert all(torch.equal(tensor, before[unit][name]) for name, tensor in teacher.state_dict().items())
 
 
 def test_distillation_brings_the_student_to_its_teacher() -> None:

@@ -54,6 +54,13 @@ def test_markers_are_taken_out_and_say_where_the_mention_is(
     assert unmarked(text, mention) == (plain, *covered)
 
 
+def test_texts_that_were_marked_are_counted(tmp_path: Path) -> None:
+    marked = {**LINE, "text": "The [START_ENT] UK [END_ENT] voted"}
+    data = load(write(tmp_path, train=[LINE, marked], dev=[marked]))
+    assert "markers: 2 texts" in data.notes[-1]
+    assert not [note for note in load(write(tmp_path, train=[LINE], dev=[LINE])).notes if "markers" in note]
+
+
 @pytest.mark.parametrize("golden", ["NIL", "nil"])
 def test_nil_is_kept_as_such(tmp_path: Path, golden: str) -> None:
     data = load(write(tmp_path, dev=[LINE, {**LINE, "golden": golden, "target": None}]))

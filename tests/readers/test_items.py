@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 
 import pytest
 
 from melder.data import draw_image, entity_items, load, mention_items
+from melder.data.items import Separator
 from melder.records import Entity, Item, Mention
 
 ENTITY = Entity(id="a", name="Ann", aliases=("Anne",), description="A cat.", images=("0.png", "1.png"))
@@ -37,6 +39,20 @@ def test_the_separator_stands_only_between_two_parts(data):
     assert mention_items([Mention(id="m", text="Hello")], data, " | ") == [Item("Hello", role="mention")]
 
 
+@pytest.mark.parametrize(
+    ("name", "description", "text"),
+    [("Bob", "", "Bob [SEP] "), ("", "A cat.", " [SEP] A cat."), ("", "", " [SEP] "), ("Bob", "  ", "Bob [SEP]   ")],
+)
+def test_a_separator_that_stands_alone_is_written_beside_nothing(data, name, description, text):
+    """As MIMIC's loader writes it: name + " [SEP] " + attr."""
+    separator = pickle.loads(pickle.dumps(Separator(" [SEP] ", stands_alone=True)))  # as jobs send it
+    assert entity_items([Entity(id="b", name=name, description=description)], data, separator)[0].text == text
+    (item,) = mention_items([Mention(id="m", text=description, surface=name)], data, separator)
+    assert item.text == text
+    assert Separator(" [SEP] ") == separator
+    assert entity_items([Entity(id="b", name="Bob")], data, Separator(" [SEP] "))[0].text == "Bob"
+
+
 def test_modalities_can_be_left_out(data):
     place = data.directory
     assert mention_items([MENTION], data, " ", frozenset({"image"})) == [Item(image=place / "m.png", role="mention")]
@@ -56,14 +72,14 @@ def test_each_entity_can_show_another_picture(data):
 
 def test_drawn_pictures_are_uniform_and_repeatable():
     entity = ENTITY.model_copy(update={"images": ("0", "1", "2")})
-    drawn = [draw_image(entity, seed=3, epoch=1, index=index) for index in range(3000)]
-    assert drawn == [draw_image(entity, seed=3, epoch=1, index=index) for index in range(3000)]
+    drawn = [draw_image(len(entity.images), seed=3, epoch=1, index=index) for index in range(3000)]
+    assert drawn == [draw_image(len(entity.images), seed=3, epoch=1, index=index) for index in range(3000)]
     assert all(900 < count < 1100 for count in Counter(drawn).values())
     assert set(drawn) == {0, 1, 2}
     for other in ({"seed": 4, "epoch": 1}, {"seed": 3, "epoch": 2}):
-        assert drawn != [draw_image(entity, **other, index=index) for index in range(3000)]
+        assert drawn != [draw_image(len(entity.images), **other, index=index) for index in range(3000)]
 
 
 def test_an_entity_without_a_choice_shows_what_it_has():
-    assert draw_image(Entity(id="b"), seed=0, epoch=0, index=0) == 0
-    assert draw_image(Entity(id="b", images=("x",)), seed=0, epoch=0, index=9) == 0
+    assert draw_image(0, seed=0, epoch=0, index=0) == 0
+    assert draw_image(1, seed=0, epoch=0, index=9) == 0

@@ -68,7 +68,7 @@ def test_splits_are_read_by_caption(tmp_path: Path) -> None:
     assert data.splits == ("train", "dev")
     assert [mention.id for mention in data.split("train")] == ["9-0"]
     assert [mention.id for mention in data.split("dev")] == ["7-0", "7-1", "7-2"]
-    assert any("1 captions are in no split" in note for note in data.notes)
+    assert any("1 caption is in no split" in note for note in data.notes)
 
 
 def test_an_id_of_richpedia_does_not_give_the_answer_away(tmp_path: Path) -> None:

@@ -63,3 +63,11 @@ def test_those_without_a_common_n_gram_fill_up_in_the_order_of_the_knowledge_bas
 
 def test_a_knowledge_base_without_n_grams_gives_its_first_entities() -> None:
     assert lexical_candidates(["Jordan"], [entity("x", "-"), entity("y", "?")], 2).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("surface", ["CAFE\u0301 ‘Muller’", "Café\u200b 'Muller'", "ｃａｆé 'Muller'"])
+def test_names_are_compared_as_people_do_where_the_model_folds_them(surface: str) -> None:
+    entities = [entity("a", "Cafe 'Mull'"), entity("b", "Café 'Muller'"), entity("c", "Cafés")]
+    assert lexical_candidates([surface], entities, 1, fold=True).tolist() == [[1]]
+    plain = lexical_candidates(["Café 'Muller'"], entities, 3)
+    assert plain.tolist() == lexical_candidates(["Café 'Muller'"], entities, 3, fold=True).tolist()

@@ -112,4 +112,4 @@ def test_a_matcher_without_inner_products_has_no_dense_candidates() -> None:
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
 
-    has_vectors = has_bounds = aligns = False
+    has_vectors = has_bounds = aligns = reads_pictures = False

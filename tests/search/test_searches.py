@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.io.checksums import digest_blocks
 from melder.kb.format.arrays import MappedArrays, write_arrays
-from melder.kb.format.packing import StorageDtype, pack, restore
-from melder.methods import build_matcher
+from melder.kb.format.packing import pack, restore
+from melder.kb.format.rounding import StorageDtype
+from melder.methods import build_matcher, method_of
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
@@ -38,6 +39,7 @@ METHODS = {
     "mimic": MIMICConfiguration(hidden=8, image_width=7),
     "mimic of the figure": MIMICConfiguration(hidden=8, image_width=7, variant="figure"),
     "clip": CLIPConfiguration(),
+    "clip, fitted": CLIPConfiguration(temperature=1.0, whiten=("text", "image"), calibrated=True, lexical_exact=1.0),
     "ot_mel": OTMELConfiguration(hidden=8, token_width=9),
     "pgmel": PGMELConfiguration(hidden=8),
 }
@@ -83,6 +85,8 @@ def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, F
             if parameter.dim() < 2:
                 parameter.add_(0.3 * torch.randn_like(parameter))
     vision = sizes.image_global is not None
+    if (fit := method_of(METHODS[name]).fitting(METHODS[name])) is not None:
+        fit(matcher, some(ENTITIES, 2 * seed + 2, vision))
     return matcher, some(MENTIONS, 2 * seed + 1, vision), some(ENTITIES, 2 * seed + 2, vision)
 
 
@@ -287,4 +291,4 @@ def test_an_unknown_search_lists_those_that_there_are() -> None:
 class Bare(nn.Module):
     """A unit that scores, and hands nothing out."""
 
-    has_vectors = has_bounds = aligns = False
+    has_vectors = has_bounds = aligns = reads_pictures = False

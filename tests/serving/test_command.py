@@ -128,7 +128,7 @@ def test_a_missing_extra_says_how_to_install_it() -> None:
     program = "import sys; sys.modules['fastapi'] = None; from melder.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program, "serve", "run"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
-    assert done.stderr == "error: the service needs fastapi: install it with `pip install 'melder[serve]'`\n"
+    assert done.stderr == "melder: the service needs fastapi: install it with `pip install 'melder[serve]'`\n"
 
 
 @pytest.mark.parametrize(

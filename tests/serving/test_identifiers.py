@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from melder.data import DataSet
+from melder.export.addresses import address_of
 from melder.records import Entity
 from melder.serving import DataSetCatalogue
-from melder.serving.identifiers import address_of, find_identified, forms_of
+from melder.serving.identifiers import find_identified, forms_of
 
 SPACES = ("urn:melder:kb:", "http://127.0.0.1:8000/entities/", "http://www.wikidata.org/entity/")
 

@@ -53,6 +53,18 @@ def test_a_picture_comes_as_base64_or_as_a_data_uri(client: TestClient, linker: 
     assert linker.pictures == [picture()]
 
 
+def test_pictures_come_as_a_list_of_as_many_as_the_model_compares(client: TestClient, linker: ToyLinker) -> None:
+    image = base64.b64encode(picture()).decode()
+    assert client.post("/link", json=ASKED | {"image": [image, image]}).status_code == 200
+    assert linker.pictures == [picture(), picture()]
+    refused = client.post("/link", json=ASKED | {"image": [image] * 3})
+    assert refused.status_code == 422
+    assert refused.json()["error"] == "there are 3 pictures, and the model compares 2; send at most 2"
+    assert client.post("/link", json=ASKED | {"image": [image, "no base64"]}).status_code == 422
+    assert client.post("/link", json=ASKED | {"image": []}).status_code == 200
+    assert client.post("/link", json=ASKED | {"image": [image] * 101}).status_code == 422
+
+
 def test_a_form_does_what_json_does(client: TestClient, linker: ToyLinker) -> None:
     fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"]), "k": "2"}
     form = client.post("/link", data=fields, files={"image": ("flag.png", picture(), "image/png")})
@@ -75,6 +87,34 @@ def test_a_batch_answers_each_text_and_says_what_is_wrong_with_one(client: TestC
     assert (second["links"], third["links"]) == ([], [])
     assert second["error"].startswith("field 'mentions.0': [40, 41) covers no words of the text of 12 characters")
     assert third["error"].startswith("the picture given: not a picture in one of the formats JPEG")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"text": 5}, "field 'text': must be a text in quotes, not 5"),
+        ({"text": ["Guinea"]}, "field 'text': must be a text in quotes, not ['Guinea']"),
+        ({"mentions": []}, "field 'text': is missing; add it"),
+        ({"text": "x", "k": "two"}, "field 'k': must be a whole number, not 'two'"),
+        ("Guinea", "the request is not a JSON object but 'Guinea'"),
+        ({"text": "x", "mentions": [{"start": 0, "end": 1}], "types": ["contry"]}, "did you mean 'country'?"),
+    ],
+)
+def test_a_request_of_the_wrong_kind_is_one_error_of_a_batch(client: TestClient, wrong: object, sentence: str) -> None:
+    answer = client.post("/link/batch", json={"requests": [ASKED, wrong, ASKED]})
+    assert answer.status_code == 200
+    first, second, third = answer.json()["results"]
+    assert (first["error"], third["error"], second["links"]) == (None, None, [])
+    assert first["links"] == third["links"] != []
+    assert sentence in second["error"]
+
+
+@pytest.mark.parametrize(("kind", "near"), [("Country", "'country'"), ("iland", "'island'"), ("zebra", "write it as")])
+def test_a_type_that_no_entity_has_is_answered_with_the_nearest(client: TestClient, kind: str, near: str) -> None:
+    answer = client.post("/link", json=ASKED | {"types": [kind]})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(f"field 'types': no entity has the type {kind!r}; ")
+    assert near in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from melder.data import DataSet, Limits, pictures
 from melder.records import Candidate, Entity, Item, Link, Mention
 from melder.search.filters import AskedTypes, Types, types_of_each
 from melder.serving import DataSetCatalogue, NewEntity, Served
+from melder.serving.source import NewExemplar
 
 ENTITIES = (
     Entity(id="GN", name="Guinea", aliases=("Republic of Guinea",), description="A country.", types=("country",)),
@@ -35,6 +36,7 @@ class ToyLinker:
     """
 
     explains = False
+    pictures_read = 2
 
     def __init__(self, entities: Sequence[Entity]) -> None:
         self.entities = entities
@@ -46,10 +48,9 @@ class ToyLinker:
         self.pictures: list[bytes | None] = []
         self.error: Exception | None = None
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        assert image is None or isinstance(image, bytes)
-        self.pictures.append(image)
-        return Item(mention.text, image, (mention.surface,))
+    def item(self, mention: Mention, image: Sequence[bytes]) -> Item:
+        self.pictures += image or [None]
+        return Item(mention.text, next(iter(image), None), (mention.surface,), further=tuple(image[1:]))
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         pictures.read_picture(content, limits=limits)
@@ -96,6 +97,7 @@ class ToySource:
         self.opened: list[ToyLinker] = []
         self.closed: list[str] = []
         self.pictures: dict[str, tuple[bytes, ...]] = {}
+        self.learned: dict[str, list[NewExemplar]] = {}
         self.broken = False
 
     def generation(self) -> str:
@@ -117,6 +119,14 @@ class ToySource:
         self.number += 1
 
     replace = add
+
+    def learn(self, identity: str, mentions: Sequence[NewExemplar]) -> None:
+        self.learned.setdefault(identity, []).extend(mentions)
+        self.number += 1
+
+    def forget(self, identity: str) -> None:
+        self.learned.pop(identity, None)
+        self.number += 1
 
     def remove(self, identities: Sequence[str]) -> None:
         for each in identities:

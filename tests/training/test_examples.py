@@ -12,6 +12,7 @@ from torch import Tensor
 from melder.data import MODALITIES, DataSet, entity_items, load, mention_items
 from melder.encoders import Towers, encode
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.negatives.model_free import InBatch
@@ -170,3 +171,17 @@ def has(content: Any) -> tuple[Tensor, Tensor]:
     if isinstance(content, Features):
         return content.has_text, content.has_image
     return content["has_text"], content["image_mask"]
+
+
+def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples) -> None:
+    single = features.entities
+    further = FurtherPictures(
+        torch.ones(len(single), dtype=torch.long),
+        -single.image_global,  # type: ignore[operator]
+        -single.image_tokens,  # type: ignore[operator]
+        torch.ones(len(single), dtype=torch.bool),
+    )
+    several = replace(features, entities=replace(single, further=further)).batch(PLAN, 3, ROWS)
+    assert equal(several, features.batch(PLAN, 3, ROWS))
+    assert isinstance(several.entities, Features)
+    assert several.entities.further is None

@@ -222,3 +222,31 @@ def test_without_folding_only_case_is_one() -> None:
     unit = Lexical(BUCKETS)
     assert _scores(unit, [("GUINEA",)], [("Guinea",)]) == pytest.approx(1, abs=1e-5)
     assert _scores(unit, [("Guinea\u200b",)], [("Guinea",)]) < 0.95
+
+
+def _exact(mention: str, *entities: tuple[str, ...], exact: float = 1.0) -> list[float]:
+    unit = Lexical(BUCKETS, part=PART, fold=True, exact=exact)
+    unit.fit([*NAMES, *(name for names in entities for name in names)])
+    return unit.score(_mention_side(unit, [mention]), _side(unit, entities))[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("mention", "name"),
+    [("Guinea", "Guinea"), ("guinea", "Guinea"), ("Mali Mali mali", "Mali Mali mali"), ("北京", "北京")],
+)
+@pytest.mark.parametrize("exact", [0.5, 1.0, 3.0])
+def test_a_surface_that_is_all_of_a_name_counts_more(mention: str, name: str, exact: float) -> None:
+    scores = _exact(mention, ("Else", name), (f"{name} Minor",), ("Xanadu",), exact=exact)
+    assert scores[0] == pytest.approx(1 + exact, abs=1e-4)
+    assert max(scores[1:]) <= 1 + 1e-5
+
+
+def test_names_that_are_only_alike_count_as_without_it() -> None:
+    entities = [("Guinea-Bissau",), ("Equatorial Guinea", "Guinea Ecuatorial"), ("Guineas",)]
+    assert _exact("Guinea", *entities) == pytest.approx(_exact("Guinea", *entities, exact=0.0))
+
+
+def test_without_its_diacritics_a_name_is_exact_but_less() -> None:
+    with_marks, without, part = _exact("Muller", ("Müller",), ("Muller",), ("Muller Ann",))
+    assert without > with_marks > part
+    assert with_marks > 1.5

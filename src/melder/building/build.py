@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from melder.building.lock import build_lock
-from melder.building.model import copy_run, identity_of, write_zero_shot
+from melder.building.model import copy_run, identity_of
 from melder.building.segments import (
     BuildJob,
     Planned,
@@ -18,12 +18,14 @@ from melder.building.segments import (
     encode_segment,
     write_segments,
 )
+from melder.building.zero_shot import write_zero_shot
 from melder.data import EntityFile
 from melder.data.items import EntityPictures
 from melder.encoders import Throughput, decodes_pictures
 from melder.io.problems import Problems
 from melder.kb import KnowledgeBase, Writer, open_knowledge_base
-from melder.kb.format.packing import StorageDtype
+from melder.kb.exemplars import dead_rows
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.manifest import MODEL, SEGMENTS, Identity, KnowledgeBaseSettings, SegmentEntry, publish
 from melder.kb.pictures import Keep
 from melder.kb.segment import SEGMENT_ROWS, Segment, segment_digest
@@ -82,7 +84,7 @@ def build(
     if problems.records and not (skip_bad and count):
         raise problems.error()
     with build_lock(out):
-        _write_model(out, source, run, encoder)
+        _write_model(out, source, run, encoder, count, counting)
         settings = KnowledgeBaseSettings(kind=kind, pictures=pictures, identity=identity_of(out / MODEL))
         job, paths = BuildJob(out / MODEL, source, settings, skip_bad), list[Path]()
         throughput = write(job, _planned(out, job, paths), counting("encoding entities", count))
@@ -150,11 +152,17 @@ def change_from_file(
 
 
 def remove_entities(directory: Path, identities: Collection[str]) -> None:
-    """Remove entities by their ids. Raises MelderError, and removes none, when one is not there."""
+    """Remove entities by their ids, and what was learned of them.
+
+    Raises:
+        MelderError: One is not there; none is removed then.
+    """
     with Writer.open(directory) as writer:
         _check_known(writer.base, list(identities), wanted=True)
         if identities:
-            writer.commit(dead=identities)
+            known, gone = writer.base.generation.exemplars, frozenset(identities)
+            exemplars = dead_rows(directory, known, lambda record: record.entity in gone)
+            writer.commit(dead=identities, exemplars=exemplars)
 
 
 def _encoder_of(run: Path | None, encoder: str | None) -> str:
@@ -166,12 +174,14 @@ def _encoder_of(run: Path | None, encoder: str | None) -> str:
     raise MelderError("name either a run, or with --encoder an encoder that is used as it is")
 
 
-def _write_model(out: Path, source: EntityFile, run: Path | None, encoder: str | None) -> None:
+def _write_model(
+    out: Path, source: EntityFile, run: Path | None, encoder: str | None, count: int, counting: Counting
+) -> None:
     there = (out / MODEL).is_dir()
     if not there and run is not None:
         copy_run(run, out)
     elif not there and encoder is not None:
-        write_zero_shot(out, encoder, source)
+        write_zero_shot(out, encoder, source, count, counting)
     elif not _same(identity_of(out / MODEL), run, encoder):
         raise MelderError(f"{out}: its build was begun with another model; name that one again, or another directory")
 

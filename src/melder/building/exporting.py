@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -16,7 +16,8 @@ from melder.records import Entity
 __all__ = ["FORMATS", "export_entities"]
 
 FORMATS = (".jsonl", ".csv")
-_FIELDS = tuple(Entity.model_fields)
+_FIELDS = ("id", "name", "aliases", "description", "types", "images")
+_BY_LANGUAGE = {"name": "labels", "description": "descriptions"}  # columns such as name@de
 
 
 def export_entities(base: KnowledgeBase, out: Path, images: Path | None, progress: Progress) -> int:
@@ -33,7 +34,7 @@ def export_entities(base: KnowledgeBase, out: Path, images: Path | None, progres
     """
     pictures = 0
     with replacing(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        write = _writer(out, file)
+        write = _writer(out, file, base)
         for column, entity in enumerate(base.entities):
             if images is not None:
                 entity = _with_pictures(base, column, entity, images)
@@ -63,13 +64,15 @@ def _pictures(base: KnowledgeBase, column: int, count: int) -> Iterator[tuple[in
 
 
 class _Table:
-    def __init__(self, file: TextIO) -> None:
-        self._rows = csv.writer(file)
-        self._rows.writerow(_FIELDS)
+    def __init__(self, file: TextIO, columns: Sequence[tuple[str, str]]) -> None:
+        """columns: (field, language) of those in a language"""
+        self._rows, self._columns = csv.writer(file), columns
+        self._rows.writerow([*_FIELDS, *(f"{field}@{tag}" for field, tag in columns)])
 
     def __call__(self, entity: Entity) -> None:
-        values = [getattr(entity, name) for name in _FIELDS]
-        self._rows.writerow([_cell(value) for value in values])
+        values = [_cell(getattr(entity, name)) for name in _FIELDS]
+        texts = [getattr(entity, _BY_LANGUAGE[field]).get(tag, "") for field, tag in self._columns]
+        self._rows.writerow([*values, *texts])
 
 
 class _Lines:
@@ -80,8 +83,19 @@ class _Lines:
         self._file.write(f"{entity.model_dump_json()}\n")
 
 
-def _writer(out: Path, file: TextIO) -> _Table | _Lines:
-    return _Table(file) if out.suffix.lower() == ".csv" else _Lines(file)
+def _writer(out: Path, file: TextIO, base: KnowledgeBase) -> _Table | _Lines:
+    return _Table(file, _language_columns(base)) if out.suffix.lower() == ".csv" else _Lines(file)
+
+
+def _language_columns(base: KnowledgeBase) -> list[tuple[str, str]]:
+    """The fields and languages in which any entity has a text; the records are read through for them."""
+    columns = {
+        (field, tag): None
+        for entity in base.entities
+        for field, texts in _BY_LANGUAGE.items()
+        for tag in getattr(entity, texts)
+    }
+    return sorted(columns)
 
 
 def _cell(value: str | tuple[str, ...]) -> str:

@@ -75,7 +75,8 @@ def encode_segment(
         unreadable[str(item.image)] = str(error)
 
     model.encoder.on_unreadable = note if skip_bad else None
-    items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES)
+    pictures = model.matcher.pictures
+    items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES, pictures=pictures)
     side = model.entity_side(items, progress)
     sides = pack(side, settings.kind, model.matcher.entity_tensors)
     return segment_contents(entities, source, sides, settings, skip_bad, unreadable)

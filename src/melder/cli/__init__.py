@@ -26,6 +26,7 @@ from melder.cli.init import init
 from melder.cli.kb import kb
 from melder.cli.link import link
 from melder.cli.list import list_parts
+from melder.cli.mcp import mcp
 from melder.cli.report import report
 from melder.cli.serve import serve
 from melder.cli.train import train
@@ -33,6 +34,7 @@ from melder.records import MelderError
 
 __all__ = ["app", "main"]
 
+UsageError: Any = typer.BadParameter.__bases__[0]  # click's, or that of the copy of click that Typer brings
 FULL = re.compile("No space left on device|Disk quota exceeded|File too large")
 TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT  # exit statuses, as a shell has them
 
@@ -72,6 +74,7 @@ app.command("compare")(compare)
 app.command("report")(report)
 app.command("link")(link)
 app.command("serve")(serve)
+app.command("mcp")(mcp)
 app.command("features")(features)
 app.command("convert")(convert)
 app.command("audit")(audit)
@@ -93,7 +96,10 @@ def main() -> None:
     """Run a command; a user's mistake is one line on standard error and exit status 2."""
     try:
         with _terminable():
-            app()
+            status = app(standalone_mode=False, prog_name="melder")
+        sys.exit(status if isinstance(status, int) else 0)
+    except UsageError as error:
+        _leave_misused(error)
     except MelderError as error:
         _leave(str(error))
     except BrokenPipeError:
@@ -130,6 +136,15 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+def _leave_misused(error: Any) -> None:
+    """A command that was called wrongly, in the style of every other mistake; called with nothing it has shown its
+    help."""
+    if message := error.format_message():
+        command = error.ctx.command_path if error.ctx is not None else "melder"
+        _leave(f"{message.rstrip('.')}; {command} --help says how")
+    sys.exit(2)
+
+
 def _leave(message: str) -> None:
-    errors.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"melder: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(2)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import SKIPPED, console, counting, finish, say, writable
+from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.audit import Audited, Finding, Findings
@@ -58,10 +59,10 @@ def audit(
     if json_file is not None:
         _write(json_file, data, audited, findings)
     if left_out is not None:
-        say(f"The clean data set is in {clean}; left-out.jsonl there lists {len(left_out):,} changes")
+        say(f"The clean data set is in {clean}; left-out.jsonl there lists {how_many(len(left_out), 'change')}")
     leaks = sum(finding.found and finding.severity == "leak" for each in findings.values() for finding in each)
     if strict and leaks:
-        say(f"{leaks} kinds of leak")
+        say(in_number("{} [kind|kinds] of leak", leaks))
     finish(dataset.skipped)
     if strict and leaks:
         raise typer.Exit(SKIPPED)
@@ -72,17 +73,16 @@ def _print(data: Path, audited: Audited, findings: Findings) -> None:
 
     parts = [*audited.splits, ENTITIES]
     table = Table(title=f"{data}: {_sizes(audited)}", title_justify="left")
-    for heading in ("", "finding"):
-        table.add_column(heading)
+    table.add_column("what was found, and an example", overflow="fold")  # beside the counts in 80 columns
     for part in parts:
-        table.add_column(part, justify="right")
-    table.add_column("what was found, and an example", overflow="fold")
+        table.add_column(part, justify="right", no_wrap=True)
     told = [(name, finding) for name, each in findings.items() for finding in each]
     for severity, colour in COLOURS.items():
         for name, finding in told:
             if finding.severity == severity and finding.found:
                 counts = [_count(finding, part) for part in parts]
-                table.add_row(Text(severity, style=colour), f"{name}: {finding.kind}", *counts, _said(finding))
+                heading = Text.assemble((severity, colour), f" {name}: {finding.kind}\n")
+                table.add_row(heading.append(_said(finding)), *counts)
     console.print(table)
     looked = [(name, finding) for name, finding in told if any(finding.of.values())]
     _print_names("Nothing found", [(name, finding) for name, finding in looked if not finding.found])

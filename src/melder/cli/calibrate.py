@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from melder.cli.console import Unreadable, counting, finish, say
+from melder.io.counts import how_many
 
 __all__ = ["calibrate"]
 
@@ -42,5 +43,5 @@ def calibrate(
             counting=start,
             on_unreadable=unreadable,
         )
-    say(f"Fitted on {nil.mentions:,} mentions. Next: melder evaluate {run} --data {data} --nil-threshold 0.5")
-    finish(list(unreadable.reasons.values()) if unreadable else [])
+    say(f"Fitted on {how_many(nil.mentions, 'mention')}. Next: melder evaluate {run} --data {data} --nil-threshold 0.5")
+    finish([], list(unreadable.reasons.values()) if unreadable else [])

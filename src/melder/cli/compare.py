@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import console, finish, say, writable
+from melder.io.counts import how_many
 from melder.records import BadRecord, MelderError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def compare(
     if html is not None:
         write_comparison(html, page)
         say(f"The page is in {html}")
-    finish(*(_skipped(each) for each in (dataset, base)))
+    finish([record for each in (dataset, base) for record in _skipped(each)])
 
 
 def _open(directory: Path, skip_bad: bool) -> DataSet:
@@ -102,7 +103,7 @@ def _figures(figures: Mapping[str, Mapping[str, Any]], mentions: int) -> Table:
     """In percent, as every table of Melder's commands."""
     from melder.evaluation.report import p_text
 
-    table = Table(title=f"{mentions:,} mentions", title_justify="left")
+    table = Table(title=how_many(mentions, "mention"), title_justify="left")
     table.add_column("")
     for heading in ("A", "B", "B − A", "95 %", "p", "p, Holm"):
         table.add_column(heading, justify="right")

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from melder.io.counts import how_many
 from melder.io.progress_bars import progress_bars
-from melder.records import Item, MelderError
+from melder.records import BadRecord, Item, MelderError
 
 if TYPE_CHECKING:
     from melder.encoders import Towers
@@ -85,12 +86,17 @@ class Unreadable:
         self.reasons[str(item.image)] = str(error)
 
 
-def finish(*left_out: Sequence[object]) -> None:
-    """List what was left out, if anything was, and then leave with status 3."""
-    lines = [str(record) for group in left_out for record in group]
+def finish(records: Sequence[BadRecord], pictures: Sequence[object] = ()) -> None:
+    """List the records and pictures that were left out, if any were, and then leave with status 3."""
+    lines = [str(each) for each in (*records, *pictures)]
     if not lines:
         return
-    say(f"{len(lines):,} left out:")
+    taken = sum(record.taken for record in records)
+    counts = {"record": len(records) - taken, "picture": len(pictures)}
+    left_out = [how_many(count, noun) for noun, count in counts.items() if count]
+    headings = [f"{' and '.join(left_out)} left out"] if left_out else []
+    headings += [f"{how_many(taken, 'record')} taken as far as possible"] if taken else []
+    say(f"{', '.join(headings)}:")
     for line in lines[:LISTED]:
         say(f"  {line}")
     if len(lines) > LISTED:

@@ -9,8 +9,12 @@ import typer
 
 from melder.cli.console import Unreadable, console, counting, finish, metrics_table, nil_table, say, writable
 from melder.cli.options import Changes
+from melder.io.counts import how_many, in_number
 
 __all__ = ["evaluate"]
+
+NOT_FOUND = "{} [answer was|answers were] not among the names found: [its rank is a bound|their ranks are bounds]"
+DROPPED = "{} [demonstration was|demonstrations were] left out: the context has no room"
 
 
 def evaluate(
@@ -91,8 +95,8 @@ def _print(figures: dict[str, Any]) -> None:
     if "agreement" in figures:
         found = figures["agreement"]
         say(
-            f"{found['candidates']}, {found['mentions']:,} mentions: the best entity is that of exact scoring in "
-            f"{found['top_1']:.1%}, {found['top_10']:.1%} of the best ten are found, "
+            f"{found['candidates']}, {how_many(found['mentions'], 'mention')}: the best entity is that of exact "
+            f"scoring in {found['top_1']:.1%}, {found['top_10']:.1%} of the best ten are found, "
             f"{found['scored']:.2%} of the pairs are scored"
         )
     if "nil" in figures:
@@ -107,11 +111,11 @@ def _print(figures: dict[str, Any]) -> None:
 def _print_counts(searches: dict[str, int], demonstrations: dict[str, int]) -> None:
     """What a method that writes names has left out, if anything."""
     if searches["inexact"]:
-        say(f"{searches['inexact']:,} mentions: there may be better names than those that were found")
+        say(f"{how_many(searches['inexact'], 'mention')}: there may be better names than those that were found")
     if searches["not_found"]:
-        say(f"{searches['not_found']:,} answers were not among the names found: their ranks are bounds")
+        say(in_number(NOT_FOUND, searches["not_found"]))
     if demonstrations["dropped"]:
-        say(f"{demonstrations['dropped']:,} demonstrations were left out: the context has no room for them")
+        say(in_number(DROPPED, demonstrations["dropped"]))
 
 
 def _write(path: Path, figures: dict[str, Any]) -> None:

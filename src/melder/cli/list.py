@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import json
-from enum import Enum
 from typing import Any
 
 import typer
 
+from melder.records import MelderError
 from melder.registry import Registry
 
 __all__ = ["REGISTRIES", "list_parts"]
@@ -23,11 +24,10 @@ REGISTRIES = {
     "samplers": "melder.training.negatives.samplers:SAMPLERS",
     "finders": "melder.mentions.resolver:FINDERS",
 }
-Kind = Enum("Kind", {name: name for name in REGISTRIES}, type=str)  # type: ignore[misc]
 
 
 def list_parts(
-    kind: Kind = typer.Argument(help="What is listed."),
+    kind: str = typer.Argument(metavar="KIND", help=f"What is listed: {', '.join(REGISTRIES)}."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON array instead of a table."),
 ) -> None:
     """List the parts of a kind that a configuration or a command can name.
@@ -43,7 +43,7 @@ def list_parts(
 
     from melder.cli.console import console
 
-    parts = _parts(registry_of(str(kind.value)))
+    parts = _parts(registry_of(kind))
     if as_json:
         typer.echo(json.dumps(parts, indent=2, ensure_ascii=False))
         return
@@ -55,7 +55,15 @@ def list_parts(
 
 
 def registry_of(kind: str) -> Registry[Any]:
-    """The registry of a kind."""
+    """The registry of a kind.
+
+    Raises:
+        MelderError: There is no such kind.
+    """
+    if kind not in REGISTRIES:
+        near = difflib.get_close_matches(kind, REGISTRIES, n=1)
+        hint = f" did you mean {near[0]}?" if near else ""
+        raise MelderError(f"there is no kind of parts {kind!r};{hint} there are {', '.join(REGISTRIES)}")
     module, _, name = REGISTRIES[kind].partition(":")
     registry: Registry[Any] = getattr(importlib.import_module(module), name)
     return registry

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Candidates", "Changes"]
+__all__ = ["Candidates", "Changes", "Language"]
 
 Changes = Annotated[
     list[str],
@@ -18,5 +18,11 @@ Candidates = Annotated[
         "--candidates",
         help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY, milvus:URI; "
         "see `melder kb index`.",
+    ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="TAGS", help="Name entities in these languages, such as de,en: the first that one has."
     ),
 ]

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import typer
 
 from melder.cli.console import counting, say
-from melder.cli.options import Candidates, Changes
-from melder.records import MelderError
+from melder.cli.options import Candidates, Changes, Language
+from melder.languages import AS_WRITTEN
+from melder.records import MelderError, languages_of
 
 __all__ = ["serve"]
 
@@ -28,8 +29,8 @@ def serve(
     find: str = typer.Option(
         "names",
         "--find",
-        metavar="names|spacy:PIPELINE",
-        help="What finds mentions when none are given: names of entities, or the entities of a spaCy pipeline.",
+        metavar="FINDER",
+        help="What finds mentions when none are given: names, names:none or spacy:PIPELINE; see melder list finders.",
     ),
     picture_hosts: list[str] = typer.Option(
         [], "--picture-host", help="A host that pictures may be fetched from; .example.org = with all below it."
@@ -44,6 +45,7 @@ def serve(
     entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
     limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
     candidates: Candidates = None,
+    language: Language = None,
     settings: Changes = [],  # noqa: B006
 ) -> None:
     """Serve links over HTTP: POST /link, and /reconcile for OpenRefine.
@@ -76,7 +78,8 @@ def serve(
     allowed = checked(
         serving.ServiceSettings, {name: each for name, each in options.items() if each} | given, "melder serve"
     )
-    source, finder = source_of(path, data, settings, candidates), open_finder(find)
+    languages = AS_WRITTEN if language is None else languages_of(language)
+    source, finder = source_of(path, data, settings, candidates, languages), open_finder(find)
     listener = serving.listen(host, port)
     with counting() as start:
         app = serving.create_application(source, source.open(start), allowed, finder=finder)

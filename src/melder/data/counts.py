@@ -90,7 +90,7 @@ def _entities(dataset: DataSet, names: Counter[str]) -> EntityCounts:
 
 
 def _split(dataset: DataSet, mentions: Sequence[Mention], known: dict[str, Entity], names: Counter[str]) -> SplitCounts:
-    pictures = {mention.image for mention in mentions if mention.image is not None}
+    pictures = {image for mention in mentions for image in mention.images}
     answered = [(mention, known[mention.answer]) for mention in mentions if mention.answer is not None]
     return SplitCounts(
         mentions=len(mentions),

@@ -65,9 +65,9 @@ class DataSet:
         """
         return inside(self.layout.entity_pictures, path)
 
-    def entity_picture(self, entity: Entity) -> Path | None:
-        """Where the first picture of an entity is; None when it has none."""
-        return self.entity_image(entity.images[0]) if entity.images else None
+    def entity_picture(self, entity: Entity, number: int = 0) -> Path | None:
+        """Where a picture of an entity is, by default its first; None when it has none."""
+        return self.entity_image(entity.images[number]) if entity.images else None
 
     def mention_image(self, path: str) -> Path:
         """Where a mention's picture is.
@@ -144,9 +144,9 @@ def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], lay
         remedy = "add that entity, correct the id, or mark the mention as NIL"
         where = layout.field_names.get("mention.answer", "answer")
         faults.append((where, f"{mention.answer!r} is not in the knowledge base; {remedy}"))
-    if mention.image is not None and (reason := _leaves(mention.image)):
-        faults.append((layout.field_names.get("mention.image", "image"), reason))
-    return faults
+    where = layout.field_names.get("mention.image", "image")
+    images = (mention.image,) if isinstance(mention.image, str) else mention.images
+    return faults + [(where, reason) for image in images if (reason := _leaves(image))]
 
 
 def _repeated(identifier: str, number: int, what: str) -> str:

@@ -14,6 +14,7 @@ from melder.data.dataset import entity_faults, inside
 from melder.data.json_records import read_json
 from melder.data.merging import merged
 from melder.data.picture_names import PictureNames, file_of, is_address, leads_out
+from melder.data.tables.language_columns import fields_by_language
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import FORMATS
 from melder.data.tables.sparql import is_sparql_json
@@ -25,8 +26,20 @@ from melder.records import Entity, MelderError, counted
 __all__ = ["EntityFile"]
 
 JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
+FIELDS = ("id", "name", "aliases", "description", "types", "images")
 SEVERAL = ("aliases", "types", "images")
 OTHER_TABLES = (".xls", ".ods", ".numbers")
+OTHER_SPELLING = (
+    "{} [picture is|pictures are] there under another spelling (Unicode, %20, backslashes, case), and [is|are] taken"
+)
+ADDRESSES = "{} [picture is an address|pictures are addresses], and no file of that name is there: Melder fetches none"
+NAMED_BY_ID = (
+    "{} [name is the entity's id|names are the entities' ids], as Wikidata writes what has no label: [it finds|they "
+    "find] nothing"
+)
+ROUNDED_IDS = (
+    "{} [id is a rounded number|ids are rounded numbers] such as 1.2E+15: format the column as text before saving it"
+)
 LINK = "is a symbolic link out of the directory of pictures; copy the picture there, or name the other with --images"
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
 
@@ -96,7 +109,7 @@ class EntityFile:
             if look is not None:
                 look(entity)
             if images and (faults := self._missing(entity)):
-                problems.add(self.path, number, faults)
+                problems.add(self.path, number, faults, taken=self.options.lenient)
         self.notes = tuple(notes)
         if not count and not problems.records:
             raise MelderError(f"{self.path}: is empty; write at least one entity")
@@ -121,7 +134,7 @@ class EntityFile:
     @cached_property
     def table(self) -> Table:
         """The file as a table."""
-        return Table(self.path, tuple(Entity.model_fields), SEVERAL, self.options)
+        return Table(self.path, FIELDS, SEVERAL, self.options)
 
     @cached_property
     def picture_names(self) -> PictureNames:
@@ -147,7 +160,7 @@ class EntityFile:
         self._check_texts()
         for number, values in self.table.rows(problems, notes):
             try:
-                yield number, Entity.model_validate({"id": "", **values})
+                yield number, Entity.model_validate({"id": "", **fields_by_language(values)})
             except ValidationError as error:
                 problems.add(self.path, number, describe(error, Entity))
 
@@ -174,10 +187,10 @@ class EntityFile:
             return name
         file = self.picture_names.located(name)
         if file is not None:
-            notes.add("{} pictures are there under another spelling (Unicode, %20, backslashes, case), and are taken")
+            notes.add(OTHER_SPELLING)
             return file
         if is_address(name):
-            notes.add("{} pictures are addresses, and no file of that name is there: Melder fetches none")
+            notes.add(ADDRESSES)
             return None
         return name
 
@@ -201,6 +214,6 @@ class EntityFile:
 def _note(entity: Entity, notes: Notes) -> None:
     """What a table often holds, and seldom should."""
     if entity.name and folded(entity.name) == folded(entity.id):
-        notes.add("{} names are the entities' ids, as Wikidata writes what has no label: they find nothing")
+        notes.add(NAMED_BY_ID)
     if _ROUNDED.fullmatch(entity.id):
-        notes.add("{} ids are rounded numbers such as 1.2E+15: format the column as text before saving it")
+        notes.add(ROUNDED_IDS)

@@ -63,13 +63,13 @@ def make_mentions(entities: Iterable[Entity], count: int, seed: int, *, views: b
         MelderError: No entity has a name.
     """
     parted = [_part(entity, _generator(seed, entity.id)) for entity in entities]
-    made, seen = Made([each.entity for each in parted], []), set[tuple[str, str, str | None]]()
+    made, seen = Made([each.entity for each in parted], []), set[tuple[str, str, tuple[str, ...]]]()
     for number in range(count):
         for each in parted:
             mention = _mention(each, number, seed, views, made.views)
             if mention is None:
                 continue
-            shown = (str(mention.answer), mention.text, mention.image)
+            shown = (str(mention.answer), mention.text, mention.images)
             if shown not in seen:
                 seen.add(shown)
                 made.mentions.append(mention)

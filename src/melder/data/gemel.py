@@ -66,6 +66,7 @@ class GemelLayout:
         self.notes: tuple[str, ...] = ()
         self.feature_keys: dict[str, str] = {}
         self._mentions: dict[str, list[tuple[int, Mention]]] = {}
+        self._marked = 0  # texts that had markers
 
     @staticmethod
     def recognises(directory: Path) -> bool:
@@ -94,10 +95,11 @@ class GemelLayout:
                     continue
                 rows.append((number, self._mention(raw, f"{path.stem}-{number - 1}", answer)))
                 named += [(number, answer, answer)] if answer is not None else []
+        self.notes = self.notes + (() if not self._marked else (_markers_note(self._marked),))
         if beside is not None:
             return iter(beside)
         found = answered_entities(named)
-        self.notes = (answers_note(len(found)),)
+        self.notes = (answers_note(len(found)), *self.notes)
         return iter(found)
 
     def split_file(self, split: str) -> Path | None:
@@ -111,6 +113,7 @@ class GemelLayout:
 
     def _mention(self, raw: _RawMention, identifier: str, answer: str | None) -> Mention:
         text, start, end = unmarked(raw.text, raw.mention)
+        self._marked += text != raw.text
         image = None if raw.key is None else picture_name(raw.key)
         if raw.key is not None and image is not None:
             self.feature_keys[image] = raw.key
@@ -135,6 +138,13 @@ def unmarked(text: str, mention: str) -> tuple[str, int, int] | tuple[str, None,
         if start is not None and stop is not None:
             return whole, offset + start, offset + stop
     return whole, *span(whole, mention)
+
+
+def _markers_note(texts: int) -> str:
+    return (
+        f"markers: {texts:,} texts marked their mention ([START_ENT] … [END_ENT]); they are taken out, and "
+        "method.markers=true writes them into GEMEL's prompts again, as the published code reads them"
+    )
 
 
 def picture_name(key: str) -> str:

@@ -1,26 +1,44 @@
-"""Turns mentions and entities into what an encoder reads: one text, one picture, the names."""
+"""Turns mentions and entities into what an encoder reads: one text, its pictures, the names."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from melder.records import Entity, Item, Mention
+from melder.records import Entity, Item, Mention, Picture
 
 __all__ = [
     "MODALITIES",
     "EntityPictures",
     "MentionPictures",
+    "Separator",
     "draw_image",
     "entity_items",
     "joined",
+    "listed_pictures",
     "mention_item",
     "mention_items",
 ]
 
 MODALITIES = frozenset({"text", "image"})
+
+
+class Separator(str):
+    """What stands between the two halves of a text, with a word about texts that have only one.
+
+    Attributes:
+        stands_alone: It is written even then, as MIMIC's loader does, whose texts of entities without a description
+            end with it.
+    """
+
+    stands_alone: bool
+
+    def __new__(cls, text: str, *, stands_alone: bool = False) -> Separator:
+        separator = super().__new__(cls, text)
+        separator.stands_alone = stands_alone
+        return separator
 
 
 class EntityPictures(Protocol):
@@ -36,31 +54,42 @@ class MentionPictures(Protocol):
 
 
 def mention_items(
-    mentions: Iterable[Mention], dataset: MentionPictures, separator: str, modalities: frozenset[str] = MODALITIES
+    mentions: Iterable[Mention],
+    dataset: MentionPictures,
+    separator: str,
+    modalities: frozenset[str] = MODALITIES,
+    pictures: int = 1,
 ) -> list[Item]:
-    """An item a mention: surface + separator + context, the picture, the surface, and where the mention stands.
+    """An item a mention: surface + separator + context, its first `pictures`, the surface, and where the mention
+    stands.
 
-    `modalities` leaves out the text, surfaces included, or the picture. Whether a picture's file is there shows
+    `modalities` leaves out the text, surfaces included, or the pictures. Whether a picture's file is there shows
     when it is decoded.
     """
     return [
-        mention_item(mention, dataset.mention_image(mention.image) if mention.image else None, separator, modalities)
+        mention_item(
+            mention, [dataset.mention_image(name) for name in mention.images[:pictures]], separator, modalities
+        )
         for mention in mentions
     ]
 
 
 def mention_item(
-    mention: Mention, image: Path | bytes | None, separator: str, modalities: frozenset[str] = MODALITIES
+    mention: Mention,
+    image: Picture | Sequence[Picture] | None,
+    separator: str,
+    modalities: frozenset[str] = MODALITIES,
 ) -> Item:
-    """The item of one mention, with a picture from anywhere (None = without any)."""
-    picture = image if "image" in modalities else None
+    """The item of one mention, with a picture from anywhere, or several (None = without any)."""
+    first, *further = listed_pictures(image) if "image" in modalities and image else [None]
+    shown: dict[str, Any] = {"image": first, "further": tuple(further), "role": "mention"}
     if "text" not in modalities:
-        return Item(image=picture, role="mention")
+        return Item(**shown)
     text = joined(mention.surface, mention.text, separator)
     lead = len(text) - len(mention.text)  # the context comes last
     span = None if mention.start is None or mention.end is None else (lead + mention.start, lead + mention.end)
     surfaces = (mention.surface,) if mention.surface.strip() else ()
-    return Item(text, picture, surfaces, role="mention", span=span, lead=lead if span else 0)
+    return Item(text, surfaces=surfaces, span=span, lead=lead if span else 0, **shown)
 
 
 def entity_items(
@@ -69,35 +98,47 @@ def entity_items(
     separator: str,
     modalities: frozenset[str] = MODALITIES,
     images: Sequence[int] | None = None,
+    pictures: int = 1,
 ) -> list[Item]:
-    """An item an entity: name + separator + description, one of its pictures, its names and aliases.
+    """An item an entity: name + separator + description, its first `pictures`, its names and aliases.
 
-    `images` says which picture, an index for each entity (`draw_image`; anything for one that has none); None =
-    the first of each, as evaluation takes it.
+    `images` says which one picture instead, an index for each entity (`draw_image`; anything for one that has none).
     """
-    chosen = [0] * len(entities) if images is None else images
-    return [
-        Item(
-            text=joined(entity.name, entity.description, separator) if "text" in modalities else "",
-            image=dataset.entity_image(entity.images[index]) if entity.images and "image" in modalities else None,
-            surfaces=entity.names if "text" in modalities else (),
-            role="entity",
-        )
-        for entity, index in zip(entities, chosen, strict=True)
-    ]
+    items = []
+    for row, entity in enumerate(entities):
+        names = entity.images[:pictures] if images is None else entity.images[images[row] : images[row] + 1]
+        shown = [dataset.entity_image(name) for name in names if "image" in modalities]
+        text = joined(entity.name, entity.description, separator) if "text" in modalities else ""
+        surfaces = entity.names if "text" in modalities else ()
+        items.append(Item(text, next(iter(shown), None), surfaces, role="entity", further=tuple(shown[1:])))
+    return items
 
 
-def draw_image(entity: Entity, seed: int, epoch: int, index: int) -> int:
-    """Which of its pictures an entity shows as example `index` of an epoch: uniform, and the same every time.
+def listed_pictures(image: str | Picture | Sequence[str | Picture] | None) -> list[Picture]:
+    """One picture or several, each a path or the bytes of an image file, as a list."""
+    if image is None:
+        return []
+    several = [image] if isinstance(image, (str, Path, bytes)) else image
+    return [Path(picture) if isinstance(picture, str) else picture for picture in several]
 
-    MIMIC's code draws one each time an entity is read in training. 0 for an entity without pictures.
+
+def draw_image(pictures: int, seed: int, epoch: int, index: int) -> int:
+    """Which of so many pictures is shown of an entity, or mention, as example `index` of an epoch: uniform, and the
+    same every time.
+
+    MIMIC's code draws one each time an entity is read in training. 0 where there is none.
     """
-    if len(entity.images) < 2:
+    if pictures < 2:
         return 0
     digest = hashlib.blake2b(f"{seed} {epoch} {index}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % len(entity.images)
+    return int.from_bytes(digest, "big") % pictures
 
 
 def joined(name: str, text: str, separator: str) -> str:
-    """The text that is read of a name and what is said of it; a blank one is left out with the separator."""
+    """The text that is read of a name and what is said of it.
+
+    A blank one is left out, and with it the separator unless that is a `Separator` that stands alone.
+    """
+    if getattr(separator, "stands_alone", False):
+        return f"{name}{separator}{text}"
     return separator.join(part for part in (name, text) if part.strip())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from melder.data.picture_inputs import picture_of
-from melder.records import MelderError, Mention
+from melder.data.picture_inputs import pictures_of
+from melder.records import MelderError, Mention, Picture
 
 __all__ = ["MentionInput", "is_single", "read_mention", "read_mentions", "to_mention"]
 
@@ -20,10 +19,10 @@ FIELDS = ("text", "mention", "surface", "start", "end", "image", "id", "answer")
 
 @dataclass(frozen=True)
 class MentionInput:
-    """A mention, and its picture from anywhere; `in_data`: the record names one within the data set instead."""
+    """A mention, and its pictures from anywhere; `in_data`: the record names some within the data set instead."""
 
     mention: Mention
-    image: Path | bytes | None = None
+    images: tuple[Picture, ...] = ()
     in_data: bool = False
 
 
@@ -108,7 +107,7 @@ def _of_fields(fields: Mapping[str, Any], identity: str) -> MentionInput:
     mention = to_mention(text, surface, str(told.get("id", identity)), *places)
     try:
         return MentionInput(
-            Mention(**{**mention.model_dump(), "answer": told.get("answer")}), picture_of(told.get("image"))
+            Mention(**{**mention.model_dump(), "answer": told.get("answer")}), pictures_of(told.get("image"))
         )
     except ValidationError as error:
         raise MelderError(f"a mention's answer must be an entity's id ({error.errors()[0]['msg']})") from None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from melder.data.by_language import with_labels
 from melder.data.layouts import Layout
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
@@ -26,8 +27,9 @@ Complete = Callable[[Mapping[str, Any], int], dict[str, Any]]  # an object and i
 
 
 def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without fields that are null, and with numbers that are ids as texts: what other programs write."""
-    given = {name: content for name, content in value.items() if content is not None}
+    """A record as other programs write it, put right: without fields that are null, with numbers that are ids as texts,
+    and with texts by language taken apart."""
+    given = with_labels({name: content for name, content in value.items() if content is not None})
     return given | {name: str(given[name]) for name in IDS if type(given.get(name)) is int}
 
 

@@ -15,9 +15,19 @@ from PIL import Image
 
 from melder.records import MelderError
 
-__all__ = ["picture_of"]
+__all__ = ["picture_of", "pictures_of"]
 
 FORMS = "a path, bytes, an open file, a Pillow image, an array [height, width(, channels)] or a data: address"
+
+
+def pictures_of(image: Any) -> tuple[Path | bytes, ...]:
+    """The pictures that are meant by one, in any of the forms of `picture_of`, or by a list or tuple of such.
+
+    Raises:
+        MelderError: One of them is none, or there is no such file.
+    """
+    several = image if isinstance(image, (list, tuple)) else [image]
+    return tuple(picture for each in several if (picture := picture_of(each)) is not None)
 
 
 def picture_of(image: Any) -> Path | bytes | None:

@@ -46,14 +46,14 @@ class PictureNames:
 
         Those that differ in case come behind those that do not; of an address its last part is compared.
         """
-        wanted = unquote(name).rsplit("/", 1)[-1] if is_address(name) else name
+        wanted = file_of(name) if is_address(name) else name
         spelt = _spelling(wanted)
         return sorted(self._files.get(spelt.casefold(), ()), key=lambda file: (_spelling(file) != spelt, file))
 
     def located(self, name: str) -> str | None:
         """The name of the file that is meant; None where there is none, or several look equally like it."""
         files = self.same(name)
-        spelt = _spelling(unquote(name).rsplit("/", 1)[-1] if is_address(name) else name)
+        spelt = _spelling(file_of(name) if is_address(name) else name)
         exact = [file for file in files if _spelling(file) == spelt]
         return (exact or files)[0] if len(exact or files) == 1 else None
 

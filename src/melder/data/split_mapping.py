@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, ValidationError
 
 from melder.data.raw import Identifier, RawRecord
+from melder.io.counts import in_number
 from melder.io.json_object import read_object
 from melder.io.problems import Problems, describe
 from melder.records import BadData, MelderError
@@ -50,7 +51,8 @@ class SplitMapping:
                 "each is read in the last of train, dev, test only"
             )
         if left:
-            found.append(f"{SPLIT_FILE}: {left:,} captions are in no split and are left out")
+            left_out = in_number("{} [caption is|captions are] in no split and [is|are] left out", left)
+            found.append(f"{SPLIT_FILE}: {left_out}")
         if idle:
             found.append(f"{SPLIT_FILE}: {idle:,} of its ids are of no caption here")
         return found

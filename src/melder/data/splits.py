@@ -64,9 +64,9 @@ def _sharing(mentions: Sequence[Mention]) -> Iterable[list[str]]:
     by_text: dict[str, list[str]] = defaultdict(list)
     pictures: dict[str, set[str]] = defaultdict(set)
     for mention in mentions:
-        if mention.image:
-            by_picture[mention.image].append(mention.id)
-            pictures[mention.text].add(mention.image)
+        for image in mention.images:
+            by_picture[image].append(mention.id)
+            pictures[mention.text].add(image)
         if mention.text.strip():
             by_text[mention.text].append(mention.id)
     return [*by_picture.values(), *(ids for text, ids in by_text.items() if len(pictures[text]) < 2)]

@@ -78,10 +78,8 @@ class _Pictures:
         return entity.model_copy(update={"images": tuple(names)})
 
     def of_mention(self, mention: Mention) -> Mention:
-        if mention.image is None:
-            return mention
-        source = self.dataset.mention_image(mention.image)
-        return mention.model_copy(update={"image": self._name("images/mentions", mention.image, source)})
+        names = [self._name("images/mentions", name, self.dataset.mention_image(name)) for name in mention.images]
+        return mention.with_images(names)
 
     def write(self, out: Path, copy: bool, counting: Counting | None) -> tuple[Path, ...]:
         """Link or copy every picture; the files that are not there are given back."""

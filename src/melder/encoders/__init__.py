@@ -1,6 +1,6 @@
 """What turns texts and pictures into features: CLIP, a small CLIP, any pair of models, stored features."""
 
-from melder.encoders.encoding import encode, encode_chunks, longest_first
+from melder.encoders.encode import batches_of, encode, encode_chunks
 from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing, has_bf16
 from melder.encoders.read_ahead import reading_threads
@@ -14,6 +14,7 @@ __all__ = [
     "PictureMemory",
     "Throughput",
     "Towers",
+    "batches_of",
     "build_encoder",
     "check_readable",
     "computing",
@@ -25,7 +26,6 @@ __all__ = [
     "has_bf16",
     "load_encoder",
     "load_features",
-    "longest_first",
     "reading_threads",
     "save_features",
     "trained_by_default",

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from melder.data.items import Separator
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
 from melder.encoders.joint import read_joint
 from melder.encoders.paired import read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files
 from melder.encoders.sources import find_source
+from melder.encoders.starter import read_efficientnet, starter_text
 from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
 from melder.registry import Entry, Registry
@@ -35,10 +37,12 @@ __all__ = [
 FORMS = (
     "clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, "
     "paired:<text>+<vision or none>, "
-    "precomputed:<files>+<text>"
+    "precomputed:<files>+<text>, starter"
 )
-PUBLISHED_SEPARATOR = " [SEP] "  # what MIMIC's loader writes; no special token of CLIP's, but three ordinary ones
+# What MIMIC's loader writes, beside nothing too; no special token of CLIP's, but three ordinary ones.
+PUBLISHED_SEPARATOR = Separator(" [SEP] ", stands_alone=True)
 SEPARATOR = ". "
+STARTER_VISION = "efficientnet-lite2"  # the vision of paired: that comes with melder[starter]
 SMALL_TEXT = "clip:compact"  # the text of paired: and precomputed: that is trained from scratch
 
 Pooled = Literal["projected", "raw"]
@@ -77,6 +81,7 @@ ENCODERS = Registry[EncoderKind](
     "encoder",
     "melder.encoders",
     (
+        Entry("starter", f"{_HERE}:STARTER", "MiniLM and EfficientNet-Lite2, installed by pip: no network", "starter"),
         Entry("clip", f"{_HERE}:CLIP", "a CLIP, by its name on the hub or its directory"),
         Entry("clip:compact", f"{_HERE}:COMPACT", "a small CLIP and its tokenizer, trained from scratch"),
         Entry("clip:compact-64", f"{_HERE}:COMPACT_64", "the same with pictures of 64 pixels: half the work"),
@@ -101,6 +106,7 @@ IMAGE_TOWERS = Registry[ImageLoader](
     (
         Entry("clip", "melder.encoders.clip:ClipPictures.load", "CLIP's"),
         Entry("compact", "melder.encoders.compact:CompactPictures.load", "the small CLIP's"),
+        Entry("efficientnet-lite2", "melder.encoders.starter:EfficientNetPictures.load", "EfficientNet-Lite2"),
         Entry("joint", "melder.encoders.joint:JointPictures.load", "a joint model's"),
         Entry("pretrained", "melder.encoders.paired:PretrainedPictures.load", "any vision model's"),
         Entry("stored", "melder.encoders.precomputed:StoredPictures.load", "stored features"),
@@ -165,7 +171,7 @@ def load_encoder(directory: Path) -> Towers:
         if content["image"] is not None:
             image = IMAGE_TOWERS.get(content["image"]["kind"])(directory / "image", content["image"])
         context = content.get("context", "beginning")
-        return _assembled(content["spec"], Parts(text, image, content["separator"]), context)
+        return _assembled(content["spec"], Parts(text, image, _stored_separator(content)), context)
     except (KeyError, TypeError) as error:
         raise _damaged(directory / "encoder.json", f"{error} is missing or unknown") from error
 
@@ -206,6 +212,11 @@ def _damaged(file: Path, reason: str) -> MelderError:
     return MelderError(f"{file}: no encoder can be read ({reason}); train again, or copy the whole run")
 
 
+def _stored_separator(content: dict[str, Any]) -> Separator:
+    """Runs of before 0.3 were trained without the separator where one half is blank; they go on without it."""
+    return Separator(content["separator"], stands_alone=bool(content.get("separator_stands_alone", False)))
+
+
 def _separator(options: Options) -> str:
     return PUBLISHED_SEPARATOR if options.published else SEPARATOR
 
@@ -231,8 +242,11 @@ def _joint(rest: str, options: Options) -> Parts:
 
 def _paired(rest: str, options: Options) -> Parts:
     text, vision = _two(rest, "paired:<text>+<vision or none>")
-    image = None if vision == "none" else read_pictures(find_source(vision), options)
-    return Parts(_text(text, options), image)
+    return Parts(_text(text, options), _vision(vision, options))
+
+
+def _starter(rest: str, options: Options) -> Parts:
+    return Parts(read_text(starter_text(), options), read_efficientnet(options))
 
 
 def _precomputed(rest: str, options: Options) -> Parts:
@@ -245,6 +259,13 @@ def _text(spec: str, options: Options) -> TextTower:
     if spec == "none":
         raise MelderError("an encoder needs a text model: 'none' is only for the vision of paired:<text>+none")
     return compact_text(options) if spec == SMALL_TEXT else read_text(find_source(spec), options)
+
+
+def _vision(spec: str, options: Options) -> ImageTower | None:
+    """A picture tower on its own: none, the starter's, or any vision model."""
+    if spec == "none":
+        return None
+    return read_efficientnet(options) if spec == STARTER_VISION else read_pictures(find_source(spec), options)
 
 
 def _two(rest: str, form: str) -> tuple[str, str]:
@@ -263,4 +284,5 @@ COMPACT = EncoderKind(_compact, from_scratch=lambda rest: True, trained_by_defau
 COMPACT_64 = EncoderKind(_compact_64, from_scratch=lambda rest: True, trained_by_default=True)
 JOINT = EncoderKind(_joint)
 PAIRED = EncoderKind(_paired, from_scratch=_has_small_text)
+STARTER = EncoderKind(_starter)
 PRECOMPUTED = EncoderKind(_precomputed, decodes_pictures=False, from_scratch=_has_small_text)

@@ -17,7 +17,7 @@ from transformers.utils import logging
 
 from melder.records import MelderError
 
-__all__ = ["ModelSource", "find_source", "reading"]
+__all__ = ["ModelSource", "describes_model", "find_source", "package_folders", "reading"]
 
 FORMS = "a directory with a config.json, python:<package>, or a hub name such as organisation/model"
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -85,15 +85,24 @@ def _reason(error: Exception) -> str:
     return text.partition("\n")[0] or type(error).__name__
 
 
-def _in_package(package: str) -> Path:
-    """The shallowest folder of an installed package whose config.json describes a model."""
+def package_folders(package: str) -> list[Path]:
+    """The folders of an installed package, which is not imported.
+
+    Raises:
+        MelderError: There is no such package.
+    """
     spec = find_spec(package) if _PACKAGE.fullmatch(package) and _importable_parent(package) else None
     if spec is None:
         raise MelderError(f"no package '{package}' is installed here: install it, or name a model as {FORMS}")
-    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    return [Path(folder) for folder in spec.submodule_search_locations or ()]
+
+
+def _in_package(package: str) -> Path:
+    """The shallowest folder of an installed package whose config.json describes a model."""
+    folders = package_folders(package)
     configs = [config for folder in folders for config in folder.rglob("config.json")]
     for config in sorted(configs, key=lambda path: (len(path.parts), path)):
-        if _describes_model(config):
+        if describes_model(config):
             return config.parent
     raise MelderError(f"package '{package}' holds no model (no config.json with a model_type): name {FORMS}")
 
@@ -104,7 +113,8 @@ def _importable_parent(package: str) -> bool:
     return not parent or (_importable_parent(parent) and find_spec(parent) is not None)
 
 
-def _describes_model(config: Path) -> bool:
+def describes_model(config: Path) -> bool:
+    """Whether a config.json is one of a model of transformers."""
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except ValueError:

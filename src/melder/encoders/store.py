@@ -1,4 +1,4 @@
-"""Features on disk: encoded once, so that a training on frozen features takes minutes.
+"""Features on disk, encoded once, so that a training on frozen features takes minutes.
 
 A directory of features is raw .npy arrays, memory-mapped when read (token arrays in float16: half the disk, a
 relative error of 5e-4), and features.json, written last: a directory without it is not one of features.
@@ -18,6 +18,7 @@ from torch import Tensor
 
 import melder
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.io.atomic import replace_file, replacing
 from melder.io.tensors import write_array
 from melder.io.versions import VERSIONS, check_version
@@ -26,14 +27,20 @@ from melder.records import Item, MelderError
 __all__ = ["fingerprint", "load_features", "save_features"]
 
 _MANIFEST = "features.json"
-_HALF = ("text_tokens", "image_tokens")
-_FORMS = {  # what is stored of n records: the axes beside n, and the kinds of its numbers
+_HALF = ("text_tokens", "image_tokens", "further_image_tokens")
+_FURTHER = "further_"
+_COUNTS = "further_counts"
+_FORMS = {  # what is stored of n records or of their further pictures: the axes beside n, and the kinds of its numbers
     "text_global": (1, "f"),
     "text_tokens": (2, "f"),
     "image_global": (1, "f"),
     "image_tokens": (2, "f"),
     "text_mask": (1, "b"),
     "image_mask": (0, "b"),
+    _COUNTS: (0, "i"),
+    "further_image_global": (1, "f"),
+    "further_image_tokens": (2, "f"),
+    "further_image_mask": (0, "b"),
 }
 
 
@@ -44,7 +51,7 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _MANIFEST).unlink(missing_ok=True)
-    tensors = features.tensors()
+    tensors = features.tensors() | _further_tensors(features.further)
     for name, tensor in tensors.items():
         with replacing(directory / f"{name}.npy") as part:
             write_array(part, _on_disk(name, tensor))
@@ -71,10 +78,12 @@ def load_features(
         raise _again(directory, f"they are of other records, or of the same in another order ({counts})")
     if manifest["fingerprint"] != fingerprint:
         raise _again(directory, "the texts, the pictures or the encoder have changed since")
-    tensors = {name: _read_array(directory, name, len(ids)) for name in manifest["arrays"]}
+    names = [name for name in manifest["arrays"] if not name.startswith(_FURTHER)]
+    tensors = {name: _read_array(directory, name, len(ids)) for name in names}
     if "text_mask" in tensors and tensors["text_mask"].shape != tensors["text_tokens"].shape[:2]:
         raise _again(directory, "text_mask.npy is of other texts than text_tokens.npy")
-    return Features(**tensors, surfaces=surfaces)
+    further = _read_further(directory, len(ids)) if len(names) < len(manifest["arrays"]) else None
+    return Features(**tensors, surfaces=surfaces, further=further)
 
 
 def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False) -> str:
@@ -85,12 +94,17 @@ def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False
     """
     digest = hashlib.sha256(json.dumps(encoder_spec).encode())
     for item in items:
-        picture = hashlib.sha256(item.image).hexdigest() if isinstance(item.image, bytes) else _name(item.image)
-        digest.update(json.dumps([item.text, picture, *((item.span or ()) if spans else ())]).encode())
+        marks = [_mark(item.image), *((item.span or ()) if spans else ())]
+        digest.update(json.dumps([item.text, *marks]).encode())
+        if item.further:
+            digest.update(json.dumps([_mark(image) for image in item.further]).encode())
     return digest.hexdigest()
 
 
-def _name(image: Path | None) -> str | None:
+def _mark(image: Path | bytes | None) -> str | None:
+    """What a picture is known by: the digest of its bytes, or its file's name."""
+    if isinstance(image, bytes):
+        return hashlib.sha256(image).hexdigest()
     return None if image is None else image.name
 
 
@@ -115,6 +129,20 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     if not isinstance(content["ids"], list) or not _are_features(content["arrays"]):
         raise _again(directory, f"{_MANIFEST} is damaged")
     return content
+
+
+def _further_tensors(further: FurtherPictures | None) -> dict[str, Tensor]:
+    return {} if further is None else {_FURTHER + name: tensor for name, tensor in vars(further).items()}
+
+
+def _read_further(directory: Path, count: int) -> FurtherPictures:
+    counts = _read_array(directory, _COUNTS, count)
+    if bool((counts < 0).any()):
+        raise _again(directory, f"{_COUNTS}.npy is damaged")
+    pictures = int(counts.sum())
+    names = [name for name in _FORMS if name.startswith(_FURTHER) and name != _COUNTS]
+    tensors = {name.removeprefix(_FURTHER): _read_array(directory, name, pictures) for name in names}
+    return FurtherPictures(counts, **tensors)
 
 
 def _are_features(arrays: object) -> bool:

@@ -37,6 +37,8 @@ class Throughput:
         """Count items by their features."""
         self.texts += int(features.has_text.sum())
         self.pictures += int(features.has_image.sum())
+        if features.further is not None:
+            self.pictures += int(features.further.image_mask.sum())
 
     def __str__(self) -> str:
         """One line, such as "1,000 texts (50.0/s) and 400 pictures (20.0/s) encoded in 20 s"; empty for nothing."""

@@ -163,6 +163,7 @@ class Towers(nn.Module):
         """Write encoder.json, the configurations and the tokenizer; the weights are the caller's to write."""
         directory.mkdir(parents=True, exist_ok=True)
         content: Settings = {"format": FORMAT, "spec": self.spec, "separator": self.separator}
+        content |= {"separator_stands_alone": True} if getattr(self.separator, "stands_alone", False) else {}
         content |= {} if self.context == "beginning" else {"context": self.context}
         content["text"] = self.text.save(directory / "text")
         content["image"] = None if self.image is None else self.image.save(directory / "image")

@@ -10,6 +10,7 @@ from melder.data import DataSet
 from melder.evaluation.predictions import Prediction, predictions
 from melder.evaluation.report import Example, ReportPage, confident_errors, confused_pairs, examples
 from melder.evaluation.report.curves import Curves
+from melder.io.counts import how_many
 from melder.kb import KnowledgeBase
 from melder.metrics.confusions import confusions
 from melder.metrics.metrics import Metrics, metrics
@@ -56,8 +57,8 @@ class Evaluation:
         rows = chosen if chosen is not None else range(0, len(self.mentions), step)
         return ReportPage(
             title=title,
-            summary=f"{f['method']} on {f['data']}, split {f['split']}: {f['mentions']:,} mentions against "
-            f"{f['candidates']:,} entities, all of them scored.",
+            summary=f"{f['method']} on {f['data']}, split {f['split']}: {how_many(f['mentions'], 'mention')} against "
+            f"{how_many(f['candidates'], 'entity')}, all of them scored.",
             run={name: str(f[name]) for name in ("method", "encoder", "data", "split", "seed")} | f["versions"],
             metrics=f,
             name_match=f["name_match"],

@@ -1,8 +1,9 @@
 """Beam search over the names of a trie, as the published system decodes (GEMEL §3.4; 5 beams, normalised by length).
 
 Answers what `generate(prefix_allowed_tokens_fn=…, num_beams=beams, length_penalty=1.0, early_stopping=False)` of
-transformers answers, which is where the rules below come from. It differs in one thing: a prefix that is not a whole
-name when the tokens run out is no answer.
+transformers 5 answers, which is where the rules below come from. The release that GEMEL pins (4.30.2) gives the same
+first answer, which alone the published system reads; behind it its list may hold other names. Melder differs in one
+thing: a prefix that is not a whole name when the tokens run out is no answer.
 """
 
 from __future__ import annotations

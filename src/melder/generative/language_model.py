@@ -20,6 +20,7 @@ from transformers.utils import logging
 
 from melder.encoders.pretrained import read_model, read_tokenizer
 from melder.encoders.sources import ModelSource, find_source
+from melder.generative.gguf_models import find_gguf, keep_gguf, read_gguf
 from melder.protocols import Precision
 from melder.records import MelderError
 
@@ -129,13 +130,24 @@ class LanguageModel(nn.Module):
             logging.enable_progress_bar()
 
 
-def open_language_model(spec: str, *, precision: Precision = "float32", dropout: bool = False) -> LanguageModel:
-    """The language model that `spec` names: a directory, `python:<package>`, or a name on the hub.
+def open_language_model(
+    spec: str, *, precision: Precision = "float32", dropout: bool = False, kept: Path | None = None
+) -> LanguageModel:
+    """The language model that `spec` names: a directory, `python:<package>`, `gguf:<file>`, or a name on the hub.
+
+    Args:
+        kept: A directory where a GGUF file's weights are kept as plain numbers, so that they are made once.
 
     Raises:
         MelderError: There is none; downloads only what is named by a hub name.
     """
-    return read_language_model(find_source(spec), precision=precision, dropout=dropout)
+    file = find_gguf(spec)
+    if file is None:
+        return read_language_model(find_source(spec), precision=precision, dropout=dropout)
+    source = None if kept is None else keep_gguf(file, kept)
+    if source is not None:
+        return read_language_model(source, precision=precision, dropout=dropout)
+    return LanguageModel(spec, *read_gguf(file, TYPES[precision]), dropout=dropout)
 
 
 def read_language_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,23 +69,48 @@ class GenerativeModel(nn.Module):
         return Embedded(embeds, mask.to(device), None if continuations is None else labels.to(device))
 
     def forward(self, prompts: Sequence[Blocks], continuations: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """The sum of the log-probabilities of each continuation's tokens [n], and how many there are [n]."""
+        """The sum of the log-probabilities of each continuation's tokens [n], and how many there are [n].
+
+        The vocabulary is large: logits are computed from the first continuation's beginning on, and their
+        log-probabilities for tokens of continuations only.
+        """
         batch = self.embed(prompts, continuations, padding="right")
         assert batch.labels is not None
-        keep = max(len(tail) for tail in continuations) + 1 if len(prompts) == 1 else 0  # 0 = every position
-        model = self.language_model.model
-        logits = model(
-            inputs_embeds=batch.embeds, attention_mask=batch.mask, logits_to_keep=keep, use_cache=False
+        answers = batch.labels != IGNORED
+        first = int(answers.any(dim=0).long().argmax())
+        padded = None if bool(batch.mask.all()) else batch.mask  # None: the faster, plainly causal kernel
+        logits = self.language_model.model(
+            inputs_embeds=batch.embeds,
+            attention_mask=padded,
+            logits_to_keep=answers.shape[1] - first + 1,
+            use_cache=False,
         ).logits
-        labels = batch.labels[:, -logits.shape[1] + 1 :]
-        counted = labels != IGNORED
-        losses = cross_entropy(logits[:, :-1].float().flatten(0, 1), labels.flatten(), reduction="none")
-        return -losses.view_as(labels).sum(dim=1), counted.sum(dim=1)
+        answers, labels = answers[:, first:], batch.labels[:, first:]
+        losses = cross_entropy(logits[:, :-1][answers].float(), labels[answers], reduction="none")
+        rows = torch.arange(len(answers), device=answers.device)[:, None].expand_as(answers)[answers]
+        return losses.new_zeros(len(answers)).index_add(0, rows, -losses), answers.sum(dim=1)
 
     def loss(self, prompts: Sequence[Blocks], continuations: Sequence[Sequence[int]]) -> Tensor:
         """- the mean log-probability of each continuation's tokens, [n]."""
         sums, counts = self.forward(prompts, continuations)
         return -sums / counts
+
+    def part_losses(
+        self, prompts: Sequence[Blocks], continuations: Sequence[Sequence[int]], at_once: int
+    ) -> Iterator[Tensor]:
+        """Scalars that sum to the mean loss of n prompts, of `at_once` of them each.
+
+        Prompts of like length go together, so that little is spent on padding; which do changes no more than rounding.
+        """
+        lengths = [
+            prompt.positions(self.mapper.tokens) + len(tail)
+            for prompt, tail in zip(prompts, continuations, strict=True)
+        ]
+        order = sorted(range(len(prompts)), key=lengths.__getitem__)
+        for start in range(0, len(order), at_once):
+            rows = order[start : start + at_once]
+            losses = self.loss([prompts[row] for row in rows], [continuations[row] for row in rows])
+            yield losses.sum() / len(prompts)
 
     def _prefixes(self, prompts: Sequence[Blocks]) -> Tensor:
         pictures = [block.picture for prompt in prompts for block in prompt.blocks]
@@ -110,7 +135,7 @@ def from_official_mapper(
 
 def _row(prompt: Blocks, tail: Sequence[int], prefix_tokens: int) -> tuple[list[int], list[int]]:
     """All tokens of a prompt, zeros where the prefixes stand, and the places of those."""
-    tokens: list[int] = []
+    tokens: list[int] = list(prompt.lead)
     places: list[int] = []
     for block in prompt.blocks:
         places += range(len(tokens), len(tokens) + prefix_tokens)

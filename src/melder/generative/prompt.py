@@ -15,7 +15,7 @@ from torch import Tensor
 from melder.generative.language_model import LanguageModel
 from melder.records import MelderError, Mention
 
-__all__ = ["Block", "Blocks", "Template", "fitted"]
+__all__ = ["Block", "Blocks", "Template", "fitted", "prompt_text"]
 
 _FIELD = re.compile(r"\{(text|mention|answer)\}")
 
@@ -30,21 +30,24 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A prompt: demonstrations and the question; `dropped` demonstrations were too many for the context."""
+    """A prompt: demonstrations and the question; `dropped` demonstrations were too many for the context; the tokens
+    of `lead` stand before all."""
 
     blocks: Sequence[Block]
     dropped: int = 0
+    lead: Sequence[int] = ()
 
     def positions(self, prefix_tokens: int) -> int:
         """How long the prompt is, prefixes included."""
-        return sum(prefix_tokens + len(block.tokens) for block in self.blocks)
+        return len(self.lead) + sum(prefix_tokens + len(block.tokens) for block in self.blocks)
 
 
 @dataclass(frozen=True)
 class Template:
-    """A text with {text}, {mention} and, last of these, {answer}."""
+    """A text with {text}, {mention} and, last of these, {answer}; `lead` stands once, before all blocks."""
 
     pattern: str
+    lead: str = ""
 
     def question(self, text: str, mention: str) -> str:
         """All that stands before the answer."""
@@ -60,16 +63,37 @@ class Template:
         return _FIELD.sub(lambda match: values[match[1]], pattern)
 
 
-def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_tokens: int, mention: Mention) -> Blocks:
+def prompt_text(mention: Mention, markers: bool) -> str:
+    """The text of a mention as a prompt has it.
+
+    Args:
+        markers: Write `[START_ENT] mention [END_ENT]` where the mention stands, as GENRE does and files of GEMEL's may,
+            whose reader takes them out; a mention that does not occur in its text has none.
+    """
+    if not markers or mention.start is None or mention.end is None:
+        return mention.text
+    before, after = mention.text[: mention.start], mention.text[mention.end :]
+    return f"{before}[START_ENT] {mention.text[mention.start : mention.end]} [END_ENT]{after}"
+
+
+def fitted(
+    demonstrations: Sequence[Block],
+    question: Block,
+    room: int,
+    prefix_tokens: int,
+    mention: Mention,
+    lead: Sequence[int] = (),
+) -> Blocks:
     """A prompt of at most `room` positions: the demonstrations farthest from the question are dropped first.
 
     Raises:
         MelderError: Not even the question fits, which no dropping can mend.
     """
-    left = room - prefix_tokens - len(question.tokens)
+    needed = Blocks([question], lead=lead).positions(prefix_tokens)
+    left = room - needed
     if left < 0:
         raise MelderError(
-            f"mention {mention.id!r}, field 'text': its question has {prefix_tokens + len(question.tokens):,} "
+            f"mention {mention.id!r}, field 'text': its question has {needed:,} "
             f"positions, but the language model has room for {room:,} beside the answer; shorten the text"
         )
     chosen: list[Block] = []
@@ -78,7 +102,7 @@ def fitted(demonstrations: Sequence[Block], question: Block, room: int, prefix_t
         if left < 0:
             break
         chosen.append(block)
-    return Blocks([*reversed(chosen), question], dropped=len(demonstrations) - len(chosen))
+    return Blocks([*reversed(chosen), question], dropped=len(demonstrations) - len(chosen), lead=lead)
 
 
 def answer_room(language_model: LanguageModel, limit: int | None, longest_answer: int) -> int:

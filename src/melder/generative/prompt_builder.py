@@ -8,7 +8,7 @@ from torch import Tensor
 
 from melder.generative.demonstrations import Demonstrations
 from melder.generative.language_model import LanguageModel
-from melder.generative.prompt import Block, Blocks, Template, answer_room, fitted
+from melder.generative.prompt import Block, Blocks, Template, answer_room, fitted, prompt_text
 from melder.records import Mention
 
 __all__ = ["PromptBuilder"]
@@ -20,6 +20,7 @@ class PromptBuilder:
     Args:
         limit: Positions of a prompt and its answer together, None = as many as the language model was made for.
         longest_answer: Tokens of the longest name, its end included.
+        markers: Mark the mention in the text of the question; demonstrations have theirs already.
     """
 
     def __init__(
@@ -31,8 +32,11 @@ class PromptBuilder:
         prefix_tokens: int,
         limit: int | None,
         longest_answer: int,
+        markers: bool = False,
     ) -> None:
         self.language_model, self.template, self.prefix_tokens = language_model, template, prefix_tokens
+        self.markers = markers
+        self.lead = language_model.tokens([template.lead])[0] if template.lead else []
         self.room = answer_room(language_model, limit, longest_answer)
         texts = [
             template.demonstration(demonstration.text, demonstration.surface, demonstration.answer)
@@ -49,9 +53,18 @@ class PromptBuilder:
 
         Raises `MelderError` when a question alone is longer than the context.
         """
-        questions = [self.template.question(mention.text, mention.surface) for mention in mentions]
+        questions = [
+            self.template.question(prompt_text(mention, self.markers), mention.surface) for mention in mentions
+        ]
         tokens = self.language_model.tokens(questions)
         return [
-            fitted([self.blocks[row] for row in rows], Block(ids, picture), self.room, self.prefix_tokens, mention)
+            fitted(
+                [self.blocks[row] for row in rows],
+                Block(ids, picture),
+                self.room,
+                self.prefix_tokens,
+                mention,
+                self.lead,
+            )
             for mention, ids, picture, rows in zip(mentions, tokens, pictures, shown, strict=True)
         ]

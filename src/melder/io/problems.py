@@ -37,11 +37,11 @@ class Problems:
 
     records: list[BadRecord] = field(default_factory=list)
 
-    def add(self, file: Path | str, number: int, faults: Sequence[Fault]) -> None:
-        """Note the faults of record `number`, counted from 1; 0 = the whole file."""
+    def add(self, file: Path | str, number: int, faults: Sequence[Fault], *, taken: bool = False) -> None:
+        """Note the faults of record `number`, counted from 1; 0 = the whole file. `taken`: it is used all the same."""
         name, message = faults[0]
         others = [f"field '{name}': {message}" if name else message for name, message in faults[1:]]
-        self.records.append(BadRecord(str(file), number, name, "; ".join([message, *others])))
+        self.records.append(BadRecord(str(file), number, name, "; ".join([message, *others]), taken))
 
     def error(self) -> BadData:
         """All of them as one error."""
@@ -105,7 +105,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"is not a JSON object but {value}; write {{…}} with the fields {', '.join(model.model_fields)}"
     if kind in BOUNDS:
         bound, words = BOUNDS[kind]
-        return f"must be a number {words.format(detail['ctx'][bound])}, not {value}"
+        number = format(detail["ctx"][bound], ".15g")
+        return f"must be a number {words.format(number)}, not {value}"
     if kind == "literal_error":
         return f"must be {detail['ctx']['expected']}, not {value}"
     if kind == "value_error":

@@ -6,19 +6,21 @@ link's fields; `candidates` is a list of structures, and the units of a candidat
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydantic import ValidationError
 
 from melder.data.json_records import read_json
 from melder.data.tables.options import Notes, TableOptions
+from melder.export.annotated_text import LinkedMention
+from melder.export.formats import FORMATS, LinkFormat, LinkWriter, WriterOptions, format_of
 from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
-from melder.jobs.link_table import LinkTable
 from melder.jobs.mention_records import complete_mention, table_mentions, with_span
 from melder.records import Decided, Link, MelderError, Mention
 from melder.search.filters import Types
@@ -29,43 +31,59 @@ if TYPE_CHECKING:
 __all__ = [
     "AT_ONCE",
     "PARQUET",
-    "LinkFile",
     "check_output",
     "is_lines",
     "is_parquet",
     "lines_of",
     "links_of",
     "mentions_of",
+    "output_format",
     "written",
 ]
 
 AT_ONCE = 256  # mentions encoded and scored together: one pass over a knowledge base
 ROWS = 4096  # links of a row group
 PARQUET = ".parquet"
-LINES = (".jsonl", ".ndjson")
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-SHEETS = (".xlsx", ".xlsm")
-
-
-class LinkFile(Protocol):
-    """A file of links that is being written."""
-
-    def write(self, links: Iterable[Link]) -> None: ...
+TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")
 
 
 def is_parquet(path: Path) -> bool:
     return path.suffix.lower() == PARQUET
 
 
-def is_lines(path: Path) -> bool:
-    return path.suffix.lower() in LINES
+def is_lines(path: Path, name: str | None) -> bool:
+    """Whether links are written as JSON Lines, to which a job that was stopped can add."""
+    return not (name is None and is_parquet(path)) and output_format(path, name) is FORMATS["jsonl"]
 
 
-def check_output(path: Path) -> None:
-    """Raises MelderError unless the ending of a file of links says in which format they are to be written."""
-    if path.suffix.lower() not in (*LINES, *DELIMITERS, PARQUET):
-        endings = ", ".join((*LINES, *DELIMITERS, PARQUET))
-        raise MelderError(f"{path}: links are written as {endings}; give the file one of these endings")
+def check_output(path: Path, name: str | None = None, *, without_texts: bool = False) -> None:
+    """Raises MelderError unless it is known in which format a file of links is to be written, by its name or ending,
+    and (where texts are not at hand) that format needs none."""
+    if name is None and is_parquet(path):
+        _parquet()
+        return
+    form = output_format(path, name)
+    if without_texts and form.has_texts:
+        raise MelderError(f"{path}: --ray writes links without their texts; take .jsonl, .csv, .tsv or .parquet")
+
+
+def output_format(path: Path | None, name: str | None) -> LinkFormat:
+    """The format of this name or, without one, of a file's ending; of nothing JSON Lines.
+
+    Raises:
+        MelderError: There is no such format.
+    """
+    if name is not None and name not in FORMATS:
+        near = difflib.get_close_matches(name, FORMATS, n=1)
+        hint = f" did you mean {near[0]}?" if near else ""
+        raise MelderError(f"--format {name}: is no format of links;{hint} there are {', '.join(FORMATS)}")
+    if name is None and path is None:
+        return FORMATS["jsonl"]
+    form = FORMATS[name] if name is not None else format_of(cast(Path, path))
+    if form is None:
+        endings = ", ".join([*(ending for each in FORMATS.values() for ending in each.endings), PARQUET])
+        raise MelderError(f"{path}: links are written as {endings}; give the file one of these endings, or --format")
+    return form
 
 
 def mentions_of(
@@ -75,12 +93,13 @@ def mentions_of(
 
     `options` say how a table is read, and `notes` are told how it was.
     """
+    notes = Notes() if notes is None else notes
     try:
-        if path.suffix.lower() in (*DELIMITERS, *SHEETS):
-            mentions = table_mentions(path, options or TableOptions(), problems, Notes() if notes is None else notes)
+        if path.suffix.lower() in TABLES:
+            mentions = table_mentions(path, options or TableOptions(), problems, notes)
         else:
             mentions = _parquet_mentions(path, problems) if is_parquet(path) else _line_mentions(path, problems)
-        yield from map(with_span, mentions)
+        yield from map(with_span, _saying_something(mentions, notes))
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise MelderError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
@@ -92,7 +111,7 @@ def links_of(
     """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read."""
     for start in range(0, len(mentions), AT_ONCE):
         group = mentions[start : start + AT_ONCE]
-        items = [linker.item(mention, folder / mention.image if mention.image else None) for mention in group]
+        items = [linker.item(mention, [folder / name for name in mention.images]) for mention in group]
         for item in items[: kept - start] if kept > start else ():
             linker.model.encoder.prepare([item])  # so that pictures that cannot be read are listed this time too
         if kept >= start + len(group):
@@ -104,41 +123,35 @@ def links_of(
 
 
 @contextmanager
-def written(path: Path, *, decided: bool, k: int = 10) -> Iterator[LinkFile]:
-    """A file of links that is there under its name when all are in it; `decided`: they have an answer, `k`: as many
-    candidates have columns in a table."""
+def written(path: Path, options: WriterOptions, name: str | None = None) -> Iterator[LinkWriter]:
+    """A file of links that is there under its name when all are in it; `name` is that of its format, by default the
+    one of its ending."""
     with replacing(path) as partial:
-        if is_parquet(path):
-            schema = _schema(decided)
+        if name is None and is_parquet(path):
+            schema = _schema(options.decided)
             with _parquet().ParquetWriter(partial, schema) as writer:
                 yield _Table(writer, schema)
-        elif delimiter := DELIMITERS.get(path.suffix.lower()):
-            # Excel takes a mark for UTF-8, and its absence not.
-            with partial.open("w", encoding="utf-8-sig", newline="") as file:
-                yield LinkTable(file, k, decided=decided, delimiter=delimiter)
-        else:
-            with partial.open("w", encoding="utf-8", newline="\n") as file:
-                yield _Lines(file)
-
-
-class _Lines:
-    def __init__(self, file: Any) -> None:
-        self.file = file
-
-    def write(self, links: Iterable[Link]) -> None:
-        self.file.writelines(link.model_dump_json() + "\n" for link in links)
+            return
+        form = output_format(path, name)
+        with partial.open("w", encoding=form.encoding, newline=form.newline) as file:
+            links = form.open(file, options)
+            yield links
+            links.finish()
 
 
 class _Table:
     def __init__(self, writer: Any, schema: Any) -> None:
         self.writer, self.schema = writer, schema
 
-    def write(self, links: Iterable[Link]) -> None:
+    def write(self, linked: Iterable[LinkedMention]) -> None:
         import pyarrow
 
-        waiting = iter(links)
-        while some := [link.model_dump() for link in islice(waiting, ROWS)]:
-            self.writer.write_table(pyarrow.Table.from_pylist([_listed(row) for row in some], self.schema))
+        waiting = iter(linked)
+        while rows := [link.model_dump() for _, link in islice(waiting, ROWS)]:
+            self.writer.write_table(pyarrow.Table.from_pylist([_listed(row) for row in rows], self.schema))
+
+    def finish(self) -> None:
+        """The writer closes the file."""
 
 
 def _listed(row: dict[str, Any]) -> dict[str, Any]:
@@ -149,12 +162,25 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
 
 def _line_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
     with path.open("rb") as file:
-        yield from lines_of(file, str(path), problems)
+        yield from _json_mentions(file, str(path), problems)
 
 
-def lines_of(file: BinaryIO, name: str, problems: Problems) -> Iterator[Mention]:
+def lines_of(file: BinaryIO, name: str, problems: Problems, notes: Notes) -> Iterator[Mention]:
     """The good mentions of a file of JSON."""
+    return map(with_span, _saying_something(_json_mentions(file, name, problems), notes))
+
+
+def _json_mentions(file: BinaryIO, name: str, problems: Problems) -> Iterator[Mention]:
     return (mention for _, mention in read_json(file, name, Mention, problems, complete_mention))
+
+
+def _saying_something(mentions: Iterable[Mention], notes: Notes) -> Iterator[Mention]:
+    """Without those of which there are neither words nor a picture: rows of a table that nobody has filled in."""
+    for mention in mentions:
+        if mention.text.strip() or mention.surface.strip() or mention.image:
+            yield mention
+        else:
+            notes.add("{} [mention has|mentions have] neither words nor a picture, and [is|are] left out")
 
 
 def _parquet_mentions(path: Path, problems: Problems) -> Iterator[Mention]:

@@ -45,18 +45,22 @@ def with_span(mention: Mention) -> Mention:
 
 
 def with_file(mention: Mention, names: PictureNames) -> Mention:
-    """A mention with the name of the file that its picture's name means, where there is one."""
-    if mention.image is None:
-        return mention
-    if names.is_there(mention.image):
-        if not PurePath(mention.image).is_absolute() and leads_out(names.directory, mention.image):
+    """A mention with the names of the files that its pictures' names mean, where there are such.
+
+    Raises:
+        MelderError: A symbolic link leads out of the directory.
+    """
+    for name in filter(names.is_there, mention.images):
+        if not PurePath(name).is_absolute() and leads_out(names.directory, name):
             raise MelderError(
-                f"{names.directory / mention.image}: is a symbolic link out of the directory of pictures (mention "
+                f"{names.directory / name}: is a symbolic link out of the directory of pictures (mention "
                 f"{mention.id!r}); copy the picture there, or name the other with --images"
             )
+    if all(map(names.is_there, mention.images)):
         return mention
-    file = names.located(mention.image)
-    return mention if file is None else mention.model_copy(update={"image": file})
+    return mention.with_images(
+        [name if names.is_there(name) else names.located(name) or name for name in mention.images]
+    )
 
 
 def table_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.format.arrays import KINDS, ArrayLayout, FlatArrays, MappedArrays, rounded
-from melder.kb.format.packing import SCALE, pad_names, row_tensors
+from melder.kb.format.arrays import KINDS, ArrayLayout, ArraySpec, FlatArrays, MappedArrays, PictureArrays, rounded
+from melder.kb.format.packing import pad_names, row_tensors
+from melder.kb.format.picture_arrays import pad_pictures, stored_names
+from melder.kb.format.rounding import SCALE
 
 __all__ = ["gather", "gatherable"]
 
@@ -66,6 +68,8 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
         tensors = {name: _floats(name, joined) for name in plan.names}
     for group in rows[0][0].flat_of(units):
         tensors |= _names(group, rows)
+    for pictures in dict.fromkeys(group for arrays, _ in rows for group in arrays.pictures_of(units)):
+        tensors |= _pictures(pictures, rows)
     return Side(tensors)
 
 
@@ -73,7 +77,7 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
 def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Plan:
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
     specs = next(iter(layouts)).places
-    names = row_tensors(specs, units=units)
+    names = row_tensors(specs, units)
     longest = tuple(
         (name, specs[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
         for name in specs
@@ -134,6 +138,26 @@ def _names(group: FlatArrays, rows: Sequence[Row]) -> dict[str, Tensor]:
     kinds = rows[0][0].places
     flat = {name: _tensor(pieces[name], kinds[name].kind) for name in group.tensors}
     return pad_names(np.array(names), np.array(grams, dtype=np.int64), flat)
+
+
+def _pictures(group: PictureArrays, rows: Sequence[Row]) -> dict[str, Tensor]:
+    """Tensors [rows, K, …] of further pictures; none where none of the rows has any."""
+    counts, pieces, specs = list[int](), dict[str, list[memoryview]](), dict[str, ArraySpec]()
+    for arrays, row in rows:
+        start, stop = _numbers(arrays, group.first, row, row + 1) if group in arrays.pictures else (0, 0)
+        counts.append(stop - start)
+        for name in stored_names(arrays.places, group) if stop > start else ():
+            place = specs[name] = arrays.places[name]
+            first, last = (place.offset + bound * place.row_bytes for bound in (start, stop))
+            pieces.setdefault(name, []).append(arrays.part(first, last))
+    stored = {name: _tensor(pieces[name], place.kind).view(-1, *place.shape[1:]) for name, place in specs.items()}
+    return pad_pictures(np.array(counts), {name: _scaled(name, stored) for name in group.tensors if name in stored})
+
+
+def _scaled(name: str, stored: Mapping[str, Tensor]) -> Tensor:
+    """A tensor in float32 where it is floating point."""
+    tensor = stored[name]
+    return tensor.float().mul_(stored[name + SCALE][..., None]) if tensor.dtype == torch.int8 else tensor
 
 
 def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int]:

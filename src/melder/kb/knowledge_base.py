@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from melder.features import Side, concatenate
-from melder.io.open_files import open_files_allowed
+from melder.io.open_files import files_at_once
 from melder.kb.blocks import side_blocks
 from melder.kb.entities import Entities
-from melder.kb.format.arrays import MappedArrays
+from melder.kb.exemplars import Exemplars, read_exemplars
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, open_current
 from melder.kb.segment import Segment
-from melder.kb.segment_reader import SegmentReader
+from melder.kb.segment_reader import SegmentReader, stored_rows
 from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
@@ -33,8 +33,6 @@ __all__ = ["TOLD", "KnowledgeBase"]
 
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
 SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
-FILES = 256  # SQLite files open at once, or a quarter of what the system allows a process: opening one takes as long
-#              as ten queries, and of a million entities every segment is asked for some
 
 
 class KnowledgeBase:
@@ -143,6 +141,11 @@ class KnowledgeBase:
         """What is another one after each change: the number of the generation, of shards those of all."""
         return f"{self.generation.number:06d}"
 
+    @property
+    def exemplars(self) -> Exemplars:
+        """What it has learned from labelled mentions, read each time; MelderError when that is damaged."""
+        return read_exemplars(self.directory, self.generation.exemplars)
+
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
         columns: dict[str, int] = {}
@@ -191,7 +194,7 @@ class KnowledgeBase:
     def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
         """The sides of some columns, in float32 and in their order; of these units, by default of all."""
         self._check_open()
-        rows = self._stored_rows(columns.numpy())
+        rows = stored_rows(self.parts, self._first, columns.numpy())
         segments = {arrays for arrays, _ in rows}
         if len(rows) <= SCATTERED * len(segments) and gatherable(segments):
             return gather(rows, units)
@@ -209,9 +212,9 @@ class KnowledgeBase:
         self.records_of(reader)
         return reader.segment.picture(row, number)
 
-    def entity_picture(self, entity: Entity) -> bytes | None:
-        """The first picture of an entity of this knowledge base."""
-        return self.picture(self.columns([entity.id])[entity.id]) if entity.images else None
+    def entity_picture(self, entity: Entity, number: int = 0) -> bytes | None:
+        """A picture of an entity of this knowledge base, by default its first."""
+        return self.picture(self.columns([entity.id])[entity.id], number) if entity.images else None
 
     def named(self, name: str) -> list[int]:
         """Columns of entities with just this name or alias, as names are compared (melder/names.py); where there are
@@ -245,7 +248,7 @@ class KnowledgeBase:
         with self._lock:
             self._open[reader.listed.name] = reader.segment.records
             self._open.move_to_end(reader.listed.name)
-            if len(self._open) > _files_at_once():
+            if len(self._open) > files_at_once():
                 self._open.popitem(last=False)[1].close()
         return reader.segment.records
 
@@ -280,18 +283,6 @@ class KnowledgeBase:
         number = bisect_right(self._first, column) - 1
         return self.parts[number], int(self.parts[number].living[column - self._first[number]])
 
-    def _stored_rows(self, columns: np.ndarray) -> list[tuple[MappedArrays, int]]:
-        """The arrays and the row of each column."""
-        numbers = np.searchsorted(self._first, columns, side="right") - 1
-        rows = columns - np.array(self._first)[numbers]
-        for number in np.unique(numbers).tolist():
-            reader = self.parts[number]
-            if reader.dead:
-                of_part = numbers == number
-                rows[of_part] = reader.living[rows[of_part]]
-        arrays = [reader.segment.sides for reader in self.parts]
-        return [(arrays[number], row) for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)]
-
     def _by_part(self, columns: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
         """(place, column) of the columns, by the number of their part."""
         by_part: dict[int, list[tuple[int, int]]] = {}
@@ -305,8 +296,3 @@ def _release(parts: Sequence[SegmentReader], descriptor: int) -> None:
     for reader in parts:
         reader.segment.close()
     os.close(descriptor)
-
-
-def _files_at_once() -> int:
-    allowed = open_files_allowed()
-    return FILES if allowed is None else min(FILES, allowed // 4)

@@ -18,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from melder.features import Rows, Side, not_finite
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
-from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, write_arrays
-from melder.kb.format.packing import PackedSide, StorageDtype, restore
+from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, PictureArrays, write_arrays
+from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
+from melder.kb.format.rounding import StorageDtype
 from melder.kb.pictures import write_pictures
 from melder.records import Entity, MelderError
 
@@ -56,6 +57,7 @@ class SegmentDescription(BaseModel):
     kind: StorageDtype
     sides: dict[str, ArraySpec]
     flat: tuple[FlatArrays, ...] | None = None  # the arrays of `sides` that have no padding
+    further_pictures: tuple[PictureArrays, ...] = ()  # those of pictures behind the first
     pictures: int
     unreadable: dict[str, str]
     files: dict[str, BlockFile]
@@ -72,6 +74,7 @@ def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> 
             kind=kind,
             sides=sides,
             flat=contents.sides.flat,
+            further_pictures=contents.sides.pictures,
             pictures=len(places),
             unreadable=dict(contents.unreadable),
             files={name: digest_blocks(partial / name) for name in (RECORDS, SIDES, PICTURES)},
@@ -141,8 +144,8 @@ class Segment:
 
 
 def _mapped(path: Path, description: SegmentDescription, expected: BlockFile) -> MappedArrays:
-    flat = description.flat
-    return MappedArrays(path, description.sides, expected, _legacy_flat(description.sides) if flat is None else flat)
+    flat = _legacy_flat(description.sides) if description.flat is None else description.flat
+    return MappedArrays(path, description.sides, expected, flat, description.further_pictures)
 
 
 def _legacy_flat(arrays: Iterable[str]) -> tuple[FlatArrays, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from melder.features import Rows
+from melder.kb.format.arrays import MappedArrays
 from melder.kb.manifest import SegmentEntry
 from melder.kb.segment import Segment
 
-__all__ = ["SegmentReader"]
+__all__ = ["SegmentReader", "stored_rows"]
 
 
 class SegmentReader:
@@ -34,3 +37,19 @@ class SegmentReader:
     def position(self, row: int) -> int:
         """Which of the living a living row is."""
         return int(np.searchsorted(self.living, row))
+
+
+def stored_rows(
+    parts: Sequence[SegmentReader], first: Sequence[int], columns: np.ndarray
+) -> list[tuple[MappedArrays, int]]:
+    """The arrays and the row in them of each column [n] of entities, of which those of a part begin at `first` [parts].
+
+    A few operations for all: one mention has a hundred candidates.
+    """
+    numbers = np.searchsorted(first, columns, side="right") - 1
+    rows = columns - np.asarray(first)[numbers]
+    for number in np.unique(numbers).tolist():
+        if parts[number].dead:
+            of_part = numbers == number
+            rows[of_part] = parts[number].living[rows[of_part]]
+    return [(parts[number].segment.sides, row) for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)]

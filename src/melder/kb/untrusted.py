@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from melder.io.checksums import damaged
-from melder.kb.format.arrays import KINDS, ArraySpec, FlatArrays, MappedArrays
+from melder.kb.format.arrays import KINDS, ArraySpec, FlatArrays, MappedArrays, PictureArrays
+from melder.kb.format.picture_arrays import stored_names
 from melder.kb.segment_reader import SegmentReader
 from melder.records import MelderError
 
@@ -72,10 +73,13 @@ def check_segment(reader: SegmentReader) -> None:
     if list(dead) != sorted(set(dead)) or (dead and not 0 <= dead[0] <= dead[-1] < description.rows):
         raise damaged(reader.segment.path, "is listed with rows removed that it does not have")
     ragged = {name for group in sides.flat for name in (*group.tensors, group.first_name, group.first_gram)}
+    ragged |= {name for group in sides.pictures for name in (*stored_names(sides.places, group), group.first)}
     for name, place in description.sides.items():
         _check_place(sides, name, place, None if name in ragged else description.rows)
     for group in sides.flat:
         _check_names(sides, group, description.rows)
+    for pictures in sides.pictures:
+        _check_pictures(sides, pictures, description.rows)
     reader.segment.records.check(description.rows, description.files["pictures.bin"].size)
 
 
@@ -104,6 +108,20 @@ def _check_names(sides: MappedArrays, group: FlatArrays, rows: int) -> None:
             raise damaged(sides.path, f"array {name!r} is {sides.places[name].shape}, not ({int(grams.sum())},)")
     if int(names.max(initial=0)) * int(grams.max(initial=0)) > PADDED:
         raise damaged(sides.path, "has names that are too many and too long to be compared")
+
+
+def _check_pictures(sides: MappedArrays, group: PictureArrays, rows: int) -> None:
+    """Further pictures of entities follow each other without a gap."""
+    for name in (*group.tensors, group.there, group.first):
+        if name not in sides.places:
+            raise damaged(sides.path, f"has no array {name!r}")
+    counts = _run_lengths(sides, group.first, rows)
+    for name in stored_names(sides.places, group):
+        if sides.places[name].shape[0] != int(counts.sum()):
+            raise damaged(sides.path, f"array {name!r} has {sides.places[name].shape[0]} rows, not {counts.sum()}")
+    numbers = sum(math.prod(sides.places[name].shape[1:]) for name in group.tensors)
+    if int(counts.max(initial=0)) * numbers > PADDED:
+        raise damaged(sides.path, "has an entity with more pictures than can be compared")
 
 
 def _run_lengths(sides: MappedArrays, name: str, count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["AlignedUnit", "ExplainedCandidate", "Explanation", "Read"]
+__all__ = ["AlignedUnit", "ExplainedCandidate", "Explanation", "MatchedPictures", "Read"]
 
 
 class _Part(BaseModel):
@@ -52,8 +52,21 @@ class AlignedUnit(_Part):
     received: tuple[float, ...]
 
 
+class MatchedPictures(_Part):
+    """The two pictures that a unit scores highest together, of those of a mention and of an entity, counted from 0."""
+
+    mention: int = 0
+    entity: int = 0
+
+
 class ExplainedCandidate(_Part):
-    """An entity offered as the answer: what each unit adds to its score, and what the units that align matched."""
+    """An entity offered as the answer: what each unit adds to its score, and what the units that align matched.
+
+    Attributes:
+        seen: In words, how often it was meant by mentions that were learned; null for an entity without such.
+        pictures: What each unit that reads pictures matched best, where either side has several; what it aligned is of
+            these.
+    """
 
     id: str
     name: str
@@ -61,6 +74,8 @@ class ExplainedCandidate(_Part):
     units: dict[str, float]
     read: Read
     aligned: dict[str, AlignedUnit]
+    seen: str | None = None
+    pictures: dict[str, MatchedPictures] = {}
 
 
 class Explanation(_Part):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
-from pathlib import Path
 from typing import Protocol, cast
 
 import torch
@@ -18,10 +17,11 @@ from torch import Tensor
 from melder.data.items import joined
 from melder.encoders.words import Word, words_of
 from melder.features import Side
-from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, Read
+from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, MatchedPictures, Read
 from melder.linking.linker import MatchingLinker
+from melder.methods.several_pictures import best_pictures, pictures_in
 from melder.protocols import Aligner
-from melder.records import Candidate, Item, Link, MelderError, Mention
+from melder.records import Candidate, Item, Link, MelderError, Mention, Picture
 from melder.runs.model import Model, answering
 
 __all__ = ["CANDIDATES", "candidate_pictures", "explain", "explainable", "patch_grid"]
@@ -51,6 +51,14 @@ class _Aligned:
 
 
 @dataclass(frozen=True)
+class _Matched:
+    """What the units matched, by their names: tokens, and of several pictures each candidate's best two."""
+
+    aligned: Mapping[str, _Aligned]
+    pictures: Mapping[str, Sequence[MatchedPictures]]
+
+
+@dataclass(frozen=True)
 class _Text:
     """A text that was read, with its words, and how many of its first characters are a name."""
 
@@ -70,24 +78,29 @@ def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None 
     candidates = link.candidates[:CANDIDATES]
     found = searched.source.columns([each.id for each in candidates])
     columns = [found[each.id] for each in candidates]
-    aligned = _align(searched.model, item, searched.source.side(torch.tensor(columns, dtype=torch.long)))
+    matched = _match(searched.model, item, searched.source.side(torch.tensor(columns, dtype=torch.long)))
     texts = _entity_texts(searched, columns)
     told, span = _text(searched.model, item, mention.surface)
     explained = [
-        _candidate(each, row, text, told, aligned)
+        _candidate(each, row, text, told, matched)
         for row, (each, text) in enumerate(zip(candidates, texts, strict=True))
     ]
-    grids = [patch_grid(each.weights.shape[2]) for each in aligned.values() if each.unit.modality == "image"]
+    grids = [patch_grid(each.weights.shape[2]) for each in matched.aligned.values() if each.unit.modality == "image"]
+    seen = searched.seen_as(mention.surface, [candidate.id for candidate in candidates])
+    explained = [candidate.model_copy(update={"seen": seen.get(candidate.id)}) for candidate in explained]
     read = _read(told, grids[0] if grids else None, span)
     return Explanation(id=link.id, surface=mention.surface, read=read, candidates=tuple(explained))
 
 
-def candidate_pictures(linker: Explaining, explanation: Explanation) -> dict[str, Path | bytes | None]:
-    """The picture that was read of each candidate, by its id."""
+def candidate_pictures(linker: Explaining, explanation: Explanation) -> dict[str, list[Picture | None]]:
+    """The pictures that were read of each candidate, by its id."""
     searched = explainable(linker)
     found = searched.source.columns([each.id for each in explanation.candidates])
-    entities = searched.source.records(list(found.values()))
-    return {entity.id: searched.knowledge_base.entity_picture(entity) for entity in entities}
+    pictures, base = dict[str, list[Picture | None]](), searched.knowledge_base
+    for entity in searched.source.records(list(found.values())):
+        count = min(len(entity.images), searched.pictures_read)
+        pictures[entity.id] = [base.entity_picture(entity, number) for number in range(count)]
+    return pictures
 
 
 def explainable(linker: Explaining) -> MatchingLinker:
@@ -106,26 +119,35 @@ def patch_grid(tokens: int) -> tuple[int, int] | None:
     return (side, side) if side and tokens - side * side <= min(side, EXTRA_TOKENS) else None
 
 
-def _align(model: Model, item: Item, entities: Side) -> dict[str, _Aligned]:
-    """The alignments of the units in use that have any, by name, on the CPU."""
+def _match(model: Model, item: Item, entities: Side) -> _Matched:
+    """What the units in use matched, on the CPU."""
     mention, entities = model.mention_side([item]), entities.to(model.device)
+    aligned, pictures = dict[str, _Aligned](), dict[str, Sequence[MatchedPictures]]()
     with answering(model.matcher) as matcher:
-        found = {
-            name: _align_unit(cast(Aligner, unit), mention.part(name), entities.part(name))
-            for name, unit in matcher.units_in_use()
-            if unit.aligns
-        }
-    return {name: each for name, each in found.items() if each is not None}
+        for name, unit in matcher.units_in_use():
+            sides = mention.part(name), entities.part(name)
+            if unit.reads_pictures and any(pictures_in(side) > 1 for side in sides):
+                *sides, pairs = best_pictures(unit, *sides)  # type: ignore[assignment]
+                pictures[name] = [MatchedPictures(mention=own, entity=other) for own, other in pairs]
+            found = _align_unit(cast(Aligner, unit), *sides) if unit.aligns else None
+            if found is not None:
+                aligned[name] = found
+    return _Matched(aligned, pictures)
 
 
 def _align_unit(unit: Aligner, mention: Side, entities: Side) -> _Aligned | None:
-    """None where the mention, or every candidate, lacks what the unit compares."""
+    """What was aligned of a mention, the same with each entity or a row for each; None where the mention, or every
+    candidate, lacks what the unit compares."""
     both = mention["present"] & entities["present"]
     if not both.any():
         return None
     mask = entities.get("mask")
-    weights = unit.align(mention, entities).weights[0].float().cpu()
-    return _Aligned(unit, weights, both.cpu(), None if mask is None else mask.cpu())
+    if mention.rows == 1:
+        weights = unit.align(mention, entities).weights[0]
+    else:
+        pairs = [slice(row, row + 1) for row in range(mention.rows)]
+        weights = torch.cat([unit.align(mention.take(row), entities.take(row)).weights[0] for row in pairs])
+    return _Aligned(unit, weights.float().cpu(), both.cpu(), None if mask is None else mask.cpu())
 
 
 def _entity_texts(linker: MatchingLinker, columns: Sequence[int]) -> list[_Text]:
@@ -144,16 +166,15 @@ def _text(model: Model, item: Item, name: str) -> tuple[_Text, tuple[int, int] |
     return _Text(read.text, head, words_of(read.text, tokens)), read.span
 
 
-def _candidate(
-    candidate: Candidate, row: int, text: _Text, told: _Text, aligned: Mapping[str, _Aligned]
-) -> ExplainedCandidate:
+def _candidate(candidate: Candidate, row: int, text: _Text, told: _Text, matched: _Matched) -> ExplainedCandidate:
     units, grid = dict[str, AlignedUnit](), None
-    for name, each in aligned.items():
+    for name, each in matched.aligned.items():
         groups = _groups(each, text, told) if each.present[row] else None
         if groups is not None:
             units[name] = _shown(each, row, *groups)
             grid = patch_grid(each.weights.shape[1]) if each.unit.modality == "image" else grid
-    return ExplainedCandidate(**candidate.model_dump(), read=_read(text, grid), aligned=units)
+    pictures = {name: pairs[row] for name, pairs in matched.pictures.items()}
+    return ExplainedCandidate(**candidate.model_dump(), read=_read(text, grid), aligned=units, pictures=pictures)
 
 
 def _groups(aligned: _Aligned, text: _Text, told: _Text) -> tuple[Groups, Groups] | None:

@@ -17,7 +17,7 @@ from melder.data import DataSet
 from melder.data.items import MentionPictures
 from melder.generative.name_search import NameSearch, ScoredName
 from melder.generative.names import Names
-from melder.generative.prompt import Blocks, Template
+from melder.generative.prompt import Blocks
 from melder.generative.prompt_builder import PromptBuilder
 from melder.kb import KnowledgeBase
 from melder.linking.exact import Files, own_data
@@ -85,11 +85,12 @@ class GenerativeLinker(Answering):
         self.homonyms = homonyms or Homonyms(model.model, self.entities)
         self.asker = PromptBuilder(
             model.model.language_model,
-            Template(self.options.template),
+            model.template,
             model.demonstrations,
             prefix_tokens=self.options.prefix_tokens,
             limit=self.options.context_length,
             longest_answer=self.search.longest,
+            markers=self.options.markers,
         )
         self._counts: Counter[str] = Counter()
 
@@ -248,7 +249,7 @@ class GenerativeLinker(Answering):
     def _link(self, mention: Mention, found: Answers, k: int) -> Link:
         entities = (self.entities[column] for column in found.columns[:k].tolist())
         candidates = [
-            Candidate(id=entity.id, name=entity.name, score=score)
+            Candidate(id=entity.id, name=self.shown_name(entity, mention), score=score)
             for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)
         ]
         link = Link(

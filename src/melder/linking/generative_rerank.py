@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from melder.languages import Languages
 from melder.linking.generative import GenerativeLinker
 from melder.linking.linker import Answering, MatchingLinker
 from melder.metrics.ranks import join
@@ -43,6 +44,10 @@ class RerankingLinker(Answering):
 
     def entity(self, identity: str) -> Entity | None:
         return self.generative.entity(identity)
+
+    def name_in(self, languages: Languages) -> None:
+        self.matching.name_in(languages)
+        self.generative.name_in(languages)
 
     def close(self) -> None:
         self.matching.close()
@@ -77,7 +82,7 @@ class RerankingLinker(Answering):
         wanted = types_of_each(types, len(mentions))
         for start in range(0, len(mentions), CHUNK):
             block, these = mentions[start : start + CHUNK], items[start : start + CHUNK]
-            own = [self.matching.item(mention, item.image) for mention, item in zip(block, these, strict=True)]
+            own = [self.matching.item(mention, item.images) for mention, item in zip(block, these, strict=True)]
             first = [
                 link
                 for part in self.matching.answers(block, own, max(k, self.top), wanted[start : start + CHUNK])

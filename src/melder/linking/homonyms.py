@@ -62,8 +62,8 @@ class Homonyms:
 
 
 def matching_scores(linker: MatchingLinker, mention: Mention, item: Item, columns: Sequence[int]) -> list[float]:
-    """The matching linker's scores of some of its entities, for a mention with the picture of `item`."""
-    side = linker.model.mention_side([linker.item(mention, item.image)])
+    """The matching linker's scores of some of its entities, for a mention with the pictures of `item`."""
+    side = linker.model.mention_side([linker.item(mention, item.images)])
     chosen = linker.source.side(torch.tensor(list(columns))).to(linker.model.device)
     with torch.inference_mode():
         scores: list[float] = linker.model.matcher.score(side, chosen).total[0].tolist()

@@ -13,16 +13,17 @@ from typing import Any, Protocol
 from typing_extensions import Self
 
 from melder.data import Limits, mention_item, mention_items
-from melder.data.items import MentionPictures
+from melder.data.items import MentionPictures, listed_pictures
 from melder.data.mention_inputs import MentionInput, is_single, read_mention, read_mentions
 from melder.data.thumbnails import thumbnail
 from melder.encoders import Towers
 from melder.io.hub import upload
 from melder.io.progress_bars import progress_bars
+from melder.languages import AS_WRITTEN, Languages
 from melder.linking.link_list import LinkList
 from melder.linking.nil_calibration import Nil
 from melder.protocols import Linker
-from melder.records import Entity, Item, Link, MelderError, Mention
+from melder.records import Entity, Item, Link, MelderError, Mention, Picture
 from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
@@ -60,7 +61,10 @@ class Answering(ABC):
     has_candidates = False
     explains = False
     calibrates = False
+    learns = False
+    pictures_read = 1
     nil: Nil | None = None
+    languages = AS_WRITTEN  # in which candidates are named
     knowledge_base: Any  # a data set or a knowledge base
 
     @property
@@ -74,6 +78,17 @@ class Answering(ABC):
 
     def ablations(self) -> Mapping[str, Linker]:
         return {}
+
+    def seen_as(self, surface: str, identities: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def name_in(self, languages: Languages) -> None:
+        """Name candidates in the first of some languages in which they have a name."""
+        self.languages = languages
+
+    def shown_name(self, entity: Entity, mention: Mention) -> str:
+        """What an entity is called in the language of a mention or, where it has no name in that, as wished."""
+        return entity.in_language(self.languages.after(mention.language)).name
 
     model: EncodingModel
     modalities: frozenset[str]  # what is read of a mention: text, image
@@ -108,12 +123,13 @@ class Answering(ABC):
 
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set, or are files without one."""
-        return mention_items(mentions, self.pictures, self.model.encoder.separator, self.modalities)
+        separator = self.model.encoder.separator
+        return mention_items(mentions, self.pictures, separator, self.modalities, self.pictures_read)
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
-        picture = Path(image) if isinstance(image, str) else image
-        return mention_item(mention, picture, self.model.encoder.separator, self.modalities)
+    def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere, or several."""
+        pictures = listed_pictures(image)[: self.pictures_read]
+        return mention_item(mention, pictures, self.model.encoder.separator, self.modalities)
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         """Decode a picture that will soon be linked with; it is not decoded again then.
@@ -149,7 +165,8 @@ class Answering(ABC):
             mention: Of one text, the words that are meant; default: the whole text.
             start: Of one text, where the mention begins, in code points; for words that occur several times.
             end: And where it ends.
-            image: The picture of one text: a path, bytes, an open file, a Pillow image, an array or a data: address.
+            image: The picture of one text: a path, bytes, an open file, a Pillow image, an array or a data: address; or
+                a list of such.
             types: Only entities that have one of these types are candidates.
             show_progress: Show a bar of how many mentions are done.
 
@@ -202,12 +219,13 @@ class Answering(ABC):
         return upload(directory, repository, private=private, message=message)
 
     def _answers_of(self, inputs: Sequence[MentionInput], k: int, types: Types | None) -> Iterator[list[Link]]:
-        if not self.compares_pictures and any(each.image is not None for each in inputs):
+        if not self.compares_pictures and any(each.images for each in inputs):
             warnings.warn("this linker compares texts only: the picture is not looked at", stacklevel=3)
-        items = [
-            self.items([each.mention])[0] if each.in_data else self.item(each.mention, each.image) for each in inputs
-        ]
-        yield from self.answers([each.mention for each in inputs], items, k, types)
+        items = [self._read_item(given) for given in inputs]
+        yield from self.answers([given.mention for given in inputs], items, k, types)
+
+    def _read_item(self, given: MentionInput) -> Item:
+        return self.items([given.mention])[0] if given.in_data else self.item(given.mention, given.images)
 
     def _thumbnail(self, identity: str) -> bytes | None:
         entity = self.entity(identity)

@@ -18,7 +18,7 @@ from melder.kb.inspection import verify
 from melder.linking.linker import MatchingLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
 from melder.protocols import Counting, Linker
-from melder.records import MelderError
+from melder.records import MelderError, languages_of
 from melder.runs.directory import read_configuration
 from melder.search.resolver import find_kind
 from melder.search.stored import find_search
@@ -34,6 +34,7 @@ def load(
     *,
     changes: Sequence[str] = (),
     candidates: str | None = None,
+    language: str | None = None,
     device: str | None = None,
     threads: int | None = None,
     show_progress: bool = False,
@@ -48,6 +49,7 @@ def load(
             of a method that writes names, any).
         changes: Settings of the method that take the place of the run's, such as "method.assignment=attention".
         candidates: A search that finds links without scoring every entity (`melder list indexes`); None = score all.
+        language: What candidates are named in, such as "de,en": the first in which an entity has a name.
         device: As PyTorch calls it, such as cpu or cuda:1; None = a GPU where there is one.
         threads: Of PyTorch, in the whole process: one is fastest on a machine with other work; None = as it is set.
         show_progress: Show a bar of what takes long.
@@ -64,8 +66,12 @@ def load(
     opens = _load if trusted else _load_untrusted
     if show_progress and counting is None:
         with progress_bars() as bars:
-            return opens(_path(path, "path"), data, changes, candidates, device, bars)
-    return opens(_path(path, "path"), data, changes, candidates, device, counting)
+            linker = opens(_path(path, "path"), data, changes, candidates, device, bars)
+    else:
+        linker = opens(_path(path, "path"), data, changes, candidates, device, counting)
+    if language is not None:
+        linker.name_in(languages_of(language))
+    return linker
 
 
 def set_threads(threads: int) -> None:

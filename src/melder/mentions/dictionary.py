@@ -33,8 +33,10 @@ UNSPACED = (
     (0x3040, 0x30FF),  # Hiragana, Katakana
     (0x3400, 0x9FFF),  # Han
     (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),  # Katakana of half the width
     (0x20000, 0x3FFFF),
 )
+_VOICED = "\u3099\u309a\uff9e\uff9f"  # signs of a syllable's voice, which stand behind it: か and ゙ are が
 _INVISIBLE = "".join(sorted(INVISIBLE))
 _SURROUNDING = _INVISIBLE + "_" + "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
@@ -192,14 +194,23 @@ def _words(text: str) -> Iterator[_Word]:
     """The whole of a text, piece by piece, without what is invisible at the ends of words or between them."""
     start, ends_in_space = 0, False
     for kind, run in groupby(text, _kind):
-        characters = list(run)
-        for piece in characters if kind == "alone" else ["".join(characters)]:
+        whole = "".join(run)
+        for piece in _syllables(whole) if kind == "alone" else [whole]:
             first = start + len(piece) - len(piece.lstrip(_INVISIBLE))
             last = start + len(piece.rstrip(_INVISIBLE))
             if first < last and not (kind == "space" and ends_in_space):
                 yield _Word(first, last, " " if kind == "space" else folded(piece))
                 ends_in_space = kind == "space"
             start += len(piece)
+
+
+def _syllables(text: str) -> Iterator[str]:
+    """The characters of a text, each with the signs that belong to it."""
+    start = 0
+    for place in range(1, len(text) + 1):
+        if place == len(text) or text[place] not in _VOICED:
+            yield text[start:place]
+            start = place
 
 
 @lru_cache(1 << 16)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from melder.mentions.affixes import RULE_NAMES
 from melder.protocols import MentionFinder
 from melder.registry import Entry, Registry
 
 __all__ = ["FINDERS", "open_finder"]
 
+NAMES = (
+    "names and aliases of the entities; names:none finds them as they are written, names:RULE,RULE by some of the "
+    f"rules {', '.join(RULE_NAMES)}"
+)
+SPACY = "the entities of a spaCy pipeline; spacy:PIPELINE names its package or directory"
 FINDERS = Registry[Callable[[str], MentionFinder]](
     "finder of mentions",
     "melder.finders",
     (
-        Entry("names", "melder.mentions.dictionary:NameFinder.open", "names and aliases of the entities"),
-        Entry("spacy", "melder.mentions.spacy:SpacyFinder.open", "the entities of a spaCy pipeline", "spacy"),
+        Entry("names", "melder.mentions.dictionary:NameFinder.open", NAMES),
+        Entry("spacy", "melder.mentions.spacy:SpacyFinder.open", SPACY, "spacy"),
     ),
     "spacy: and the package or directory of a spaCy pipeline",
 )

@@ -6,28 +6,41 @@ with the L2-normalised text (t) and picture (v) vectors of mention (m) and entit
 What is trained is the encoder (`encoder.trained: true`) with the cross-entropies of total, text and picture; with
 `training.epochs: 0` it is evaluated as it is. The papers that report this baseline say no more about it.
 
+Of a frozen encoder more can be fitted on the entities, before anything is trained (`fit_clip`): `whiten` makes the
+vectors of a modality tell more ([whitening](whitening.py)), and `calibrated` divides each modality's cosine by its
+deviation between different entities, so that an encoder whose cosines lie between 0.6 and 0.9 counts as much as one
+with cosines between 0 and 0.3. Both only change the vectors: searches, bounds and what is stored need not know of them.
+
 `published: true` takes missing pictures and padding as they stand in the tensors, as MIMIC's loader gives them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from melder.features import Features, Heads, Sizes
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
+from melder.methods.whitening import FEWEST, Whitening
+from melder.protocols import FitEntities, Matcher
 from melder.units.cosine import Cosine
 
-__all__ = ["METHOD", "CLIPConfiguration", "build_clip"]
+__all__ = ["METHOD", "CLIPConfiguration", "build_clip", "fit_clip"]
 
+Modality = Literal["text", "image"]
+MODALITIES: tuple[Modality, ...] = ("text", "image")
+UNKNOWN = 0.13  # the deviation of cosines where there are no two entities to tell it; MiniLM's between sentences
+LEAST = 1e-3  # of a deviation: entities that are all alike tell nothing
+PAIRED = 2048  # entities whose pairs are looked at
 LARGEST_SCALE = 100.0  # CLIP clips its scale, one over the temperature, there to keep training stable
 
 
@@ -38,34 +51,101 @@ class CLIPConfiguration(MethodOptions):
     temperature: PositiveFloat = Field(0.07, description="where the learned temperature starts; 0.01 is the least")
     # Names weigh half of what the text's cosine does (1 / 2 / 0.07); see docs/your-own-kb.md for what that scores.
     lexical_weight: PositiveFloat = Field(3.6, description="where the learned weight starts")
+    whiten: tuple[Modality, ...] = Field(
+        (), description="modalities whose vectors are whitened, as fitted on the entities; of a frozen encoder"
+    )
+    calibrated: bool = Field(False, description="cosines over their deviation between entities; of a frozen encoder")
+
+    @property
+    def fitted(self) -> bool:
+        """Whether something is fitted on the entities."""
+        return self.calibrated or bool(self.whiten)
+
+    @model_validator(mode="after")
+    def _published_as_it_is(self) -> CLIPConfiguration:
+        if self.published and self.fitted:
+            raise ValueError("published: true compares vectors as they are; leave whiten and calibrated out")
+        return self
 
 
 class TemperedHeads(nn.Module):
     """Global vectors of length one over the root of the temperature, so that inner products are cosines over it."""
 
-    def __init__(self, temperature: float, *, published: bool = False) -> None:
+    deviations: Tensor
+
+    def __init__(
+        self,
+        temperature: float,
+        *,
+        published: bool = False,
+        whitened: Mapping[str, int] | None = None,
+        calibrated: bool = False,
+    ) -> None:
         super().__init__()
-        self.published = published
+        self.published, self.calibrated = published, calibrated
+        self.whitenings = nn.ModuleDict({name: Whitening(width) for name, width in (whitened or {}).items()})
+        if calibrated:
+            self.register_buffer("deviations", torch.ones(len(MODALITIES)))
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     def forward(self, features: Features) -> Heads:
         raw = replace(features, text_mask=None, image_mask=None) if self.published else features
         length = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).div(2).exp()
         heads = Heads(**{attribute.name: getattr(raw, attribute.name) for attribute in fields(Features)}, raw=raw)
-        heads.text_global = self._tempered(raw.text_global, length)
+        heads.text_global = length * self._direction("text", raw.text_global)
         if raw.image_global is not None:
-            heads.image_global = self._tempered(raw.image_global, length)
+            heads.image_global = length * self._direction("image", raw.image_global)
         return heads
 
-    def _tempered(self, vectors: Tensor, length: Tensor) -> Tensor:
-        return length * normalize(vectors, dim=-1)
+    def fit(self, features: Features) -> None:
+        """Learn of entities what whitening and calibration need; those that lack a modality tell nothing of it."""
+        there = {"text": features.text_global[features.has_text]}
+        if features.image_global is not None:
+            there["image"] = features.image_global[features.has_image]
+        for name, whitening in self.whitenings.items():
+            cast(Whitening, whitening).fit(there[name])
+        for number, name in enumerate(MODALITIES if self.calibrated else ()):
+            self.deviations[number] = 1.0
+            if name in there:
+                vectors = self._direction(name, there[name][:PAIRED].to(self.deviations.device))
+                self.deviations[number] = _deviation(vectors)
+
+    def _direction(self, name: Modality, vectors: Tensor) -> Tensor:
+        """Of length 1 or, calibrated, of the length that makes inner products cosines over their deviation."""
+        whitened = self.whitenings[name](vectors) if name in self.whitenings else vectors
+        direction = normalize(whitened, dim=-1)
+        return direction / self.deviations[MODALITIES.index(name)].sqrt() if self.calibrated else direction
+
+
+def _deviation(vectors: Tensor) -> Tensor:
+    """Of the cosines between different ones of vectors [n, d] of length 1."""
+    if len(vectors) < FEWEST:
+        return vectors.new_tensor(UNKNOWN)
+    different = ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    return (vectors @ vectors.t())[different].std().clamp(min=LEAST)
 
 
 def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher; without vision the picture unit answers a learned constant. It reads no sizes."""
-    heads = TemperedHeads(configuration.temperature, published=configuration.published)
+    """The matcher; without vision the picture unit answers a learned constant."""
+    widths = {"text": sizes.text_global, "image": sizes.image_global}
+    whitened: dict[str, int] = {name: width for name in configuration.whiten if (width := widths[name]) is not None}
+    heads = TemperedHeads(
+        configuration.temperature,
+        published=configuration.published,
+        whitened=whitened,
+        calibrated=configuration.calibrated,
+    )
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
-    return UnitMatcher(heads, units, lexical_unit(configuration))
+    return UnitMatcher(heads, units, lexical_unit(configuration), **picture_options(configuration))
 
 
-METHOD = MatchingMethod(CLIPConfiguration, build_clip)
+def fit_clip(matcher: Matcher, features: Features) -> None:
+    """Fit a matcher of `build_clip` on the features of entities."""
+    cast(TemperedHeads, matcher.heads).fit(features)
+
+
+def _fitting(configuration: CLIPConfiguration) -> FitEntities | None:
+    return fit_clip if configuration.fitted else None
+
+
+METHOD = MatchingMethod(CLIPConfiguration, build_clip, fitting=_fitting)

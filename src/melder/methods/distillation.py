@@ -1,11 +1,18 @@
-r"""Attention taught by transport: OT-MEL's distillation, which its paper draws and its code lacks.
+r"""Attention taught by transport: OT-MEL's distillation, which its abstract names, its figure draws and its code lacks.
 
 For every pair of an entity and a mention with plan P and attention logits Z [L_e, L_m],
 
     loss = KL(rows(P) || rows(Z)) + KL(columns(P) || columns(Z))
 
 where rows(P) are P's rows divided by their sums and rows(Z) the softmax of Z over them, and columns likewise. The plan
-is the teacher and gets no gradient. Afterwards rows(Z) can stand in the plan's place (`assignment: attention`).
+is the teacher and gets no gradient of this loss. Afterwards rows(Z) can stand in the plan's place
+(`assignment: attention`).
+
+The published code detaches the plans between mentions and entities from their similarities, so that no task teaches
+them which tokens are alike. A student that shares its queries and keys with such a teacher moves it: both drift, and
+the student does not catch up (`teacher: drifting`). So the teacher either learns from the task, whose gradient then
+passes through the plan (`task`), or stays what it was when training began (`frozen`: queries and keys of its own,
+which are a function of the seed and no part of the run). Plans within an item always have the task's gradient.
 
 The figure names row and column softmaxes of the plan. The entries of a plan are small and nearly equal, and so is
 their softmax; here it is that of their logarithms, which at temperature 1 is the plan itself. A temperature divides
@@ -16,13 +23,13 @@ weight, scale and direction are not known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from melder.features import Alignment, Heads
+from melder.features import Alignment, Heads, Side
 from melder.methods.losses import Batch
 from melder.ops.masks import uniform_weights
 from melder.units.transport_fusion import OTFusion
@@ -38,29 +45,42 @@ class Distillation:
     Pairs are those of groups of `group` mentions and their gold entities, so that each mention has its own entity and
     group - 1 others: all pairs of a batch would be as costly as scoring it several times. Units compare pairs that
     both have the modality, the fusion items that have text and picture.
+
+    Args:
+        teachers: Units whose plans teach those of the same names; the others teach themselves.
     """
 
     units: Mapping[str, OTGlobalLocal]
     fusion: OTFusion | None
+    teachers: Mapping[str, OTGlobalLocal] = field(default_factory=dict)
     weight: float = 1.0
     temperature: float = 1.0
     group: int = 8
 
     def __call__(self, batch: Batch) -> Tensor:
         own = cast(Heads, batch.mentions[batch.gold]), cast(Heads, batch.entities[batch.gold])
-        losses = [self._unit(unit, *own) for unit in self.units.values() if unit.modality == "text" or _sees(*own)]
+        losses = [
+            self._unit(unit, self.teachers.get(name), *own)
+            for name, unit in self.units.items()
+            if unit.modality == "text" or _sees(*own)
+        ]
         if self.fusion is not None and _sees(*own):
             losses += [self._items(self.fusion, heads) for heads in own]
         return self.weight * torch.stack(losses).mean()
 
-    def _unit(self, unit: OTGlobalLocal, mentions: Heads, entities: Heads) -> Tensor:
+    def _unit(self, unit: OTGlobalLocal, teacher: OTGlobalLocal | None, mentions: Heads, entities: Heads) -> Tensor:
         """Mean over the pairs of all groups."""
         mention_side, entity_side = unit.mention_side(mentions), unit.entity_side(entities)
+        taught = None if teacher is None else _sides(teacher, mentions, entities)
         losses, present = [], []
         for rows in _groups(len(mentions), self.group):
             m, e = mention_side.take(rows), entity_side.take(rows)
             row_mask, column_mask, mass = e.get("mask"), m.get("mask"), e.get("mass")
             alignment = unit.align(m, e, "transport")
+            if teacher is not None and taught is not None:
+                own, others = (side.take(rows) for side in taught)
+                mass = others.get("mass")
+                alignment = Alignment(teacher.align(own, others, "transport").weights, alignment.logits)
             masks = None if row_mask is None else row_mask[None], None if column_mask is None else column_mask[:, None]
             losses.append(divergence(alignment, *masks, mass, self.temperature).flatten())
             present.append((m["present"][:, None] & e["present"][None]).flatten())
@@ -109,6 +129,13 @@ def _divergence(
     if row_mask is None:
         return divergence.mean(dim=-1)
     return (divergence * uniform_weights(row_mask, divergence.dtype)).sum(dim=-1)
+
+
+def _sides(teacher: OTGlobalLocal, mentions: Heads, entities: Heads) -> tuple[Side, Side]:
+    """Of a frozen teacher, which is no part of the matcher and so is not moved with it."""
+    teacher.to(mentions.text_tokens.device)
+    with torch.no_grad():
+        return teacher.mention_side(mentions), teacher.entity_side(entities)
 
 
 def _mean(losses: Tensor, present: Tensor) -> Tensor:

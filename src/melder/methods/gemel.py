@@ -6,7 +6,7 @@ configuration says, so that it can be read without a language model.
 
 What is corrected here and restored by `published: true`:
 
-* the language model stays in evaluation mode in training; published: its dropout is on
+* the language model stays in evaluation mode in training; published: its dropout is on from the first step to the last
 * a mention without a picture has a learned prefix; published: the mapper's answer to zeros
 
 Chosen here: the mapper is trained in float32 (published: fp16 with Adam's moments, where a learning rate of 1e-6
@@ -35,6 +35,8 @@ from melder.methods.method import GenerativeMethod
 from melder.protocols import Precision
 
 __all__ = [
+    "CHAT",
+    "COMPACT",
     "METHOD",
     "PUBLISHED_TEMPLATE",
     "CompactConfiguration",
@@ -43,6 +45,8 @@ __all__ = [
     "MatchingConfiguration",
 ]
 
+COMPACT = "lm:compact"  # the language model that is part of the run; others are named
+CHAT = "chat"  # the template of the language model's tokenizer
 PUBLISHED_TEMPLATE = "[Text]{text}\n[Question]What does {mention} mentioned in the text refer to?\n[Answer]{answer}\n"
 
 
@@ -97,11 +101,16 @@ class GEMELConfiguration(_Section):
     """Published: OPT-6.7B, 4 prefix tokens, 16 demonstrations, 5 beams, mean log-probability."""
 
     name: Literal["gemel"] = "gemel"
-    language_model: str = Field("facebook/opt-6.7b", description="a causal model by name or directory, or lm:compact")
+    language_model: str = Field(
+        "facebook/opt-6.7b", description="a causal model by name, directory, python:PACKAGE or gguf:FILE; or lm:compact"
+    )
     precision: Precision = Field("float32", description="of the language model; the mapper is float32")
     compact: CompactConfiguration = CompactConfiguration()
     prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
-    template: str = Field(PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}")
+    template: str = Field(
+        PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}; or chat: the model's own"
+    )
+    markers: bool = Field(False, description="mark the mention in its text, as [START_ENT] mention [END_ENT]")
     demonstrations: DemonstrationsConfiguration = DemonstrationsConfiguration()
     context_length: PositiveInt | None = Field(None, description="positions of a prompt; null = the model's limit")
     at_once: PositiveInt = Field(8, description="mentions that go through the language model together")
@@ -115,12 +124,22 @@ class GEMELConfiguration(_Section):
     matching: MatchingConfiguration = MatchingConfiguration()
     published: bool = False
 
+    @model_validator(mode="after")
+    def _compact_does_not_chat(self) -> GEMELConfiguration:
+        if self.template == CHAT and self.language_model == COMPACT:
+            raise ValueError(
+                f"template: {COMPACT} has no chat template; write one with {{text}}, {{mention}}, {{answer}}"
+            )
+        return self
+
     @field_validator("template")
     @classmethod
     def _has_its_fields(cls, template: str) -> str:
+        if template == CHAT:
+            return template
         fields = re.findall(r"\{(\w*)\}", template)
         if sorted(fields) != ["answer", "mention", "text"] or fields[-1] != "answer":
-            raise ValueError("the template needs {text}, {mention} and {answer}, once each, {answer} last")
+            raise ValueError("the template is chat, or needs {text}, {mention} and {answer}, once each, {answer} last")
         return template
 
 

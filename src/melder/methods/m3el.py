@@ -29,7 +29,7 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.ops.assignment import Kind
 from melder.protocols import Precision
 from melder.units.cross import BiMatchFusion, MatchFusion
@@ -102,6 +102,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
         _losses(c),
         training_units=(*within, *trained),
         evaluation_units=(*within, *evaluated),
+        **picture_options(c),
     )
 
 

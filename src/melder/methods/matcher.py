@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from melder.features import Features, Scores, Side
 from melder.methods.losses import Batch, cross_entropy
+from melder.methods.several_pictures import bounds_of, further_tensors, score_pictures, vectors_of, with_further
+from melder.ops.picture_scores import Pooling
 from melder.protocols import Bounded, Dense, SideTensor, Unit
 from melder.records import MelderError
 from melder.units.lexical import Lexical
@@ -32,6 +34,8 @@ class UnitMatcher(nn.Module):
         ranking_loss: What is minimised for the total and for each unit.
         training_units, evaluation_units: The units in use in either mode, default all (only the published M3EL trains
             one cross-modal unit and evaluates with another).
+        pictures: How many pictures of a mention or an entity are compared, where they have as many.
+        picture_pooling: How the scores of all pairs of pictures become one (`melder.methods.several_pictures`).
     """
 
     def __init__(
@@ -44,6 +48,9 @@ class UnitMatcher(nn.Module):
         evaluation_units: Sequence[str] = (),
         score_losses: Mapping[str, ScoreLoss] | None = None,
         ranking_loss: ScoreLoss = cross_entropy,
+        *,
+        pictures: int = 1,
+        picture_pooling: Pooling = "log_mean_exp",
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -52,29 +59,31 @@ class UnitMatcher(nn.Module):
         self.extra_losses = dict(losses or {})
         self.score_losses = dict(score_losses or {})
         self.ranking_loss = ranking_loss
+        self.pictures, self.picture_pooling = pictures, picture_pooling
         self.training_units = tuple(training_units or units)
         self.evaluation_units = tuple(evaluation_units or units)
 
     def mention_side(self, features: Features) -> Side:
-        return self.mention_side_of(self.heads(features))
+        return self._side(features, lambda unit, heads: unit.mention_side(heads))
 
     def entity_side(self, features: Features) -> Side:
-        return self.entity_side_of(self.heads(features))
+        return self._side(features, lambda unit, heads: unit.entity_side(heads))
 
     def mention_side_of(self, heads: Features) -> Side:
-        """Every unit's side of mentions, under the unit's name, of what the heads made."""
+        """Every unit's side of mentions with their first pictures, under the unit's name, of what the heads made."""
         return Side.join({name: unit.mention_side(heads) for name, unit in self._all_units().items()})
 
     def entity_side_of(self, heads: Features) -> Side:
-        """Every unit's side of entities, under the unit's name, of what the heads made."""
+        """Every unit's side of entities with their first pictures, under the unit's name, of what the heads made."""
         return Side.join({name: unit.entity_side(heads) for name, unit in self._all_units().items()})
 
     @property
     def entity_tensors(self) -> dict[str, SideTensor]:
         """How the store may hold the tensors of an entity side, by their names there."""
-        units = self._all_units().items()
         return {
-            f"{name}.{tensor}": form.of(name) for name, unit in units for tensor, form in unit.entity_tensors.items()
+            f"{name}.{tensor}": form.of(name)
+            for name, unit in self._all_units().items()
+            for tensor, form in self._tensors(unit).items()
         }
 
     def score(self, mentions: Side, entities: Side, cosines: Tensor | None = None) -> Scores:
@@ -115,12 +124,12 @@ class UnitMatcher(nn.Module):
 
         Their inner products with `entity_vectors` are the part of the total that these units have as such.
         """
-        vectors = [unit.mention_vectors(side.part(name)) for name, unit in self._dense()]
+        vectors = [vectors_of(side.part(name), unit.mention_vectors) for name, unit in self._dense()]
         return self._beside(side, vectors) / len(self.names_in_use())
 
     def entity_vectors(self, side: Side) -> Tensor:
         """[n, d]; see `mention_vectors`."""
-        return self._beside(side, [unit.entity_vectors(side.part(name)) for name, unit in self._dense()])
+        return self._beside(side, [vectors_of(side.part(name), unit.entity_vectors) for name, unit in self._dense()])
 
     @property
     def has_bounds(self) -> bool:
@@ -135,12 +144,18 @@ class UnitMatcher(nn.Module):
         Raises:
             MelderError: A unit has no bound.
         """
-        return torch.cat([unit.mention_bounds(side.part(name)) for name, unit in self._bounded()], dim=1)
+        bounds = [
+            self._bounds(unit, side.part(name), unit.mention_bounds, query=True) for name, unit in self._bounded()
+        ]
+        return torch.cat(bounds, dim=1)
 
     def entity_bounds(self, side: Side) -> Tensor:
         """[n, b]; see `mention_bounds`."""
         share = 1 / len(self.names_in_use())
-        return torch.cat([share * unit.entity_bounds(side.part(name)) for name, unit in self._bounded()], dim=1)
+        bounds = [
+            self._bounds(unit, side.part(name), unit.entity_bounds, query=False) for name, unit in self._bounded()
+        ]
+        return share * torch.cat(bounds, dim=1)
 
     def units_in_use(self) -> list[tuple[str, Unit]]:
         """The units of `names_in_use`, without the lexical one."""
@@ -165,4 +180,29 @@ class UnitMatcher(nn.Module):
 
     def _score(self, name: str, mentions: Side, entities: Side) -> Tensor:
         unit = self._all_units()[name]
-        return unit.score(mentions.part(name), entities.part(name))
+        sides = mentions.part(name), entities.part(name)
+        return score_pictures(unit, *sides, self.picture_pooling) if unit.reads_pictures else unit.score(*sides)
+
+    def _side(self, features: Features, side_of: Callable[[Unit, Features], Side]) -> Side:
+        """Every unit's side, and of those that read pictures that of the further ones."""
+        units, heads = self._all_units(), self.heads(features)
+        sides = {name: side_of(unit, heads) for name, unit in units.items()}
+        views = features.further_views() if self.pictures > 1 else None
+        if views is not None:
+            of_views = self.heads(views)
+            for name, unit in units.items():
+                if unit.reads_pictures:
+                    sides[name] = with_further(sides[name], side_of(unit, of_views), features)
+        return Side.join(sides)
+
+    def _tensors(self, unit: Unit) -> Mapping[str, SideTensor]:
+        several = unit.reads_pictures and self.pictures > 1
+        return {**unit.entity_tensors, **(further_tensors(unit) if several else {})}
+
+    def _bounds(self, unit: Unit, side: Side, bounds: Callable[[Side], Tensor], *, query: bool) -> Tensor:
+        """A mean is bounded by that of the bounds; whatever may be as large as the largest, by their ball."""
+        if not unit.reads_pictures or self.pictures == 1:
+            return bounds(side)
+        if self.picture_pooling == "mean":
+            return vectors_of(side, bounds)
+        return bounds_of(side, bounds, query=query)

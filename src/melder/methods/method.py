@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from melder.features import Sizes
-from melder.protocols import Matcher
+from melder.protocols import FitEntities, Matcher
 from melder.records import MelderError
 
 __all__ = ["GenerativeMethod", "MatchingMethod"]
@@ -21,6 +21,7 @@ class MatchingMethod:
 
     Args:
         matcher: What a configuration describes, for an encoder of these sizes.
+        fitting: What a configuration has a matcher learn of entities alone, before it is trained; None = nothing.
     """
 
     configuration: type[BaseModel]
@@ -30,6 +31,7 @@ class MatchingMethod:
     samples_negatives: bool = True
     trains_in_processes: bool = True
     summary: str | None = None  # one line for `melder list`, of another package's method
+    fitting: Callable[[Any], FitEntities | None] = lambda configuration: None
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         return self.matcher(configuration, sizes)
@@ -45,6 +47,9 @@ class GenerativeMethod:
     samples_negatives: bool = False
     trains_in_processes: bool = False
     summary: str | None = None
+
+    def fitting(self, configuration: BaseModel) -> None:
+        """Nothing is learned of entities alone."""
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         name = str(configuration.name)  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ from melder.features import Sizes
 from melder.methods.heads import SharedHeads
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.ops.assignment import Kind
 from melder.protocols import Precision
 from melder.units.gated_fusion import GatedFusion
@@ -56,7 +56,8 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
         "image": VisionDual(c.image_width, c.variant),
         "cross": InnerProduct("cross"),
     }
-    return UnitMatcher(SharedHeads(sizes, c.image_width, fusions, published=c.published), units, lexical_unit(c))
+    heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
+    return UnitMatcher(heads, units, lexical_unit(c), **picture_options(c))
 
 
 METHOD = MatchingMethod(MIMICConfiguration, build_mimic)

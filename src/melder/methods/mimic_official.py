@@ -45,7 +45,7 @@ def mimic_official_configuration(state: Mapping[str, Tensor]) -> MIMICConfigurat
 def mimic_from_official(state: Mapping[str, Tensor]) -> UnitMatcher:
     """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`)."""
     configuration = mimic_official_configuration(state)
-    return loaded(build_mimic(configuration, sizes_of(state)), rename(state, _NAMES))
+    return loaded(build_mimic(configuration, sizes_of(state)), state, _NAMES)
 
 
 OFFICIAL = OfficialWeights(mimic_from_official, mimic_official_configuration)

@@ -13,7 +13,7 @@ from melder.features import Sizes
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 
-__all__ = ["GLOBAL_LOCAL", "HEADS", "OfficialWeights", "loaded", "rename", "sizes_of", "under"]
+__all__ = ["GLOBAL_LOCAL", "HEADS", "OfficialWeights", "loaded", "matrix_shape", "rename", "sizes_of", "under"]
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,49 @@ def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, T
     return {f"{ours}.{leaf}": state[f"{layer}.{leaf}"] for layer, ours in names.items() for leaf in leaves}
 
 
+def matrix_shape(state: Mapping[str, Tensor], name: str) -> tuple[int, int]:
+    """The rows and columns of a weight.
+
+    Raises:
+        MelderError: It is no matrix.
+    """
+    if state[name].ndim != 2:
+        raise MelderError(f"{name} has {state[name].ndim} axes instead of 2: is it of the published code?")
+    rows, columns = state[name].shape
+    return rows, columns
+
+
 def sizes_of(state: Mapping[str, Tensor]) -> Sizes:
     """The encoder's sizes, read off the heads of a state dict that has all of them."""
     return Sizes(
         text_global=len(state["matcher.text_cls_layernorm.weight"]),
         text_tokens=len(state["matcher.text_tokens_layernorm.weight"]),
-        image_global=state["encoder.image_cls_fc.weight"].shape[1],
-        image_tokens=state["encoder.image_tokens_fc.weight"].shape[1],
+        image_global=matrix_shape(state, "encoder.image_cls_fc.weight")[1],
+        image_tokens=matrix_shape(state, "encoder.image_tokens_fc.weight")[1],
     )
 
 
-def loaded(matcher: UnitMatcher, renamed: Mapping[str, Tensor]) -> UnitMatcher:
-    """The matcher with these weights, in evaluation mode; what they do not hold (`absent`) stays as it is built."""
-    matcher.load_state_dict({**matcher.state_dict(), **renamed})
+def loaded(
+    matcher: UnitMatcher, state: Mapping[str, Tensor], names: Mapping[str, str], without: str | None = None
+) -> UnitMatcher:
+    """The matcher with official weights, in evaluation mode.
+
+    Args:
+        names: As for `rename`. What they do not name (`absent`) stays as it is built.
+        without: Weights whose names of Melder's end so are left out: what the published code never uses.
+
+    Raises:
+        MelderError: A layer is missing, or has another shape than the widths say that were read off the others: the
+            published code has one width for all units.
+    """
+    built, official = matcher.state_dict(), {ours: theirs for theirs, ours in names.items()}
+    renamed = {name: tensor for name, tensor in rename(state, names).items() if not name.endswith(without or "\0")}
+    for name, tensor in renamed.items():
+        layer, _, leaf = name.rpartition(".")
+        if tensor.shape != built[name].shape:
+            raise MelderError(
+                f"{official[layer]}.{leaf} has the shape {tuple(tensor.shape)} where the other layers need "
+                f"{tuple(built[name].shape)}: the units of a matcher must all have one width"
+            )
+    matcher.load_state_dict({**built, **renamed})
     return matcher.eval()

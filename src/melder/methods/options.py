@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from melder.ops.picture_scores import Pooling
 from melder.units.lexical import Lexical
 
-__all__ = ["MethodOptions", "lexical_unit"]
+__all__ = ["MethodOptions", "lexical_unit", "picture_options"]
 
 
 class MethodOptions(BaseModel):
@@ -23,14 +26,38 @@ class MethodOptions(BaseModel):
     lexical: bool = Field(True, description="add names compared as strings to the total")
     lexical_weight: PositiveFloat = Field(10.0, description="where the learned weight starts")
     lexical_part: float = Field(0.85, ge=0, lt=1, description="what whole words of a name count; 0 = only all of it")
+    lexical_exact: float = Field(0.0, ge=0, description="what the surface counts more where it is all of a name")
     lexical_fold: bool = Field(
         True, description="compare names without regard to Unicode forms, quotes, hyphens; diacritics count little"
     )
+    pictures: PositiveInt = Field(4, description="of an entity or a mention that are compared; 1 = the first alone")
+    picture_pooling: Pooling = Field(
+        "log_mean_exp", description="how the scores of pairs of pictures become one: log_mean_exp, max or mean"
+    )
     published: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_picture_as_published(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not value.get("published"):
+            return value
+        if value.get("pictures", 1) != 1:
+            raise ValueError("published code compares one picture: set pictures to 1, or leave it out")
+        return {**value, "pictures": 1}
 
 
 def lexical_unit(options: MethodOptions) -> Lexical | None:
     """The unit that is added to the mean of the others, or None for the published total."""
     if not options.lexical:
         return None
-    return Lexical(initial_weight=options.lexical_weight, part=options.lexical_part, fold=options.lexical_fold)
+    return Lexical(
+        initial_weight=options.lexical_weight,
+        part=options.lexical_part,
+        fold=options.lexical_fold,
+        exact=options.lexical_exact,
+    )
+
+
+def picture_options(options: MethodOptions) -> dict[str, Any]:
+    """What a `UnitMatcher` is told of several pictures."""
+    return {"pictures": options.pictures, "picture_pooling": options.picture_pooling}

@@ -14,12 +14,13 @@ What is corrected here and restored by `published: true`:
 * padded tokens and missing pictures are masked; published: they count like any other
 * entities that are gold twice in a batch are no negatives
 
-With `distillation: null` as well, it is the method as published. `row_norm`, `detach_plan` and `marginals` are as
-published by default: neither code nor paper says that these are mistakes.
+With `distillation: null` as well, it is the method as published. `row_norm` and `marginals` are as published by
+default, and without distillation `detach_plan` is: neither code nor paper says that these are mistakes.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import Literal
 
@@ -32,7 +33,7 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import triplet
 from melder.methods.matcher import Loss, ScoreLoss, UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.ops.assignment import Kind
 from melder.ops.transport import RowNorm
 from melder.units.inner_product import InnerProduct
@@ -42,6 +43,7 @@ from melder.units.transport_options import Marginals, TransportOptions
 
 __all__ = ["METHOD", "DistillationConfiguration", "OTMELConfiguration", "TripletConfiguration", "build_ot_mel"]
 
+Teacher = Literal["task", "frozen", "drifting"]
 UnitName = Literal["text", "image", "fusion"]
 
 
@@ -53,6 +55,11 @@ class DistillationConfiguration(BaseModel):
     weight: PositiveFloat = 1.0
     temperature: PositiveFloat = 1.0
     group: PositiveInt = 8
+    teacher: Teacher = Field(
+        "task",
+        description="of pairs: task = the task's gradient passes through plans, whatever detach_plan says; frozen = "
+        "plans of the first queries and keys; drifting = what no task trains, as before there was this setting",
+    )
 
 
 class TripletConfiguration(BaseModel):
@@ -76,7 +83,7 @@ class OTMELConfiguration(MethodOptions):
     iterations: PositiveInt = Field(3, description="of Sinkhorn's algorithm")
     row_norm: RowNorm = "l2"
     marginals: Marginals = "uniform"
-    detach_plan: bool = True
+    detach_plan: bool = Field(True, description="no task's gradient passes through plans of pairs, as published")
     dropout: float = Field(0.1, ge=0, lt=1, description="of the plans' entries, in training")
     distillation: DistillationConfiguration | None = DistillationConfiguration()
     triplet: TripletConfiguration | None = None
@@ -88,11 +95,16 @@ class OTMELConfiguration(MethodOptions):
             raise ValueError("name at least one of text, image, fusion")
         return tuple(dict.fromkeys(value))
 
+    @property
+    def detaches(self) -> bool:
+        """Whether plans between mentions and entities are without the task's gradient."""
+        return self.detach_plan and (self.distillation is None or self.distillation.teacher != "task")
+
 
 def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher:
     """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
     c = configuration
-    options = TransportOptions(c.assignment, c.epsilon, c.iterations, c.row_norm, c.marginals, c.detach_plan, c.dropout)
+    options = TransportOptions(c.assignment, c.epsilon, c.iterations, c.row_norm, c.marginals, c.detaches, c.dropout)
     fused = sizes.image_global is not None and "fusion" in c.units
     fusion = OTFusion(c.token_width, c.token_width, c.hidden, options) if fused else None
     heads = SharedHeads(
@@ -110,13 +122,17 @@ def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher
     units: dict[str, nn.Module] = {
         name: InnerProduct("fusion") if name == "fusion" else local[name] for name in c.units
     }
-    return UnitMatcher(heads, units, lexical_unit(c), _losses(c, local, fusion), score_losses=_score_losses(c))
+    losses = _losses(c, local, fusion)
+    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **picture_options(c))
 
 
 def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFusion | None) -> dict[str, Loss]:
     if c.distillation is None:
         return {}
-    return {"distillation": Distillation(local, fusion, **c.distillation.model_dump())}
+    settings = c.distillation.model_dump(exclude={"teacher"})
+    frozen = {name: deepcopy(unit).requires_grad_(False) for name, unit in local.items()}
+    teachers = frozen if c.distillation.teacher == "frozen" else {}
+    return {"distillation": Distillation(local, fusion, teachers, **settings)}
 
 
 def _score_losses(c: OTMELConfiguration) -> dict[str, ScoreLoss]:

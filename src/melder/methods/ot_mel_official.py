@@ -8,7 +8,7 @@ from torch import Tensor
 
 from melder.features import Sizes
 from melder.methods.matcher import UnitMatcher
-from melder.methods.official import OfficialWeights, loaded, rename, under
+from melder.methods.official import OfficialWeights, loaded, matrix_shape, rename, under
 from melder.methods.ot_mel import OTMELConfiguration, build_ot_mel
 
 __all__ = ["OFFICIAL", "ot_mel_from_official", "ot_mel_official_configuration"]
@@ -59,7 +59,7 @@ _NAMES = {
 def ot_mel_official_configuration(state: Mapping[str, Tensor]) -> OTMELConfiguration:
     """The published mode without distillation, with widths read off the weights."""
     rename(state, _NAMES)
-    hidden, token_width = state["matcher.text_matcher.cross.fc_q.weight"].shape
+    hidden, token_width = matrix_shape(state, "matcher.text_matcher.cross.fc_q.weight")
     return OTMELConfiguration(hidden=hidden, token_width=token_width, distillation=None, lexical=False, published=True)
 
 
@@ -69,16 +69,15 @@ def ot_mel_from_official(state: Mapping[str, Tensor]) -> UnitMatcher:
     The biases of the published pooling layers have no effect, since a softmax follows; they are left out.
     """
     configuration = ot_mel_official_configuration(state)
-    renamed = {name: tensor for name, tensor in rename(state, _NAMES).items() if not name.endswith("pool.weight.bias")}
-    return loaded(build_ot_mel(configuration, _sizes(state)), renamed)
+    return loaded(build_ot_mel(configuration, _sizes(state)), state, _NAMES, without="pool.weight.bias")
 
 
 def _sizes(state: Mapping[str, Tensor]) -> Sizes:
     return Sizes(
         text_global=len(state["matcher.text_cls_layernorm.weight"]),
-        text_tokens=state["encoder.text_tokens_fc.weight"].shape[1],
+        text_tokens=matrix_shape(state, "encoder.text_tokens_fc.weight")[1],
         image_global=len(state["matcher.image_cls_layernorm.weight"]),
-        image_tokens=state["encoder.image_tokens_fc.weight"].shape[1],
+        image_tokens=matrix_shape(state, "encoder.image_tokens_fc.weight")[1],
     )
 
 

@@ -1,9 +1,10 @@
 """PGMEL: policy gradient-based generative adversarial network for multimodal entity linking (arXiv 2510.02726).
 
 **A reconstruction.** Of the paper only the abstract, the beginning of the introduction and summaries were at hand, and
-there is no published code: numbers of this method are Melder's, not the paper's. What is certain: metric learning with
-a triplet loss; text and picture of both sides fused by a gated multimodal unit; hard negatives from a generator that is
-rewarded by the discriminator and learns by policy gradient. What is chosen here says so below.
+there is no published code: numbers of this method are Melder's, not the paper's. The abstract says: metric learning in
+a generative adversarial setting, hard negatives from a generator that learns by policy gradient. Summaries of the paper
+add: rewards from the discriminator, a loss of the triplet kind, text and picture of both sides fused by a gated
+multimodal unit. What is chosen here says so below.
 
     f = GMU(head(text), head(picture)),   s(m, e) = cos(f_m, f_e),   loss = mean of max(0, margin - s(m, e+) + s(m, e-))
 
@@ -25,7 +26,7 @@ from melder.methods.global_heads import GlobalHeads
 from melder.methods.losses import Batch, triplet
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit
+from melder.methods.options import MethodOptions, lexical_unit, picture_options
 from melder.records import MelderError
 from melder.units.gated_multimodal import Distance, FusedMatch, Fusion
 
@@ -65,7 +66,8 @@ def build_pgmel(configuration: PGMELConfiguration, sizes: Sizes) -> UnitMatcher:
     unit = FusedMatch(c.hidden, c.hidden, c.hidden, c.fusion, c.distance, c.shared)
     units: dict[str, nn.Module] = {"fused": unit}
     loss = partial(sampled_triplet if c.triplets == "own" else partial(triplet, weight=1.0), margin=c.margin)
-    return UnitMatcher(GlobalHeads(sizes, c.hidden), units, lexical_unit(c), ranking_loss=loss)
+    heads = GlobalHeads(sizes, c.hidden)
+    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, **picture_options(c))
 
 
 def sampled_triplet(scores: Tensor, batch: Batch, *, margin: float) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from typing_extensions import Self
 
+from melder.languages import Languages
 from melder.protocols.progress import Progress
-from melder.records import Entity, Item, Link, Mention, Ranks
+from melder.records import Entity, Item, Link, Mention, Picture, Ranks
 
 __all__ = ["Linker"]
 
@@ -25,6 +25,8 @@ class Linker(Protocol):
         has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
         explains: `melder.linking.explanation` can say what its units matched.
         calibrates: NIL probabilities can be fitted to its scores.
+        learns: It takes exemplars: it has `learn` (`melder.linking.ExactLinker`).
+        pictures_read: How many pictures of a mention it compares; those behind them are not read.
     """
 
     nil: Any
@@ -48,6 +50,16 @@ class Linker(Protocol):
     def calibrates(self) -> bool: ...
 
     @property
+    def learns(self) -> bool: ...
+
+    def seen_as(self, surface: str, identities: Sequence[str]) -> Mapping[str, str]:
+        """In words, how often exemplars of entities were called by a surface, by id; those without any are left out."""
+        ...
+
+    @property
+    def pictures_read(self) -> int: ...
+
+    @property
     def compares_pictures(self) -> bool:
         """Whether a mention's picture can change its links."""
         ...
@@ -61,12 +73,16 @@ class Linker(Protocol):
         """The same linker without something that is worth measuring, by what an evaluation calls it."""
         ...
 
+    def name_in(self, languages: Languages) -> None:
+        """Name candidates in the first of some languages in which they have a name."""
+        ...
+
     def items(self, mentions: Sequence[Mention]) -> list[Item]:
         """What the encoder reads of mentions whose pictures lie in the data set."""
         ...
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere."""
+    def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
+        """What the encoder reads of a mention with a picture from anywhere, or several."""
         ...
 
     def check_picture(self, content: bytes, limits: Any) -> None:

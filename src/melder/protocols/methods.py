@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.protocols.units import SideTensor, Unit
 
-__all__ = ["LexicalUnit", "Matcher", "Method"]
+__all__ = ["FitEntities", "LexicalUnit", "Matcher", "Method"]
 
 
 class LexicalUnit(Unit, Protocol):
@@ -20,13 +20,20 @@ class LexicalUnit(Unit, Protocol):
     Attributes:
         buckets: So many n-grams it tells apart.
         weight: What a cosine is multiplied with in the total, a scalar.
+        fold: Whether it compares names as people do (`melder.names`); those of earlier runs differ by case only.
     """
+
+    fold: bool
 
     @property
     def buckets(self) -> int: ...
 
     @property
     def weight(self) -> Tensor: ...
+
+    def set_weight(self, weight: float) -> None:
+        """Have the weight start, or stay, at another value above 0."""
+        ...
 
     def fit(self, names: Iterable[str]) -> None:
         """Learn how frequent n-grams are from the names of a knowledge base."""
@@ -46,6 +53,7 @@ class Matcher(Protocol):
         has_bounds: `mention_bounds` and `entity_bounds` say how much it can score at most, so that an answer can be
             certified.
         entity_tensors: How the store may hold the tensors of an entity side, by their names there.
+        pictures: How many pictures of a mention or an entity it compares, where they have as many.
     """
 
     training: bool
@@ -61,6 +69,9 @@ class Matcher(Protocol):
 
     @property
     def entity_tensors(self) -> Mapping[str, SideTensor]: ...
+
+    @property
+    def pictures(self) -> int: ...
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
 
@@ -125,6 +136,9 @@ class Matcher(Protocol):
         ...
 
 
+FitEntities = Callable[[Matcher, Features], None]  # a matcher, and what a frozen encoder made of entities
+
+
 class Method(Protocol):
     """A published way to link: its settings, its matcher, and what it can do.
 
@@ -148,6 +162,12 @@ class Method(Protocol):
 
     @property
     def trains_in_processes(self) -> bool: ...
+
+    @property
+    def fitting(self) -> Callable[[Any], FitEntities | None]:
+        """Of a configuration: what a matcher is to learn of entities alone, before it is trained or used; None =
+        nothing."""
+        ...
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         """The matcher that a configuration describes, for an encoder of these sizes.

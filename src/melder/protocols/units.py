@@ -23,17 +23,21 @@ class SideTensor:
         weights: The name of the tensor [n, A, G] of the same side whose zeros are padding of this one; such tensors are
             stored without any padding.
         rounded: Whether int8 with one scale for each vector will do; otherwise float16 is the least.
+        pictures: The name of the tensor [n, K] of the same side that is True where an entity has a further picture; of
+            such tensors [n, K, …] as many rows are stored as there are pictures.
     """
 
     tokens: str | None = None
     weights: str | None = None
     rounded: bool = True
+    pictures: str | None = None
 
     def of(self, unit: str) -> SideTensor:
         """The same of a matcher's side, where names have the unit's in front."""
-        tokens = None if self.tokens is None else f"{unit}.{self.tokens}"
-        weights = None if self.weights is None else f"{unit}.{self.weights}"
-        return SideTensor(tokens, weights, self.rounded)
+        tokens, weights, pictures = (
+            None if name is None else f"{unit}.{name}" for name in (self.tokens, self.weights, self.pictures)
+        )
+        return SideTensor(tokens, weights, self.rounded, pictures)
 
 
 class Unit(Protocol):
@@ -44,6 +48,8 @@ class Unit(Protocol):
         has_vectors: The score, or a part of it, is an inner product: it is a `Dense` too.
         has_bounds: It says how much it can score at most: it is a `Bounded` too.
         aligns: It says which tokens it matched: it is an `Aligner` too.
+        reads_pictures: What it compares depends on a picture: of several pictures each has a side, and the matcher
+            combines their scores.
     """
 
     @property
@@ -57,6 +63,9 @@ class Unit(Protocol):
 
     @property
     def aligns(self) -> bool: ...
+
+    @property
+    def reads_pictures(self) -> bool: ...
 
     def entity_side(self, heads: Any) -> Side:
         """Tensors whose first axis is the entity, of what the matcher's heads made."""

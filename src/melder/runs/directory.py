@@ -43,7 +43,7 @@ __all__ = [
 
 SCHEMA = VERSIONS["run"].current
 # Settings of methods, and of encoders, that runs lack which were written before there were these.
-EARLIER = {"lexical_part": 0.0, "lexical_fold": False}
+EARLIER = {"lexical_part": 0.0, "lexical_fold": False, "pictures": 1}
 EARLIER_ENCODER = {"context": "beginning"}
 
 

@@ -11,7 +11,7 @@ from melder.data import DataSet, entity_items, mention_items
 from melder.encoders import Towers, encode, fingerprint, from_scratch, load_features, save_features
 from melder.features import Features
 from melder.protocols import Counting
-from melder.records import Item, MelderError
+from melder.records import Item, MelderError, Picture
 from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["ENTITIES", "StoredFeatures", "encode_data", "stored_features"]
@@ -19,15 +19,15 @@ __all__ = ["ENTITIES", "StoredFeatures", "encode_data", "stored_features"]
 ENTITIES = "entities"  # the part that holds them; the others are splits
 
 
-_Key = tuple[str, Path | bytes | None, tuple[int, int] | None]
+_Key = tuple[str, tuple[Picture, ...], tuple[int, int] | None]
 
 
 def _key(item: Item) -> _Key:
-    return item.text, item.image, item.span
+    return item.text, item.images, item.span
 
 
 class StoredFeatures:
-    """Features by what was encoded: a text, where the mention stands in it, and a picture.
+    """Features by what was encoded: a text, where the mention stands in it, and pictures.
 
     Args:
         padded: Keep the padding, which counts in published mode.
@@ -114,9 +114,10 @@ def _identity(configuration: ModelConfiguration, seed: int | None, encoder: Towe
 def _part(
     configuration: ModelConfiguration, dataset: DataSet, encoder: Towers, part: str
 ) -> tuple[list[Item], list[str]]:
-    modalities = frozenset(configuration.data.modalities)
+    modalities, pictures = frozenset(configuration.data.modalities), configuration.pictures
     if part == ENTITIES:
-        items = entity_items(dataset.entities, dataset, encoder.separator, modalities)
+        items = entity_items(dataset.entities, dataset, encoder.separator, modalities, pictures=pictures)
         return items, [entity.id for entity in dataset.entities]
     mentions = dataset.split(part)
-    return mention_items(mentions, dataset, encoder.separator, modalities), [mention.id for mention in mentions]
+    items = mention_items(mentions, dataset, encoder.separator, modalities, pictures)
+    return items, [mention.id for mention in mentions]

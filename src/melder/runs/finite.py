@@ -24,6 +24,11 @@ def check_weights(model: nn.Module, file: Path) -> None:
 def check_features(features: Features, items: Sequence[Item]) -> None:
     """Raises MelderError for features [n, ...] of n items that are not all numbers; names the first such item."""
     name = not_finite(features.tensors())
+    if features.further is not None and (of_further := not_finite(vars(features.further))):
+        raise MelderError(
+            f"a picture behind the first: its feature {of_further!r} holds NaN or infinity; encode it again, leave it "
+            "out, or name another encoder"
+        )
     if name is None:
         return
     rows = features.tensors()[name].flatten(1).isfinite().all(dim=1)

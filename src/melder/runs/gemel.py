@@ -15,20 +15,21 @@ from torch import Tensor, nn
 from melder.encoders import Towers, encode, load_encoder
 from melder.encoders.sources import ModelSource
 from melder.encoders.towers import TextTower
+from melder.generative.chat_template import prompt_template
 from melder.generative.demonstrations import Demonstrations, join_keys
 from melder.generative.language_model import LanguageModel, open_language_model, read_language_model
 from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
+from melder.generative.prompt import Template
 from melder.generative.sentences import embed_texts, open_retriever
-from melder.methods.gemel import GEMELConfiguration
+from melder.methods.gemel import COMPACT, GEMELConfiguration
 from melder.protocols import Precision, Progress
 from melder.records import Item, MelderError, Mention
 from melder.runs.finite import check_weights
 from melder.runs.model_configuration import ModelConfiguration
 
-__all__ = ["COMPACT", "Gemel", "Pictures", "build_retriever", "open_gemel"]
+__all__ = ["Gemel", "Pictures", "build_retriever", "open_gemel"]
 
-COMPACT = "lm:compact"  # the language model that is part of the run; others are named
 CHUNK = 256  # pictures encoded together
 _MODEL, _SHOWN = "language_model", "demonstrations"  # directories of a run
 _NAMED = ("model.language_model.", "retriever.")  # weights that are not the run's
@@ -60,6 +61,12 @@ class Gemel(nn.Module):
         self.encoder, self.model, self.retriever = encoder, model, retriever
         self.demonstrations, self.options = demonstrations, options
         self.precision: Precision = precision
+
+    @property
+    def template(self) -> Template:
+        """How its prompts are written."""
+        language_model = self.model.language_model
+        return prompt_template(self.options.template, language_model.tokenizer, self.options.language_model)
 
     @property
     def device(self) -> torch.device:
@@ -151,7 +158,7 @@ def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
 def _language_model(directory: Path, options: GEMELConfiguration) -> LanguageModel:
     settings = {"precision": options.precision, "dropout": options.published}
     if options.language_model != COMPACT:
-        return open_language_model(options.language_model, **settings)  # type: ignore[arg-type]
+        return open_language_model(options.language_model, kept=directory / _MODEL, **settings)  # type: ignore[arg-type]
     return read_language_model(ModelSource(str(directory / _MODEL), local=True), **settings)  # type: ignore[arg-type]
 
 

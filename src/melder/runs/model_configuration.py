@@ -48,7 +48,8 @@ class EncoderConfiguration(Section):
     """Which encoder, and whether training changes it."""
 
     name: str = Field(
-        description="clip:NAME, clip:compact, clip:compact-64, joint:NAME, paired:TEXT+VISION or precomputed:FILES+TEXT"
+        description="starter, clip:NAME, clip:compact, clip:compact-64, joint:NAME, paired:TEXT+VISION or "
+        "precomputed:FILES+TEXT"
     )
     trained: bool = Field(
         False,
@@ -109,3 +110,8 @@ class ModelConfiguration(Section):
     def published(self) -> bool:
         """Whether the method is to repeat the published code's defects; some methods have no published code."""
         return bool(getattr(self.method, "published", False))
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures of an entity or a mention are read, where they have as many."""
+        return int(getattr(self.method, "pictures", 1))

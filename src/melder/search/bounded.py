@@ -30,7 +30,7 @@ from melder.search.filters import EntityFilter
 from melder.search.hybrid import HybridIndex, surface_of
 from melder.search.indexes.flat import FlatIndex
 from melder.search.topk import TopK
-from melder.search.two_stage import best_of, searched
+from melder.search.two_stage import best_of, rerank, searched
 
 __all__ = ["CERTIFIED_FROM", "BoundedSearch"]
 
@@ -158,19 +158,7 @@ class BoundedSearch:
     def _scored(self, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
         self.scored += len(columns)
         names = None if cosines is None else cosines[None, columns]
-        return _scores_of(self.matcher, self.source, mention, columns, names)
-
-
-def _scores_of(
-    matcher: Matcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
-) -> Scores:
-    """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
-    their names, which need not be read then, where these are known."""
-    device = next(matcher.parameters()).device
-    with answering(matcher):
-        units = matcher.names_in_use(lexical=cosines is None)
-        on_device = None if cosines is None else cosines.to(device)
-        return matcher.score(mention, source.side(columns, units).to(device), on_device).cpu()
+        return rerank(self.matcher, self.source, mention, columns, names)
 
 
 def _joined(found: list[Scores]) -> Scores:

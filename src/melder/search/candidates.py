@@ -10,6 +10,7 @@ from scipy import sparse
 from torch import Tensor
 
 from melder.features import Side
+from melder.names import folded
 from melder.ops.largest import largest, largest_of_array
 from melder.protocols import Matcher
 from melder.records import Entity
@@ -20,15 +21,20 @@ __all__ = ["dense_candidates", "entity_vectors", "lexical_candidates", "mention_
 MENTIONS_AT_ONCE = 128  # x 50,000 entities, of which over half share some n-gram: about 50 MB of products
 
 
-def lexical_candidates(surfaces: Sequence[str], entities: Sequence[Entity], k: int) -> np.ndarray:
+def lexical_candidates(
+    surfaces: Sequence[str], entities: Sequence[Entity], k: int, *, fold: bool = False
+) -> np.ndarray:
     """[surfaces, min(k, entities)] columns of entities, best first: the cosine of character n-grams (2 to 4), of the
-    best of each entity's names and aliases.
+    best of each entity's names and aliases. With `fold` names are compared as people compare them (melder/names.py),
+    as the lexical unit of the model does; without, only upper and lower case are one.
 
     Entities that share no n-gram with the surface fill up the rest, in the order of the knowledge base.
     """
     k = min(k, len(entities))
     owner = np.repeat(np.arange(len(entities)), [len(entity.names) for entity in entities])
-    names = [name for entity in entities for name in entity.names]
+    form = folded if fold else str
+    surfaces = [form(surface) for surface in surfaces]
+    names = [form(name) for entity in entities for name in entity.names]
     from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and not needed to link
 
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)

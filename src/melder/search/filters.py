@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from melder.search.entity_store import EntityStore
 
-__all__ = ["AskedTypes", "EntityFilter", "Types", "types_of_each"]
+__all__ = ["AskedTypes", "EntityFilter", "Types", "nearest_types", "types_of_each"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,13 @@ class Types:
 
 
 AskedTypes = Types | Sequence[Types | None] | None  # of all mentions, or of each of them; None = of any type
+
+
+def nearest_types(name: str, types: Iterable[str]) -> str:
+    """A clause about the types that look most like one that there is not; what to do where none does."""
+    by_name = {kind.casefold(): kind for kind in types}
+    near = [by_name[each] for each in difflib.get_close_matches(name.casefold(), by_name, n=3)]
+    return f"; did you mean {', '.join(map(repr, near))}?" if near else "; write it as the entities' records do"
 
 
 def types_of_each(types: AskedTypes, mentions: int) -> Sequence[Types | None]:

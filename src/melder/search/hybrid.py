@@ -77,7 +77,8 @@ class HybridIndex(Generic[Vectors]):
         nearest = self._nearest(queries, near)
         likest = self._likest(mentions, [hits.columns for hits in nearest], named)
         return [
-            self._joined(query, *hits, lexical_weight) for query, *hits in zip(queries, nearest, likest, strict=True)
+            self._joined(query, near_hits, name_hits, lexical_weight)
+            for query, near_hits, name_hits in zip(queries, nearest, likest, strict=True)
         ]
 
     def _joined(self, query: Tensor, near: Nearest, likest: NameHits | None, lexical_weight: float) -> Candidates:

@@ -27,7 +27,7 @@ from melder.search.indexes import INDEXES, build_index
 from melder.search.indexes.names import NameIndex
 from melder.search.topk import TopK
 
-__all__ = ["TwoStage", "best_of", "searched"]
+__all__ = ["TwoStage", "best_of", "rerank", "searched"]
 
 DENSE_K = 64  # candidates by vectors: at least so many, an eighth of the root of all there are, and the answers wanted
 LEXICAL_K = 128  # candidates by names, or as many as answers are wanted
@@ -191,6 +191,18 @@ def searched(
     for _ in lexical():
         pass
     return torch.cat(vectors), None
+
+
+def rerank(
+    matcher: Matcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
+) -> Scores:
+    """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
+    their names, which need not be read then, where these are known."""
+    device = next(matcher.parameters()).device
+    with answering(matcher):
+        units = matcher.names_in_use(lexical=cosines is None)
+        on_device = None if cosines is None else cosines.to(device)
+        return matcher.score(mention, source.side(columns, units).to(device), on_device).cpu()
 
 
 def best_of(matcher: Matcher, columns: Tensor, scores: Scores, k: int) -> TopK:

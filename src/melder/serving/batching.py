@@ -18,10 +18,15 @@ from melder.serving.metrics import ServiceMetrics
 from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
-__all__ = ["Batcher", "LinkTask"]
+__all__ = ["Batcher", "LinkTask", "new_answer"]
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+
+
+def new_answer() -> asyncio.Future[Link]:
+    """What somebody waits for."""
+    return asyncio.get_running_loop().create_future()
 
 
 @dataclass(eq=False)
@@ -31,16 +36,16 @@ class LinkTask:
 
     served: Served
     mention: Mention
-    image: bytes | None
+    images: tuple[bytes, ...]
     k: int
     types: Types | None = None
-    answer: asyncio.Future[Link] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: asyncio.Future[Link] = field(default_factory=new_answer)
     arrived: float = field(default_factory=time.monotonic)
 
     @property
     def item(self) -> Item:
         """What the encoder reads of it."""
-        return self.served.linker.item(self.mention, self.image)
+        return self.served.linker.item(self.mention, self.images)
 
 
 class Batcher:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
+from melder.records import LanguageTag
+
 __all__ = ["Changed", "EntityChange", "EntityChanges"]
 
 
@@ -20,6 +22,8 @@ class EntityChange(BaseModel):
     description: str = ""
     types: Annotated[tuple[str, ...], FailFast()] = ()
     images: Annotated[tuple[str, ...], FailFast()] = Field((), description="base64 or data URIs")
+    labels: dict[LanguageTag, str] = Field({}, description="names by language, such as de")
+    descriptions: dict[LanguageTag, str] = Field({}, description="descriptions by language, such as de")
 
     @model_validator(mode="after")
     def _says_something(self) -> EntityChange:

@@ -13,9 +13,8 @@ from urllib.parse import quote, unquote
 from melder.records import Entity
 from melder.serving.catalogue import Catalogue
 
-__all__ = ["address_of", "find_identified", "forms_of"]
+__all__ = ["find_identified", "forms_of"]
 
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]+", re.IGNORECASE)
 WEB = re.compile(r"https?://([^/?#\s]+)(/[^\s]*)?", re.IGNORECASE)
 CURIE = re.compile(r"([A-Za-z][\w.-]*):([^\s/:][^\s:]*)")
 FOLDERS = ("entity", "wiki", "entities", "resource", "page")  # Wikidata's, this service's, DBpedia's
@@ -27,11 +26,6 @@ PREFIXES = {
     "gnd": "https://d-nb.info/gnd/",
 }
 LONGEST = 2048  # characters
-
-
-def address_of(identity: str, prefix: str) -> str:
-    """The address of an entity: the prefix and its id, or the id itself where it is an address already."""
-    return identity if "://" in identity and ADDRESS.fullmatch(identity) else prefix + quote(identity, safe="")
 
 
 def find_identified(text: str, catalogue: Catalogue, prefixes: Sequence[str] = ()) -> Entity | None:

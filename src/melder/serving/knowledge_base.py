@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import cast
 
 from melder.building.build import add_entities, remove_entities
+from melder.building.learning import forget, learn
+from melder.data import mention_item
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.manifest import MODEL, Identity
 from melder.kb.shards import version_of
 from melder.kb.type_counts import TypeCounts
+from melder.languages import AS_WRITTEN, Languages
 from melder.linking import ExactLinker
 from melder.linking.comparing import nil_of
 from melder.linking.load import open_linker, searching
@@ -21,7 +24,9 @@ from melder.protocols import Counting
 from melder.records import Entity, MelderError
 from melder.runs.directory import open_model
 from melder.runs.model import Model
-from melder.serving.source import NewEntity, Served, model_name
+from melder.serving.catalogue import Catalogue
+from melder.serving.localised import LocalisedCatalogue
+from melder.serving.source import NewEntity, NewExemplar, Served, model_name
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource", "ReadOnlySource"]
 
@@ -73,15 +78,22 @@ class _Opened:
 class ReadOnlySource:
     """A knowledge base, or a set of shards, that other processes may change.
 
-    `changes` are settings of the method in the place of the run's, such as "method.assignment=attention"; `candidates`
-    names a search, which should be one that the knowledge base keeps: each change makes any other anew. The model is
-    read again only when its files are others.
+    Entities are shown in `languages`. `changes` are settings of the method in the place of the run's, such as
+    "method.assignment=attention"; `candidates` names a search, which should be one that the knowledge base keeps: each
+    change makes any other anew. The model is read again only when its files are others.
     """
 
     editable = False
 
-    def __init__(self, directory: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        changes: Sequence[str] = (),
+        candidates: str | None = None,
+        languages: Languages = AS_WRITTEN,
+    ) -> None:
         self.directory, self.changes, self.candidates = directory, tuple(changes), candidates
+        self.languages = languages
         self._opened: _Opened | None = None
         self._kinds = TypeCounts()
 
@@ -99,7 +111,9 @@ class ReadOnlySource:
     def _served(self, base: KnowledgeBase, counting: Counting | None) -> Served:
         linker, model = self._linker(base, counting)
         searching(linker, self.candidates, counting)
-        catalogue, name = KnowledgeBaseCatalogue(base, self._kinds.of), self.directory.resolve().name
+        linker.name_in(self.languages)
+        catalogue: Catalogue = KnowledgeBaseCatalogue(base, self._kinds.of)
+        catalogue, name = LocalisedCatalogue(catalogue, self.languages), self.directory.resolve().name
         return Served(linker, catalogue, base.version, model, name, close=base.close)
 
     def _linker(self, base: KnowledgeBase, counting: Counting | None) -> tuple[ExactLinker, str]:
@@ -130,14 +144,31 @@ class KnowledgeBaseSource(ReadOnlySource):
     def remove(self, identities: Sequence[str]) -> None:
         remove_entities(self.directory, identities)
 
-    def _write(self, entities: Sequence[NewEntity], *, replace: bool) -> None:
+    def learn(self, identity: str, mentions: Sequence[NewExemplar]) -> None:
+        model, modalities = self._writing()
+        separator = model.encoder.separator
+        records = [new.mention.model_copy(update={"answer": identity}) for new in mentions]
+        items = [
+            mention_item(record, new.picture, separator, modalities)
+            for record, new in zip(records, mentions, strict=True)
+        ]
+        learn(self.directory, list(zip(records, items, strict=True)), model)
+
+    def forget(self, identity: str) -> None:
+        forget(self.directory, entities={identity})
+
+    def _writing(self) -> tuple[Model, frozenset[str]]:
+        """The model that encodes what is written, read with the first change."""
         opened = self._opened
         assert opened is not None  # a source is changed while it is served
         opened.writing = opened.writing or open_model(self.directory / MODEL)
+        return opened.writing
+
+    def _write(self, entities: Sequence[NewEntity], *, replace: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             pictures = _Written(Path(folder))
             records = [pictures.written(number, each) for number, each in enumerate(entities)]
-            add_entities(self.directory, records, pictures, model=opened.writing, replace=replace)
+            add_entities(self.directory, records, pictures, model=self._writing(), replace=replace)
 
 
 class _Written:

@@ -12,20 +12,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rdflib import Graph, Literal, URIRef
-from rdflib.namespace import RDF, XSD
+from rdflib import Graph
 from rdflib.term import Node
 
+from melder.export.nif import NIF, add_answer, add_phrase, bind_prefixes
 from melder.records import Link
 from melder.serving.errors import ApiError
-from melder.serving.identifiers import address_of
-from melder.serving.nif_sink import ITS, NIF, read_turtle
+from melder.serving.nif_sink import read_turtle
 from melder.serving.requests import Span
 
 __all__ = ["Annotated", "read_nif", "write_nif"]
 
 NUMBER = re.compile(r"\d{1,9}")  # of a place in a text; Python refuses thousands of digits
-NIL = 0.5  # from this NIL probability on a mention is none of the entities
 
 
 @dataclass
@@ -61,12 +59,11 @@ def write_nif(graph: Graph, texts: Sequence[Annotated], links: Sequence[Sequence
 
     A link of a mention that was not marked gets a resource, named after its place as RFC 5147 has it.
     """
-    graph.bind("nif", NIF)
-    graph.bind("itsrdf", ITS)
+    bind_prefixes(graph)
     for text, found in zip(texts, links, strict=True):
         for number, link in enumerate(found):
-            marked = text.resources[number] if text.resources else _mark(graph, text, link)
-            _answer(graph, marked, link, entities)
+            phrase = text.resources[number] if text.resources else add_phrase(graph, text.context, link)
+            add_answer(graph, phrase, link, entities)
     written: bytes = graph.serialize(format="turtle", encoding="utf-8")
     return written
 
@@ -87,30 +84,6 @@ def _places(graph: Graph, resources: set[Node]) -> Iterator[tuple[tuple[int, int
         if not 0 <= start < end:
             raise ApiError(422, f"{each}: nif:beginIndex and nif:endIndex must be numbers, the end behind the start")
         yield (start, end), each
-
-
-def _mark(graph: Graph, text: Annotated, link: Link) -> Node:
-    base = str(text.context).partition("#")[0]
-    marked = URIRef(f"{base}#char={link.start},{link.end}")
-    for kind in (NIF.Phrase, NIF.String, NIF.RFC5147String):
-        graph.add((marked, RDF.type, kind))
-    graph.add((marked, NIF.referenceContext, text.context))
-    graph.add((marked, NIF.anchorOf, Literal(link.surface)))
-    for name, place in ((NIF.beginIndex, link.start), (NIF.endIndex, link.end)):
-        graph.add((marked, name, Literal(place, datatype=XSD.nonNegativeInteger)))
-    return marked
-
-
-def _answer(graph: Graph, marked: Node, link: Link, entities: str) -> None:
-    """Takes the place of what the document said before."""
-    for name in (ITS.taIdentRef, ITS.taConfidence):
-        graph.remove((marked, name, None))
-    nil = link.nil_probability
-    if not link.candidates or (nil is not None and nil >= NIL):
-        return
-    graph.add((marked, ITS.taIdentRef, URIRef(address_of(link.candidates[0].id, entities))))
-    if nil is not None:
-        graph.add((marked, ITS.taConfidence, Literal(round(1 - nil, 4), datatype=XSD.double)))
 
 
 def _first_line(error: Exception) -> str:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rdflib import Graph, Literal, Namespace, URIRef
+from rdflib import Graph, Literal, URIRef
 from rdflib.namespace import RDF, XSD
 from rdflib.plugins.parsers.notation3 import RDFSink, SinkParser
 
+from melder.export.nif import ITS, NIF
 from melder.serving.errors import ApiError
 
-__all__ = ["ITS", "NIF", "read_turtle"]
+__all__ = ["read_turtle"]
 
-NIF = Namespace("http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#")
-ITS = Namespace("http://www.w3.org/2005/11/its/rdf#")
 LONGEST = 2048  # characters of an address: what browsers and proxies take for certain
 INVALID = frozenset(map(chr, range(0x21))) | frozenset('<>"{}|\\^`')  # RDF 1.1 Turtle, IRIREF
 NUMBERS = frozenset({XSD.nonNegativeInteger, XSD.integer, XSD.int, XSD.long, XSD.unsignedInt})

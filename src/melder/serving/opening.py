@@ -7,6 +7,7 @@ from pathlib import Path
 
 from melder.kb import is_knowledge_base
 from melder.kb.manifest import SHARDS
+from melder.languages import AS_WRITTEN, Languages
 from melder.records import MelderError
 from melder.serving.knowledge_base import KnowledgeBaseSource, ReadOnlySource
 from melder.serving.source import DataSetSource, ServedSource
@@ -15,9 +16,14 @@ __all__ = ["source_of"]
 
 
 def source_of(
-    path: Path, data: Path | None, changes: Sequence[str] = (), candidates: str | None = None
+    path: Path,
+    data: Path | None,
+    changes: Sequence[str] = (),
+    candidates: str | None = None,
+    languages: Languages = AS_WRITTEN,
 ) -> ServedSource:
-    """`changes` are settings of the method in the place of the run's; `candidates` names a search.
+    """Entities are shown in `languages`. `changes` are settings of the method in the place of the run's; `candidates`
+    names a search.
 
     Raises:
         MelderError: There is nothing, when the data set of a run is not named, or when one is named for a knowledge
@@ -27,9 +33,9 @@ def source_of(
         if data is not None:
             raise MelderError(f"{path}: is a knowledge base, which holds what is searched; leave out --data")
         kind = ReadOnlySource if (path / SHARDS).is_file() else KnowledgeBaseSource
-        return kind(path, changes, candidates)
+        return kind(path, changes, candidates, languages)
     if not path.is_dir():
         raise MelderError(f"{path}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
         raise MelderError(f"{path}: name the data set to search as well: melder serve {path} --data DIRECTORY")
-    return DataSetSource(path, data, changes, candidates)
+    return DataSetSource(path, data, changes, candidates, languages)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from annotated_types import MaxLen
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Self
 
+from melder.io.problems import first_fault
 from melder.linking.evidence import Explanation
-from melder.records import Link
+from melder.records import LanguageTag, Link
 from melder.serving.errors import ApiError, validated
 from melder.serving.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
@@ -42,6 +52,7 @@ LINK: dict[str, Any] = {
 }
 MENTIONS = '[{"start": 0, "end": 6}]'
 TYPES = '["country"]'
+PICTURES = 100  # in a list of them: more than any model compares, and few enough to say what is wrong with each
 INSIDE = {"mentions": MENTIONS, "types": TYPES, "k": "a number"}  # fields of a form that are JSON
 # What a form may hold in the place of JSON, which is what FastAPI describes.
 FORM: dict[str, Any] = {
@@ -52,6 +63,7 @@ FORM: dict[str, Any] = {
         "mentions": {"type": "string", "description": f"JSON, such as {MENTIONS}; left out: find them"},
         "image": {"type": "string", "format": "binary"},
         "k": {"type": "integer", "minimum": 1, "default": 10},
+        "language": {"type": "string", "description": "of the text, such as de"},
         "types": {"type": "string", "description": f"JSON, such as {TYPES}; left out: of every type"},
     },
 }
@@ -82,13 +94,24 @@ class LinkRequest(_Part):
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(
         (), description="none: find names of entities in the text"
     )
-    image: str | SkipJsonSchema[bytes] | None = Field(
-        None, description="base64 or a data URI; an http address or a file's name where the service allows it"
+    image: str | SkipJsonSchema[bytes] | Annotated[tuple[str, ...], MaxLen(PICTURES)] | None = Field(
+        None,
+        description="base64 or a data URI; an http address or a file's name where the service allows it; or a list of "
+        "such pictures",
     )
     k: int = Field(10, ge=1, strict=True, description="candidates a mention")
     types: Annotated[tuple[str, ...], FailFast()] = Field(
         (), max_length=100, description="none: entities of every type; else of any of these"
     )
+
+    language: LanguageTag | None = Field(
+        None, description="of the text, such as de: entities are called by their names in it where they have some"
+    )
+
+    @property
+    def images(self) -> tuple[str | bytes, ...]:
+        """All its pictures."""
+        return (self.image,) if isinstance(self.image, (str, bytes)) else self.image or ()
 
     @classmethod
     def of_form(cls, fields: Mapping[str, str | bytes], settings: ServiceSettings) -> Self:
@@ -107,12 +130,27 @@ class ExplainRequest(LinkRequest):
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(min_length=1, max_length=1)
 
 
+def _or_fault(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """The request or, where it is none, one sentence about it: the others of its batch are answered."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        name, message = first_fault(error, LinkRequest)
+        return f"field '{name}': {message}" if name else f"the request {message}"
+
+
+if TYPE_CHECKING:
+    RequestOrFault = LinkRequest | str
+else:
+    RequestOrFault = Annotated[LinkRequest, WrapValidator(_or_fault)]
+
+
 class BatchRequest(_Part):
     """Some texts."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"requests": [EXAMPLE, EXAMPLE | {"k": 1}]}]})
 
-    requests: Annotated[tuple[LinkRequest, ...], FailFast()] = Field(min_length=1)
+    requests: tuple[RequestOrFault, ...] = Field(min_length=1)
 
 
 class LinkAnswer(_Part):

@@ -67,12 +67,19 @@ class Service:
         """Whether as many mentions wait as may, with those whose pictures are not decoded yet."""
         return self.batcher.waiting + self.pictures.waiting >= self.settings.queue
 
-    async def picture(self, given: str | bytes | None, served: Served) -> bytes | None:
-        """A picture that will be linked with, decoded already; raises `ApiError` (503) at once when the queue behind it
-        is full."""
-        if given and self.full:
+    async def images(self, given: Sequence[str | bytes], served: Served) -> tuple[bytes, ...]:
+        """Pictures that will be linked with, decoded already.
+
+        Raises:
+            ApiError: (503) at once when the queue behind them is full, (422) for more than the model compares.
+        """
+        most = served.linker.pictures_read
+        if len(given) > most:
+            raise ApiError(422, f"there are {len(given)} pictures, and the model compares {most}; send at most {most}")
+        if any(given) and self.full:
             raise busy(self.settings)
-        return await self.pictures.take(given, served.linker.check_picture)
+        taken = [await self.pictures.take(picture, served.linker.check_picture) for picture in given]
+        return tuple(picture for picture in taken if picture is not None)
 
     async def find(self, text: str, served: Served) -> list[tuple[int, int]]:
         """[start, end) of the mentions in a text that nobody has marked."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from melder.data.pictures import WEB_FORMATS, Limits
+from melder.export.addresses import ENTITY_PREFIX
 from melder.runs.model_configuration import Section
 
 __all__ = ["ServiceSettings"]
@@ -80,15 +81,15 @@ class ServiceSettings(Section):
     nif_bytes: PositiveInt = Field(1_000_000, description="of a document: GERBIL sends one text of some kB")
     nif_triples: PositiveInt = Field(4_000, description="of a document: 128 marked mentions have 900")
     entity_uri: str = Field(
-        "http://www.wikidata.org/entity/",
+        ENTITY_PREFIX,
         pattern=r"^[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
-        description="what stands before an entity's id in NIF: ids of most data sets are Wikidata's",
+        description="what stands before an entity's id in RDF and TEI: ids of most data sets are Wikidata's",
     )
 
     # The knowledge base
     poll: PositiveFloat = Field(1.0, description="how often a new generation is looked for: reading one small file")
     changed: PositiveInt = Field(100, description="entities added in one request: encoding them takes seconds")
-    entity_pictures: PositiveInt = Field(8, description="of one entity added: linking uses the first")
+    entity_pictures: PositiveInt = Field(8, description="of one entity added, which the page shows; methods compare 4")
     token: SecretStr | None = Field(None, description="who has it may change the knowledge base; none: nobody")
 
     # Addresses

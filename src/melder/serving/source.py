@@ -11,13 +11,24 @@ from typing import Protocol
 import melder
 from melder.data import DataSet, Limits
 from melder.data.layouts import open_layout
+from melder.languages import AS_WRITTEN, Languages
 from melder.protocols import Counting
 from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.runs.directory import read_configuration
 from melder.search.filters import AskedTypes
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
+from melder.serving.localised import LocalisedCatalogue
 
-__all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServedSource", "ServingLinker", "model_name"]
+__all__ = [
+    "DataSetSource",
+    "Editable",
+    "NewEntity",
+    "NewExemplar",
+    "Served",
+    "ServedSource",
+    "ServingLinker",
+    "model_name",
+]
 
 
 class ServingLinker(Protocol):
@@ -26,7 +37,10 @@ class ServingLinker(Protocol):
     @property
     def explains(self) -> bool: ...
 
-    def item(self, mention: Mention, image: str | Path | bytes | None) -> Item: ...
+    @property
+    def pictures_read(self) -> int: ...
+
+    def item(self, mention: Mention, image: Sequence[bytes]) -> Item: ...
 
     def answers(
         self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
@@ -60,6 +74,14 @@ class NewEntity:
     pictures: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True)
+class NewExemplar:
+    """A mention that meant an entity, and the bytes of its picture."""
+
+    mention: Mention
+    picture: bytes | None = None
+
+
 class ServedSource(Protocol):
     """Where a knowledge base comes from; `editable`: it is an `Editable` too."""
 
@@ -88,6 +110,14 @@ class Editable(Protocol):
 
     def remove(self, identities: Sequence[str]) -> None: ...
 
+    def learn(self, identity: str, mentions: Sequence[NewExemplar]) -> None:
+        """Mentions that meant an entity, which is there."""
+        ...
+
+    def forget(self, identity: str) -> None:
+        """All that was learned of an entity."""
+        ...
+
 
 class DataSetSource:
     """The entities of a data set, which a run encodes when they are opened.
@@ -97,8 +127,16 @@ class DataSetSource:
 
     editable = False
 
-    def __init__(self, run: Path, data: Path, changes: Sequence[str] = (), candidates: str | None = None) -> None:
+    def __init__(
+        self,
+        run: Path,
+        data: Path,
+        changes: Sequence[str] = (),
+        candidates: str | None = None,
+        languages: Languages = AS_WRITTEN,
+    ) -> None:
         self.run, self.data, self.changes, self.candidates = run, data, tuple(changes), candidates
+        self.languages = languages
 
     def generation(self) -> str:
         stat = open_layout(self.data, "auto", "desc").entity_file.stat()
@@ -107,9 +145,13 @@ class DataSetSource:
     def open(self, counting: Counting | None = None) -> Served:
         generation = self.generation()  # before reading: a change meanwhile is then seen
         linker = melder.load(self.run, self.data, changes=self.changes, candidates=self.candidates, counting=counting)
+        linker.name_in(self.languages)
         dataset: DataSet = linker.knowledge_base
-        name = dataset.directory.resolve().name
-        return Served(linker, DataSetCatalogue(dataset), generation, model_name(self.run), name)
+        name, catalogue = (
+            dataset.directory.resolve().name,
+            LocalisedCatalogue(DataSetCatalogue(dataset), self.languages),
+        )
+        return Served(linker, catalogue, generation, model_name(self.run), name)
 
 
 def model_name(run: Path) -> str:

@@ -21,7 +21,10 @@ from melder.runs.configuration_file import checked, override, read_yaml
 from melder.runs.model_configuration import ModelConfiguration, Section
 from melder.training.negatives.configuration import NegativesConfiguration
 
-__all__ = ["Configuration", "NegativesConfiguration", "TrainingConfiguration", "read_configuration"]
+__all__ = ["Configuration", "NegativesConfiguration", "SelectionFigure", "TrainingConfiguration", "read_configuration"]
+
+
+SelectionFigure = Literal["mrr", "hits@1"]
 
 
 class TrainingConfiguration(Section):
@@ -42,7 +45,12 @@ class TrainingConfiguration(Section):
     drop_image: float = Field(0.02, ge=0, lt=1, description="share of pictures hidden")
     augment: bool = Field(False, description="random views of pictures; needs a trained encoder that has them")
     select_on: Literal["tune", "dev"] = Field("tune", description="tune: a seeded tenth of train is held out")
+    select_by: SelectionFigure = Field(
+        "mrr", description="the figure whose highest look decides which weights are kept"
+    )
+    select_ties: Literal["earlier", "later"] = Field("earlier", description="of looks that are equally good")
     validate_every: PositiveInt = Field(2, description="epochs between looks at the selection set")
+    validate_every_steps: PositiveInt | None = Field(None, description="steps between looks, instead of epochs")
     validate_mentions: PositiveInt | None = Field(1000, description="mentions looked at then; null = all")
     patience: PositiveInt = Field(3, description="looks without improvement before training stops")
     checkpoint_every: PositiveInt = Field(100, description="steps between checkpoints that training resumes from")

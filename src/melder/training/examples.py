@@ -63,15 +63,19 @@ class ItemExamples:
 
     def _entities(self, plan: BatchPlan, epoch: int, columns: np.ndarray) -> list[Item]:
         entities = [self.dataset.entities[column] for column in columns]
-        images = [draw_image(entity, plan.seed, epoch, int(c)) for entity, c in zip(entities, columns, strict=True)]
+        images = [
+            draw_image(len(entity.images), plan.seed, epoch, int(column))
+            for entity, column in zip(entities, columns, strict=True)
+        ]
         return entity_items(entities, self.dataset, self.encoder.separator, self.modalities, images)
 
     def _pair(self, plan: BatchPlan, epoch: int, row: int) -> tuple[Item, Item]:
-        entity = self.dataset.entities[self.answers[row]]
+        mention, entity = self.mentions[row], self.dataset.entities[self.answers[row]]
         separator = self.encoder.separator
-        image = draw_image(entity, plan.seed, epoch, row)
+        drawn = draw_image(len(mention.images), plan.seed, epoch, row)
+        image = draw_image(len(entity.images), plan.seed, epoch, row)
         pair = (
-            mention_items([self.mentions[row]], self.dataset, separator, self.modalities)[0],
+            mention_items([mention.with_images(mention.images[drawn:])], self.dataset, separator, self.modalities)[0],
             entity_items([entity], self.dataset, separator, self.modalities, [image])[0],
         )
         hidden = plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
@@ -88,6 +92,8 @@ class ItemExamples:
 @dataclass
 class FeatureExamples:
     """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
+
+    Of several pictures the first is shown.
 
     Args:
         numbers: Of the entities, one for those that are no negatives of each other.
@@ -117,7 +123,7 @@ class FeatureExamples:
         return Batched(mentions, entities, *surfaces, columns, torch.from_numpy(rows), drawn)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
-        chosen = features[rows]
+        chosen = replace(features, further=None)[rows]
         return (chosen if self.padded else chosen.trimmed()).to(torch.float32)
 
     def _hidden(self, plan: BatchPlan, epoch: int, row: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from melder.data import DataSet, entity_items, load, mention_items, tune_split
 from melder.encoders import Towers, build_encoder, check_readable
 from melder.features import concatenate
-from melder.methods import build_matcher
+from melder.methods import build_matcher, method_of
 from melder.protocols import Counting, Sampler
 from melder.records import Item, MelderError, Mention, Ranks
 from melder.runs.feature_cache import encode_data, stored_features
@@ -155,7 +155,13 @@ def prepare(
     model = build_model(configuration, dataset, split.train)
     check_readable(model.encoder, sample_items(configuration, dataset, split, model.encoder), cache.parent)
     model.encoder.on_unreadable = on_unreadable
+    fit = method_of(configuration.method).fitting(configuration.method)
     if configuration.encoder.trained:
+        if fit is not None:
+            raise MelderError(
+                "method.whiten and method.calibrated are fitted on what an encoder makes of entities, which "
+                "encoder.trained=true would change; leave one of them out"
+            )
         return _trained(configuration, dataset, split, model)
     if configuration.data.features is None:
         for portion in dict.fromkeys(["entities", "train", split.source]):
@@ -188,12 +194,15 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     parts = ("entities", "train", split.source)
     seed = c.training.seed
     features = {p: stored_features(c, seed, dataset, model.encoder, p, where)[1] for p in dict.fromkeys(parts)}
+    if (fit := method_of(c.method).fitting(c.method)) is not None:
+        fit(model.matcher, features["entities"])
     answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
     searched, planted = _planted(c, dataset, answers)
     entities = features["entities"]
     if planted is not None:
         copies = searched.entities[planted.entities :]
-        items = entity_items(copies, searched, model.encoder.separator, frozenset(c.data.modalities))
+        modalities = frozenset(c.data.modalities)
+        items = entity_items(copies, searched, model.encoder.separator, modalities, pictures=c.pictures)
         entities = concatenate([entities, model.features(items)])
     current = FeaturesNow(model, features["train"], rows, entities)
     negatives = build_sampler(c.training.negatives, searched, split.train, current, c.training.seed)

@@ -33,9 +33,9 @@ def rank_items(
 
     `best`, if given, gets the first candidates of a sample of the mentions, for some mentions an element.
     """
-    separator = model.encoder.separator
-    side = model.mention_side(mention_items(mentions, dataset, separator, modalities))
-    entities = model.entity_side(entity_items(dataset.entities, dataset, separator, modalities))
+    separator, pictures = model.encoder.separator, model.matcher.pictures
+    side = model.mention_side(mention_items(mentions, dataset, separator, modalities, pictures))
+    entities = model.entity_side(entity_items(dataset.entities, dataset, separator, modalities, pictures=pictures))
     return _rank(model, side, entities, gold, best)
 
 

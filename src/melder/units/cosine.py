@@ -20,6 +20,7 @@ class Cosine(Product):
     def __init__(self, modality: Literal["text", "image"]) -> None:
         super().__init__()
         self.modality = modality
+        self.reads_pictures = modality == "image"
 
     def entity_side(self, heads: Heads) -> Side:
         image = self.modality == "image"

@@ -77,7 +77,7 @@ class FusedMatch(nn.Module):
     Every pair has a score, whatever is missing, so there is no constant for those that have none.
     """
 
-    has_vectors, has_bounds, aligns = True, True, False
+    has_vectors, has_bounds, aligns, reads_pictures = True, True, False, True
     entity_tensors: Mapping[str, SideTensor] = {"vector": SideTensor()}
 
     def __init__(
@@ -91,6 +91,7 @@ class FusedMatch(nn.Module):
     ) -> None:
         super().__init__()
         self.distance = distance
+        self.reads_pictures = fusion != "text"
         count = 1 if shared else 2
         self.blocks = nn.ModuleList(
             [GatedMultimodal(text_width, image_width, hidden, fusion) for _ in range(count)]

@@ -9,6 +9,8 @@ it is nearer to "Jordanes". A surface that is one or more whole words of a name,
 `part`. Each such run of words is `HASHES` more hashed features, of weight 1 in a mention and together `part` in an
 entity. Were it one, whoever has its bucket by chance would count as much: of 50,000 entities 0.7 a surface.
 
+With `exact` a surface that is all of a name counts 1 + `exact`: no name that is only alike comes near it.
+
 With `fold` strings are compared as people compare names (melder/names.py). A name with diacritics then counts without
 them too, `PLAIN` times as much: "Muller" is Müller, but rather Muller. Without, only upper and lower case are one.
 """
@@ -55,7 +57,7 @@ class Lexical(nn.Module):
     knowledge base once, before training; the inverse document frequencies are then part of the model.
     """
 
-    has_vectors, has_bounds, aligns = False, False, False
+    has_vectors, has_bounds, aligns, reads_pictures = False, False, False, False
     entity_tensors: Mapping[str, SideTensor] = {
         "bucket": SideTensor(weights="gram"),
         "gram": SideTensor(weights="gram", rounded=False),
@@ -63,11 +65,18 @@ class Lexical(nn.Module):
     inverse_frequency: Tensor
 
     def __init__(
-        self, buckets: int = 2**18, initial_weight: float = 10.0, part: float = 0.0, *, fold: bool = False
+        self,
+        buckets: int = 2**18,
+        initial_weight: float = 10.0,
+        part: float = 0.0,
+        *,
+        fold: bool = False,
+        exact: float = 0.0,
     ) -> None:
         super().__init__()
         self.buckets = buckets
         self.part = part
+        self.exact = exact
         self.fold = fold
         self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
         self.register_buffer("inverse_frequency", torch.ones(buckets))
@@ -75,6 +84,11 @@ class Lexical(nn.Module):
     @property
     def weight(self) -> Tensor:
         return self.log_weight.exp()
+
+    def set_weight(self, weight: float) -> None:
+        """Take another positive weight, from which training goes on."""
+        with torch.no_grad():
+            self.log_weight.fill_(math.log(weight))
 
     def fit(self, names: Iterable[str]) -> None:
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
@@ -95,6 +109,10 @@ class Lexical(nn.Module):
             found.append(_behind(found, self._runs(names), self.part / HASHES))
         if self.part and any(plain):
             found.append(_behind(found, self._runs(plain), PLAIN * self.part / HASHES))
+        if self.exact:
+            found.append(_behind(found, self._wholes(names), 1 / math.sqrt(HASHES)))
+        if self.exact and any(plain):
+            found.append(_behind(found, self._wholes(plain), PLAIN / math.sqrt(HASHES)))
         return _side(found, heads)
 
     def mention_side(self, heads: Heads) -> Side:
@@ -105,10 +123,13 @@ class Lexical(nn.Module):
         if self.part and self.fold:
             plain = _hashed(map(_whole, _plain(surfaces)), self.buckets)
             found.append(plain._replace(weight=plain.weight * PLAIN))
+        if self.exact:
+            wholes = self._wholes(surfaces)
+            found.append(wholes._replace(weight=wholes.weight * (1 + self.exact) / math.sqrt(HASHES)))
         return _side(found, heads)
 
     def score(self, mentions: Side, entities: Side) -> Tensor:
-        """[mentions, entities]: cosine of the best name."""
+        """[mentions, entities]: cosine of the best name, 1 + `exact` where that is all of it."""
         rows, names, grams = entities["bucket"].shape
         table, place = _lookup(mentions, self.buckets)
         positions = place[entities["bucket"].view(-1, grams)]
@@ -123,6 +144,11 @@ class Lexical(nn.Module):
         """Of weight 1 each, however often one occurs."""
         runs = _hashed(map(_runs, names), self.buckets)
         return runs._replace(weight=runs.weight.clip(max=1))
+
+    def _wholes(self, names: Sequence[tuple[str, ...]]) -> _Features:
+        """All of each name, of weight 1, under other strings than those of runs."""
+        wholes = _hashed(([f"={whole}" for name in row for whole in _whole((name,))] for row in names), self.buckets)
+        return wholes._replace(weight=wholes.weight.clip(max=1))
 
     def _form(self, name: str) -> str:
         """What of a name is compared."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from melder.features import Heads, Side
 from melder.protocols import SideTensor
 from melder.units.absent import Absent
-from melder.units.local_side import local_ceiling
+from melder.units.local_side import Modality, local_ceiling
 
 __all__ = ["Local"]
 
@@ -28,10 +28,15 @@ class Local(nn.Module, ABC):
         "present": SideTensor(),
     }
     norm: nn.LayerNorm
+    modality: Modality
 
     def __init__(self) -> None:
         super().__init__()
         self.absent = Absent()
+
+    @property
+    def reads_pictures(self) -> bool:
+        return self.modality == "image"
 
     @abstractmethod
     def entity_side(self, heads: Heads) -> Side: ...

@@ -17,7 +17,7 @@ __all__ = ["Product"]
 class Product(nn.Module, ABC):
     """Sides: `vector` [n, h], `present` [n]; without vision `present` alone."""
 
-    has_vectors, has_bounds, aligns = True, True, False
+    has_vectors, has_bounds, aligns, reads_pictures = True, True, False, True
     entity_tensors: Mapping[str, SideTensor] = {"vector": SideTensor(), "present": SideTensor()}
 
     def __init__(self) -> None:

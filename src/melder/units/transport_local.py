@@ -29,7 +29,7 @@ class OTGlobalLocal(Local):
     """Sides: `query` [n, L, h], `target` [n, h] of an entity; `key`, `value` [n, L, h] of a mention; `mass` [n, L]
     of both with learned marginals; `global` [n, g], `mask` [n, L] for text, `present` [n].
 
-    With `detach_plan` the keys learn from distillation alone, and the queries from it and from their own tokens.
+    With `detach_plan` keys learn from nothing but a distillation, and queries from their own tokens beside it.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ class VisionDual(nn.Module):
         width: Of the pictures' features and of everything in the unit.
     """
 
-    has_vectors, has_bounds, aligns = False, True, False
+    has_vectors, has_bounds, aligns, reads_pictures = False, True, False, True
     entity_tensors: Mapping[str, SideTensor] = {name: SideTensor() for name in ("query", "key", "patches", "present")}
 
     def __init__(self, width: int, variant: Variant = "code") -> None:

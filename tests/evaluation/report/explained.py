@@ -36,4 +36,5 @@ def explanation(name: str = "Guinea") -> Explanation:
 
 def page(tmp_path: Path, name: str = "Guinea") -> ExplanationPage:
     picture = png(tmp_path / "m.png")
-    return ExplanationPage(explanation(name), picture, {"Q1": png(tmp_path / "e.png"), "Q2": None}, {name: name})
+    pictures = {"Q1": [png(tmp_path / "e.png")], "Q2": [None]}
+    return ExplanationPage(explanation(name), (picture,), pictures, {name: name})

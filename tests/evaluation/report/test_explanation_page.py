@@ -11,11 +11,11 @@ import pytest
 
 from browser import needs_chromium, run_probe
 from evaluation.report.explained import SAID, TOLD, WORDS, explanation, page
-from evaluation.report.test_report import EVIL, digest, read
+from evaluation.report.test_report import EVIL, digest, png, read
 from melder.evaluation.report import ExplanationPage, document, write_explanation
 from melder.evaluation.report.headlines import explanation_headline
 from melder.evaluation.report.heat import CLEAR, LEVELS
-from melder.linking.evidence import Read
+from melder.linking.evidence import MatchedPictures, Read
 
 SCRIPT = Path(document.__file__).with_name("explanation.js").read_text(encoding="utf-8")
 STYLE = Path(document.__file__).with_name("explanation.css").read_text(encoding="utf-8")
@@ -241,3 +241,17 @@ def test_choosing_a_word_shows_what_it_matched(plain: Path) -> None:
         "tabs": [[False, True], ["false", "true"], True],
         "width": True,
     }  # fmt: skip
+
+
+def test_it_says_which_of_several_pictures_matched(tmp_path: Path) -> None:
+    whole = page(tmp_path)
+    first, *others = whole.explanation.candidates
+    matched = first.model_copy(update={"pictures": {"image": MatchedPictures(mention=1, entity=0)}})
+    explanation = whole.explanation.model_copy(update={"candidates": (matched, *others)})
+    shown = replace(whole, explanation=explanation, shown=(png(tmp_path / "other.png"), *whole.shown))
+    assert shown.matched(matched) == ["image: picture 2 of 2 of the mention"]
+    assert shown.matched(first) == []
+    (view,) = (each for each in shown.alignments(matched) if each.modality == "image")
+    assert view.sides[0].picture == whole.shown[0]
+    write_explanation(tmp_path / "why.html", shown)
+    assert "picture 2 of 2 of the mention" in (tmp_path / "why.html").read_text(encoding="utf-8")

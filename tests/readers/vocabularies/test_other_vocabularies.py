@@ -11,11 +11,11 @@ import rdflib
 
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported
-from melder.data.vocabularies.languages import Languages
 from melder.data.vocabularies.mediawiki_titles import title_entities
 from melder.data.vocabularies.schema_org import schema_entities
 from melder.data.vocabularies.skos import skos_entities
 from melder.io.problems import Problems
+from melder.languages import Languages
 from melder.records import Entity, MelderError
 
 GERMAN = Languages(("de", "en"))
@@ -43,10 +43,16 @@ CONCEPTS = [
         description="Ein Gefäß mit Henkel.",
         types=("Gefäß",),
         images=("Krug 1.jpg",),
+        labels={"de": "Krug", "en": "jug"},
     ),
     Entity(id="http://example.org/mug", name="mug", description="A cup."),
     Entity(id="http://example.org/tasse", name="Tasse"),
-    Entity(id="http://example.org/vessel", name="Gefäß", aliases=("vessel",)),
+    Entity(
+        id="http://example.org/vessel",
+        name="Gefäß",
+        aliases=("vessel",),
+        labels={"de": "Gefäß", "en": "vessel"},
+    ),
 ]
 
 
@@ -74,7 +80,7 @@ def test_concepts_of_a_thesaurus_are_entities(tmp_path: Path, name: str, syntax:
     found = list(skos_entities(tmp_path / name, GERMAN, notes))
     assert [imported.entity for imported in found] == CONCEPTS
     assert found[0].addresses == ("http://example.org/pictures/Krug%201.jpg",)
-    assert list(notes) == ["1 concepts without a preferred label in these languages are left out"]
+    assert list(notes) == ["1 concept without a preferred label in these languages is left out"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,7 @@ OBJECTS = [
         description="Ein Becher.",
         types=("Product",),
         images=("mug 1.jpg", "b.jpg"),
+        labels={"de": "Becher", "en": "Mug"},
     ),
     Entity(id="http://shop.example/brand", name="Potters", types=("Brand",)),
     Entity(id="7", name="Louvre", types=("Place", "Museum")),
@@ -150,7 +157,7 @@ def test_objects_with_an_id_and_a_name_are_entities(tmp_path: Path) -> None:
     assert [imported.entity for imported in found] == OBJECTS
     assert found[0].addresses == ("http://shop.example/mug%201.jpg", "http://shop.example/b.jpg")
     assert faults == []
-    assert "1 objects have the id of an earlier one, and are left out" in notes
+    assert "1 object has the id of an earlier one, and is left out" in notes
     assert any("no id, or no name" in note for note in notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,16 @@ def test_instances_of_a_class_come_with_names_in_the_languages_that_are_wanted(
             aliases=("Lutetia", "City of Light"),
             description="Hauptstadt Frankreichs",
             types=("Stadt",),
+            labels={"de": "Paris", "en": "Paris"},
+            descriptions={"de": "Hauptstadt Frankreichs", "en": "capital of France"},
         ),
         Entity(id="Q64", name="Berlin", types=("Stadt",)),
         Entity(id="Q84", name="London", types=("Stadt", "Q999")),
     ]
     for words in (
         "3 entities are not among those asked for",
-        "1 entities without a label in these languages",
-        "1 types have no label in the dump",
+        "1 entity without a label in these languages",
+        "1 type has no label in the dump",
     ):
         assert words in said
 
@@ -119,7 +122,7 @@ def test_everything_is_taken_that_has_a_name(tmp_path: Path, run: Run) -> None:
         ("Q84", ("Q515", "Q999")),
         ("Q5", ()),
     ]
-    assert "1 properties and lexemes are left out" in said
+    assert "1 property or lexeme is left out" in said
 
 
 def test_entities_are_chosen_by_their_ids(tmp_path: Path, run: Run) -> None:
@@ -135,10 +138,25 @@ def test_direct_subclasses_count_too(tmp_path: Path, run: Run) -> None:
 
 def test_pictures_are_listed_and_never_fetched(tmp_path: Path, run: Run) -> None:
     entities, said, _ = run("wikidata", dump(tmp_path, [PARIS]), "--pictures", str(tmp_path / "list.tsv"))
-    assert entities[0].images == ("Paris_night.jpg",)
     address = "https://commons.wikimedia.org/wiki/Special:FilePath/Paris_night.jpg?width=512"
     assert (tmp_path / "list.tsv").read_text() == f"Paris_night.jpg\t{address}\n"
+    assert entities[0].images == (address,)
     assert "fetch them as you like" in said
+
+
+@pytest.mark.parametrize("picture", ["Paris_night.jpg", "Paris night.jpg", "paris_night.JPG"])
+def test_what_was_imported_can_be_checked_before_and_after_its_pictures_are_fetched(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], picture: str
+) -> None:
+    run("wikidata", dump(tmp_path, [PARIS]), "--pictures", str(tmp_path / "list.tsv"))
+    check = ["kb", "check", str(tmp_path / "out.jsonl"), "--images", str(tmp_path)]
+    assert not app(check, standalone_mode=False)
+    assert "1 picture is an address, and no file of that name is there" in capsys.readouterr().err
+    (tmp_path / picture).write_bytes(b"a picture")
+    assert not app(check, standalone_mode=False)
+    said = capsys.readouterr()
+    assert "is an address" not in said.err
+    assert re.search(r"with a picture that is there *│ *1", said.out)
 
 
 def test_a_line_that_is_no_entity_is_named_and_the_others_are_taken(tmp_path: Path, run: Run) -> None:
@@ -154,7 +172,7 @@ def test_a_line_that_is_no_entity_is_named_and_the_others_are_taken(tmp_path: Pa
     path.write_text("[\n" + ",\n".join([*broken, json.dumps(PARIS)]) + "\n]\n")
     entities, said, status = run("wikidata", path)
     assert ([entity.id for entity in entities], status) == (["Q90"], 3)
-    assert "6 left out" in said
+    assert "6 records left out" in said
     assert "record 4: is not JSON" in said
     assert "record 2: is no entity of a Wikibase" in said
 
@@ -193,7 +211,7 @@ EXPECTED = [
         description='the "city"',
         aliases=("City of Light", "Paname"),
         types=("city", "capital"),
-        images=("Tour Eiffel.jpg",),
+        images=("https://commons.wikimedia.org/wiki/Special:FilePath/Tour%20Eiffel.jpg?width=512",),
     ),
     Entity(id="Q64", name="Berlin", types=("city",)),
 ]
@@ -227,7 +245,7 @@ def test_results_of_queries_are_read_in_every_format(tmp_path: Path, run: Run, n
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
     entities, said, status = run("wikidata", tmp_path / name, "--pictures", str(tmp_path / "list.tsv"))
     assert (entities, status) == (EXPECTED, 0)
-    assert "1 entities have several rows" in said
+    assert "1 entity has several rows" in said
     assert (tmp_path / "list.tsv").read_text().split("\t")[1].strip().endswith("/Tour%20Eiffel.jpg?width=512")
 
 
@@ -236,7 +254,7 @@ def test_results_of_queries_are_read_in_every_format(tmp_path: Path, run: Run, n
     [
         ("city,name\nQ90,Paris\n", (), "has no variable with a label, such as .item and .itemLabel"),
         (as_csv(), ("--class", "Q5"), "--class and --ids go with dumps"),
-        (as_csv(), ("--lang", " , "), "write codes of languages, such as de,en"),
+        (as_csv(), ("--lang", " , "), "write tags such as de,en"),
     ],
 )
 def test_what_cannot_be_imported_is_named(
@@ -260,3 +278,82 @@ def test_files_are_checked_before_anything_is_read(tmp_path: Path, run: Run) -> 
     (tmp_path / "broken.json").write_text("<html>\n")
     with pytest.raises(BadData, match="is not JSON"):
         run("wikidata", tmp_path / "broken.json")
+
+
+def of_class(identity: str, name: str, above: list[str], kind: list[str]) -> dict[str, Any]:
+    return item(identity, {"en": name}, claims={"P279": kinds(*above), "P31": kinds(*kind)})
+
+
+# Q1 is the class of places; cities, towns and spa towns are below it, and the last two below each other.
+CLASSES = [
+    of_class("Q10", "Bath", [], ["Q4"]),
+    of_class("Q2", "city", ["Q1"], []),
+    of_class("Q3", "town", ["Q2", "Q4"], []),
+    of_class("Q4", "spa town", ["Q3"], []),
+    of_class("Q11", "Berlin", [], ["Q2"]),
+    of_class("Q12", "Nobody", [], ["Q5"]),
+    of_class("Q13", "Somewhere", [], ["Q1"]),
+]
+ENTITY = "http://www.wikidata.org/entity/"
+TEXT_PREDICATES = {
+    "labels": "http://www.w3.org/2000/01/rdf-schema#label",
+    "descriptions": "http://schema.org/description",
+    "aliases": "http://www.w3.org/2004/02/skos/core#altLabel",
+}
+
+
+def as_triples(entities: list[dict[str, Any]]) -> str:
+    lines = list[str]()
+    for value in entities:
+        subject = f"<{ENTITY}{value['id']}>"
+        lines.append(f"<https://www.wikidata.org/wiki/Special:EntityData/{value['id']}> <http://x/about> {subject} .")
+        for kind, predicate in TEXT_PREDICATES.items():
+            for code, terms in value[kind].items():
+                for text in terms if isinstance(terms, list) else [terms]:
+                    lines.append(f"{subject} <{predicate}> {json.dumps(text['value'], ensure_ascii=False)}@{code} .")
+        for name, statements in value["claims"].items():
+            for each in statements:
+                content = each["mainsnak"]["datavalue"]["value"]
+                address = f"{ENTITY}{content['id']}" if isinstance(content, dict) else f"http://commons/{content}"
+                address = address.replace(" ", "%20")
+                lines.append(f"{subject} <http://www.wikidata.org/prop/direct/{name}> <{address}> .")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("name", ["dump.json", "dump.nt", "dump.nt.gz"])
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        (["--class", "Q1"], ["Q2", "Q13"]),
+        (["--class", "Q1", "--all-subclasses"], ["Q10", "Q2", "Q3", "Q4", "Q11", "Q13"]),
+        (["--class", "Q3", "--all-subclasses"], ["Q10", "Q3", "Q4"]),
+        (["--subclasses", "list"], ["Q10", "Q3", "Q11"]),
+    ],
+)
+def test_instances_of_the_classes_below_a_class_are_wanted_too(
+    tmp_path: Path, run: Run, name: str, more: list[str], wanted: list[str]
+) -> None:
+    (tmp_path / "list").write_text('"http://www.wikidata.org/entity/Q2"\nQ4\n')
+    options = [str(tmp_path / each) if each == "list" else each for each in more]
+    source = dump(tmp_path, CLASSES)
+    if name != "dump.json":
+        data = as_triples(CLASSES).encode()
+        source = tmp_path / name
+        source.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    entities, _, status = run("wikidata", source, *options)
+    assert ([entity.id for entity in entities], status) == (wanted, 0)
+
+
+def test_truthy_triples_say_what_the_other_dump_says(tmp_path: Path, run: Run) -> None:
+    odd = item("Q7", {"en": 'A "quoted"\nname \u00e9 \U0001f600', "de": "Ein Name"}, claims={"P31": kinds("Q515")})
+    wanted = run("wikidata", dump(tmp_path, [odd, CLASSES[0]]), "--lang", "en,de")[0]
+    (tmp_path / "d.nt").write_text(as_triples([odd, CLASSES[0]]), encoding="utf-8")
+    assert run("wikidata", tmp_path / "d.nt", "--lang", "en,de")[0] == wanted
+    assert wanted[0].name == 'A "quoted"\nname \u00e9 \U0001f600'
+
+
+def test_pictures_of_triples_are_listed(tmp_path: Path, run: Run) -> None:
+    paris = item("Q90", {"en": "Paris"}, claims={"P18": [statement("Paris night.jpg")]})
+    (tmp_path / "d.nt").write_text(as_triples([paris]), encoding="utf-8")
+    entities, _, _ = run("wikidata", tmp_path / "d.nt", "--pictures", str(tmp_path / "list.tsv"))
+    assert (tmp_path / "list.tsv").read_text() == f"Paris_night.jpg\t{entities[0].images[0]}\n"

@@ -41,6 +41,20 @@ def test_checkpoints_hold_the_mapper_only() -> None:
     assert set(learned) == {f"model.model.mapper.{name}" for name in ("linear.weight", "linear.bias", "absent")}
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_published_training_has_dropout_from_its_first_step_on(
+    small_data: Path, tmp_path: Path, published: bool
+) -> None:
+    """Also of a training that goes on from a checkpoint, and after each look at the selection set."""
+    content = tiny.settings(small_data, published=published)
+    watched, resumed = _WatchModes(), _WatchModes()
+    with pytest.raises(_Stop):
+        train(Configuration(**content), tmp_path / "run", callbacks=[watched, _StopAt(5)])
+    train(Configuration(**content), tmp_path / "run", callbacks=[resumed])
+    assert watched.modes == [published] * 5
+    assert resumed.modes == [published] * 8  # from the fourth step on, where the last checkpoint is
+
+
 def test_it_learns() -> None:
     """On the tiny OPT of the golden tensors, whose weights are large enough to be steered."""
     model = copy.deepcopy(golden.model())
@@ -79,6 +93,18 @@ class _Stop(Exception):
     pass
 
 
+class _WatchModes(Callback):  # type: ignore[misc]
+    """Whether the language model trains with dropout, step by step."""
+
+    def __init__(self) -> None:
+        self.modes: list[bool] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
+        modules = list(pl_module.model.model.language_model.modules())
+        assert len({module.training for module in modules}) == 1
+        self.modes.append(modules[0].training)
+
+
 class _StopAt(Callback):  # type: ignore[misc]
     def __init__(self, step: int) -> None:
         self.step = step
@@ -109,6 +135,16 @@ def test_a_mention_is_not_its_own_demonstration(small_data: Path, tmp_path: Path
             (prepared.split.train[other].text, prepared.split.train[other].surface) != (asked.text, asked.surface)
             for other in shown
         )
+
+
+def test_markers_stand_in_questions_and_demonstrations(small_data: Path, tmp_path: Path) -> None:
+    prepared = _prepared(small_data, tmp_path, markers=True)
+    mention, shown = prepared.split.train[0], prepared.model.demonstrations.shown[0]
+    marked = f"{mention.text[: mention.start]}[START_ENT] {mention.surface} [END_ENT]{mention.text[mention.end :]}"
+    assert shown.text == marked
+    prompt = prepared.examples.asker([mention], [None], [[0]])[0]
+    written = [prepared.model.model.language_model.text(block.tokens) for block in prompt.blocks]
+    assert all(marked in text for text in written)
 
 
 def test_selection_mentions_are_no_demonstrations(small_data: Path, tmp_path: Path) -> None:
@@ -184,8 +220,8 @@ def test_published_defaults() -> None:
     assert (method.prefix_tokens, method.demonstrations.count, method.beams, method.score) == (4, 16, 5, "mean")
 
 
-def _prepared(small_data: Path, tmp_path: Path) -> PreparedGenerative:
-    configuration = Configuration(**tiny.settings(small_data))
+def _prepared(small_data: Path, tmp_path: Path, **method: Any) -> PreparedGenerative:
+    configuration = Configuration(**tiny.settings(small_data, **method))
     return prepare_generative(configuration, open_data(configuration), tmp_path / "features", _no_bar)
 
 

@@ -49,6 +49,65 @@ def test_the_best_look_decides_which_weights_are_kept(
 
 
 @pytest.mark.parametrize(
+    ("changes", "best"),
+    [
+        ({"select_by": "mrr"}, 1),
+        ({"select_by": "mrr", "select_ties": "later"}, 1),
+        ({"select_by": "hits@1"}, 2),
+        ({"select_by": "hits@1", "select_ties": "later"}, 3),
+    ],
+)
+def test_the_figure_and_the_rule_for_ties_are_settings(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], best: int
+) -> None:
+    looks = iter([(0.5, 0.2), (0.4, 0.6), (0.7, 0.4), (0.7, 0.5)])
+    monkeypatch.setattr(
+        "melder.training.loop.train.figures", lambda _: dict(zip(("hits@1", "mrr"), next(looks), strict=True))
+    )
+    states = list[torch.Tensor]()
+
+    class Record(Callback):
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            states.append(next(pl_module.model.matcher.parameters()).detach().clone())
+
+    chosen = settings(small_data, epochs=4, patience=9, batch_size=40, **changes)
+    train(Configuration(**chosen), tmp_path / "run", callbacks=[Record()])
+    saved = load_file(tmp_path / "run" / "model.safetensors")
+    (name,) = {name for name in saved if any(torch.equal(saved[name], state) for state in states)}
+    assert [torch.equal(saved[name], state) for state in states].index(True) == best
+
+
+@pytest.mark.parametrize(("steps", "looked_at"), [(3, [1, 2, 3, 3]), (4, [1, 2, 3]), (5, [2, 3, 3]), (50, [3])])
+def test_looks_may_go_by_steps(small_data: Path, tmp_path: Path, steps: int, looked_at: list[int]) -> None:
+    """Of three epochs of four steps: looks after steps 3, 6, 9 and so on, and at the end, once."""
+    looks = list[int]()
+    chosen = settings(small_data, validate_every_steps=steps, patience=9)
+    train(Configuration(**chosen), tmp_path / "run", on_validation=lambda epoch, _: looks.append(epoch))
+    assert looks == looked_at
+
+
+@pytest.mark.parametrize("stop", [4, 5, 7])
+def test_a_training_that_looks_by_steps_resumes_as_it_would_have_gone_on(
+    small_data: Path, tmp_path: Path, stop: int
+) -> None:
+    class Stop(Exception):
+        pass
+
+    class StopAt(Callback):
+        def on_train_batch_end(self, trainer: Any, *arguments: Any) -> None:
+            if trainer.global_step == stop:
+                raise Stop
+
+    configuration = Configuration(**settings(small_data, validate_every_steps=3, patience=9, select_ties="later"))
+    train(configuration, tmp_path / "whole")
+    with pytest.raises(Stop):
+        train(configuration, tmp_path / "run", callbacks=[StopAt()])
+    train(configuration, tmp_path / "run")
+    expected, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "run"))
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize(
     ("every", "patience", "ranks", "looked_at"),
     [
         (1, 2, [0.5, 0.4, 0.5, 0.6, 0.9], [1, 2, 3]),  # as good is no improvement

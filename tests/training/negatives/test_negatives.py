@@ -26,6 +26,7 @@ CASES = {
     "in_batch": NegativesConfiguration(sampler="in_batch"),
     "uniform": NegativesConfiguration(sampler="uniform", count=3),
     "lexical": NegativesConfiguration(sampler="lexical", count=3, candidates=6),
+    "pool": NegativesConfiguration(sampler="pool", count=3, candidates=3),
     "hard": NegativesConfiguration(sampler="hard", count=3, candidates=3),
     "policy_gradient": NegativesConfiguration(sampler="policy_gradient", count=3, candidates=3, generator=GENERATOR),
 }
@@ -64,11 +65,13 @@ def test_each_example_draws_as_many_as_asked_for(name: str, sampler: Sampler, da
     drawn = sampler.draw(1, 0, ROWS)
     assert drawn.shape == (3, 0 if name == "in_batch" else CASES[name].count)
     assert ((drawn >= 0) & (drawn < len(dataset.entities))).all()
-    if name != "policy_gradient":  # whose draws are independent
+    if name not in ("pool", "policy_gradient"):  # whose draws are independent
         assert all(len(set(row)) == len(row) for row in drawn.tolist())
 
 
-@pytest.mark.parametrize("name", ["hard", "policy_gradient"], indirect=True)  # the others leave that to the mask
+@pytest.mark.parametrize(
+    "name", ["pool", "hard", "policy_gradient"], indirect=True
+)  # the others leave that to the mask
 def test_samplers_of_hard_negatives_never_draw_the_answer_or_a_copy_of_it(
     sampler: Sampler, dataset: DataSet, mentions: list[Mention]
 ) -> None:
@@ -83,6 +86,35 @@ def test_draws_depend_on_seed_epoch_and_example_alone(name: str, sampler: Sample
     assert np.array_equal(sampler.draw(1, 0, ROWS[::-1]), drawn[::-1])
     changed = [sampler.draw(2, 0, ROWS), sampler.draw(1, 1, ROWS)]
     assert all(np.array_equal(other, drawn) == (name in ("in_batch", "hard")) for other in changed)
+
+
+def test_the_control_draws_evenly_from_the_generators_pool(
+    dataset: DataSet, mentions: list[Mention], current: ItemsNow
+) -> None:
+    many = NegativesConfiguration(sampler="pool", count=4000, candidates=3)
+    control, generated = (
+        build_sampler(options, dataset, mentions, current) for options in (many, CASES["policy_gradient"])
+    )
+    control.prepare(ROWS)
+    generated.prepare(ROWS)
+    for row, drawn in zip(ROWS, control.draw(0, 0, ROWS), strict=True):
+        candidates = [column for column in generated.columns[row] if column >= 0]
+        shares = [float((drawn == column).mean()) for column in candidates]
+        assert sum(shares) == 1
+        deviation = np.sqrt(1 / len(shares) * (1 - 1 / len(shares)) / 4000)
+        assert all(abs(share - 1 / len(shares)) < 5 * deviation for share in shares)
+
+
+def test_a_mention_without_candidates_draws_its_answer(small_data: Path, current: ItemsNow) -> None:
+    lone = load(small_data)
+    mentions = [mention for mention in lone.split("train") if mention.answer == lone.entities[0].id]
+    del lone.entities[1:]
+    now = ItemsNow(current.model, lone, mentions, MODALITIES)
+    sampler = build_sampler(CASES["pool"], lone, mentions, now)
+    with pytest.raises(AssertionError, match="prepare comes first"):
+        sampler.draw(0, 0, np.array([0]))
+    sampler.prepare(np.array([0, 1]))
+    assert sampler.draw(0, 0, np.array([0, 1])).tolist() == [[0, 0, 0]] * 2
 
 
 def test_lexical_negatives_look_like_the_surface(dataset: DataSet, mentions: list[Mention], current: ItemsNow) -> None:

@@ -61,6 +61,7 @@ class LateMatcher(nn.Module):
 
     has_bounds = False
     lexical = None
+    pictures = 1
     entity_tensors: Mapping[str, SideTensor] = {
         f"{NAME}.vector": SideTensor(),
         f"{NAME}.tokens": SideTensor(tokens=f"{NAME}.mask"),

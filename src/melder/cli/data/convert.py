@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from melder.cli.console import counting, finish, say
+from melder.io.counts import how_many, in_number
 from melder.records import BadData, MelderError, Mention
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _tell(dataset: DataSet, out: Path, written: Written, vectors: StoredVectors 
     counts = ", ".join(f"{name} {number:,}" for name, number in written.records.items())
     say(f"{out}: {counts}, pictures {written.pictures:,}")
     if vectors is not None:
-        say(f"Features of {len(vectors.vectors):,} pictures: encoder.name=precomputed:{out / FEATURES.parent}+TEXT")
+        features = how_many(len(vectors.vectors), "picture")
+        say(f"Features of {features}: encoder.name=precomputed:{out / FEATURES.parent}+TEXT")
     elif written.missing:
-        say(f"{len(written.missing):,} pictures are named but not there, such as {written.missing[0]}")
+        missing = in_number("{} [picture is|pictures are] named but not there", len(written.missing))
+        say(f"{missing}, such as {written.missing[0]}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from melder.cli.console import counting, finish, say
+from melder.io.counts import how_many
 
 __all__ = ["from_entities"]
 
@@ -44,5 +45,6 @@ def from_entities(
             skip_bad=skip_bad,
             counting=start,
         )
-    say(f"{made.mentions:,} mentions and {made.views:,} views of pictures are in {out}. Next: melder data info {out}")
+    made_of = f"{how_many(made.mentions, 'mention')}, {how_many(made.views, 'view')} of pictures"
+    say(f"{out}: {made_of}. Next: melder data info {out}")
     finish(made.skipped, list(made.unreadable.values()))

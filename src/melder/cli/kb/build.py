@@ -11,6 +11,7 @@ from melder.cli.console import counting, finish, say
 from melder.cli.kb.changing import Entities, Images, SkipBad
 from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
 from melder.cli.ray import Address, Threads, Workers, compute_with
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["build"]
@@ -51,7 +52,7 @@ def build(
 
     \b
     melder kb build runs/flags --entities flags/entities.jsonl --out flags-kb
-    melder kb build --encoder clip:openai/clip-vit-base-patch32 --entities products.csv --images pictures --out shop-kb
+    melder kb build --encoder starter --entities products.csv --images pictures --out shop-kb
     melder link shop-kb --text "Two of the small green ones" --mention "the small green ones" --image shelf.jpg
 
     Columns of a table: id, name, aliases, description, types, images, of which id must be there and a name or a
@@ -81,5 +82,5 @@ def build(
         )
     if line := str(built.throughput):
         say(line)
-    say(f"{out}: {built.entities:,} entities. Next: melder link {out} --text TEXT --mention WORDS")
+    say(f"{out}: {how_many(built.entities, 'entity')}. Next: melder link {out} --text TEXT --mention WORDS")
     finish(built.skipped, list(built.unreadable.values()))

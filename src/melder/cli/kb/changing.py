@@ -9,6 +9,7 @@ import typer
 
 from melder.cli.console import counting, finish, say
 from melder.cli.kb.tables import entity_file, noted
+from melder.io.counts import how_many
 
 __all__ = ["Directory", "Entities", "Images", "SkipBad", "change"]
 
@@ -40,5 +41,5 @@ def change(
     source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
     with noted(source), counting() as start:
         built = change_from_file(kb, source, replace=replace, skip_bad=skip_bad, counting=start)
-    say(f"{kb}: {built.entities:,} entities {'replaced' if replace else 'added'}")
+    say(f"{kb}: {how_many(built.entities, 'entity')} {'replaced' if replace else 'added'}")
     finish(built.skipped, list(built.unreadable.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from melder.cli.console import console, say
-from melder.cli.kb.changing import Images
+from melder.cli.console import console, finish, say
+from melder.cli.kb.changing import Images, SkipBad
 from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
+from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.entity_counts import EntityCounts
@@ -21,6 +23,7 @@ __all__ = ["check"]
 EntityFileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A file of entities: .jsonl, .json, .csv, .tsv, .xlsx or .parquet.")
 ]
+MENDING = "{} [record needs|records need] mending (--skip-bad goes without [it|them])"
 COUNTS = {
     "entities": "entities",
     "named": "with a name",
@@ -35,6 +38,7 @@ COUNTS = {
 def check(
     file: EntityFileArgument,
     images: Images = None,
+    skip_bad: SkipBad = False,
     columns: Columns = [],  # noqa: B006
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
@@ -42,7 +46,8 @@ def check(
 ) -> None:
     """Say what a file of entities holds, how it is read and what is wrong with it, before anything is encoded.
 
-    Ends with status 2 when `melder kb build` would refuse it. Pictures are looked for, not opened.
+    Ends with status 2 when `melder kb build` would refuse it, and with status 3 when --skip-bad would leave something
+    out. Pictures are looked for, not opened.
 
     \b
     melder kb check flags.csv --images pictures
@@ -50,14 +55,29 @@ def check(
     """
     from melder.data.entity_counts import count_entities
 
-    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, skip_bad=False)
+    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
     with noted(source):
         counts, problems = count_entities(source)
         console.print(_table(file, counts))
+    if problems.records and skip_bad and counts.entities:
+        say(f"melder kb build --skip-bad would take {how_many(counts.entities, 'entity')} of these")
+        finish(problems.records)
     if problems.records:
-        say(f"{len(problems.records):,} records need mending (melder kb build --skip-bad goes without them):")
+        say(in_number(f"{MENDING}:", len(problems.records)))
         raise problems.error()
-    say(f"nothing is wrong. Next: melder kb build --entities {file} --encoder ENCODER --out DIRECTORY")
+    options = _options(images, columns, encoding, list_separator, merge_rows)
+    command = shlex.join(["melder", "kb", "build", "--entities", str(file), *options])
+    say(f"nothing is wrong. Next: {command} --encoder ENCODER --out DIRECTORY")
+
+
+def _options(
+    images: Path | None, columns: list[str], encoding: str | None, list_separator: str | None, merge_rows: bool
+) -> list[str]:
+    """The options with which a build reads the file as this check does."""
+    named = {"--images": images, "--encoding": encoding, "--list-separator": list_separator}
+    words = [word for name, value in named.items() if value is not None for word in (name, str(value))]
+    words += [word for pair in columns for word in ("--column", pair)]
+    return [*words, "--merge-rows"] if merge_rows else words
 
 
 def _table(file: Path, counts: EntityCounts) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from melder.cli.console import counting, say
 from melder.cli.kb.changing import Directory
+from melder.io.counts import in_number
 
 __all__ = ["compact"]
 
@@ -23,4 +24,4 @@ def compact(kb: Directory) -> None:
     with Writer.open(kb) as writer, counting() as start:
         before = len(writer.base.parts)
         merge(writer, start("merging entities", sum(map(len, to_merge(writer.base)))))
-        say(f"{kb}: {before:,} segments are {len(writer.base.parts):,} now")
+        say(f"{kb}: {in_number('{} [segment is|segments are]', before)} {len(writer.base.parts):,} now")

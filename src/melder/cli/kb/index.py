@@ -6,6 +6,7 @@ import typer
 
 from melder.cli.console import counting, say
 from melder.cli.kb.changing import Directory
+from melder.io.counts import how_many
 
 __all__ = ["index"]
 
@@ -34,4 +35,4 @@ def index(
         return
     with counting() as start:
         entities = store_search(kb, kind, start)
-    say(f"{kb}: {kind} knows {entities:,} entities")
+    say(f"{kb}: {kind} knows {how_many(entities, 'entity')}")

@@ -8,6 +8,7 @@ import typer
 
 from melder.cli.console import say
 from melder.cli.kb.changing import Directory
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["remove"]
@@ -29,7 +30,7 @@ def remove(
 
     chosen = list(dict.fromkeys(ids or _read(id_file)))
     remove_entities(kb, chosen)
-    say(f"{kb}: {len(chosen):,} entities removed")
+    say(f"{kb}: {how_many(len(chosen), 'entity')} removed")
 
 
 def _read(path: Path) -> list[str]:

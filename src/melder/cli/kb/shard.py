@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from melder.cli.console import say
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["shard"]
@@ -33,9 +34,10 @@ def shard(
     from melder.kb.shards import split as split_base
 
     if split is None:
-        say(f"{out}: {join(out, bases):,} entities in {len(bases)} shards. Next: melder link {out} --text TEXT")
+        joined = f"{how_many(join(out, bases), 'entity')} in {how_many(len(bases), 'shard')}"
+        say(f"{out}: {joined}. Next: melder link {out} --text TEXT")
         return
     if len(bases) != 1:
         raise MelderError(f"--split cuts one knowledge base into {split}; name just one")
     made = split_base(out, bases[0], split)
-    say(f"{out}: {made} shard{'s' * (made > 1)}" + (", as many as it has segments" if made < split else ""))
+    say(f"{out}: {how_many(made, 'shard')}" + (", as many as it has segments" if made < split else ""))

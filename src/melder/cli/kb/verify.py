@@ -6,6 +6,7 @@ import typer
 
 from melder.cli.console import counting, say
 from melder.cli.kb.changing import Directory
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["verify"]
@@ -39,4 +40,4 @@ def verify(
         entities, found = read_through(kb, start)
     if found:
         raise MelderError("\n".join(found))
-    say(f"{kb}: {entities:,} entities, and every file is as it was written")
+    say(f"{kb}: {how_many(entities, 'entity')}, and every file is as it was written")

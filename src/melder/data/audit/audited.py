@@ -44,8 +44,12 @@ class Audited:
         return None if mention.answer is None else self.known[mention.answer]
 
     def picture(self, mention: Mention) -> Path | None:
-        """Where the picture of a mention should be."""
-        return self.dataset.mention_image(mention.image) if mention.image else None
+        """Where the first picture of a mention should be."""
+        return next(iter(self.mention_pictures(mention)), None)
+
+    def mention_pictures(self, mention: Mention) -> list[Path]:
+        """Where the pictures of a mention should be."""
+        return [self.dataset.mention_image(name) for name in mention.images]
 
     def pictures(self, entity: Entity) -> dict[str, Path]:
         """Where the pictures of an entity should be, by the names that it gives them."""
@@ -76,5 +80,5 @@ def gather(dataset: DataSet, counting: Counting | None = None) -> Audited:
         splits[name] = dataset.split(name)
         skipped[name] = dataset.skipped[before:]
     paths = [dataset.entity_image(name) for entity in dataset.entities for name in entity.images]
-    paths += [dataset.mention_image(m.image) for mentions in splits.values() for m in mentions if m.image]
+    paths += [dataset.mention_image(name) for mentions in splits.values() for m in mentions for name in m.images]
     return Audited(dataset, dataset.entities, splits, Contents.read(paths, counting), skipped)

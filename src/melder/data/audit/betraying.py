@@ -27,7 +27,7 @@ def betraying(audited: Audited) -> list[Finding]:
 
     def named(mention: Mention) -> bool:
         gold = audited.gold(mention)
-        return gold is not None and _holds(mention.image, gold.name)
+        return gold is not None and any(_holds(name, gold.name) for name in mention.images)
 
     return [
         _finding(audited, "answer in the id", "the id holds the id of the answer", lambda m: _holds(m.id, m.answer)),
@@ -36,7 +36,7 @@ def betraying(audited: Audited) -> list[Finding]:
             audited,
             "answer in the picture's name",
             "the path of the picture holds the id of the answer",
-            lambda m: _holds(m.image, m.answer),
+            lambda m: any(_holds(name, m.answer) for name in m.images),
             pictures=True,
         ),
         _finding(
@@ -81,7 +81,7 @@ def _finding(
         says=says,
         rows=rows,
         of={s: sum(bool(m.image) or not pictures for m in mentions) for s, mentions in audited.splits.items()},
-        example=f"{first.image if pictures else first.id}, answer {first.answer}" if first else "",
+        example=f"{' and '.join(first.images) if pictures else first.id}, answer {first.answer}" if first else "",
         remedies=() if pictures else tuple(remedies),
     )
 

@@ -8,6 +8,7 @@ candidates stay the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 from melder.data.audit.audited import Audited
@@ -49,10 +50,9 @@ def own_pictures(audited: Audited) -> list[Finding]:
 
 
 def _ways(audited: Audited, split: str, mention: Mention) -> Iterator[_Way]:
-    path, gold = audited.picture(mention), audited.gold(mention)
-    if path is None or gold is None:
-        return
-    for name, other in audited.pictures(gold).items():
+    gold = audited.gold(mention)
+    pairs = product(audited.mention_pictures(mention), audited.pictures(gold).items() if gold else ())
+    for path, (name, other) in pairs:
         if kind := audited.contents.relation(path, other):
             yield _Way(split, mention, kind, name)
         elif path.name == other.name and not {path, other} <= audited.contents.numbers.keys():
@@ -61,12 +61,12 @@ def _ways(audited: Audited, split: str, mention: Mention) -> Iterator[_Way]:
 
 def _compared(audited: Audited, mention: Mention, kind: str) -> bool:
     """Whether both sides have a picture; one that can be read, where contents are compared."""
-    path, gold = audited.picture(mention), audited.gold(mention)
+    own, gold = audited.mention_pictures(mention), audited.gold(mention)
     others = [] if gold is None else list(audited.pictures(gold).values())
     if kind in ("file", "name"):
-        return path is not None and others != []
+        return own != [] and others != []
     numbers = audited.contents.numbers
-    return path in numbers and any(other in numbers for other in others)
+    return any(path in numbers for path in own) and any(other in numbers for other in others)
 
 
 def _finding(kind: str, counted: list[_Way], ways: list[_Way], of: dict[str, int]) -> Finding:
@@ -80,7 +80,9 @@ def _finding(kind: str, counted: list[_Way], ways: list[_Way], of: dict[str, int
         says=says,
         rows={split: [way.mention.id for way in counted if way.split == split] for split in of},
         of=of,
-        example=f"{first.split} {first.mention.id}: {first.mention.image} and {first.picture}" if first else "",
+        example=f"{first.split} {first.mention.id}: {' and '.join((*first.mention.images, first.picture))}"
+        if first
+        else "",
         remedies=tuple(
             LeftOut(part=ENTITIES, id=e, picture=name, reason=f"of a mention's own picture: {says}")
             for e, name in pictures

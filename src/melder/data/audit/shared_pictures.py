@@ -48,14 +48,14 @@ def shared_pictures(audited: Audited) -> list[Finding]:
 
 def _keyed(audited: Audited, key: Key, *, but: Collection[Hashable] = (), readable: bool = False) -> Keyed:
     """Mentions with a picture, one that can be read where it must be, by keys of its path; `but` some have none."""
-    return {
-        split: {
-            m.id: [] if _shown(audited, path) in but else key(path)
-            for m in mentions
-            if (path := audited.picture(m)) is not None and (path in audited.contents.numbers or not readable)
-        }
-        for split, mentions in audited.splits.items()
-    }
+    numbers, keyed = audited.contents.numbers, dict[str, dict[str, list[Hashable]]]()
+    for split, mentions in audited.splits.items():
+        rows = keyed[split] = {}
+        for mention in mentions:
+            paths = [path for path in audited.mention_pictures(mention) if path in numbers or not readable]
+            if paths:
+                rows[mention.id] = [k for path in paths if _shown(audited, path) not in but for k in key(path)]
+    return keyed
 
 
 def _placeholders(audited: Audited) -> set[Hashable]:
@@ -63,7 +63,7 @@ def _placeholders(audited: Audited) -> set[Hashable]:
     answers: dict[Hashable, set[str | None]] = defaultdict(set)
     for mentions in audited.splits.values():
         for mention in mentions:
-            if (path := audited.picture(mention)) is not None:
+            for path in audited.mention_pictures(mention):
                 texts[_shown(audited, path)].add(bare(mention.text))
                 answers[_shown(audited, path)].add(mention.answer)
     return {picture for picture, contexts in texts.items() if min(len(contexts), len(answers[picture])) >= MANY}
@@ -75,4 +75,4 @@ def _shown(audited: Audited, path: Path) -> Hashable:
 
 
 def _show(audited: Audited) -> Callable[[str, str], str]:
-    return lambda split, row: next(str(m.image) for m in audited.splits[split] if m.id == row)
+    return lambda split, row: next(" and ".join(m.images) for m in audited.splits[split] if m.id == row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from melder.data.tables.language_columns import field_in_language, without_language
 from melder.data.tables.options import Notes
 from melder.data.tables.rows import Cell
 from melder.names import folded
@@ -46,7 +47,8 @@ class Header:
 
     @property
     def fields(self) -> frozenset[str]:
-        return frozenset(filter(None, self.columns))
+        """What the columns hold, in whichever language."""
+        return frozenset(without_language(field) for field in self.columns if field)
 
 
 def read_header(
@@ -81,9 +83,9 @@ def read_header(
     field_of = dict(wikidata) if wikidata else field_of
     in_use = set(field_of.values())
     for number, name in enumerate(names):
-        field = next((field for field in fields if field == folded(name)), None)
+        field = field_in_language(folded(name), fields)
         if number not in field_of and field is not None and field not in mapped and not wikidata:
-            if field in in_use:
+            if field in in_use and without_language(field) not in lists:
                 raise MelderError(f"{place}: names a column twice, {name!r}; give each its own name")
             field_of[number] = field
             in_use.add(field)
@@ -99,14 +101,14 @@ def _mapped(
 ) -> dict[int, str]:
     field_of: dict[int, str] = {}
     for field, wanted in columns:
-        if field not in fields:
+        if field_in_language(field, fields) is None:
             raise MelderError(f"--column {field}={wanted}: there is no field {field!r}; use {', '.join(fields)}")
         places = [number for number, name in enumerate(names) if name == wanted] or [
             number for number, name in enumerate(names) if folded(name) == folded(wanted)
         ]
         if not places:
             raise MelderError(f"{place}: has no column {wanted!r}; its columns are {', '.join(filter(None, names))}")
-        field_of[places[0]] = field
+        field_of[places[0]] = str(field_in_language(field, fields))
     return field_of
 
 
@@ -131,7 +133,7 @@ def _wikidata(names: Sequence[str]) -> Mapping[int, str]:
 
 
 def _check_twice(place: str, field_of: Mapping[int, str], lists: Sequence[str], names: Sequence[str]) -> None:
-    single = [field for field in field_of.values() if field not in lists]
+    single = [field for field in field_of.values() if without_language(field) not in lists]
     if twice := next((field for field in single if single.count(field) > 1), None):
         raise MelderError(f"{place}: gives {twice!r} two columns; name the one that holds it with --column {twice}=…")
 

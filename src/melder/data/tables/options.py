@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from melder.io.counts import in_number
 from melder.records import MelderError
 
 __all__ = ["Notes", "TableOptions", "parse_columns"]
@@ -36,11 +37,13 @@ class Notes:
     _counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, sentence: str, times: int = 1) -> None:
-        """Note something that is no mistake; `{}` in the sentence stands for how often it was noted."""
+        """Note something that is no mistake; `{}` in the sentence stands for how often it was noted, and `[is|are]` for
+        what then differs."""
         self._counts[sentence] = self._counts.get(sentence, 0) + times
 
     def __iter__(self) -> Iterator[str]:
-        return (sentence.replace("{}", f"{times:,}") for sentence, times in self._counts.items())
+        for sentence, times in self._counts.items():
+            yield in_number(sentence, times) if "{}" in sentence else sentence
 
 
 def parse_columns(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -155,7 +155,9 @@ def _first_sheet(path: Path, sheets: Sequence[Any], notes: Notes) -> Iterator[Ro
 
 def _sheet_cell(cell: Any, notes: Notes) -> Cell:
     if cell.data_type == "e":
-        notes.add("{} cells hold an error of the spreadsheet, such as #N/A; they count as empty")
+        notes.add(
+            "{} [cell holds|cells hold] an error of the spreadsheet, such as #N/A; [it counts|they count] as empty"
+        )
         return ""
     return text_of(cell.value)
 

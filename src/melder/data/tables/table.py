@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melder.data.tables.header import Header, hints, read_header
+from melder.data.tables.language_columns import without_language
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import Cell, rows_of
+from melder.io.counts import in_number
 from melder.io.problems import Fault, Problems
 from melder.records import MelderError
 
@@ -49,14 +51,19 @@ class Table:
         """The values of each row by field, without those of empty cells; bad rows go to `problems`."""
         separators = self._separators(notes)
         header: Header | None = None
+        blank = 0
         for number, cells in rows_of(self.path, self.options.encoding, problems, notes):
             if not any(map(str.strip, map(str, cells))):
+                blank += header is not None
                 continue  # a row without anything is none, but a spreadsheet counts it
             if header is None:
                 header = self._header(number, cells, notes)
                 continue
+            if blank:  # those behind the last row are none of the table's
+                notes.add("{} empty [row is|rows are] passed over", blank)
+                blank = 0
             if faults := _length_faults(header, cells, self.options.lenient):
-                problems.add(self.path, number, faults)
+                problems.add(self.path, number, faults, taken=self.options.lenient)
                 if not self.options.lenient:
                     continue
             yield number, self._values(header, cells, separators)
@@ -81,9 +88,9 @@ class Table:
         for field, cell in zip(header.columns, cells, strict=False):
             if field is None:
                 continue
-            if field in self.lists:
+            if (several := without_language(field)) in self.lists:
                 earlier = values.get(field, ())
-                values[field] = (*earlier, *_several(cell, separators[field]))
+                values[field] = (*earlier, *_several(cell, separators[several]))
             elif text := (" ".join(cell) if isinstance(cell, tuple) else cell).strip():
                 values[field] = _bare_id(text) if header.wikidata and field == "id" else text
         return values
@@ -100,13 +107,16 @@ class Table:
                 header = self._header(number, cells, Notes()) if any(map(str.strip, map(str, cells))) else None
                 continue
             for field, cell in zip(header.columns, cells, strict=False):
-                if field in signs_in and isinstance(cell, str):
-                    signs_in[field].update(sign for sign in "|;" if sign in cell)
-                    lists[field] += _json_list(cell) is not None
+                several = without_language(field or "")
+                if several in signs_in and isinstance(cell, str):
+                    signs_in[several].update(sign for sign in "|;" if sign in cell)
+                    lists[several] += _json_list(cell) is not None
         wikidata = header is not None and header.wikidata
         for field, signs in signs_in.items():
             if lists[field]:
-                notes.add(f"{lists[field]:,} cells of {field} are lists in JSON")
+                notes.add(
+                    in_number(f"{{}} [cell of {field} is a list|cells of {field} are lists] in JSON", lists[field])
+                )
             if signs == {";"} and not wikidata:
                 notes.add(f"';' divides the values in cells of {field} (--list-separator says otherwise)")
         separators = {field: ";" if signs == {";"} else "|" for field, signs in signs_in.items()}

@@ -73,10 +73,10 @@ def _write(out: Path, imported: Iterable[Imported], pictures: Path | None) -> in
         listed = files.enter_context(pictures.open("w", encoding="utf-8", newline="\n")) if pictures else None
         for entity, addresses in imported:
             count += 1
-            if listed is None:
-                entity = entity.model_copy(update={"images": ()})
-            else:
+            if listed is not None:
                 pairs = zip(entity.images, addresses, strict=True)
                 listed.writelines(f"{name}\t{address}\n" for name, address in pairs)
+            # An address is a picture once a file of its name is there, and no mistake before.
+            entity = entity.model_copy(update={"images": addresses if listed is not None else ()})
             file.write(entity.model_dump_json(exclude_defaults=True) + "\n")
     return count

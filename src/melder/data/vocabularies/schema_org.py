@@ -13,8 +13,8 @@ from typing import Any
 from melder.data.picture_names import file_of
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, opened
-from melder.data.vocabularies.languages import Languages
 from melder.io.problems import Problems
+from melder.languages import Languages
 from melder.records import Entity
 
 __all__ = ["schema_entities"]
@@ -29,9 +29,9 @@ def schema_entities(path: Path, languages: Languages, problems: Problems, notes:
         for value in _objects(document):
             imported = _imported({_term(key): content for key, content in value.items()}, languages)
             if imported is None:
-                notes.add("{} objects have no id, or no name in these languages, and are left out")
+                notes.add("{} [object has|objects have] no id, or no name in these languages, and [is|are] left out")
             elif imported.entity.id in ids:
-                notes.add("{} objects have the id of an earlier one, and are left out")
+                notes.add("{} [object has|objects have] the id of an earlier one, and [is|are] left out")
             else:
                 ids.add(imported.entity.id)
                 yield imported
@@ -84,6 +84,8 @@ def _imported(value: dict[str, Any], languages: Languages) -> Imported | None:
         description=languages.first({code: texts[0] for code, texts in descriptions.items()}),
         types=tuple(map(_term, _strings(value, "@type"))),
         images=tuple(map(file_of, addresses)),
+        labels=languages.only({code: texts[0] for code, texts in names.items()}),
+        descriptions=languages.only({code: texts[0] for code, texts in descriptions.items()}),
     )
     return Imported(entity, addresses)
 

@@ -10,7 +10,7 @@ from typing import Any
 from melder.data.picture_names import file_of
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, opened
-from melder.data.vocabularies.languages import Languages
+from melder.languages import Languages
 from melder.records import Entity, MelderError
 
 __all__ = ["skos_entities"]
@@ -45,7 +45,7 @@ def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Im
     for concept in concepts:
         imported = thesaurus.imported(concept)
         if imported is None:
-            notes.add("{} concepts without a preferred label in these languages are left out")
+            notes.add("{} [concept|concepts] without a preferred label in these languages [is|are] left out")
         else:
             yield imported
 
@@ -70,8 +70,8 @@ class _Thesaurus:
             return None
         others = {kind: self._texts(concept, kind) for kind in ("altLabel", "hiddenLabel")}
         every = [text for texts in (names, *others.values()) for text in self._languages.every(texts)]
-        definition = self._first(self._texts(concept, "definition"))
-        description = definition or self._first(self._texts(concept, "scopeNote"))
+        definitions, notes = self._texts(concept, "definition"), self._texts(concept, "scopeNote")
+        descriptions = {code: lines[0] for code, lines in {**notes, **definitions}.items()}
         broader = (self._first(self._texts(other, "prefLabel")) for other in self._objects(concept, self._skos.broader))
         addresses = [str(file) for depiction in self._depictions for file in self._objects(concept, depiction)]
         addresses = [address for address in dict.fromkeys(addresses) if file_of(address)]
@@ -79,9 +79,11 @@ class _Thesaurus:
             id=str(concept),
             name=name,
             aliases=tuple(dict.fromkeys(text for text in every if text != name)),
-            description=description,
+            description=self._first(definitions) or self._first(notes),
             types=tuple(dict.fromkeys(filter(None, broader))),
             images=tuple(map(file_of, addresses)),
+            labels=self._languages.only({code: lines[0] for code, lines in names.items()}),
+            descriptions=self._languages.only(descriptions),
         )
         return Imported(entity, tuple(addresses))
 

@@ -50,7 +50,10 @@ def named_types(dump: WikidataDump, problems: Problems, notes: Notes) -> Iterato
         file.seek(0)
         names = dump.labels(kinds) if kinds else {}
         if unnamed := len(kinds - names.keys()):
-            notes.add("{} types have no label in the dump, and keep their ids", unnamed)
+            notes.add(
+                "{} [type has|types have] no label in the dump, and [keeps its id|keep their ids]",
+                unnamed,
+            )
         for line in file:
             entity = Entity.model_validate_json(line)
             types = tuple(dict.fromkeys(names.get(kind, kind) for kind in entity.types))

@@ -1,4 +1,5 @@
-"""Dumps of Wikidata (and of other Wikibases) in JSON: an entity a line, within [ … ] or not, packed or not.
+"""Dumps of Wikidata (and of other Wikibases) in JSON: an entity a line, within [ … ] or not, packed or not; or truthy
+dumps in N-Triples, whose entities are put together again (wikidata_triples.py).
 
 One entity is held at a time. Which entities are taken is looked for in the bytes of a line before it is parsed, since
 parsing takes most of the time.
@@ -15,12 +16,14 @@ from typing import Any
 
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, commons_address, opened
-from melder.data.vocabularies.languages import Languages
+from melder.data.vocabularies.wikidata_triples import entity_lines, is_triples
 from melder.io.problems import Problems
+from melder.languages import Languages
 from melder.records import Entity
 
 __all__ = ["WikidataDump"]
 
+SEARCHED = 16  # classes that are looked for in the bytes of a line; of more, parsing it takes less
 INSTANCE_OF, SUBCLASS_OF, IMAGE = "P31", "P279", "P18"
 
 
@@ -29,7 +32,7 @@ class WikidataDump:
     """A dump, and which of its entities are wanted.
 
     Args:
-        classes: Instances and direct subclasses of these; none = of any.
+        classes: Instances and direct subclasses of these; none = of any. `subclasses` finds those further down.
         ids: These entities; none = any.
     """
 
@@ -42,7 +45,7 @@ class WikidataDump:
         """The wanted entities in the order of the file, their types as ids; what is no entity goes to `problems`."""
         for number, line in self._lines():
             if not self._may_be_wanted(line):
-                notes.add("{} entities are not among those asked for")
+                notes.add("{} [entity is|entities are] not among those asked for")
                 continue
             try:
                 value = json.loads(line)
@@ -53,6 +56,22 @@ class WikidataDump:
                 yield from self._imported(value, notes)
             except (KeyError, TypeError, AttributeError):  # of an object that is put together otherwise
                 problems.add(self.path, number, [("", "is no entity of a Wikibase; it is left out")])
+
+    def subclasses(self) -> frozenset[str]:
+        """The classes and all classes below them (P279), however far down; the file is read through for them."""
+        above: dict[str, list[str]] = {}
+        for _, line in self._lines():
+            if b'"P279"' in line:
+                with suppress(ValueError, KeyError, TypeError, AttributeError):  # named when it is read as an entity
+                    value = json.loads(line)
+                    for parent in _values(_object(value.get("claims")), SUBCLASS_OF):
+                        above.setdefault(parent, []).append(value["id"])
+        reached, waiting = set(self.classes), list(self.classes)
+        while waiting:
+            new = {*above.get(waiting.pop(), ())} - reached
+            reached |= new
+            waiting += new
+        return frozenset(reached)
 
     def labels(self, wanted: Collection[str]) -> dict[str, str]:
         """The labels of some entities; the file is read through for them."""
@@ -66,6 +85,9 @@ class WikidataDump:
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         with opened(self.path) as file:
+            if is_triples(self.path):
+                yield from entity_lines(file)
+                return
             for number, line in enumerate(file, 1):
                 stripped = line.strip().removesuffix(b",")
                 if stripped and stripped not in (b"[", b"]"):
@@ -74,26 +96,31 @@ class WikidataDump:
     def _may_be_wanted(self, line: bytes) -> bool:
         if self.ids and (identity := _id_in(line)) and identity not in self.ids:
             return False
-        return not self.classes or any(f'"{name}"'.encode() in line for name in self.classes)
+        if not self.classes or len(self.classes) > SEARCHED:
+            return True
+        return any(f'"{name}"'.encode() in line for name in self.classes)
 
     def _imported(self, value: dict[str, Any], notes: Notes) -> Iterator[Imported]:
         identity, claims, labels = str(value["id"]), _object(value.get("claims")), _texts(value.get("labels"))
         kinds, above = _values(claims, INSTANCE_OF), _values(claims, SUBCLASS_OF)
         if (self.ids and identity not in self.ids) or (self.classes and not {*kinds, *above} & {*self.classes}):
-            notes.add("{} entities are not among those asked for")
+            notes.add("{} [entity is|entities are] not among those asked for")
         elif value.get("type", "item") != "item":
-            notes.add("{} properties and lexemes are left out")
+            notes.add("{} [property or lexeme is|properties and lexemes are] left out")
         elif not (name := self.languages.first(labels)):
-            notes.add("{} entities without a label in these languages are left out")
+            notes.add("{} [entity|entities] without a label in these languages [is|are] left out")
         else:
             images = tuple(image.replace(" ", "_") for image in _values(claims, IMAGE))
+            descriptions = _texts(value.get("descriptions"))
             entity = Entity(
                 id=identity,
                 name=name,
                 aliases=tuple(other for other in self._names(value, labels) if other != name),
-                description=self.languages.first(_texts(value.get("descriptions"))),
+                description=self.languages.first(descriptions),
                 types=tuple(kinds),
                 images=images,
+                labels=self.languages.only(labels),
+                descriptions=self.languages.only(descriptions),
             )
             yield Imported(entity, tuple(map(commons_address, images)))
 

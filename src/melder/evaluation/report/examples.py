@@ -39,7 +39,7 @@ def examples(
             surface=mention.surface,
             answer=None if mention.answer is None else entities[mention.answer].name or mention.answer,
             candidates=_candidates(mention, link, rank, entities, base),
-            picture=None if mention.image is None else dataset.mention_image(mention.image),
+            picture=dataset.mention_image(mention.images[0]) if mention.images else None,
             id=mention.id,
             rank=rank,
             groups=group,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from melder.evaluation.report.document import write_document
 from melder.evaluation.report.headlines import candidate_name, explanation_headline
 from melder.evaluation.report.places import patches, segments
 from melder.evaluation.report.thumbnails import Album
-from melder.linking.evidence import ExplainedCandidate, Explanation
+from melder.linking.evidence import ExplainedCandidate, Explanation, MatchedPictures
+from melder.records import Picture
 
 __all__ = ["ExplanationPage", "write_explanation"]
-
-Picture = Path | bytes | None
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class ExplanationPage:
     """An explanation, the pictures of the mention and of each entity by its id, and what was run."""
 
     explanation: Explanation
-    picture: Picture = None
-    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    shown: Sequence[Picture] = ()
+    pictures: Mapping[str, Sequence[Picture | None]] = field(default_factory=dict)
     run: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -36,12 +35,30 @@ class ExplanationPage:
 
     def alignments(self, candidate: ExplainedCandidate) -> list[AlignmentView]:
         """What each unit that aligns matched of a candidate."""
-        mention = AlignedSide("Mention", self.explanation.read, self.picture)
-        entity = AlignedSide(candidate_name(candidate), candidate.read, self.pictures.get(candidate.id))
-        return [
-            alignment_view(unit, candidate.units[unit], aligned, mention, entity)
-            for unit, aligned in candidate.aligned.items()
-        ]
+        views, name, of_entity = [], candidate_name(candidate), self.pictures.get(candidate.id, ())
+        for unit, aligned in candidate.aligned.items():
+            matched = candidate.pictures.get(unit, MatchedPictures())
+            mention = AlignedSide("Mention", self.explanation.read, _numbered(self.shown, matched.mention))
+            entity = AlignedSide(name, candidate.read, _numbered(of_entity, matched.entity))
+            views.append(alignment_view(unit, candidate.units[unit], aligned, mention, entity))
+        return views
+
+    def matched(self, candidate: ExplainedCandidate) -> list[str]:
+        """Which of several pictures each unit matched, in words."""
+        shown, of_entity = len(self.shown), len(self.pictures.get(candidate.id, ()))
+        said = []
+        for unit, matched in candidate.pictures.items():
+            places = [
+                f"picture {number + 1} of {count} of the {whose}"
+                for number, count, whose in ((matched.mention, shown, "mention"), (matched.entity, of_entity, "entity"))
+                if count > 1
+            ]
+            said += [f"{unit.replace('_', ' ')}: {' with '.join(places)}"] if places else []
+        return said
+
+
+def _numbered(pictures: Sequence[Picture | None], number: int) -> Picture | None:
+    return pictures[number] if number < len(pictures) else None
 
 
 def write_explanation(path: Path, page: ExplanationPage) -> None:

@@ -14,6 +14,7 @@ from melder.evaluation.report.document import write_document
 from melder.evaluation.report.headlines import comparison_headline, p_text, report_headline
 from melder.evaluation.report.page import ComparisonPage, ConfusedPair, ReportPage
 from melder.evaluation.report.thumbnails import Album
+from melder.io.counts import how_many
 from melder.metrics.metrics import FIGURES
 from melder.metrics.unit_margins import UnitMargin
 
@@ -76,7 +77,7 @@ def write_comparison(path: Path, page: ComparisonPage) -> None:
         page=page,
         title="Melder comparison",
         album=Album(),
-        summary=f"{len(page.comparison.first):,} mentions, each answered by both.",
+        summary=f"{how_many(len(page.comparison.first), 'mention')}, each answered by both.",
         sections={"Scores": "differences.html", "Who is right": "wins.html"} | examples,
         headline=comparison_headline(page.comparison),
         systems=dict(zip("AB", page.systems, strict=True)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import nn
 
 from melder.building.segments import BuildJob, segment_contents
 from melder.data import MODALITIES, entity_items
-from melder.encoders import Throughput, Towers, load_encoder, longest_first
+from melder.encoders import Throughput, Towers, batches_of, load_encoder
 from melder.features import Features, Side, concatenate
 from melder.io.atomic import remove
 from melder.jobs.ray.cluster import Cluster
@@ -28,6 +29,8 @@ from melder.kb.segment import write_segment
 from melder.protocols import Inputs, SideTensor
 from melder.records import Entity, Item, MelderError
 from melder.runs.directory import open_model, read_configuration
+from melder.runs.model import CHUNK
+from melder.runs.model_configuration import ModelConfiguration
 
 __all__ = ["EncodeChunk", "Row", "decode_chunk", "entities_of", "write_whole"]
 
@@ -49,9 +52,10 @@ def decode_chunk(row: Row, job: BuildJob, cluster: Cluster) -> Row:
         unreadable[str(item.image)] = str(error)
 
     encoder.on_unreadable = note if job.skip_bad else None
-    inputs, error = b"", ""
+    inputs, error = list[bytes](), ""
+    first, further = batches_of(items, CHUNK, sees=encoder.sizes.image_global is not None)
     try:
-        inputs = to_bytes(encoder.prepare_distinct([items[place] for place in longest_first(items)]))
+        inputs = [to_bytes(encoder.prepare_distinct(batch)) for _, batch in (*first, *further)]
     except MelderError as wrong:
         error = str(wrong)
     return row | {"inputs": inputs, "unreadable": json.dumps(unreadable), "error": error}
@@ -71,7 +75,7 @@ class EncodeChunk:
         inputs = row.pop("inputs")
         if row["error"]:
             return row | {"side": b"", "declared": ""}
-        self.decoded.inputs = from_bytes(inputs)
+        self.decoded.inputs = map(from_bytes, inputs)
         items = _items(row, self.job, self.decoded.separator)
         declared = {name: asdict(form) for name, form in self.model.matcher.entity_tensors.items()}
         return row | {"side": to_bytes(self.model.entity_side(items)), "declared": json.dumps(declared)}
@@ -84,12 +88,12 @@ class Decoded(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.separator, self.sizes = encoder.separator, encoder.sizes
-        self.inputs: Inputs = {}
+        self.inputs: Iterator[Inputs] = iter(())  # of each batch that it will be asked for
         self.read_picture = None  # they were read
         self.throughput = Throughput()
 
     def prepare_distinct(self, items: list[Item], read: None = None) -> Inputs:
-        return self.inputs
+        return next(self.inputs)
 
     def forward(self, inputs: Inputs) -> Features:
         features: Features = self.encoder(inputs)
@@ -134,8 +138,9 @@ def _place(attempt: Path, path: Path) -> None:
 
 
 def _items(row: Row, job: BuildJob, separator: str) -> list[Item]:
-    modalities = frozenset(_modalities(job.model)) & MODALITIES
-    return entity_items(entities_of(row), job.source, separator, modalities)
+    configuration = _configuration(job.model)
+    modalities, pictures = frozenset(configuration.data.modalities) & MODALITIES, configuration.pictures
+    return entity_items(entities_of(row), job.source, separator, modalities, pictures=pictures)
 
 
 @lru_cache(maxsize=1)
@@ -144,5 +149,5 @@ def _encoder(run: Path) -> Towers:
 
 
 @lru_cache(maxsize=1)
-def _modalities(run: Path) -> tuple[str, ...]:
-    return tuple(read_configuration(run).data.modalities)
+def _configuration(run: Path) -> ModelConfiguration:
+    return read_configuration(run)

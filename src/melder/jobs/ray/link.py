@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from melder.export.annotated_text import LinkedMention
+from melder.export.formats import WriterOptions
 from melder.io.atomic import remove, replacing
 from melder.jobs.mention_file import links_of, written
 from melder.jobs.ray.cluster import Cluster, connected, counts
@@ -43,6 +45,7 @@ class ShardJob:
     settings: tuple[str, ...]
     types: tuple[str, ...]
     threshold: float | None
+    language: str | None = None
 
     @staticmethod
     def of(knowledge_base: Path, folder: Path, k: int, **options: Any) -> ShardJob:
@@ -86,9 +89,9 @@ def link_on(
         while wave := list(islice(missing, AT_ONCE)):
             for done in _wave(wave, job, cluster):
                 progress(done)
-    with written(output, decided=job.threshold is not None) as file:
+    with written(output, WriterOptions(job.k, job.threshold is not None)) as file:
         for path in paths:
-            file.write(_links(path, job))
+            file.write(LinkedMention(Mention(id=link.id), link) for link in _links(path, job))
     unreadable = {name: why for path in paths for name, why in json.loads(_beside(path).read_bytes()).items()}
     remove(shards)
     return unreadable
@@ -135,7 +138,7 @@ class LinkShard:
         """Opened when it is needed: what is wrong with it can be answered then."""
         if self._linker is None:
             job = self.job
-            linker = load(job.knowledge_base, changes=job.settings, candidates=job.candidates)
+            linker = load(job.knowledge_base, changes=job.settings, candidates=job.candidates, language=job.language)
             if state_of(job.knowledge_base) != job.state:
                 changed = "was changed while mentions were linked to it; run the job again"
                 raise MelderError(f"{job.knowledge_base}: {changed}")

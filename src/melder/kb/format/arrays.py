@@ -22,7 +22,16 @@ from torch import Tensor
 from melder.features import Rows
 from melder.io.checksums import BLOCK, BlockFile, ChecksummedFile, damaged
 
-__all__ = ["KINDS", "ArrayLayout", "ArraySpec", "FlatArrays", "MappedArrays", "rounded", "write_arrays"]
+__all__ = [
+    "KINDS",
+    "ArrayLayout",
+    "ArraySpec",
+    "FlatArrays",
+    "MappedArrays",
+    "PictureArrays",
+    "rounded",
+    "write_arrays",
+]
 
 ALIGNMENT = 64  # bytes: a cache line, and more than any type needs
 WIDEST = 8  # bytes of the largest type: what begins at a multiple of it can be read as any
@@ -83,6 +92,20 @@ class FlatArrays(NamedTuple):
     first_gram: str
 
 
+class PictureArrays(NamedTuple):
+    """Tensors [n, K, …] of the further pictures of each entity, as many rows as it has, one after the other.
+
+    Args:
+        tensors: The arrays [pictures, …] of the tensors.
+        there: The one of them that is True where there is a picture.
+        first: The array [n + 1] of the number of each entity's first row, and of all rows.
+    """
+
+    tensors: tuple[str, ...]
+    there: str
+    first: str
+
+
 @dataclass(frozen=True)
 class ArrayLayout:
     """How arrays are stored row by row, from the beginning of a file: bytes from one row to the next, and the places of
@@ -139,11 +162,16 @@ class MappedArrays:
     """The arrays of a file. Mapping happens at the first reading; no file stays open."""
 
     def __init__(
-        self, path: Path, places: Mapping[str, ArraySpec], expected: BlockFile, flat: Sequence[FlatArrays] = ()
+        self,
+        path: Path,
+        places: Mapping[str, ArraySpec],
+        expected: BlockFile,
+        flat: Sequence[FlatArrays] = (),
+        pictures: Sequence[PictureArrays] = (),
     ) -> None:
         self.path = path
         self.places = places
-        self.flat = tuple(flat)
+        self.flat, self.pictures = tuple(flat), tuple(pictures)
         self.checked = ChecksummedFile(path, expected)
         self._mapped: Tensor | None = None
 
@@ -165,6 +193,10 @@ class MappedArrays:
         if units is None:
             return self.flat
         return [group for group in self.flat if group.first_name.partition(".")[0] in units]
+
+    def pictures_of(self, units: Collection[str] | None) -> Sequence[PictureArrays]:
+        """The arrays of further pictures of these units, or all."""
+        return [group for group in self.pictures if units is None or group.first.partition(".")[0] in units]
 
     @cached_property
     def layout(self) -> ArrayLayout | None:

@@ -86,7 +86,8 @@ class FlatIndex:
 
     def search_many(self, queries: Tensor, k: int) -> list[Nearest]:
         queries = queries.detach().cpu().float()
-        return [hits for some in queries.split(QUERIES) for hits in self._search_some(some, k)]
+        starts = range(0, len(queries), QUERIES)
+        return [hits for start in starts for hits in self._search_some(queries[start : start + QUERIES], k)]
 
     def _search_some(self, queries: Tensor, k: int) -> list[Nearest]:
         values, places = queries.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)

@@ -1,6 +1,8 @@
 """A navigable small-world graph of the vectors (Malkov and Yashunin, 2018) by usearch: `pip install melder[index]`.
 
 It looks at some hundred vectors whatever their number, and may miss some of the best. Vectors are kept in float16.
+Equal vectors enter the graph once: thousands of them would be each other's neighbours only, an island that a search
+does not leave, or does not reach (hnswlib, issue 263).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch import Tensor
 from melder.io.tensors import library_writes
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
+from melder.search.indexes.equal_vectors import EqualVectors
 from melder.search.indexes.files import new_directory, no_options
 from melder.search.indexes.lifted import MipsToCosine
 
@@ -36,19 +39,20 @@ keys = numpy.asarray(graph.keys[:10000])
 for key in keys[:: max(1, len(keys) // 1000)]:
     graph.search(graph.get(int(key)), min(100, len(graph)), threads=1)
 """
-GRAPH, LIFT = "graph.usearch", "lift.json"
+GRAPH, LIFT, EQUAL = "graph.usearch", "lift.json", "equal.npy"
 
 
 class HNSWIndex:
-    """graph: usearch's index of lifted vectors; its keys are the columns."""
+    """graph: usearch's index of lifted vectors; its keys are columns, of equal vectors the first."""
 
     keeps_vectors, filters_types, tells_products = True, False, True
     trial = TRIAL
 
-    def __init__(self, graph: Any, lift: MipsToCosine, columns: int) -> None:
+    def __init__(self, graph: Any, lift: MipsToCosine, columns: int, equal: EqualVectors | None = None) -> None:
         self.graph = graph
         self.lift = lift
         self.columns = columns
+        self.equal = equal or EqualVectors(np.arange(columns))
 
     @classmethod
     def build(
@@ -87,7 +91,10 @@ class HNSWIndex:
             graph = usearch.Index.restore(str(path / GRAPH), view=True)
             if graph is None:
                 raise ValueError("usearch does not know the graph")
-            return cls(graph, MipsToCosine(**described), columns)
+            firsts = np.load(path / EQUAL, allow_pickle=False) if (path / EQUAL).is_file() else np.arange(columns)
+            if firsts.shape != (columns,):
+                raise ValueError(f"{EQUAL} is not of {columns} vectors")
+            return cls(graph, MipsToCosine(**described), columns, EqualVectors(firsts))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
 
@@ -96,16 +103,21 @@ class HNSWIndex:
             with library_writes(path / GRAPH, RuntimeError, OSError):
                 self.graph.save(str(partial / GRAPH))
             (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
+            if self.equal.has_any:
+                np.save(partial / EQUAL, self.equal.firsts, allow_pickle=False)
 
     def add(self, vectors: Tensor) -> None:
         """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
-        keys = np.arange(self.columns, self.columns + len(vectors), dtype=np.uint64)
-        if len(keys):
-            self.graph.add(keys, self.lift.vectors(vectors))
-        self.columns += len(keys)
+        lifted = self.lift.vectors(vectors)
+        new = self.equal.add(lifted.astype(np.float16))
+        if len(new):
+            self.graph.add(new.astype(np.uint64), lifted[new - self.columns])
+        self.columns += len(vectors)
 
     def remove(self, columns: np.ndarray) -> None:
-        self.graph.remove(np.asarray(columns, dtype=np.uint64))
+        gone = self.equal.remove(columns)
+        if len(gone):
+            self.graph.remove(gone.astype(np.uint64))
 
     def search(self, query: Tensor, k: int) -> Nearest:
         wanted = min(k, len(self.graph))
@@ -113,14 +125,16 @@ class HNSWIndex:
             return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
         self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
         matches = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
-        order = np.lexsort((matches.keys, matches.distances))
-        products = self.lift.products(1 - matches.distances[order], query)
-        return Nearest(matches.keys[order].astype(np.int64), products)
+        columns, places = self.equal.columns_of(matches.keys.astype(np.int64))
+        distances = matches.distances[places]
+        order = np.lexsort((columns, distances))[:k]
+        return Nearest(columns[order], self.lift.products(1 - distances[order], query))
 
     def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
         if not len(columns):
             return np.zeros(0, np.float32)
-        lifted = np.concatenate(self.graph.get(columns.astype(np.uint64), np.float32)).reshape(len(columns), -1)
+        stored = self.graph.get(self.equal.firsts[columns].astype(np.uint64), np.float32)
+        lifted = np.concatenate(stored).reshape(len(columns), -1)
         return self.lift.products(lifted @ self.lift.query(query), query)
 
 

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from melder.names import folded
 from melder.records import Entity, Mention
 from melder.search.filters import Types
 from melder.serving.errors import ApiError, parsed, validated
@@ -26,7 +27,7 @@ from melder.serving.settings import ServiceSettings
 __all__ = [
     "ReconciliationQuery",
     "mention_of",
-    "picture_of",
+    "pictures_of",
     "read_queries",
 ]
 
@@ -129,13 +130,22 @@ class ReconciliationQuery(_LenientPart):
             return None
         return Types(self.types, every=self.type_strict == "all")
 
+    @property
+    def fault(self) -> str | None:
+        """Why a query that is well-formed asks for nothing."""
+        if self.limit < 1:
+            return f"field 'limit': must be a number from 1 up, not {self.limit:g}"
+        if not folded(mention_of(self).text) and not pictures_of(self):
+            return "field 'query': is empty; give a name, or properties that say something"
+        return None
+
     def is_typed(self, entity: Entity) -> bool:
         """Whether an entity is of a type that is asked for, strictly or not."""
         return not self.types or any(kind in entity.types for kind in self.types)
 
     def wanted(self, most: int) -> int:
         """How many candidates are asked for, within what the service gives."""
-        return int(min(max(self.limit, 1), most))
+        return int(min(self.limit, most))
 
     def admits(self, entity: Entity) -> bool:
         """Whether an entity is of a type that is asked for."""
@@ -182,9 +192,9 @@ def mention_of(query: ReconciliationQuery) -> Mention:
     return Mention(id="query", text=text, surface=surface, **span)
 
 
-def picture_of(query: ReconciliationQuery) -> str | None:
-    """The first picture among the properties."""
-    return next((text for each in query.properties if each.pid == IMAGE for text in each.texts), None)
+def pictures_of(query: ReconciliationQuery) -> list[str]:
+    """The pictures among the properties."""
+    return [text for each in query.properties if each.pid == IMAGE for text in each.texts]
 
 
 def _text(value: bool | float | str | Reference) -> str:

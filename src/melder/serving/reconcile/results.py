@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from melder.names import folded
 from melder.records import Candidate, Entity, Link
 from melder.serving.catalogue import Catalogue
 from melder.serving.reconcile.queries import ReconciliationQuery
 
-__all__ = ["identified_result", "is_certain", "results"]
+__all__ = ["identified_result", "is_certain", "lacks_type", "results"]
 
 CERTAIN = 100.0  # the score of an entity whose id is the query
 
@@ -21,7 +22,8 @@ def results(
 
     Without context and picture those come first, with the best score: then the name is all there is to go by. Entities
     of a type that is asked for come before others, which are no match. A match is the first candidate, when it is the
-    only entity of that name and (where a type is asked for) of that type.
+    only entity of that name and (where a type is asked for) of that type. A name that is the same but for diacritics
+    raises an entity, and is no match: Müller and Muller are two people as often as one.
     """
     named = [entity for entity in catalogue.named(query.surface) if query.admits(entity)] if query.surface else []
     if identified is not None and identified.id not in {entity.id for entity in named}:
@@ -30,11 +32,26 @@ def results(
     ranked = [(entity, candidate) for candidate, entity in candidates if entity is not None]
     ranked = _with_named(ranked, named, first=not query.properties)
     ranked = _typed_first(ranked, query)[: query.wanted(most)]
-    meant = [entity.id for entity in named if query.is_typed(entity)]
+    meant = [entity.id for entity in named if query.is_typed(entity) and _is_meant(query, entity, identified)]
     return [
         _result(entity, candidate, query, link.nil_probability, match=place == 0 and meant == [entity.id])
         for place, (entity, candidate) in enumerate(ranked)
     ]
+
+
+def lacks_type(query: ReconciliationQuery, link: Link, catalogue: Catalogue) -> bool:
+    """Whether candidates should be of a type, entities are, and no candidate is: they are then looked for apart."""
+    if query.type_strict != "should" or not query.types or not {*query.types} & {*catalogue.types}:
+        return False
+    entities = (catalogue.entity(candidate.id) for candidate in link.candidates)
+    return not any(entity is not None and query.is_typed(entity) for entity in entities)
+
+
+def _is_meant(query: ReconciliationQuery, entity: Entity, identified: Entity | None) -> bool:
+    """Whether the query is a name of the entity with its diacritics, or its id."""
+    if identified is not None and entity.id == identified.id:
+        return True
+    return folded(query.surface) in map(folded, entity.names)
 
 
 def is_certain(query: ReconciliationQuery, entity: Entity, catalogue: Catalogue) -> bool:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import islice
+from typing import Protocol
 
 from fastapi import APIRouter, Request
+from starlette.responses import Response
 
 from melder.records import Mention
-from melder.search.filters import Types
+from melder.search.filters import Types, nearest_types
+from melder.serving.accepted import MEDIA_TYPES, accepted_format, written_links
 from melder.serving.batching import LinkTask
 from melder.serving.body_route import BodyRoute
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.requests import OR_FORM, BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Service, Serving, before_deadline
+from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
-__all__ = ["check_searched", "check_work", "router", "tasks_of"]
+__all__ = ["check_searched", "check_work", "mention_at", "router", "tasks_of"]
 
 router = APIRouter(
     route_class=BodyRoute,
@@ -25,14 +30,27 @@ router = APIRouter(
 )
 
 
-@router.post("/link", summary="Link the mentions of a text", openapi_extra=OR_FORM)
-async def link(asked: LinkRequest, request: Request, service: Serving) -> LinkAnswer:
-    """Ranked candidates for each mention, with what each unit adds to the score."""
+@router.post(
+    "/link",
+    summary="Link the mentions of a text",
+    openapi_extra=OR_FORM,
+    response_model=LinkAnswer,
+    responses={
+        200: {"content": {name: {"schema": {"type": "string"}} for name in MEDIA_TYPES}},
+        **{status: {"model": Refused} for status in (406, 501)},
+    },
+)
+async def link(asked: LinkRequest, request: Request, service: Serving) -> LinkAnswer | Response:
+    """Ranked candidates for each mention, with what each unit adds to the score; by Accept also as NIF (text/turtle),
+    Web Annotations, TEI, CSV, TSV or JSON Lines."""
+    form = accepted_format(request.headers.get("accept"))
     served = service.current.served
     async with before_deadline(request, service.settings):
         tasks = await tasks_of(service, served, asked)
         check_work(service, tasks)
         links = await service.link(tasks)
+        if form is not None:
+            return await asyncio.to_thread(written_links, form, tasks, links, service.settings)
     return LinkAnswer(generation=served.generation, model=served.model, links=tuple(links))
 
 
@@ -56,8 +74,9 @@ async def link_batch(batch: BatchRequest, request: Request, service: Serving) ->
 def _check_size(service: Service, batch: BatchRequest) -> None:
     if len(batch.requests) > service.settings.texts:
         raise ApiError(413, f"there are {len(batch.requests)} texts; send at most {service.settings.texts} together")
-    _check_number(service, sum(len(asked.mentions) for asked in batch.requests))
-    check_searched(service, batch.requests)
+    good = [asked for asked in batch.requests if not isinstance(asked, str)]
+    _check_number(service, sum(len(asked.mentions) for asked in good))
+    check_searched(service, good)
 
 
 def check_searched(service: Service, texts: Sequence[LinkRequest]) -> None:
@@ -81,8 +100,10 @@ def _check_number(service: Service, mentions: int) -> None:
         raise ApiError(413, f"there are {mentions} mentions; send at most {service.settings.mentions} together")
 
 
-async def _prepared(service: Service, served: Served, asked: LinkRequest) -> list[LinkTask] | str:
+async def _prepared(service: Service, served: Served, asked: LinkRequest | str) -> list[LinkTask] | str:
     """The tasks of one text of a batch, or why there are none."""
+    if isinstance(asked, str):
+        return asked
     try:
         return await tasks_of(service, served, asked)
     except ApiError as refusal:
@@ -100,17 +121,44 @@ async def tasks_of(service: Service, served: Served, asked: LinkRequest) -> list
         raise ApiError(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     _check_number(service, len(spans))
-    mentions = [_mention(number, span, asked.text, settings.surface) for number, span in enumerate(spans)]
-    image = await service.picture(asked.image, served)
-    types = Types(asked.types) if asked.types else None
-    return [LinkTask(served, mention, image, asked.k, types) for mention in mentions]
+    mentions = [mention_at(span, asked, "mentions", number, settings) for number, span in enumerate(spans)]
+    images = await service.images(asked.images, served)
+    types = await asyncio.to_thread(_known_types, served, asked.types) if asked.types else None
+    return [LinkTask(served, mention, images, asked.k, types) for mention in mentions]
 
 
-def _mention(number: int, span: Span, text: str, longest: int) -> Mention:
+def _known_types(served: Served, types: Sequence[str]) -> Types:
+    """Raises `ApiError` (422) for a type that no entity has."""
+    known = served.catalogue.types
+    for each in types:
+        if each not in known:
+            raise ApiError(422, f"field 'types': no entity has the type {each!r}{nearest_types(each, known)}")
+    return Types(tuple(types))
+
+
+class TextRequest(Protocol):
+    """A request with a text, perhaps in a language that it names."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def language(self) -> str | None: ...
+
+
+def mention_at(span: Span, asked: TextRequest, field: str, number: int, settings: ServiceSettings) -> Mention:
+    """The mention at a span of a text; `field` and its number say where it stands in the request.
+
+    Raises:
+        ApiError: (413, 422) where it is too long, or covers no words.
+    """
+    text = asked.text
     surface = text[span.start : span.end]
     if span.end > len(text) or not surface.strip():
         where = f"[{span.start}, {span.end}) covers no words of the text of {len(text)} characters"
-        raise ApiError(422, f"field 'mentions.{number}': {where}; give code point offsets, end excluded")
-    if len(surface) > longest:
-        raise ApiError(413, f"field 'mentions.{number}': has more than {longest:,} characters; mark the name only")
-    return Mention(id=str(number), text=text, start=span.start, end=span.end, surface=surface)
+        raise ApiError(422, f"field '{field}.{number}': {where}; give code point offsets, end excluded")
+    if len(surface) > settings.surface:
+        most = f"has more than {settings.surface:,} characters"
+        raise ApiError(413, f"field '{field}.{number}': {most}; mark the name only")
+    place = {"start": span.start, "end": span.end}
+    return Mention(id=str(number), text=text, surface=surface, language=asked.language, **place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,14 +13,15 @@ from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from melder.records import Entity, Link
-from melder.serving.batching import LinkTask
+from melder.search.filters import Types
+from melder.serving.batching import LinkTask, new_answer
 from melder.serving.body_route import BodyRoute, in_thread_if_large
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.identifiers import find_identified
 from melder.serving.reconcile.extension import extended
 from melder.serving.reconcile.manifest import identifier_space, manifest_of
-from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, picture_of, read_queries
-from melder.serving.reconcile.results import identified_result, is_certain, results
+from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, pictures_of, read_queries
+from melder.serving.reconcile.results import identified_result, is_certain, lacks_type, results
 from melder.serving.routers.link import check_work
 from melder.serving.service import Service, Serving, before_deadline
 from melder.serving.source import Served
@@ -109,10 +111,29 @@ async def _reconciled(
     answers |= {key: {"result": [identified_result(good[key], entity)]} for key, entity in certain.items()}
     rest = [key for key in tasks if key not in certain]
     links = await service.link([tasks[key] for key in rest])
+    links = await _with_typed(service, served, [(good[key], tasks[key]) for key in rest], links)
     asked = [(good[key], link, identified.get(key)) for key, link in zip(rest, links, strict=True)]
     found = await asyncio.to_thread(_results, asked, served, service.settings.candidates)
     answers |= {key: {"result": result} for key, result in zip(rest, found, strict=True)}
     return {key: answers[key] for key in queries}
+
+
+async def _with_typed(
+    service: Service, served: Served, asked: Sequence[tuple[ReconciliationQuery, LinkTask]], links: Sequence[Link]
+) -> list[Link]:
+    """The links; where candidates should be of a type and none is, the best of that type stand behind the others."""
+    lacking = await asyncio.to_thread(_lacking, [query for query, _ in asked], links, served)
+    again = [replace(asked[n][1], types=Types(asked[n][0].types), answer=new_answer()) for n in lacking]
+    merged = list(links)
+    for number, typed in zip(lacking, await service.link(again), strict=True):
+        candidates = (*links[number].candidates, *typed.candidates)
+        merged[number] = links[number].model_copy(update={"candidates": candidates})
+    return merged
+
+
+def _lacking(queries: Sequence[ReconciliationQuery], links: Sequence[Link], served: Served) -> list[int]:
+    pairs = enumerate(zip(queries, links, strict=True))
+    return [number for number, (query, link) in pairs if lacks_type(query, link, served.catalogue)]
 
 
 def _note_address(service: Service, base: str) -> None:
@@ -147,12 +168,14 @@ def _results(
 
 async def _task(service: Service, served: Served, query: ReconciliationQuery) -> LinkTask:
     mention, settings = mention_of(query), service.settings
+    if query.fault is not None:
+        raise ApiError(422, query.fault)
     if len(mention.text) > settings.characters:
         raise ApiError(413, f"the query has more than {settings.characters:,} characters; send a part of it")
     if len(mention.surface) > settings.surface:
         raise ApiError(413, f"the name has more than {settings.surface:,} characters; send the name only")
-    image = await service.picture(picture_of(query), served)
-    return LinkTask(served, mention, image, query.wanted(settings.candidates), query.wanted_types)
+    images = await service.images(pictures_of(query)[: served.linker.pictures_read], served)
+    return LinkTask(served, mention, images, query.wanted(settings.candidates), query.wanted_types)
 
 
 def _base(request: Request, service: Service) -> str:

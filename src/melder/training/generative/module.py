@@ -31,16 +31,15 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
         self.automatic_optimization = False
         self.model, self.options, self.steps = model, training, steps
         self.strict_loading = False  # checkpoints hold the mapper only
+        self.train()  # from the first step on: models are opened in evaluation mode, and Lightning leaves the mode be
 
     def training_step(self, batch: Asked, batch_idx: int) -> None:
         # Dropout of the language model in published mode, a function of the step alone.
         torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         optimizer.zero_grad()
-        count, at_once, total = len(batch.prompts), self.model.options.at_once, 0.0
-        for start in range(0, count, at_once):
-            rows = slice(start, start + at_once)
-            loss = self.model.model.loss(batch.prompts[rows], batch.answers[rows]).sum() / count
+        total = 0.0
+        for loss in self.model.model.part_losses(batch.prompts, batch.answers, self.model.options.at_once):
             self.manual_backward(loss)
             total += float(loss.detach())
         if self.options.gradient_clip is not None:

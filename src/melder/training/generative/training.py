@@ -20,15 +20,15 @@ from melder.generative.language_model import LanguageModel, open_language_model,
 from melder.generative.mapper import Mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.names import name_of
-from melder.generative.prompt import Template
+from melder.generative.prompt import Template, prompt_text
 from melder.generative.prompt_builder import PromptBuilder
 from melder.linking.generative import NAMES, GenerativeLinker
-from melder.methods.gemel import GEMELConfiguration
+from melder.methods.gemel import COMPACT, GEMELConfiguration
 from melder.protocols import Counting, Sampler
 from melder.records import MelderError, Mention, Ranks
 from melder.runs.directory import run_device
 from melder.runs.feature_cache import stored_features
-from melder.runs.gemel import COMPACT, Gemel, Pictures, build_retriever, keys_of, read_pictures
+from melder.runs.gemel import Gemel, Pictures, build_retriever, keys_of, read_pictures
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.generative.module import GenerativeModule
@@ -97,7 +97,10 @@ def prepare_generative(
     pictures = _pictures(configuration, dataset, encoder, "train", split.train, cache, counting)
     retriever = build_retriever(options)
     keys = keys_of(encoder.text if retriever is None else retriever, options, split.train, pictures)
-    shown = [Demonstration(mention.text, mention.surface, name) for mention, name in _answered(dataset, split.train)]
+    shown = [
+        Demonstration(prompt_text(mention, options.markers), mention.surface, name)
+        for mention, name in _answered(dataset, split.train)
+    ]
     demonstrations = Demonstrations(shown, keys, pictures.vectors, pictures.there)
     language_model = _language_model(configuration, dataset, split, cache.parent / "language_model", counting)
     torch.manual_seed(configuration.training.seed)
@@ -220,7 +223,9 @@ def _language_model(
     """The one that the configuration names; `lm:compact` is trained once and kept."""
     options = cast(GEMELConfiguration, configuration.method)
     if options.language_model != COMPACT:
-        return open_language_model(options.language_model, precision=options.precision, dropout=options.published)
+        return open_language_model(
+            options.language_model, precision=options.precision, dropout=options.published, kept=where
+        )
     if not (where / "finished").is_file():
         progress = counting("training the language model", options.compact.steps)
         texts = _texts(configuration, dataset, split, options)
@@ -235,7 +240,7 @@ def _texts(configuration: Configuration, dataset: DataSet, split: Split, options
     sees = "image" in configuration.data.modalities
     examples = [
         TrainingSentence(
-            mention.text,
+            prompt_text(mention, options.markers),
             mention.surface,
             name,
             entities[str(mention.answer)].description,

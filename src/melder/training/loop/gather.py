@@ -27,7 +27,7 @@ def gather(features: Features) -> Features:
     padded = _pad_tokens(features, int(length))
     gathered = {name: _gather_tensor(tensor) for name, tensor in padded.tensors().items()}
     shards = [
-        replace(features, **{name: parts[rank] for name, parts in gathered.items()}, surfaces=surfaces)
+        Features(**{name: parts[rank] for name, parts in gathered.items()}, surfaces=surfaces)  # type: ignore[arg-type]
         for rank, surfaces in enumerate(_gather_object(features.surfaces))
     ]
     return concatenate(shards)

@@ -19,8 +19,8 @@ def build_optimizer(
 ) -> torch.optim.AdamW:
     """Encoder, matcher, lexical weight and a generator of negatives may have learning rates of their own.
 
-    Biases, norms and constants are not decayed. (The published patterns for that match no parameter name, so the
-    published recipe decays the norms' weights too.)
+    Biases, norms and constants are not decayed. (Of the published patterns for that only `bias` matches names of
+    parameters, so the published recipe decays the norms' weights.)
     """
     groups = []
     for name, parameter in model.named_parameters():

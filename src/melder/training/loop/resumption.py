@@ -27,7 +27,7 @@ class LastCheckpoint(Callback):  # type: ignore[misc]
         self.path, self.every, self.check = path, every, check
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
-        if not trainer.is_last_batch:
+        if not trainer.is_last_batch and not trainer.should_stop:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

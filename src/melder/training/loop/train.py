@@ -29,7 +29,7 @@ from melder.training.loop.checkpoints import weights
 from melder.training.loop.loader import PlannedLoader
 from melder.training.loop.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.loop.run_lock import run_lock
-from melder.training.loop.selection import Selection, ValidationCallback
+from melder.training.loop.selection import LookSchedule, Selection, ValidationCallback
 from melder.training.loop.trainer import build_trainer
 from melder.training.order import BatchPlan
 from melder.training.prepare import OnUnreadable
@@ -63,7 +63,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     on_unreadable: OnUnreadable = None,
 ) -> Trained:
-    """Train, keep the weights with the best selection MRR, and write a run with its selection metrics into `out`.
+    """Train, keep the weights of the best look at the selection set, and write a run with its metrics into `out`.
 
     With no epochs the run is of the model as it is built: an untrained matcher on a published encoder, say. A training
     that was interrupted goes on from its last checkpoint.
@@ -218,8 +218,14 @@ def _selection(
     def look() -> Mapping[str, float]:
         return figures(prepared.rank(sample))
 
-    every, patience = training.validate_every, training.patience
-    return Selection(look, best, every=every, patience=patience, on_validation=on_validation)
+    schedule = LookSchedule(
+        training.validate_every,
+        training.patience,
+        training.validate_every_steps,
+        training.select_by,
+        training.select_ties == "later",
+    )
+    return Selection(look, best, schedule, on_validation=on_validation)
 
 
 def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:

@@ -13,7 +13,7 @@ from melder.protocols import Matcher
 from melder.records import Entity, Mention
 from melder.search.candidates import dense_candidates, lexical_candidates
 
-__all__ = ["Pool", "same_entity"]
+__all__ = ["Pool", "folds_names", "same_entity"]
 
 
 class Pool:
@@ -21,19 +21,28 @@ class Pool:
 
     numbers [entities]: one for those that are no negatives of each other; an example's own group is left out
     k: how many by name, and how many by vector
+    fold: whether names are compared as the lexical unit does that folds them
     """
 
-    def __init__(self, mentions: Sequence[Mention], entities: Sequence[Entity], numbers: np.ndarray, k: int) -> None:
+    def __init__(
+        self,
+        mentions: Sequence[Mention],
+        entities: Sequence[Entity],
+        numbers: np.ndarray,
+        k: int,
+        *,
+        fold: bool = False,
+    ) -> None:
         column = {entity.id: number for number, entity in enumerate(entities)}
         self.answers = np.array([column[str(mention.answer)] for mention in mentions])
         self.numbers, self.k = numbers, k
         self.more = k + min(k, int(np.bincount(numbers).max()))  # so many of them may be left out
-        self.by_name = lexical_candidates([mention.surface for mention in mentions], entities, self.more)
+        self.by_name = lexical_candidates([mention.surface for mention in mentions], entities, self.more, fold=fold)
 
     @classmethod
-    def of(cls, dataset: DataSet, mentions: Sequence[Mention], k: int) -> Pool:
+    def of(cls, dataset: DataSet, mentions: Sequence[Mention], k: int, matcher: Matcher) -> Pool:
         """The pool of a data set's entities."""
-        return cls(mentions, dataset.entities, same_entity(dataset), k)
+        return cls(mentions, dataset.entities, same_entity(dataset), k, fold=folds_names(matcher))
 
     def candidates(self, rows: np.ndarray, matcher: Matcher, mentions: Side, entities: Side) -> np.ndarray:
         """[rows, 2 k]: by name and by the vectors of the sides of these rows and of all entities, best of each in
@@ -51,6 +60,11 @@ class Pool:
         """The first k that are not of the group `own`."""
         others: list[int] = columns[self.numbers[columns] != own][: self.k].tolist()
         return others
+
+
+def folds_names(matcher: Matcher) -> bool:
+    """Whether names are compared as people compare them; in earlier and in published runs they are not."""
+    return matcher.lexical is not None and matcher.lexical.fold
 
 
 def same_entity(dataset: DataSet) -> np.ndarray:

@@ -14,8 +14,8 @@ __all__ = ["GeneratorConfiguration", "NegativesConfiguration"]
 
 
 class GeneratorConfiguration(Section):
-    """PGMEL's generator. Its paper says that it is rewarded by the discriminator and learns by policy gradient; every
-    value here is a choice that the paper, as far as it is known, leaves open."""
+    """PGMEL's generator. The abstract says that it learns by policy gradient, summaries of the paper that the
+    discriminator rewards it; every value here is a choice that the paper, as far as it is known, leaves open."""
 
     hidden: PositiveInt = Field(128, description="width of its heads and fused vectors; a choice")
     similarity: Literal["dot", "cosine"] = Field(
@@ -27,9 +27,16 @@ class GeneratorConfiguration(Section):
         "score", description="of a negative: its score s, max(0, margin + s - s_gold), or log(1 + exp s); a choice"
     )
     margin: PositiveFloat = Field(0.5, description="of the hinge, as reward and in the log; a choice")
-    standardise: bool = Field(True, description="divide rewards by their deviation in the batch; a choice")
-    baseline_decay: float = Field(
-        0.9, ge=0, lt=1, description="of the moving mean of rewards that is taken off them; a choice"
+    baseline: Literal["leave_one_out", "moving"] = Field(
+        "leave_one_out",
+        description="what is taken off a reward: the mean of the mention's other draws (of one draw, of the other "
+        "mentions'), or the moving mean of earlier batches; a choice",
+    )
+    baseline_decay: float = Field(0.9, ge=0, lt=1, description="of the moving mean; a choice")
+    standardise: bool = Field(
+        False,
+        description="divide what is left of the rewards by its root mean square in the batch; biased, most of all with "
+        "few draws; a choice",
     )
     entropy: NonNegativeFloat = Field(0.01, description="weight of the entropy bonus; a choice")
     warm_epochs: NonNegativeInt = Field(
@@ -44,15 +51,18 @@ class NegativesConfiguration(Section):
 
     sampler: str = Field(
         "in_batch",
-        description="in_batch: none more; uniform: any; lexical: names that look like the surface; hard: what the "
-        "model scores highest; policy_gradient: what a generator picks, which learns from the model's scores; or one "
-        "of another package (melder list samplers)",
+        description="in_batch: none more; uniform: any; lexical: names that look like the surface; pool: any "
+        "candidate by name or vector; hard: what the model scores highest of these; policy_gradient: what a generator "
+        "picks of these, which learns from the model's scores; or one of another package (melder list samplers)",
     )
     count: PositiveInt = Field(2, description="negatives that each mention adds to the batch")
     candidates: PositiveInt = Field(
-        16, description="how many of the most similar names to draw from; hard, policy_gradient: and of nearest vectors"
+        16,
+        description="how many most similar names to draw from; pool, hard, policy_gradient: and nearest vectors",
     )
-    refresh: PositiveInt = Field(100, description="hard, policy_gradient: steps for which candidates are found at once")
+    refresh: PositiveInt = Field(
+        100, description="pool, hard, policy_gradient: steps for which candidates are found at once"
+    )
     generator: GeneratorConfiguration = GeneratorConfiguration()
     planted: float = Field(
         0.0, ge=0, le=1, description="share of the entities copied under new ids and names, to count false negatives"

@@ -53,7 +53,7 @@ class FeaturesNow:
 
 @dataclass(frozen=True)
 class ItemsNow:
-    """Of an encoder that is trained: everything is encoded again, each entity with its first picture."""
+    """Of an encoder that is trained: everything is encoded again, with as many pictures as linking compares."""
 
     model: Model
     dataset: DataSet
@@ -62,10 +62,13 @@ class ItemsNow:
 
     def mentions(self, rows: np.ndarray) -> Iterator[Features]:
         chosen = [self.examples[row] for row in rows]
-        return self._encoded(mention_items(chosen, self.dataset, self._separator, self.modalities))
+        pictures = self.model.matcher.pictures
+        return self._encoded(mention_items(chosen, self.dataset, self._separator, self.modalities, pictures))
 
     def entities(self) -> Iterator[Features]:
-        return self._encoded(entity_items(self.dataset.entities, self.dataset, self._separator, self.modalities))
+        entities, pictures = self.dataset.entities, self.model.matcher.pictures
+        items = entity_items(entities, self.dataset, self._separator, self.modalities, pictures=pictures)
+        return self._encoded(items)
 
     @property
     def _separator(self) -> str:

@@ -7,8 +7,8 @@ of a negative e drawn from p and a baseline b that does not depend on e,
 
     E[(r - b) grad log p(e)] = grad E[r],   dE[r]/du_j = p_j (r_j - sum_k p_k r_k) / temperature.
 
-That the generator is rewarded by the discriminator and learns by policy gradient is known of PGMEL; the rest is
-modelled on KBGAN (Cai and Wang, 2018), see `GeneratorConfiguration`.
+That the generator learns by policy gradient is in PGMEL's abstract, that the discriminator rewards it in summaries of
+the paper; the rest is modelled on KBGAN (Cai and Wang, 2018), see `GeneratorConfiguration`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy, normalize, softplus
 
 from melder.features import Features, Sizes
 from melder.methods.global_heads import GlobalHeads
+from melder.training.loop.gather import gather_rows
 from melder.training.negatives.configuration import GeneratorConfiguration
 from melder.units.gated_multimodal import GatedMultimodal
 
@@ -51,16 +52,48 @@ class Generator(nn.Module):
         scale = 1.0 if self.options.similarity == "cosine" else 1 / math.sqrt(queries.shape[-1])
         return torch.einsum("mh,mkh->mk", queries, candidates) * scale / self.options.temperature
 
-    def advantage(self, rewards: Tensor, everyone: Tensor) -> Tensor:
-        """`rewards` less the baseline, over their deviation; `everyone` are the rewards of all processes, which
-        then move the baseline. The first batch's baseline is its own mean."""
-        mean = everyone.mean()
-        before = torch.where(self.seen > 0, self.baseline, mean)
+    def advantage(self, rewards: Tensor, counts: Tensor) -> Tensor:
+        """How much better than expected each draw was, [m, n], 0 for mentions that do not count.
+
+        The baseline of a draw does not depend on it, so that the gradient is that of the expected reward, whatever the
+        number of draws. Rewards of mentions without candidates are in no mean.
+
+        Args:
+            rewards: [m, n] of this process's draws.
+            counts: [m] whether a mention has candidates.
+        """
+        every, counted = gather_rows(rewards), gather_rows(counts.to(rewards.dtype))[:, None]
+        advantage = (rewards - self._baseline(rewards, every, counted)) * counts[:, None]
+        if self.options.standardise:
+            size = _root_mean_square(gather_rows(advantage), counted)
+            advantage = torch.where(size > 0, advantage / size, advantage)
+        self._move(every, counted)
+        return advantage
+
+    def _baseline(self, rewards: Tensor, every: Tensor, counted: Tensor) -> Tensor:
+        """[m, n] or a scalar: of one draw that is alone, or as asked, the moving mean of earlier batches."""
+        draws = rewards.shape[1]
+        if self.options.baseline == "moving":
+            return self.baseline.clone()
+        if draws > 1:
+            return (rewards.sum(dim=1, keepdim=True) - rewards) / (draws - 1)
+        others = counted.sum() - 1
+        return torch.where(others > 0, ((every * counted).sum() - rewards) / others.clamp(min=1), self.baseline)
+
+    def _move(self, every: Tensor, counted: Tensor) -> None:
+        """The moving mean of rewards goes on by a batch; the first batch's is 0, which depends on none of its draws."""
+        if not counted.any():
+            return
+        mean = (every * counted).sum() / (counted.sum() * every.shape[1])
         decay = self.options.baseline_decay
         self.baseline.copy_(torch.where(self.seen > 0, decay * self.baseline + (1 - decay) * mean, mean))
         self.seen += 1
-        deviation = everyone.std(unbiased=False) if self.options.standardise else torch.ones_like(mean)
-        return (rewards - before) / deviation.clamp(min=1e-6)
+
+
+def _root_mean_square(advantage: Tensor, counted: Tensor) -> Tensor:
+    """Of what counts; no entry is more than its inverse share of the batch times it, however equal the rewards."""
+    squares = (advantage.square() * counted).sum()
+    return (squares / (counted.sum() * advantage.shape[1]).clamp(min=1)).sqrt()
 
 
 def reward(options: GeneratorConfiguration, negative: Tensor, gold: Tensor) -> Tensor:

@@ -38,7 +38,12 @@ class Hard:
     def build(
         cls, options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
     ) -> Hard:
-        return cls(Pool.of(dataset, mentions, options.candidates), current, options.count, options.refresh)
+        return cls(
+            Pool.of(dataset, mentions, options.candidates, current.model.matcher),
+            current,
+            options.count,
+            options.refresh,
+        )
 
     def prepare(self, rows: np.ndarray) -> None:
         matcher = self.current.model.matcher

@@ -16,6 +16,7 @@ from melder.data import DataSet
 from melder.protocols import Sampler
 from melder.records import Mention
 from melder.search.candidates import lexical_candidates
+from melder.training.negatives.candidates import folds_names
 from melder.training.negatives.configuration import NegativesConfiguration
 from melder.training.negatives.current import CurrentModel
 from melder.training.negatives.samplers import SAMPLERS
@@ -78,7 +79,9 @@ class LexicalSampler(ModelFree):
         """The answer itself is left out of the candidates, since it mostly has the best name of all."""
         answer = {entity.id: column for column, entity in enumerate(dataset.entities)}
         surfaces = [mention.surface for mention in mentions]
-        nearest = lexical_candidates(surfaces, dataset.entities, options.candidates + 1)
+        nearest = lexical_candidates(
+            surfaces, dataset.entities, options.candidates + 1, fold=folds_names(current.model.matcher)
+        )
         own = nearest == np.array([answer[str(mention.answer)] for mention in mentions])[:, None]
         last = np.argsort(own, axis=1, kind="stable")  # the own one, if it is there, comes last and is cut off
         return cls(np.take_along_axis(nearest, last, axis=1)[:, : options.candidates], options.count)

@@ -23,7 +23,6 @@ from melder.methods.losses import Batch
 from melder.records import Mention
 from melder.runs.model import entity_side_of, mention_side_of
 from melder.training.batched import Batched
-from melder.training.loop.gather import gather_rows
 from melder.training.negatives.candidates import Pool
 from melder.training.negatives.configuration import GeneratorConfiguration, NegativesConfiguration
 from melder.training.negatives.current import CurrentModel
@@ -68,7 +67,7 @@ class PolicyGradient:
     def build(
         cls, options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel
     ) -> PolicyGradient:
-        pool = Pool.of(dataset, mentions, options.candidates)
+        pool = Pool.of(dataset, mentions, options.candidates, current.model.matcher)
         generator = Generator(current.model.encoder.sizes, options.generator).to(current.model.device)
         return cls(pool, current, generator, options.count, options.refresh)
 
@@ -107,7 +106,7 @@ class PolicyGradient:
         choices = self._choices(rows)
         gold, negative = scores.gather(1, batch.gold[:, None])[:, 0], scores.gather(1, batch.sampled.clamp(min=0))
         rewards = reward(options, negative, gold)
-        advantage = self.generator.advantage(rewards, gather_rows(rewards))
+        advantage = self.generator.advantage(rewards, choices.counts)
         log_p = choices.log_p
         chosen = (choices.columns[:, None, :] == batched.drawn[:, :, None]).long().argmax(dim=2)
         spread = entropy(log_p, choices.counts)
@@ -117,10 +116,10 @@ class PolicyGradient:
             loss = policy_loss(log_p, chosen, advantage, choices.counts) - options.entropy * spread
         figures = {
             "entropy": spread.detach(),
-            "rank": _ranks(log_p.detach(), chosen).mean(),
-            "reward": rewards.mean(),
+            "rank": _mean(_ranks(log_p.detach(), chosen), choices.counts),
+            "reward": _mean(rewards, choices.counts),
             "baseline": self.generator.baseline.clone(),
-            "active_hinges": (options.margin + negative > gold[:, None]).float().mean(),
+            "active_hinges": _mean((options.margin + negative > gold[:, None]).float(), choices.counts),
         }
         return PolicyStep(loss, figures)
 
@@ -151,6 +150,11 @@ class PolicyGradient:
 def _ranks(log_p: Tensor, chosen: Tensor) -> Tensor:
     """[m, n]: 1 for the candidate that is most probable."""
     return 1.0 + (log_p[:, None, :] > log_p.gather(1, chosen)[:, :, None]).sum(dim=2)
+
+
+def _mean(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean of [m, n] over the mentions that count."""
+    return (values * counts[:, None]).sum() / (counts.sum() * values.shape[1]).clamp(min=1)
 
 
 def _kept(chunks: Iterator[Features], kept: list[Features]) -> Iterator[Features]:

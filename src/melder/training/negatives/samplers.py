@@ -64,6 +64,7 @@ SAMPLERS = Registry[SamplerClass](
         Entry("in_batch", "melder.training.negatives.model_free:InBatch", "no more than the batch's other answers"),
         Entry("uniform", "melder.training.negatives.model_free:Uniform", "any entity"),
         Entry("lexical", "melder.training.negatives.model_free:LexicalSampler", "names that look like the surface"),
+        Entry("pool", "melder.training.negatives.uniform_pool:UniformPool", "any of the candidates of the next two"),
         Entry("hard", "melder.training.negatives.hard:Hard", "what the model scores highest"),
         Entry(
             "policy_gradient",

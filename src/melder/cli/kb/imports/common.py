@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melder.cli.console import finish, say, writable
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ __all__ = ["Lang", "Out", "Pictures", "Source", "write"]
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="The vocabulary; .gz and .bz2 are unpacked on the way.")]
 Out = Annotated[Path, typer.Option("--out", help="The file of entities, .jsonl.")]
-Lang = Annotated[str, typer.Option("--lang", help="Languages of names and descriptions, the first that there is.")]
+Lang = Annotated[
+    str,
+    typer.Option("--language", "--lang", help="Languages of names and descriptions; the first is shown."),
+]
 Pictures = Annotated[
     Path | None,
     typer.Option("--pictures", help="List pictures here, a name, a tab, an address a line, and name them in entities."),
@@ -54,5 +58,5 @@ def write(
         )
     if pictures is not None:
         say(f"{pictures}: the pictures' names and addresses; fetch them as you like into a directory for --images")
-    say(f"{out}: {count:,} entities. Next: melder kb check {out}")
+    say(f"{out}: {how_many(count, 'entity')}. Next: melder kb check {out}")
     finish(problems.records)

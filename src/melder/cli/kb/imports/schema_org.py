@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from melder.cli.kb.imports.common import Lang, Out, Pictures, Source, write
+from melder.records import languages_of
 
 __all__ = ["schema_org"]
 
@@ -13,8 +14,7 @@ def schema_org(source: Source, out: Out, lang: Lang = "en", pictures: Pictures =
     \b
     melder kb import schema-org products.jsonld --out products.jsonl --pictures pictures.tsv
     """
-    from melder.data.vocabularies.languages import Languages
     from melder.data.vocabularies.schema_org import schema_entities
 
-    languages = Languages.parse(lang)
+    languages = languages_of(lang)
     write(source, out, pictures, lambda problems, notes: schema_entities(source, languages, problems, notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from melder.cli.kb.imports.common import Lang, Out, Pictures, Source, write
+from melder.records import languages_of
 
 __all__ = ["skos"]
 
@@ -13,8 +14,7 @@ def skos(source: Source, out: Out, lang: Lang = "en", pictures: Pictures = None)
     \b
     melder kb import skos thesaurus.ttl --lang de,en --out concepts.jsonl
     """
-    from melder.data.vocabularies.languages import Languages
     from melder.data.vocabularies.skos import skos_entities
 
-    languages = Languages.parse(lang)
+    languages = languages_of(lang)
     write(source, out, pictures, lambda problems, notes: skos_entities(source, languages, notes))

@@ -1,4 +1,7 @@
-"""Items to features: batches of like length, what items share once, pictures read while the encoder computes."""
+"""From items to features: which of them go through an encoder together, and where what it makes of them belongs.
+
+Pictures of the batches to come are read while the encoder computes (`melder.encoders.read_ahead`).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from melder.encoders.precision import computing
 from melder.encoders.read_ahead import ReadAhead, ReadPicture, reading_threads
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.protocols import Inputs, Precision
 from melder.records import Item
 
-__all__ = ["encode", "encode_chunks", "longest_first"]
+__all__ = ["batches_of", "encode", "encode_chunks", "longest_first"]
+
+Batches = list[tuple[list[int], list[Item]]]  # the places of items among all, and these items
 
 
 def encode(
@@ -34,6 +40,7 @@ def encode(
 
     Texts of like length share a batch, so that little is spent on padding. What items share goes through the encoder
     once: a picture in the whole call, or not at all where `memory` has it from earlier ones; a text in each batch.
+    Further pictures go through the encoder after all first ones.
 
     Args:
         encoder: in any mode, which it is left in
@@ -77,22 +84,38 @@ def encode_chunks(
     device = torch.device(device)
     reading = reading_threads() if threads is None else threads
     with ReadAhead(encoder.read_picture, reading) as ahead:
-        coming = ahead.over(_batches(chunks, batch_size, memory))
-        chunk: _Chunk | None = None
+        coming = ahead.over(_batches(chunks, batch_size, memory, sees=encoder.sizes.image_global is not None))
         while True:
             with encoder.throughput.timing():
                 batch, read = next(coming, (None, None))
-                if batch is not None:
-                    chunk = batch.chunk
-                    chunk.add(batch, _features(encoder, batch, read, device, precision))
-            if batch is None or chunk is None:
-                return
-            if progress is not None:
+                if batch is None:
+                    return
+                batch.among.add(batch.rows, _features(encoder, batch, read, device, precision))
+            if progress is not None and batch.among is batch.chunk.first:
                 progress(len(batch.rows))
-            if chunk.is_whole:
-                features = chunk.features()
+            if batch.chunk.is_whole:
+                features = batch.chunk.features()
                 encoder.throughput.count(features)
                 yield features
+
+
+def batches_of(items: Sequence[Item], batch_size: int, *, sees: bool) -> tuple[Batches, Batches]:
+    """What goes through an encoder together: the items with their first pictures, then the further pictures of one that
+    `sees` any.
+
+    Whoever prepares batches apart from the encoder finds them in the order in which `encode` asks for them.
+    """
+    further = [Item(image=picture) for item in items for picture in item.further] if sees else []
+    orders = (items, longest_first(items)), (further, list(range(len(further))))
+    first, more = (
+        [
+            (rows, [among[row] for row in rows])
+            for start in range(0, len(order), batch_size)
+            if (rows := order[start : start + batch_size])
+        ]
+        for among, order in orders
+    )
+    return first, more
 
 
 def longest_first(items: Sequence[Item]) -> list[int]:
@@ -101,56 +124,88 @@ def longest_first(items: Sequence[Item]) -> list[int]:
     return sorted(range(len(items)), key=lambda index: (-len(items[index].text), items[index].text))
 
 
-class _Chunk:
-    """Items that are encoded in batches, and their features so far."""
+class _Among:
+    """Items that are encoded in batches, and their features so far.
 
-    def __init__(self, items: Sequence[Item], memory: PictureMemory | None) -> None:
-        self.items, self.order = items, longest_first(items)
-        self.pictures = SharedPictures([items[row] for row in self.order], memory or PictureMemory())
+    Args:
+        batches: all of them
+        memory: of pictures of earlier calls
+    """
+
+    def __init__(self, batches: Batches, memory: PictureMemory) -> None:
+        self.batches = batches
+        self.pictures = SharedPictures([item for _, items in batches for item in items], memory)
+        self.begun = set[Hashable]()  # pictures that are being read, or were
+        self._count = self._left = sum(len(rows) for rows, _ in batches)
         self._tensors: dict[str, Tensor] = {}
-        self._encoded = 0
 
     @property
     def is_whole(self) -> bool:
-        return self._encoded == len(self.items)
+        return not self._left
 
-    def add(self, batch: _Batch, features: Features) -> None:
+    def add(self, rows: Sequence[int], features: Features) -> None:
         for name, tensor in features.tensors().items():
-            self._tensors[name] = _place(self._tensors.get(name), tensor.cpu(), batch.rows, len(self.items))
-        self._encoded += len(batch.rows)
+            self._tensors[name] = _place(self._tensors.get(name), tensor.cpu(), rows, self._count)
+        self._left -= len(rows)
+
+    def features(self) -> Features | None:
+        """Without surfaces; None of none."""
+        return Features(**self._tensors) if self._tensors else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Items with their first pictures, and their further pictures."""
+
+    items: Sequence[Item]
+    first: _Among
+    further: _Among
+
+    @property
+    def is_whole(self) -> bool:
+        return self.first.is_whole and self.further.is_whole
 
     def features(self) -> Features:
-        return Features(**self._tensors, surfaces=[item.surfaces for item in self.items])
+        features, further = self.first.features(), self.further.features()
+        assert features is not None
+        features.surfaces = [item.surfaces for item in self.items]
+        if further is not None and further.image_global is not None and further.image_tokens is not None:
+            counts = torch.tensor([len(item.further) for item in self.items])
+            pictures = further.image_global, further.image_tokens, further.has_image
+            features.further = FurtherPictures(counts, *pictures)
+        return features
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Rows of a chunk that go through the encoder together, the keys of their pictures, and those that came before."""
+    """Items that go through the encoder together, their rows among which ones, and the keys of their pictures."""
 
     chunk: _Chunk
+    among: _Among
     rows: Sequence[int]
+    items: Sequence[Item]
     keys: Sequence[Hashable]
-    begun: set[Hashable]
-
-    @property
-    def items(self) -> list[Item]:
-        return [self.chunk.items[row] for row in self.rows]
 
     def unread(self) -> list[Item]:
         items = []
         for item, key in zip(self.items, self.keys, strict=True):
-            if key is not None and key not in self.begun and not self.chunk.pictures.has(key):
+            if key is not None and key not in self.among.begun and not self.among.pictures.has(key):
                 items.append(item)
-            self.begun.add(key)
+            self.among.begun.add(key)
         return items
 
 
-def _batches(chunks: Iterable[Sequence[Item]], size: int, memory: PictureMemory | None) -> Iterator[_Batch]:
+def _batches(
+    chunks: Iterable[Sequence[Item]], size: int, memory: PictureMemory | None, *, sees: bool
+) -> Iterator[_Batch]:
     for items in chunks:
-        chunk, begun = _Chunk(items, memory), set[Hashable]()
-        for start in range(0, len(items), size):
-            rows = slice(start, start + size)
-            yield _Batch(chunk, chunk.order[rows], chunk.pictures.keys[rows], begun)
+        halves = (_Among(batches, memory or PictureMemory()) for batches in batches_of(items, size, sees=sees))
+        chunk = _Chunk(items, *halves)
+        for among in (chunk.first, chunk.further):
+            start = 0
+            for rows, batch in among.batches:
+                yield _Batch(chunk, among, rows, batch, among.pictures.keys[start : start + len(rows)])
+                start += len(rows)
 
 
 def _features(
@@ -168,7 +223,7 @@ def _features(
     training = encoder.training
     encoder.eval()
     try:
-        return batch.chunk.pictures.encode(batch.items, batch.keys, forward)
+        return batch.among.pictures.encode(batch.items, batch.keys, forward)
     finally:
         encoder.train(training)
 

@@ -1,7 +1,7 @@
 """Links as a table for spreadsheets: one row a mention, three columns a candidate.
 
-A cell that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` first, or a tab or line end before them) has an
-apostrophe in front, as OWASP advises: names come from anybody. Numbers stay numbers.
+A cell that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` first, also in full width, or a tab or line end
+before them) has an apostrophe in front, as OWASP advises: names come from anybody. Numbers stay numbers.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import csv
 from collections.abc import Iterable
 from typing import TextIO
 
-from melder.records import Decided, Link
+from melder.export.addresses import answer_of
+from melder.export.annotated_text import LinkedMention
+from melder.records import Link
 
 __all__ = ["LinkTable", "guarded"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = (*"=+-@＝＋－＠", "\t", "\r", "\n")
 
 
 class LinkTable:
@@ -33,12 +35,15 @@ class LinkTable:
         ranks = (f"{what}_{rank}" for rank in range(1, k + 1) for what in ("id", "name", "score"))
         self._writer.writerow(["id", "mention", "start", "end", "nil_probability", *answer, *ranks])
 
-    def write(self, links: Iterable[Link]) -> None:
+    def write(self, linked: Iterable[LinkedMention]) -> None:
         """Add links."""
-        self._writer.writerows(self._row(link) for link in links)
+        self._writer.writerows(self._row(link) for _, link in linked)
+
+    def finish(self) -> None:
+        """Nothing stands behind the last row."""
 
     def _row(self, link: Link) -> list[str | int | float | None]:
-        answer = [guarded(link.answer or "")] if self._decided and isinstance(link, Decided) else []
+        answer = [guarded(answer_of(link) or "")] if self._decided else []
         cells: list[str | int | float | None] = [guarded(link.id), guarded(link.surface), link.start, link.end]
         cells += [link.nil_probability, *answer]
         for candidate in link.candidates[: self._k]:

@@ -1,0 +1,1 @@
+"""Links in the formats that other programs read: tables, NIF, Web Annotations, TEI."""

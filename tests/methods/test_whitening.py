@@ -1,0 +1,70 @@
+"""Whitening: what the mathematics says of it, and what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from melder.methods.whitening import FEWEST, Whitening
+
+
+def _vectors(count: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Correlated vectors far from the origin, as networks make them."""
+    draw = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(width, width, generator=draw) * torch.logspace(0, -2, width)
+    return 2 + torch.randn(count, width, generator=draw) @ mixing.t()
+
+
+def _fitted(vectors: torch.Tensor) -> Whitening:
+    whitening = Whitening(vectors.shape[1])
+    whitening.fit(vectors)
+    return whitening
+
+
+def test_before_it_is_fitted_vectors_keep_their_direction() -> None:
+    vectors = _vectors(5, 7)
+    assert torch.allclose(normalize(Whitening(7)(vectors), dim=-1), normalize(vectors, dim=-1))
+
+
+def test_unrelated_vectors_become_unlike() -> None:
+    vectors = _vectors(400, 12)
+    before, after = normalize(vectors, dim=-1), normalize(_fitted(vectors)(vectors), dim=-1)
+    apart = ~torch.eye(400, dtype=torch.bool)
+    assert (before @ before.t())[apart].mean() > 0.5
+    assert abs(float((after @ after.t())[apart].mean())) < 0.1
+    assert (after @ after.t())[apart].std() < 1.5 * 12**-0.5
+
+
+def test_many_vectors_have_about_the_same_variance_in_every_direction() -> None:
+    vectors = _vectors(5000, 6)
+    variances = torch.linalg.eigvalsh(_fitted(vectors)(vectors).T.cov())
+    spread = torch.linalg.eigvalsh(normalize(vectors.sign() * vectors.abs().sqrt(), dim=-1).T.cov())
+    assert variances.max() / variances.min() < 0.2 * spread.max() / spread.min()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, FEWEST - 1])
+def test_few_vectors_tell_nothing(count: int) -> None:
+    vectors = _vectors(50, 7)
+    assert torch.equal(_fitted(vectors[:count])(vectors), Whitening(7)(vectors))
+
+
+def test_equal_vectors_tell_nothing() -> None:
+    vectors = _vectors(1, 7).expand(40, 7)
+    whitened = _fitted(vectors)(vectors)
+    assert torch.isfinite(whitened).all()
+
+
+@pytest.mark.parametrize("count", [40, 400])
+def test_it_does_not_depend_on_the_order_and_the_length_of_vectors(count: int) -> None:
+    vectors = _vectors(count, 64)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
+    one, other = _fitted(vectors), _fitted(7 * vectors[order])
+    assert torch.allclose(one(vectors), other(vectors), atol=1e-4 * float(one(vectors).abs().max()))
+
+
+def test_it_is_part_of_the_state() -> None:
+    vectors = _vectors(60, 9)
+    fitted, empty = _fitted(vectors), Whitening(9)
+    empty.load_state_dict(fitted.state_dict())
+    assert torch.equal(empty(vectors), fitted(vectors))
