@@ -114,9 +114,12 @@ def test_training_on_stored_features_gives_the_same_run(melder: Melder, recipe: 
     said = melder("features", recipe, "--out", tmp_path / "features")
     assert said.status == 0
     assert f"data.features={tmp_path / 'features'}" in said.errors
+    assert "/s) encoded in " in said.errors
     assert {path.name for path in (tmp_path / "features").iterdir()} == {"entities", "train", "dev", "test"}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "features").rglob("*.npy")}
-    assert melder("features", recipe, "--out", tmp_path / "features").status == 0
+    again = melder("features", recipe, "--out", tmp_path / "features")
+    assert again.status == 0
+    assert "encoded in" not in again.errors
     assert {path: path.stat().st_mtime_ns for path in before} == before  # what is there is kept
     assert melder("train", recipe, "--out", tmp_path / "one").status == 0
     assert melder("train", recipe, f"data.features={tmp_path}/features", "--out", tmp_path / "two").status == 0

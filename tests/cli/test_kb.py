@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def kb(melder: Melder, table: Path, small_run: Path, small_data: Path, tmp_path:
     said = melder("kb", "build", small_run, "--entities", table, "--images", small_data, "--out", tmp_path / "kb")
     assert said.status == 0
     assert f"{tmp_path / 'kb'}: 12 entities. Next: melder link" in said.errors
+    assert re.search(r"^12 texts \(.+/s\) and 12 pictures \(.+/s\) encoded in ", said.errors, re.MULTILINE)
     return tmp_path / "kb"
 
 
