@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from melder.methods.whitening import FEWEST, Whitening
+from melder.units.whitening import FEWEST, Whitening
 
 
 def _vectors(count: int, width: int, seed: int = 0) -> torch.Tensor:
