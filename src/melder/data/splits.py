@@ -78,4 +78,8 @@ def _sharing(mentions: Sequence[Mention], by_entity: bool) -> Iterable[list[str]
             by_answer[mention.answer].append(mention.id)
         if mention.text.strip():
             by_text[mention.text].append(mention.id)
-    return [*by_picture.values(), *by_answer.values(), *(ids for text, ids in by_text.items() if len(pictures[text]) < 2)]
+    return [
+        *by_picture.values(),
+        *by_answer.values(),
+        *(ids for text, ids in by_text.items() if len(pictures[text]) < 2),
+    ]

@@ -143,9 +143,7 @@ class UnitMatcher(nn.Module):
 
         Their inner products with `entity_vectors` are the part of the total that these units have as such.
         """
-        vectors = [
-            self._weigh(name, vectors_of(side.part(name), unit.mention_vectors)) for name, unit in self._dense()
-        ]
+        vectors = [self._weigh(name, vectors_of(side.part(name), unit.mention_vectors)) for name, unit in self._dense()]
         return self._beside(side, vectors) / len(self.names_in_use())
 
     def entity_vectors(self, side: Side) -> Tensor:

@@ -103,9 +103,7 @@ def split_data(configuration: Configuration, dataset: DataSet) -> Split:
     share = max(1, round(configuration.data.fraction * len(mentions)))
     train = _answered(dataset, "train", mentions[:share])
     if configuration.training.select_on == "tune":
-        rest, tune = tune_split(
-            train, configuration.training.seed, by_entity=configuration.training.select_entities
-        )
+        rest, tune = tune_split(train, configuration.training.seed, by_entity=configuration.training.select_entities)
         return Split(list(rest), list(tune), "train")
     return Split(train, _answered(dataset, "dev", dataset.split("dev")), "dev")
 

@@ -72,9 +72,9 @@ def _fit(units: Tensor, names: Tensor, valid: Tensor) -> Tensor:
         totals = logs[-1].exp() * (units @ logs[:-1].exp() + names)
         value = cross_entropy(totals.masked_fill(~valid, float("-inf")), answers)
         value = value + STRENGTH / len(units) * logs[:-1].square().sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
     return logs[:-1].detach().exp()

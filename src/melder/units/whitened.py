@@ -79,7 +79,7 @@ class Whitened(Product):
 
     def _whitened(self, tensor: Tensor) -> Tensor:
         """[n, width], some rows at a time, so that patches are never held twice in float32."""
-        return torch.cat([self.whitening(rows.to(self.deviation)) for rows in tensor.split(256)])
+        return torch.cat([self.whitening(rows.to(self.deviation)) for rows in torch.split(tensor, 256)])
 
     def _side(self, heads: Heads, mean: Tensor) -> Side:
         assert heads.encoded is not None
