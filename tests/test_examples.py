@@ -17,6 +17,7 @@ SAYS = {
     "find_mentions.py": ("'Papua New Guinea' [3:19] -> PG", "'cavy' [88:92] -> guinea-pig"),
     "serve_and_ask.py": ('"guinea-coin"',),
     "train_and_evaluate.py": ("40 mentions, 170 candidates", "of names alone"),
+    "learn_from_use.py": ("after GN: seen twice as 'Syli'",),
     "explain_a_link.py": ("6 candidates explained",),
 }
 

@@ -117,3 +117,71 @@ def test_a_mistake_is_one_line(
     arguments, words = MISTAKES[case]
     named = {"RUN": str(small_run), "E": str(small_data / "entities.jsonl"), "O": "out"}
     assert words in melder("kb", *(named.get(each, each) for each in arguments)).error
+
+
+def test_learning_and_forgetting(melder: Melder, kb: Path, small_data: Path, tmp_path: Path) -> None:
+    lessons = tmp_path / "lessons.csv"
+    lessons.write_text(
+        "text,mention,answer,image\nThe old one sleeps,the old one,Q3,images/3.png\nIt flies,It,Q0,\nIt,It,,\n"
+    )
+    said = melder("kb", "learn", kb, lessons, "--images", small_data)
+    assert said.status == 0
+    assert f"{kb}: 2 mentions learned, 0 corrected, 0 known already; 1 without an answer teach nothing" in said.errors
+    told = json.loads(melder("kb", "info", kb, "--json").out)
+    assert (told["exemplars"], told["entities_with_exemplars"], told["entities"]) == (2, 2, 12)
+    assert "exemplars" in melder("kb", "info", kb).out
+    assert (
+        "0 mentions learned, 0 corrected, 2 known" in melder("kb", "learn", kb, lessons, "--images", small_data).errors
+    )
+    question = ("--text", "The old one sleeps", "--mention", "The old one", "--image", small_data / "images/3.png")
+    assert "seen once as 'the old one'" in " ".join(melder("link", kb, *question).out.split())
+    assert json.loads(melder("link", kb, *question, "--json").out)["candidates"][0]["units"]["exemplars"] != 0
+    assert melder("link", kb, *question, "--explain", tmp_path / "why.html").status == 0
+    assert "Learned from mentions: seen once as" in (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert f"{kb}: 1 mention forgotten" in melder("kb", "forget", kb, "Q0").errors
+    assert f"{kb}: 1 mention forgotten" in melder("kb", "forget", kb, "--file", lessons, "--images", small_data).errors
+    assert f"{kb}: 0 mentions forgotten" in melder("kb", "forget", kb, "--all").errors
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            '{"text": "It flies", "mention": "It", "answer": "Q99"}',
+            "mention '1': there is no entity 'Q99'; correct the id",
+        ),
+        ('{"text": "It flies", "mention": "It"}', "no mention has an answer; give each the id of its entity"),
+        ('{"text": "It flies", "mention": 3, "answer": "Q0"}', "record 1, field 'surface'"),
+        ("[", "lessons.jsonl"),
+    ],
+)
+def test_what_cannot_be_learned_is_named(melder: Melder, kb: Path, tmp_path: Path, lines: str, message: str) -> None:
+    lessons = tmp_path / "lessons.jsonl"
+    lessons.write_text(lines + "\n")
+    said = melder("kb", "learn", kb, lessons)
+    assert said.status != 0
+    assert message in said.errors
+    assert json.loads(melder("kb", "info", kb, "--json").out)["exemplars"] == 0
+
+
+def test_bad_lessons_are_left_out_and_listed(melder: Melder, kb: Path, tmp_path: Path) -> None:
+    lessons = tmp_path / "lessons.jsonl"
+    good, bad = '{"text": "It flies", "mention": "It", "answer": "Q0"}', '{"text": "It", "answer": "Q99"}'
+    lessons.write_text(f"{good}\n{bad}\n")
+    said = melder("kb", "learn", kb, lessons, "--skip-bad")
+    assert said.status == 3
+    assert "1 mention learned" in said.errors
+    assert "there is no entity 'Q99'" in said.errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name ids of entities, or give --file FILE, or --all"),
+        (("Q0", "--all"), "name ids of entities, or give --file FILE, or --all"),
+        (("Q99",), "holds no entity 'Q99'; correct the id"),
+        (("--file", "none.jsonl"), "none.jsonl: cannot be read"),
+    ],
+)
+def test_what_cannot_be_forgotten_is_named(melder: Melder, kb: Path, arguments: tuple[str, ...], message: str) -> None:
+    assert message in melder("kb", "forget", kb, *arguments).error

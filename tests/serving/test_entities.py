@@ -169,3 +169,50 @@ def test_no_body_is_read_of_whoever_may_not_change_anything(start: Start) -> Non
     client = start(token=TOKEN)
     assert client.post("/entities", content=b"{" * 100_000).status_code == 401
     assert client.put("/entities/GN", content=b"no JSON").status_code == 401
+
+
+LESSON = {"text": "They met in Bissau", "start": 12, "end": 18}
+
+
+def test_mentions_are_learned_and_forgotten(editing: TestClient, source: ToySource) -> None:
+    image = base64.b64encode(picture()).decode()
+    answer = editing.post("/entities/GW/exemplars", json=LESSON | {"image": image})
+    assert (answer.status_code, answer.json()) == (201, {"generation": "000002", "entities": 8})
+    (lesson,) = source.learned["GW"]
+    assert (lesson.mention.surface, lesson.picture) == ("Bissau", picture())
+    several = {"exemplars": [LESSON, {"text": "We flew to Bissau.", "start": 11, "end": 17}]}
+    assert editing.post("/entities/GW/exemplars", json=several).json()["generation"] == "000003"
+    assert [each.mention.surface for each in source.learned["GW"]] == ["Bissau"] * 3
+    assert editing.delete("/entities/GW/exemplars").json()["generation"] == "000004"
+    assert source.learned == {}
+    assert editing.post("/entities/a%2Fb/exemplars", json=LESSON).status_code == 201
+    assert list(source.learned) == ["a/b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "lesson", "status", "message"),
+    [
+        ("XX", LESSON, 404, "there is no entity 'XX'"),
+        ("GW", LESSON | {"end": 99}, 422, "field 'exemplars.0': [12, 99) covers no words"),
+        ("GW", LESSON | {"start": 4, "end": 5, "text": "They met"}, 422, "covers no words"),
+        ("GW", LESSON | {"image": "no picture"}, 422, ""),
+        ("GW", LESSON | {"surface": "Bissau"}, 422, "surface"),
+        ("GW", {"exemplars": []}, 422, "exemplars"),
+        ("GW", {"exemplars": [LESSON] * 101}, 413, "send at most 100 together"),
+        ("GW", LESSON | {"text": "Bissau " * 9000, "start": 0, "end": 6}, 413, "characters"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(
+    editing: TestClient, source: ToySource, path: str, lesson: dict[str, Any], status: int, message: str
+) -> None:
+    answer = editing.post(f"/entities/{path}/exemplars", json=lesson)
+    assert answer.status_code == status
+    assert message in answer.text
+    assert source.learned == {}
+
+
+@pytest.mark.parametrize("verb", ["post", "delete"])
+def test_nobody_without_the_token_teaches_anything(start: Start, source: ToySource, verb: str) -> None:
+    for client, status in ((start(token=TOKEN), 401), (start(), 403)):
+        assert client.request(verb, "/entities/GW/exemplars", json=LESSON).status_code == status
+    assert source.learned == {}

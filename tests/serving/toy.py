@@ -13,6 +13,7 @@ from melder.data import DataSet, Limits, pictures
 from melder.records import Candidate, Entity, Item, Link, Mention
 from melder.search.filters import AskedTypes, Types, types_of_each
 from melder.serving import DataSetCatalogue, NewEntity, Served
+from melder.serving.source import NewExemplar
 
 ENTITIES = (
     Entity(id="GN", name="Guinea", aliases=("Republic of Guinea",), description="A country.", types=("country",)),
@@ -96,6 +97,7 @@ class ToySource:
         self.opened: list[ToyLinker] = []
         self.closed: list[str] = []
         self.pictures: dict[str, tuple[bytes, ...]] = {}
+        self.learned: dict[str, list[NewExemplar]] = {}
         self.broken = False
 
     def generation(self) -> str:
@@ -117,6 +119,14 @@ class ToySource:
         self.number += 1
 
     replace = add
+
+    def learn(self, identity: str, mentions: Sequence[NewExemplar]) -> None:
+        self.learned.setdefault(identity, []).extend(mentions)
+        self.number += 1
+
+    def forget(self, identity: str) -> None:
+        self.learned.pop(identity, None)
+        self.number += 1
 
     def remove(self, identities: Sequence[str]) -> None:
         for each in identities:

@@ -24,6 +24,7 @@ from melder.data.items import EntityPictures
 from melder.encoders import decodes_pictures
 from melder.io.problems import Problems
 from melder.kb import KnowledgeBase, Writer, open_knowledge_base
+from melder.kb.exemplars import dead_rows
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.manifest import MODEL, SEGMENTS, Identity, KnowledgeBaseSettings, SegmentEntry, publish
 from melder.kb.pictures import Keep
@@ -149,11 +150,17 @@ def change_from_file(
 
 
 def remove_entities(directory: Path, identities: Collection[str]) -> None:
-    """Remove entities by their ids. Raises MelderError, and removes none, when one is not there."""
+    """Remove entities by their ids, and what was learned of them.
+
+    Raises:
+        MelderError: One is not there; none is removed then.
+    """
     with Writer.open(directory) as writer:
         _check_known(writer.base, list(identities), wanted=True)
         if identities:
-            writer.commit(dead=identities)
+            known, gone = writer.base.generation.exemplars, frozenset(identities)
+            exemplars = dead_rows(directory, known, lambda record: record.entity in gone)
+            writer.commit(dead=identities, exemplars=exemplars)
 
 
 def _encoder_of(run: Path | None, encoder: str | None) -> str:

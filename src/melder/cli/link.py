@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,8 @@ def link(
         linker = load(run, data, changes=settings, candidates=candidates, language=language, counting=start)
     facts = {"Run": str(run), "Text": text}
     answer = _link_one(linker, (text, mention, image), k, kinds, explain, facts)
-    _show(_decided(answer, nil_threshold), text, as_json)
+    seen = linker.seen_as(answer.surface, [candidate.id for candidate in answer.candidates])
+    _show(_decided(answer, nil_threshold), text, as_json, seen)
 
 
 def _link_one(
@@ -160,17 +162,20 @@ def _look_at(images: list[Path], linker: Linker) -> None:
         say("note: the encoder sees no pictures; the picture is not used")
 
 
-def candidates_table(answer: Link, title: str) -> Table:
-    """Ranked candidates, with what each unit adds to the score."""
+def candidates_table(answer: Link, title: str, seen: Mapping[str, str] | None = None) -> Table:
+    """Ranked candidates, with what each unit adds to the score, and in words how often they were `seen`, by id."""
     units = list(answer.candidates[0].units) if answer.candidates else []
     table = Table(title=Text(title), title_justify="left")  # Text: nothing in names or texts is markup
     for heading in ("", "id", "name"):
         table.add_column(heading)
     for heading in ("score", *(unit.replace("_", " ") for unit in units)):
         table.add_column(heading, justify="right")
+    if seen:
+        table.add_column("learned")
     for rank, each in enumerate(answer.candidates, start=1):
         parts = [f"{each.units[unit]:.1f}" for unit in units]
-        table.add_row(str(rank), Text(each.id), Text(each.name), f"{each.score:.2f}", *parts)
+        words = [Text(seen.get(each.id, ""))] if seen else []
+        table.add_row(str(rank), Text(each.id), Text(each.name), f"{each.score:.2f}", *parts, *words)
     return table
 
 
@@ -181,11 +186,11 @@ def _decided(answer: Link, threshold: float | None) -> Link:
     return answer if threshold is None else decide(answer, threshold)
 
 
-def _show(answer: Link, text: str, as_json: bool) -> None:
+def _show(answer: Link, text: str, as_json: bool, seen: Mapping[str, str]) -> None:
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
         return
-    console.print(candidates_table(answer, f"{answer.surface!r} in {text!r}"))
+    console.print(candidates_table(answer, f"{answer.surface!r} in {text!r}", seen))
     if answer.nil_probability is not None:
         nothing = isinstance(answer, Decided) and answer.answer is None
         said = "The answer is none of these" if nothing else "Probability that it is none of these"

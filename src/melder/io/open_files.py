@@ -7,9 +7,11 @@ try:
 except ImportError:  # Windows, where the C library allows so many
     resource = None  # type: ignore[assignment]
 
-__all__ = ["allow_open_files", "open_files_allowed"]
+__all__ = ["allow_open_files", "files_at_once", "open_files_allowed"]
 
 WITHOUT_LIMITS = 512
+KEPT_OPEN = 256  # SQLite files of one knowledge base: opening one takes as long as ten queries, and of a million
+#                  entities every segment is asked for some
 
 
 def open_files_allowed() -> int | None:
@@ -36,3 +38,9 @@ def allow_open_files(wanted: int) -> int | None:
     raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
     return int(raised)
+
+
+def files_at_once() -> int:
+    """How many files a knowledge base keeps open: `KEPT_OPEN`, or a quarter of what the system allows."""
+    allowed = open_files_allowed()
+    return KEPT_OPEN if allowed is None else min(KEPT_OPEN, allowed // 4)

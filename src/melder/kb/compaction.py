@@ -8,7 +8,7 @@ import numpy as np
 
 from melder.kb.format.packing import merge_rows
 from melder.kb.knowledge_base import KnowledgeBase
-from melder.kb.manifest import Generation
+from melder.kb.manifest import Generation, SegmentEntry
 from melder.kb.segment import SEGMENT_ROWS, SegmentContents
 from melder.kb.segment_reader import SegmentReader
 from melder.kb.writer import Writer, collect_garbage
@@ -30,10 +30,11 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
     """A generation in which at most one segment is not full and none has dead rows.
 
     Segments that are full and without dead rows stay as they are; the others are written anew, and their entities
-    come last then. Without anything to merge the current generation stays. `progress` is told of entities.
+    come last then; exemplars become one part. Without anything to merge the current generation stays. `progress` is
+    told of entities.
     """
-    parts = to_merge(writer.base)
-    if not parts:
+    parts, exemplars = to_merge(writer.base), writer.base.generation.exemplars
+    if not parts and not _are_scattered(exemplars):
         collect_garbage(
             writer.base.directory, writer.base.generation
         )  # a merge that was killed may have left what it merged
@@ -43,7 +44,13 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
         new.append(writer.write(_contents(writer.base, group)))
         if progress is not None:
             progress(new[-1].rows)
-    return writer.commit(new, merged=[reader.listed.name for reader in parts])
+    learned = [writer.write_exemplars(writer.base.exemplars)] if _are_scattered(exemplars) else exemplars
+    return writer.commit(new, merged=[reader.listed.name for reader in parts], exemplars=learned)
+
+
+def _are_scattered(exemplars: Sequence[SegmentEntry]) -> bool:
+    """Whether exemplars are in several parts, or in one with dead rows."""
+    return len(exemplars) > 1 or any(listed.dead for listed in exemplars)
 
 
 def _groups(parts: Sequence[SegmentReader]) -> Iterator[list[Rows]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from melder.kb.compaction import to_merge
+from melder.kb.exemplars import exemplar_bytes, exemplar_faults
 from melder.kb.indexes import StoredIndex, index_faults
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Generation, open_current
@@ -48,6 +49,8 @@ def _faults(directory: Path, generation: Generation, progress: Progress) -> list
         progress(1)
     for index in generation.indexes:
         faults += index_faults(directory, index)
+    for exemplars in generation.exemplars:
+        faults += exemplar_faults(directory, exemplars)
     for name, file in generation.settings.identity.files.items():
         try:
             file.check(directory / MODEL / name)
@@ -63,6 +66,7 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
     rows = sum(listed.rows for listed in generation.segments)
     model = sum(file.size for file in generation.settings.identity.files.values())
     indexes = {search: base.indexes(search) for search in base.searches}
+    learned, exemplars = base.exemplars, _exemplar_bytes(base)
     return {
         "directory": str(base.directory),
         "entities": len(base),
@@ -74,6 +78,8 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "sides": generation.settings.kind,
         "pictures": generation.settings.pictures,
         "pictures_stored": sum(reader.segment.description.pictures for reader in base.parts),
+        "exemplars": len(learned),
+        "entities_with_exemplars": len({record.entity for record in learned.records}),
         **({"shards": len(base.shards)} if base.shards else {}),
         "segments": len(base.parts),
         "segments_to_merge": sum(len(to_merge(shard)) for shard in base.shards or (base,)),
@@ -81,9 +87,18 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "bytes_per_entity": {name: size / max(1, rows) for name, size in sizes.items()},
         "bytes_model": model,
         "indexes": {search: _known(base, stored) for search, stored in indexes.items()},
-        "bytes": sum(sizes.values()) + model + sum(index.bytes for stored in indexes.values() for index in stored),
+        "bytes_exemplars": exemplars,
+        "bytes": sum(sizes.values()) + model + exemplars + _index_bytes(indexes),
         "unreadable_pictures": _unreadable(base),
     }
+
+
+def _index_bytes(indexes: Mapping[str, Sequence[StoredIndex]]) -> int:
+    return sum(index.bytes for stored in indexes.values() for index in stored)
+
+
+def _exemplar_bytes(base: KnowledgeBase) -> int:
+    return sum(exemplar_bytes(shard.directory, shard.generation.exemplars) for shard in base.shards or (base,))
 
 
 def _known(base: KnowledgeBase, indexes: Sequence[StoredIndex]) -> dict[str, int]:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from melder.features import Side, concatenate
-from melder.io.open_files import open_files_allowed
+from melder.io.open_files import files_at_once
 from melder.kb.blocks import side_blocks
 from melder.kb.entities import Entities
+from melder.kb.exemplars import Exemplars, read_exemplars
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
@@ -32,8 +33,6 @@ __all__ = ["TOLD", "KnowledgeBase"]
 
 TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
 SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
-FILES = 256  # SQLite files open at once, or a quarter of what the system allows a process: opening one takes as long
-#              as ten queries, and of a million entities every segment is asked for some
 
 
 class KnowledgeBase:
@@ -142,6 +141,11 @@ class KnowledgeBase:
         """What is another one after each change: the number of the generation, of shards those of all."""
         return f"{self.generation.number:06d}"
 
+    @property
+    def exemplars(self) -> Exemplars:
+        """What it has learned from labelled mentions, read each time; MelderError when that is damaged."""
+        return read_exemplars(self.directory, self.generation.exemplars)
+
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
         columns: dict[str, int] = {}
@@ -244,7 +248,7 @@ class KnowledgeBase:
         with self._lock:
             self._open[reader.listed.name] = reader.segment.records
             self._open.move_to_end(reader.listed.name)
-            if len(self._open) > _files_at_once():
+            if len(self._open) > files_at_once():
                 self._open.popitem(last=False)[1].close()
         return reader.segment.records
 
@@ -292,8 +296,3 @@ def _release(parts: Sequence[SegmentReader], descriptor: int) -> None:
     for reader in parts:
         reader.segment.close()
     os.close(descriptor)
-
-
-def _files_at_once() -> int:
-    allowed = open_files_allowed()
-    return FILES if allowed is None else min(FILES, allowed // 4)

@@ -4,6 +4,7 @@
     generations/000007.json    the manifest
     segments/NAME/             what it lists
     indexes/NAME/              what searches were prepared with, if that was asked for
+    exemplars/NAME/            what was learned from labelled mentions, if anything was
     model/                     the run that the sides were made with
 
 A reader holds a shared lock on the manifest that it has opened, so that nothing that it lists is removed meanwhile.
@@ -30,6 +31,7 @@ from melder.records import MelderError
 
 __all__ = [
     "CURRENT",
+    "EXEMPLARS",
     "GENERATIONS",
     "INDEXES",
     "LOCK",
@@ -50,7 +52,7 @@ __all__ = [
 NUMBERED = re.compile(r"[0-9]{1,18}\.json")
 SCHEMA = VERSIONS["knowledge base"].current
 CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segments", "model", "lock"
-INDEXES = "indexes"
+INDEXES, EXEMPLARS = "indexes", "exemplars"
 SHARDS = "shards.json"  # in a directory that is no knowledge base itself, but names several
 
 
@@ -75,7 +77,10 @@ class KnowledgeBaseSettings(_Part):
 
 
 class SegmentEntry(_Part):
-    """A segment of a generation; `dead` are the rows that were removed or replaced, in ascending order."""
+    """A segment of a generation, or a part of its exemplars.
+
+    `dead` are the rows that were removed or replaced, in ascending order.
+    """
 
     name: str = Field(pattern=r"^[0-9a-z-]+$")
     rows: int = Field(ge=1)
@@ -104,6 +109,7 @@ class Generation(_Part):
     settings: KnowledgeBaseSettings
     segments: tuple[SegmentEntry, ...]
     indexes: tuple[IndexEntry, ...] = ()
+    exemplars: tuple[SegmentEntry, ...] = ()
 
     @property
     def entities(self) -> int:
@@ -121,10 +127,16 @@ def publish(
     settings: KnowledgeBaseSettings,
     segments: tuple[SegmentEntry, ...],
     indexes: tuple[IndexEntry, ...] = (),
+    exemplars: tuple[SegmentEntry, ...] = (),
 ) -> Generation:
     """Write a manifest and make it the current one. The caller holds the lock; what it lists is on the disk already."""
     generation = Generation(
-        number=number, melder=melder.__version__, settings=settings, segments=segments, indexes=indexes
+        number=number,
+        melder=melder.__version__,
+        settings=settings,
+        segments=segments,
+        indexes=indexes,
+        exemplars=exemplars,
     )
     content = generation.model_dump_json(exclude_defaults=True, exclude={"schema_version"})
     content = json.dumps({"schema_version": SCHEMA, **json.loads(content)}) + "\n"

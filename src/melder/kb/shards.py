@@ -19,10 +19,11 @@ from threading import RLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from melder.io.atomic import replace_file, writing
+from melder.kb.exemplars import Exemplars, dead_rows, join_exemplars
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
+from melder.kb.manifest import CURRENT, EXEMPLARS, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
 from melder.kb.segment_reader import SegmentReader
 from melder.kb.untrusted import check_tree
 from melder.records import BadRecord, MelderError
@@ -51,7 +52,7 @@ class ShardedKnowledgeBase(KnowledgeBase):
         segments = tuple(listed for shard in shards for listed in shard.generation.segments)
         number = sum(shard.generation.number for shard in shards)
         self.generation = shards[0].generation.model_copy(
-            update={"number": number, "segments": segments, "indexes": ()}
+            update={"number": number, "segments": segments, "indexes": (), "exemplars": ()}
         )
         self.skipped: list[BadRecord] = []
         self._open: OrderedDict[str, Records] = OrderedDict()
@@ -101,6 +102,10 @@ class ShardedKnowledgeBase(KnowledgeBase):
 
     def indexes(self, search: str) -> list[StoredIndex]:
         return [index for shard in self.shards for index in shard.indexes(search)]
+
+    @property
+    def exemplars(self) -> Exemplars:
+        return join_exemplars([shard.exemplars for shard in self.shards])
 
     @property
     def is_current(self) -> bool:
@@ -197,13 +202,31 @@ def _copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> N
         shutil.copytree(base.model, partial / MODEL)
         for listed in segments:
             shutil.copytree(base.directory / SEGMENTS / listed.name, partial / SEGMENTS / listed.name)
-        publish(partial, 1, base.generation.settings, tuple(segments))
+        exemplars = _exemplars_of(base, segments)
+        for listed in exemplars:
+            shutil.copytree(base.directory / EXEMPLARS / listed.name, partial / EXEMPLARS / listed.name)
+        publish(partial, 1, base.generation.settings, tuple(segments), exemplars=exemplars)
+
+
+def _exemplars_of(base: KnowledgeBase, segments: Sequence[SegmentEntry]) -> tuple[SegmentEntry, ...]:
+    """The parts with every exemplar dead whose entity is in none of these segments."""
+    names = {listed.name for listed in segments}
+    readers = [reader for reader in base.parts if reader.listed.name in names]
+    identities = list({record.entity for record in base.exemplars.records})
+    living = {
+        identity
+        for reader in readers
+        for identity, row in base.records_of(reader).rows(identities).items()
+        if row not in reader.dead
+    }
+    return dead_rows(base.directory, base.generation.exemplars, lambda record: record.entity not in living)
 
 
 def _check_copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
     existing, descriptor = open_current(out)
     os.close(descriptor)
-    if (existing.settings, existing.segments) != (base.generation.settings, tuple(segments)):
+    expected = (base.generation.settings, tuple(segments), _exemplars_of(base, segments))
+    if (existing.settings, existing.segments, existing.exemplars) != expected:
         raise MelderError(f"{out}: is there already, and is of another cut; name another directory, or remove it first")
 
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from melder.io.atomic import PART, remove
 from melder.io.checksums import digest_of
 from melder.io.locks import check_flock, exclusive_lock, is_shared
+from melder.kb.exemplars import Exemplars, write_exemplars
 from melder.kb.indexes import open_index, write_index
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
+    EXEMPLARS,
     GENERATIONS,
     INDEXES,
     LOCK,
@@ -83,16 +85,29 @@ class Writer:
         digest = write_segment(path, contents, self.settings.kind)
         return SegmentEntry(name=name, rows=len(contents.entities), digest=digest)
 
+    def write_exemplars(self, exemplars: Exemplars) -> SegmentEntry:
+        """Write a part that the next generation is to list."""
+        keys = "\n".join(record.key for record in exemplars.records)
+        name = f"{self.base.generation.number + 1:06d}-{digest_of(keys.encode())[:12]}"
+        remove(self.base.directory / EXEMPLARS / name)  # of an attempt that was not committed
+        return write_exemplars(self.base.directory, name, exemplars)
+
     def commit(
-        self, new: Sequence[SegmentEntry] = (), *, dead: Collection[str] = (), merged: Collection[str] = ()
+        self,
+        new: Sequence[SegmentEntry] = (),
+        *,
+        dead: Collection[str] = (),
+        merged: Collection[str] = (),
+        exemplars: Sequence[SegmentEntry] | None = None,
     ) -> Generation:
         """Make a generation of the segments there are, without those of the names `merged`, and of `new` ones.
 
-        `dead` are ids of entities that are no longer to be found in the segments there were.
+        `dead` are ids of entities that are no longer to be found in the segments there were. `exemplars` take the place
+        of those there were; None: they stay.
         """
         entries = [mark_deleted(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
         segments = (*(listed for listed in entries if listed.living), *new)
-        return self._publish(segments, self._useful(segments))
+        return self._publish(segments, self._useful(segments), exemplars)
 
     def write_index(self, search: str, segments: Sequence[SegmentEntry], fill: Callable[[Path], None]) -> Generation:
         """Make a generation with an index for a search, in the place of an earlier one; `fill` writes its files.
@@ -128,9 +143,15 @@ class Writer:
                     useful.append(entry)
         return tuple(useful)
 
-    def _publish(self, segments: tuple[SegmentEntry, ...], indexes: tuple[IndexEntry, ...]) -> Generation:
+    def _publish(
+        self,
+        segments: tuple[SegmentEntry, ...],
+        indexes: tuple[IndexEntry, ...],
+        exemplars: Sequence[SegmentEntry] | None = None,
+    ) -> Generation:
         directory, number = self.base.directory, self.base.generation.number + 1
-        generation = publish(directory, number, self.settings, segments, indexes)
+        learned = self.base.generation.exemplars if exemplars is None else tuple(exemplars)
+        generation = publish(directory, number, self.settings, segments, indexes, learned)
         self.base.close()
         collect_garbage(directory, generation)
         self.base = KnowledgeBase.open(directory)
@@ -145,7 +166,8 @@ class Writer:
 
 
 def collect_garbage(directory: Path, current: Generation) -> list[str]:
-    """Remove old generations that no process has open, and every segment and index that none of the rest lists.
+    """Remove old generations that no process has open, and every segment, index and part of exemplars that none of the
+    rest lists.
 
     A reader holds a shared lock on its manifest; a generation whose manifest can be locked alone has no reader, and
     gets none, since the manifest is removed before it is unlocked. The caller holds the writer's lock. Gives the
@@ -159,7 +181,8 @@ def collect_garbage(directory: Path, current: Generation) -> list[str]:
             removed.append(path.name)
         else:
             wanted |= _names(Generation.model_validate_json(path.read_bytes()))
-    for path in sorted([*(directory / SEGMENTS).iterdir(), *(directory / INDEXES).glob("*")]):
+    beside = (path for folder in (INDEXES, EXEMPLARS) for path in (directory / folder).glob("*"))
+    for path in sorted([*(directory / SEGMENTS).iterdir(), *beside]):
         if path.relative_to(directory).as_posix() not in wanted:
             remove(path)
             removed.append(path.name)
@@ -169,7 +192,8 @@ def collect_garbage(directory: Path, current: Generation) -> list[str]:
 def _names(generation: Generation) -> set[str]:
     """Where everything is that a generation lists, within the knowledge base."""
     segments = {f"{SEGMENTS}/{listed.name}" for listed in generation.segments}
-    return segments | {f"{INDEXES}/{listed.name}" for listed in generation.indexes}
+    exemplars = {f"{EXEMPLARS}/{listed.name}" for listed in generation.exemplars}
+    return segments | exemplars | {f"{INDEXES}/{listed.name}" for listed in generation.indexes}
 
 
 def _removed(path: Path) -> bool:

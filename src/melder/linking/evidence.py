@@ -63,6 +63,7 @@ class ExplainedCandidate(_Part):
     """An entity offered as the answer: what each unit adds to its score, and what the units that align matched.
 
     Attributes:
+        seen: In words, how often it was meant by mentions that were learned; null for an entity without such.
         pictures: What each unit that reads pictures matched best, where either side has several; what it aligned is of
             these.
     """
@@ -73,6 +74,7 @@ class ExplainedCandidate(_Part):
     units: dict[str, float]
     read: Read
     aligned: dict[str, AlignedUnit]
+    seen: str | None = None
     pictures: dict[str, MatchedPictures] = {}
 
 

@@ -14,14 +14,17 @@ from melder.data.items import MentionPictures
 from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.gold import gold_columns
-from melder.linking.linker import Answering, check_link
+from melder.linking.learning import Learning
+from melder.linking.linker import check_link
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
 from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
-from melder.runs.model import CHUNK, MENTIONS, Model, score_blocks
+from melder.runs.model import CHUNK, MENTIONS, Model, mention_side_of, score_blocks
 from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
+from melder.search.exemplars.memory import UNIT, adjustments_of
+from melder.search.exemplars.search import ExemplarSearch
 from melder.search.filters import AskedTypes, EntityFilter, Types, types_of_each
 from melder.search.resolver import Search
 from melder.search.topk import TopK
@@ -49,7 +52,7 @@ def own_data(knowledge_base: DataSet | KnowledgeBase) -> DataSet | None:
     return None if knowledge_base.has_sides else cast(DataSet, knowledge_base)
 
 
-class ExactLinker(Answering):
+class ExactLinker(Learning):
     """Links mentions to the entities of a data set, or of a knowledge base, without any approximation.
 
     The entities of a data set are encoded when the linker is made (`progress` is told how many are done); those of a
@@ -87,6 +90,7 @@ class ExactLinker(Answering):
         else:
             dataset = cast(DataSet, knowledge_base)
             self.source, self._at_once = EncodedEntities(model, dataset, self.modalities, progress), MENTIONS
+        self.exemplars = self.source.exemplars
 
     @property
     def pictures_read(self) -> int:  # type: ignore[override]
@@ -110,7 +114,8 @@ class ExactLinker(Answering):
         """Links of all the mentions, and the exact ranks of the answers of those that have one, in one pass."""
         gold = self.gold([mention for mention in mentions if mention.answer is not None])
         at_once, best_and_ranks = self._exactly()
-        if self._wanted(k) <= MAX_K_BOUNDED and len(self.source) >= CERTIFIED_FROM and self.model.matcher.has_bounds:
+        bounded = len(self.source) >= CERTIFIED_FROM and self.model.matcher.has_bounds and self.memory is None
+        if self._wanted(k) <= MAX_K_BOUNDED and bounded:
             at_once, best_and_ranks = self._certified()
         links, ranks, items = list[Link](), list[Ranks](), self.items(mentions)
         for block, side in self._encoded(mentions, items, at_once):
@@ -153,14 +158,20 @@ class ExactLinker(Answering):
         """At least the k best entities (of some types) of mentions by their sides, for some of the mentions each."""
         among, wanted = None if types is None else self._columns_of(types), self._wanted(k)
         if self.search is not None:
-            return self.search.best(mentions, min(wanted, len(self.source)), among)
+            return self._searched(self.search, mentions, min(wanted, len(self.source)), among)
         if among is None:
             return self._search(mentions, k)
         columns = torch.from_numpy(among.columns)
-        found = self._search(mentions, k, sides=SubsetSides(self.source, columns))
+        found = self._search(mentions, k, subset=columns)
         for each in found:
             each.columns = columns[each.columns]
         return found
+
+    def _searched(self, search: Search, mentions: Side, k: int, among: EntityFilter | None) -> list[TopK]:
+        added = adjustments_of(mentions)
+        if added is None or self.memory is None:
+            return search.best(mentions, k, among)
+        return ExemplarSearch(search, self.model.matcher, self.source, self.memory).best(mentions, added, k, among)
 
     def _best_of_each(self, mentions: Side, k: int, types: Sequence[Types | None]) -> list[BestOfMention]:
         """`best` for each mention with its own types; those of the same types are searched together."""
@@ -190,24 +201,35 @@ class ExactLinker(Answering):
     ) -> Iterator[tuple[Sequence[Mention], Side]]:
         for start in range(0, len(mentions), CHUNK):
             chunk = mentions[start : start + CHUNK]
-            side = self.model.mention_side(items[start : start + CHUNK])
+            side = self._side(items[start : start + CHUNK])
             for first in range(0, len(chunk), at_once):
                 yield chunk[first : first + at_once], side.take(slice(first, first + at_once))
 
-    def _search(
-        self, mentions: Side, k: int, totals: Tensor | None = None, sides: SideStore | None = None
-    ) -> list[TopK]:
+    def _side(self, items: Sequence[Item]) -> Side:
+        """The side of a chunk of mentions, with what exemplars add to scores."""
+        features = self.model.features(items)
+        side = mention_side_of(self.model.matcher, [features])
+        return side if self.memory is None else self.memory.beside(side, features)
+
+    def _search(self, mentions: Side, k: int, totals: Tensor | None = None, subset: Tensor | None = None) -> list[TopK]:
         """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled.
 
-        All of `sides` are scored, by default those of all entities.
+        With a `subset` of columns only these are scored, and a column is a place among them.
         """
-        wanted = self._wanted(k)
+        wanted, added = self._wanted(k), adjustments_of(mentions)
+        sides: SideStore = self.source if subset is None else SubsetSides(self.source, subset)
         best = [TopK(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
-        for first, side in (self.source if sides is None else sides).blocks():
+        for first, side in sides.blocks():
+            columns = torch.arange(first, first + side.rows)
+            columns = columns if subset is None else subset[columns]
             for rows, scores in score_blocks(self.model.matcher, mentions, side.to(self.model.device)):
-                best[rows.start // MENTIONS].update(first, scores.total, self.model.matcher.contributions(scores))
+                total, units = scores.total, self.model.matcher.contributions(scores)
+                if added is not None and self.memory is not None:
+                    units = {**units, UNIT: self.memory.added_to(columns, added[rows])}
+                    total = total + units[UNIT]
+                best[rows.start // MENTIONS].update(first, total, units)
                 if totals is not None:
-                    totals[rows, first : first + side.rows] = scores.total
+                    totals[rows, first : first + side.rows] = total
         return best
 
     def _columns_of(self, types: Types) -> EntityFilter:

@@ -86,6 +86,8 @@ def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None 
         for row, (each, text) in enumerate(zip(candidates, texts, strict=True))
     ]
     grids = [patch_grid(each.weights.shape[2]) for each in matched.aligned.values() if each.unit.modality == "image"]
+    seen = searched.seen_as(mention.surface, [candidate.id for candidate in candidates])
+    explained = [candidate.model_copy(update={"seen": seen.get(candidate.id)}) for candidate in explained]
     read = _read(told, grids[0] if grids else None, span)
     return Explanation(id=link.id, surface=mention.surface, read=read, candidates=tuple(explained))
 

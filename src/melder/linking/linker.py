@@ -61,6 +61,7 @@ class Answering(ABC):
     has_candidates = False
     explains = False
     calibrates = False
+    learns = False
     pictures_read = 1
     nil: Nil | None = None
     languages = AS_WRITTEN  # in which candidates are named
@@ -76,6 +77,9 @@ class Answering(ABC):
         return {}
 
     def ablations(self) -> Mapping[str, Linker]:
+        return {}
+
+    def seen_as(self, surface: str, identities: Sequence[str]) -> Mapping[str, str]:
         return {}
 
     def name_in(self, languages: Languages) -> None:
@@ -217,10 +221,11 @@ class Answering(ABC):
     def _answers_of(self, inputs: Sequence[MentionInput], k: int, types: Types | None) -> Iterator[list[Link]]:
         if not self.compares_pictures and any(each.images for each in inputs):
             warnings.warn("this linker compares texts only: the picture is not looked at", stacklevel=3)
-        items = [
-            self.items([each.mention])[0] if each.in_data else self.item(each.mention, each.images) for each in inputs
-        ]
-        yield from self.answers([each.mention for each in inputs], items, k, types)
+        items = [self._read_item(given) for given in inputs]
+        yield from self.answers([given.mention for given in inputs], items, k, types)
+
+    def _read_item(self, given: MentionInput) -> Item:
+        return self.items([given.mention])[0] if given.in_data else self.item(given.mention, given.images)
 
     def _thumbnail(self, identity: str) -> bytes | None:
         entity = self.entity(identity)

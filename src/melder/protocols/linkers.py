@@ -25,6 +25,7 @@ class Linker(Protocol):
         has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
         explains: `melder.linking.explanation` can say what its units matched.
         calibrates: NIL probabilities can be fitted to its scores.
+        learns: It takes exemplars: it has `learn` (`melder.linking.ExactLinker`).
         pictures_read: How many pictures of a mention it compares; those behind them are not read.
     """
 
@@ -47,6 +48,13 @@ class Linker(Protocol):
 
     @property
     def calibrates(self) -> bool: ...
+
+    @property
+    def learns(self) -> bool: ...
+
+    def seen_as(self, surface: str, identities: Sequence[str]) -> Mapping[str, str]:
+        """In words, how often exemplars of entities were called by a surface, by id; those without any are left out."""
+        ...
 
     @property
     def pictures_read(self) -> int: ...

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from melder.data import DataSet, entity_items
 from melder.features import Side
+from melder.kb.exemplars import Exemplars
 from melder.protocols import Progress
 from melder.records import Entity
 from melder.runs.model import Model
@@ -50,6 +51,11 @@ class SideStore(Protocol):
 
 class EntityStore(SideStore, Protocol):
     """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
+
+    @property
+    def exemplars(self) -> Exemplars:
+        """What it keeps that was learned from labelled mentions."""
+        ...
 
     def columns(self, identities: Sequence[str]) -> dict[str, int]:
         """The column of each id that is here."""
@@ -110,6 +116,7 @@ class EncodedEntities(HeldSides):
     """The entities of a data set, encoded when this is made; fulfils `EntityStore`."""
 
     has_records = True
+    exemplars = Exemplars()  # a data set keeps none
 
     def __init__(
         self, model: Model, dataset: DataSet, modalities: frozenset[str], progress: Progress | None = None

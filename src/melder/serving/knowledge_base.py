@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from melder.building.build import add_entities, remove_entities
+from melder.building.learning import forget, learn
+from melder.data import mention_item
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.manifest import MODEL, Identity
 from melder.kb.shards import version_of
@@ -24,7 +26,7 @@ from melder.runs.directory import open_model
 from melder.runs.model import Model
 from melder.serving.catalogue import Catalogue
 from melder.serving.localised import LocalisedCatalogue
-from melder.serving.source import NewEntity, Served, model_name
+from melder.serving.source import NewEntity, NewExemplar, Served, model_name
 
 __all__ = ["KnowledgeBaseCatalogue", "KnowledgeBaseSource", "ReadOnlySource"]
 
@@ -142,14 +144,31 @@ class KnowledgeBaseSource(ReadOnlySource):
     def remove(self, identities: Sequence[str]) -> None:
         remove_entities(self.directory, identities)
 
-    def _write(self, entities: Sequence[NewEntity], *, replace: bool) -> None:
+    def learn(self, identity: str, mentions: Sequence[NewExemplar]) -> None:
+        model, modalities = self._writing()
+        separator = model.encoder.separator
+        records = [new.mention.model_copy(update={"answer": identity}) for new in mentions]
+        items = [
+            mention_item(record, new.picture, separator, modalities)
+            for record, new in zip(records, mentions, strict=True)
+        ]
+        learn(self.directory, list(zip(records, items, strict=True)), model)
+
+    def forget(self, identity: str) -> None:
+        forget(self.directory, entities={identity})
+
+    def _writing(self) -> tuple[Model, frozenset[str]]:
+        """The model that encodes what is written, read with the first change."""
         opened = self._opened
         assert opened is not None  # a source is changed while it is served
         opened.writing = opened.writing or open_model(self.directory / MODEL)
+        return opened.writing
+
+    def _write(self, entities: Sequence[NewEntity], *, replace: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             pictures = _Written(Path(folder))
             records = [pictures.written(number, each) for number, each in enumerate(entities)]
-            add_entities(self.directory, records, pictures, model=opened.writing, replace=replace)
+            add_entities(self.directory, records, pictures, model=self._writing(), replace=replace)
 
 
 class _Written:

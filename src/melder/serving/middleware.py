@@ -30,6 +30,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 ENTITIES = "/entities/"
+PARTS = ("picture", "exemplars")  # what has an address below that of an entity
 # Reconciliation clients are pages of other origins: CORS on every answer, and previews in their frames.
 SHARED = "/reconcile"
 SHARED_HEADERS = {
@@ -100,14 +101,14 @@ def one_segment(path: str, raw: bytes | None) -> str:
     """The path, of which an entity's id is one segment, percent-encoded once more.
 
     Ids hold slashes, which clients may encode or not: an encoded one belongs to the id, and what stands behind the last
-    plain one may be `/picture`, which does not.
+    plain one may be `/picture` or `/exemplars`, which does not.
     """
     if not path.startswith(ENTITIES):
         return path
     identity = raw.decode("latin-1").removeprefix(ENTITIES) if raw is not None else quote(path.removeprefix(ENTITIES))
     identity, slash, last = identity.rpartition("/")
-    if slash and last == "picture":
-        return f"{ENTITIES}{quote(unquote(identity), safe='')}/picture"
+    if slash and last in PARTS:
+        return f"{ENTITIES}{quote(unquote(identity), safe='')}/{last}"
     return ENTITIES + quote(unquote(identity + slash + last), safe="")
 
 

@@ -19,7 +19,16 @@ from melder.search.filters import AskedTypes
 from melder.serving.catalogue import Catalogue, DataSetCatalogue
 from melder.serving.localised import LocalisedCatalogue
 
-__all__ = ["DataSetSource", "Editable", "NewEntity", "Served", "ServedSource", "ServingLinker", "model_name"]
+__all__ = [
+    "DataSetSource",
+    "Editable",
+    "NewEntity",
+    "NewExemplar",
+    "Served",
+    "ServedSource",
+    "ServingLinker",
+    "model_name",
+]
 
 
 class ServingLinker(Protocol):
@@ -65,6 +74,14 @@ class NewEntity:
     pictures: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True)
+class NewExemplar:
+    """A mention that meant an entity, and the bytes of its picture."""
+
+    mention: Mention
+    picture: bytes | None = None
+
+
 class ServedSource(Protocol):
     """Where a knowledge base comes from; `editable`: it is an `Editable` too."""
 
@@ -92,6 +109,14 @@ class Editable(Protocol):
         ...
 
     def remove(self, identities: Sequence[str]) -> None: ...
+
+    def learn(self, identity: str, mentions: Sequence[NewExemplar]) -> None:
+        """Mentions that meant an entity, which is there."""
+        ...
+
+    def forget(self, identity: str) -> None:
+        """All that was learned of an entity."""
+        ...
 
 
 class DataSetSource:

@@ -12,6 +12,7 @@ from melder.cli.kb.export import export
 from melder.cli.kb.imports import imports
 from melder.cli.kb.index import index
 from melder.cli.kb.info import info
+from melder.cli.kb.learn import forget, learn
 from melder.cli.kb.listing import listing
 from melder.cli.kb.remove import remove
 from melder.cli.kb.search import search
@@ -29,6 +30,8 @@ kb.command("build")(build)
 kb.command("add")(add)
 kb.command("update")(update)
 kb.command("remove")(remove)
+kb.command("learn")(learn)
+kb.command("forget")(forget)
 kb.command("compact")(compact)
 kb.command("index")(index)
 kb.command("verify")(verify)

@@ -44,7 +44,7 @@ def _table(told: dict[str, Any]) -> Table:
         if name == "types":
             table.add_row("types", Text(_types(value)))
             continue
-        if name in ("directory", "bytes", "bytes_model", "bytes_per_entity", "indexes", "unreadable_pictures"):
+        if name.startswith("bytes") or name in ("directory", "indexes", "unreadable_pictures"):
             continue
         table.add_row(name.replace("_", " "), Text(f"{value:,}" if isinstance(value, int) else str(value)))
     for name, size in told["bytes_per_entity"].items():
@@ -53,6 +53,7 @@ def _table(told: dict[str, Any]) -> Table:
         table.add_row(
             Text(f"index {search}"), f"{how_many(index['entities'], 'entity')}, {how_many(index['bytes'], 'byte')}"
         )
+    table.add_row("bytes of exemplars", f"{told['bytes_exemplars']:,}")
     table.add_row("bytes of the model", f"{told['bytes_model']:,}")
     table.add_row("bytes in all", f"{told['bytes']:,}")
     table.add_row("pictures that could not be read", f"{len(told['unreadable_pictures']):,}")

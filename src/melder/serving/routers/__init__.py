@@ -2,6 +2,7 @@
 
 from melder.serving.routers import (
     entities,
+    exemplars,
     explain,
     extend,
     flyout,
@@ -16,5 +17,5 @@ from melder.serving.routers import (
 
 __all__ = ["ROUTERS"]
 
-_FEATURES = (page, link, explain, nif, entities, reconcile, suggest, flyout, preview, extend, health)
+_FEATURES = (page, link, explain, nif, exemplars, entities, reconcile, suggest, flyout, preview, extend, health)
 ROUTERS = tuple(each.router for each in _FEATURES)

@@ -23,7 +23,7 @@ from melder.serving.errors import ApiError, Refused
 from melder.serving.service import Service, Serving
 from melder.serving.source import Editable, NewEntity, Served
 
-__all__ = ["router"]
+__all__ = ["CHANGES", "Editing", "EditingRoute", "Identity", "changed", "known", "router"]
 
 SIDE = 320  # pixels of a picture: sharp on a phone, whose screen has two or three for each of a page
 
@@ -86,7 +86,7 @@ async def picture(identity: Identity, service: Serving) -> Response:
 def entity(identity: Identity, service: Serving) -> Entity:
     """Without the places of its pictures, which are the service's own affair: ask for /picture."""
     served = service.current.served
-    return _known(served, identity).model_copy(update={"images": ()})
+    return known(served, identity).model_copy(update={"images": ()})
 
 
 @router.post("", summary="Add entities", status_code=201, responses=CHANGES)
@@ -100,7 +100,7 @@ async def add(body: EntityChanges, service: Serving, source: Editing) -> Changed
     if taken:
         raise ApiError(409, f"there is an entity {taken[0]!r} already; replace it with PUT /entities/ID")
     new = [await _new(service, each) for each in changes]
-    return await _changed(service, lambda: source.add(new))
+    return await changed(service, lambda: source.add(new))
 
 
 @router.put("/{identity}", summary="Add or replace an entity", responses=CHANGES)
@@ -108,18 +108,18 @@ async def put(identity: Identity, change: EntityChange, service: Serving, source
     if change.id != identity:
         raise ApiError(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
     new = await _new(service, change)
-    known = await asyncio.to_thread(_taken, service.current.served, [identity])
-    return await _changed(service, lambda: (source.replace if known else source.add)([new]))
+    there = await asyncio.to_thread(_taken, service.current.served, [identity])
+    return await changed(service, lambda: (source.replace if there else source.add)([new]))
 
 
 @router.delete("/{identity}", summary="Remove an entity", responses=CHANGES)
 async def delete(identity: Identity, service: Serving, source: Editing) -> Changed:
-    await asyncio.to_thread(_known, service.current.served, identity)
-    return await _changed(service, lambda: source.remove([identity]))
+    await asyncio.to_thread(known, service.current.served, identity)
+    return await changed(service, lambda: source.remove([identity]))
 
 
 def _small(served: Served, identity: str) -> bytes:
-    shown = served.catalogue.picture(_known(served, identity))
+    shown = served.catalogue.picture(known(served, identity))
     small = None if shown is None else thumbnail(shown, SIDE)
     if small is None:
         raise ApiError(404, f"{identity!r} has no picture")
@@ -132,7 +132,8 @@ def _taken(served: Served, identities: Sequence[str]) -> list[str]:
     return [each for each in identities if counts[each] > 1 or served.catalogue.entity(each) is not None]
 
 
-def _known(served: Served, identity: str) -> Entity:
+def known(served: Served, identity: str) -> Entity:
+    """The entity of an id. Raises `ApiError` (404) where there is none."""
     found = served.catalogue.entity(identity)
     if found is None:
         raise ApiError(404, f"there is no entity {identity!r}")
@@ -147,7 +148,7 @@ async def _new(service: Service, change: EntityChange) -> NewEntity:
     return NewEntity(entity, tuple(each for each in taken if each is not None))
 
 
-async def _changed(service: Service, change: Callable[[], None]) -> Changed:
+async def changed(service: Service, change: Callable[[], None]) -> Changed:
     """Make a change and serve its generation before the answer says so."""
     async with service.changing:
         try:

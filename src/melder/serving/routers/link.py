@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import islice
+from typing import Protocol
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -17,9 +18,10 @@ from melder.serving.body_route import BodyRoute
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.requests import OR_FORM, BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Service, Serving, before_deadline
+from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
-__all__ = ["check_searched", "check_work", "router", "tasks_of"]
+__all__ = ["check_searched", "check_work", "mention_at", "router", "tasks_of"]
 
 router = APIRouter(
     route_class=BodyRoute,
@@ -119,7 +121,7 @@ async def tasks_of(service: Service, served: Served, asked: LinkRequest) -> list
         raise ApiError(422, f"field 'k': is above {settings.candidates}; ask for fewer candidates")
     spans = asked.mentions or [Span(start=start, end=end) for start, end in await service.find(asked.text, served)]
     _check_number(service, len(spans))
-    mentions = [_mention(number, span, asked, settings.surface) for number, span in enumerate(spans)]
+    mentions = [mention_at(span, asked, "mentions", number, settings) for number, span in enumerate(spans)]
     images = await service.images(asked.images, served)
     types = await asyncio.to_thread(_known_types, served, asked.types) if asked.types else None
     return [LinkTask(served, mention, images, asked.k, types) for mention in mentions]
@@ -134,13 +136,29 @@ def _known_types(served: Served, types: Sequence[str]) -> Types:
     return Types(tuple(types))
 
 
-def _mention(number: int, span: Span, asked: LinkRequest, longest: int) -> Mention:
+class TextRequest(Protocol):
+    """A request with a text, perhaps in a language that it names."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def language(self) -> str | None: ...
+
+
+def mention_at(span: Span, asked: TextRequest, field: str, number: int, settings: ServiceSettings) -> Mention:
+    """The mention at a span of a text; `field` and its number say where it stands in the request.
+
+    Raises:
+        ApiError: (413, 422) where it is too long, or covers no words.
+    """
     text = asked.text
     surface = text[span.start : span.end]
     if span.end > len(text) or not surface.strip():
         where = f"[{span.start}, {span.end}) covers no words of the text of {len(text)} characters"
-        raise ApiError(422, f"field 'mentions.{number}': {where}; give code point offsets, end excluded")
-    if len(surface) > longest:
-        raise ApiError(413, f"field 'mentions.{number}': has more than {longest:,} characters; mark the name only")
+        raise ApiError(422, f"field '{field}.{number}': {where}; give code point offsets, end excluded")
+    if len(surface) > settings.surface:
+        most = f"has more than {settings.surface:,} characters"
+        raise ApiError(413, f"field '{field}.{number}': {most}; mark the name only")
     place = {"start": span.start, "end": span.end}
     return Mention(id=str(number), text=text, surface=surface, language=asked.language, **place)

@@ -1,0 +1,1 @@
+"""What was learned from labelled mentions, as evidence for their entities: added to any search's scores."""
