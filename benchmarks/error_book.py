@@ -1,18 +1,18 @@
 """What kind of errors a run makes: the shares of docs/results.md.
 
     melder evaluate RUN --data DATA --split dev --predictions PREDICTIONS
-    python benchmarks/error_book.py PREDICTIONS … --data DATA [--split dev] [--text-field attr] [--errors 200] [--seed 43] [--list]
+    python benchmarks/error_book.py PREDICTIONS … --data DATA [--split dev] [--text-field attr] [--errors 200] [--list]
 
 Of the mentions whose first candidate is wrong, a sample is drawn with the seed (all, where there are fewer). The first
 rule that holds says what kind an error is; names are compared as `melder.names.folded` has them:
 
-* hidden: the right entity has no name in common with the surface, not even a word (of three letters or more)
-* namesake, could: both the right and the wrong entity bear the surface as a name, and a word of the text beside the surface
-  (four letters or more) is in the right one's description and not in the wrong one's
+* namesake, could: both the right and the wrong entity bear the surface as a name, and a word of the text beside the
+  surface (four letters or more) is in the right one's description and not in the wrong one's
 * namesake, cannot: both bear it, and the text has no such word
-* partial: the surface is some of the words of a name of the right entity, and none of its whole names
 * overruled: the right entity bears the surface as a name, the wrong one does not
-* alike: whatever is left: a name of the right entity shares a word with the surface, but is written otherwise
+* partial: the surface is some of the words of a name of the right entity, and none of its whole names
+* alike: a name of the right entity shares a word (of three letters or more) with the surface, but is written otherwise
+* hidden: no name of the right entity has anything to do with the surface
 
 `--list` prints the errors too, to be read. `picture` is the share of errors whose mention has a picture, which may say
 what the text does not.
