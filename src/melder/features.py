@@ -119,10 +119,12 @@ class Heads(Features):
 
     Args:
         raw: The same features after the linear heads but before the LayerNorms; losses on embeddings read it.
+        encoded: The same features as the encoder made them, before any head.
         fused: Vectors [n, h] of the cross-modal blocks, by name; they are meaningful where text and picture are there.
     """
 
     raw: Features | None = None
+    encoded: Features | None = None
     fused: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property

@@ -12,8 +12,9 @@ from torch.nn.functional import cosine_similarity
 
 from melder.features import Features, Scores
 from melder.methods import build_matcher
-from melder.methods.clip import UNKNOWN, CLIPConfiguration, fit_clip
+from melder.methods.clip import CLIPConfiguration, fit_clip
 from melder.methods.matcher import UnitMatcher
+from melder.units.whitening import UNKNOWN
 from rounding import close
 from units.made import SIZES, TERMS, features, lacking
 

@@ -44,6 +44,25 @@ def test_shared_pictures_and_texts_stay_on_one_side():
     assert len(tune) == 140
 
 
+@pytest.mark.parametrize("count", [20, 200, 1000])
+def test_entities_stay_on_one_side_where_they_are_to(count: int):
+    chance = random.Random(count)
+    answers = [None if number % 7 == 0 else f"Q{chance.randrange(count // 4)}" for number in range(count)]
+    mentions = [mention(number).model_copy(update={"answer": answer}) for number, answer in enumerate(answers)]
+    rest, tune = tune_split(mentions, seed=0, by_entity=True)
+    assert {m.answer for m in rest if m.answer} & {m.answer for m in tune} <= {None}
+    assert 0 < len(tune) <= max(1, count // 10)
+    assert ids(tune) != ids(tune_split(mentions, seed=0)[1])
+    assert {m.answer for m in rest} >= {None}
+
+
+def test_one_entity_cannot_be_held_out_of_itself():
+    mentions = [mention(number).model_copy(update={"answer": "Q1"}) for number in range(50)]
+    assert tune_split(mentions, seed=0)
+    with pytest.raises(MelderError, match="a text or a picture or an answer"):
+        tune_split(mentions, seed=0, by_entity=True)
+
+
 def test_sharing_reaches_through_other_mentions():
     chain = [mention(0, "a", "p"), mention(1, "b", "p"), mention(2, "b"), mention(3, "b")]
     others = [mention(number) for number in range(4, 20)]

@@ -36,6 +36,7 @@ METHODS = {
     "m3el without names": M3ELConfiguration(hidden=8, image_width=7, lexical=False, cross="uni"),
     "m3el, published": M3ELConfiguration(hidden=8, image_width=7, published=True),
     "m3el by transport": M3ELConfiguration(hidden=8, image_width=7, assignment="transport"),
+    "m3el, whitened and weighed": M3ELConfiguration(hidden=8, image_width=7, whiten=True, unit_weights="fitted"),
     "mimic": MIMICConfiguration(hidden=8, image_width=7),
     "mimic of the figure": MIMICConfiguration(hidden=8, image_width=7, variant="figure"),
     "clip": CLIPConfiguration(),
@@ -87,6 +88,8 @@ def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, F
     vision = sizes.image_global is not None
     if (fit := method_of(METHODS[name]).fitting(METHODS[name])) is not None:
         fit(matcher, some(ENTITIES, 2 * seed + 2, vision))
+    if matcher.weighted:
+        matcher.set_unit_weights({name: 0.4 + number for number, name in enumerate(matcher.names_in_use())})
     return matcher, some(MENTIONS, 2 * seed + 1, vision), some(ENTITIES, 2 * seed + 2, vision)
 
 

@@ -22,7 +22,8 @@ from melder.units.transport_fusion import OTFusion
 from melder.units.transport_local import OTGlobalLocal
 from melder.units.transport_options import TransportOptions
 from melder.units.vision_dual import VisionDual
-from units.made import SIZES
+from melder.units.whitened import Pictured, Whitened
+from units.made import SIZES, features
 
 WIDTH, HIDDEN = 7, 8  # of pictures after the heads, of units
 ABSENT = 0.375  # a value for the learned constant that no score has by chance
@@ -70,6 +71,8 @@ CASES: dict[str, Case] = {
     "dual of the figure": Case(lambda: VisionDual(WIDTH, "figure"), frozenset({"image"})),
     "cosine of texts": Case(lambda: Cosine("text"), frozenset({"text"})),
     "cosine of pictures": Case(lambda: Cosine("image"), frozenset({"image"})),
+    "whitened pictures": Case(lambda: _whitened("global"), frozenset({"image"})),
+    "whitened patches": Case(lambda: _whitened("patches"), frozenset({"image"})),
     "text by transport": Case(
         lambda: GlobalLocal("text", SIZES.text_global, SIZES.text_tokens, HIDDEN, "transport"), frozenset({"text"})
     ),
@@ -120,4 +123,10 @@ def _match_fusions(sizes: Sizes) -> dict[str, nn.Module]:
 def _lexical() -> Lexical:
     unit = Lexical(buckets=2**12)
     unit.fit(["Guinea", "Guinea-Bissau", "Mali", "Congo"])
+    return unit
+
+
+def _whitened(reads: Pictured) -> Whitened:
+    unit = Whitened(reads, SIZES.image_global if reads == "global" else None)
+    unit.fit(features(60, seed=3), features(40, seed=4))
     return unit

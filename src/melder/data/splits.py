@@ -11,12 +11,18 @@ from melder.records import MelderError, Mention
 __all__ = ["tune_split"]
 
 
-def tune_split(mentions: Sequence[Mention], seed: int, share: float = 0.1) -> tuple[list[Mention], list[Mention]]:
+def tune_split(
+    mentions: Sequence[Mention], seed: int, share: float = 0.1, *, by_entity: bool = False
+) -> tuple[list[Mention], list[Mention]]:
     """(rest, tune): a seeded `share` of the mentions to select on, and the others to train on, in their order.
 
     Mentions with the same picture or the same text stay on one side. A text that comes with several pictures is a
     template ("Milk in a shop"), not a shared source: it holds nothing together, or whole classes would move. Which side
     a mention falls on does not depend on the order of `mentions`; their ids must be unique.
+
+    Args:
+        by_entity: Mentions with the same answer stay on one side too, so that no entity of one side is an answer on the
+            other.
 
     Raises:
         MelderError: No such part can be set aside.
@@ -25,13 +31,13 @@ def tune_split(mentions: Sequence[Mention], seed: int, share: float = 0.1) -> tu
         raise MelderError(f"the share to tune on is {share}; use a number between 0 and 1")
     room = max(1, round(share * len(mentions)))
     tune: set[str] = set()
-    for group in sorted(_groups(mentions), key=lambda group: _draw(seed, min(group))):
+    for group in sorted(_groups(mentions, by_entity), key=lambda group: _draw(seed, min(group))):
         if len(group) <= room - len(tune):
             tune.update(group)
     if not tune or len(tune) == len(mentions):
         raise MelderError(
             f"{len(mentions)} mentions cannot be split into train and tune without parting those that share "
-            "a text or a picture; add mentions, or select on dev"
+            f"a text or a picture{' or an answer' if by_entity else ''}; add mentions, or select on dev"
         )
     return [m for m in mentions if m.id not in tune], [m for m in mentions if m.id in tune]
 
@@ -40,7 +46,7 @@ def _draw(seed: int, identifier: str) -> bytes:
     return hashlib.blake2b(f"{seed} {identifier}".encode(), digest_size=16).digest()
 
 
-def _groups(mentions: Sequence[Mention]) -> Iterable[list[str]]:
+def _groups(mentions: Sequence[Mention], by_entity: bool) -> Iterable[list[str]]:
     """Ids of mentions that share a source, directly or through others."""
     parents = {mention.id: mention.id for mention in mentions}
 
@@ -50,7 +56,7 @@ def _groups(mentions: Sequence[Mention]) -> Iterable[list[str]]:
             identifier = parents[identifier]
         return identifier
 
-    for sharing in _sharing(mentions):
+    for sharing in _sharing(mentions, by_entity):
         for identifier in sharing[1:]:
             parents[root(identifier)] = root(sharing[0])
     groups = defaultdict(list)
@@ -59,14 +65,21 @@ def _groups(mentions: Sequence[Mention]) -> Iterable[list[str]]:
     return groups.values()
 
 
-def _sharing(mentions: Sequence[Mention]) -> Iterable[list[str]]:
+def _sharing(mentions: Sequence[Mention], by_entity: bool) -> Iterable[list[str]]:
     by_picture: dict[str, list[str]] = defaultdict(list)
     by_text: dict[str, list[str]] = defaultdict(list)
+    by_answer: dict[str, list[str]] = defaultdict(list)
     pictures: dict[str, set[str]] = defaultdict(set)
     for mention in mentions:
         for image in mention.images:
             by_picture[image].append(mention.id)
             pictures[mention.text].add(image)
+        if by_entity and mention.answer is not None:
+            by_answer[mention.answer].append(mention.id)
         if mention.text.strip():
             by_text[mention.text].append(mention.id)
-    return [*by_picture.values(), *(ids for text, ids in by_text.items() if len(pictures[text]) < 2)]
+    return [
+        *by_picture.values(),
+        *by_answer.values(),
+        *(ids for text, ids in by_text.items() if len(pictures[text]) < 2),
+    ]

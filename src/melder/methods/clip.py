@@ -7,7 +7,7 @@ What is trained is the encoder (`encoder.trained: true`) with the cross-entropie
 `training.epochs: 0` it is evaluated as it is. The papers that report this baseline say no more about it.
 
 Of a frozen encoder more can be fitted on the entities, before anything is trained (`fit_clip`): `whiten` makes the
-vectors of a modality tell more ([whitening](whitening.py)), and `calibrated` divides each modality's cosine by its
+vectors of a modality tell more (`units/whitening.py`), and `calibrated` divides each modality's cosine by its
 deviation between different entities, so that an encoder whose cosines lie between 0.6 and 0.9 counts as much as one
 with cosines between 0 and 0.3. Both only change the vectors: searches, bounds and what is stored need not know of them.
 
@@ -29,18 +29,15 @@ from torch.nn.functional import normalize
 from melder.features import Features, Heads, Sizes
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit, picture_options
-from melder.methods.whitening import FEWEST, Whitening
-from melder.protocols import FitEntities, Matcher
+from melder.methods.options import MethodOptions, lexical_unit, total_options
+from melder.protocols import FitFeatures, Matcher
 from melder.units.cosine import Cosine
+from melder.units.whitening import Whitening, deviation
 
 __all__ = ["METHOD", "CLIPConfiguration", "build_clip", "fit_clip"]
 
 Modality = Literal["text", "image"]
 MODALITIES: tuple[Modality, ...] = ("text", "image")
-UNKNOWN = 0.13  # the deviation of cosines where there are no two entities to tell it; MiniLM's between sentences
-LEAST = 1e-3  # of a deviation: entities that are all alike tell nothing
-PAIRED = 2048  # entities whose pairs are looked at
 LARGEST_SCALE = 100.0  # CLIP clips its scale, one over the temperature, there to keep training stable
 
 
@@ -107,22 +104,14 @@ class TemperedHeads(nn.Module):
         for number, name in enumerate(MODALITIES if self.calibrated else ()):
             self.deviations[number] = 1.0
             if name in there:
-                vectors = self._direction(name, there[name][:PAIRED].to(self.deviations.device))
-                self.deviations[number] = _deviation(vectors)
+                vectors = self._direction(name, there[name].to(self.deviations.device))
+                self.deviations[number] = deviation(vectors)
 
     def _direction(self, name: Modality, vectors: Tensor) -> Tensor:
         """Of length 1 or, calibrated, of the length that makes inner products cosines over their deviation."""
         whitened = self.whitenings[name](vectors) if name in self.whitenings else vectors
         direction = normalize(whitened, dim=-1)
         return direction / self.deviations[MODALITIES.index(name)].sqrt() if self.calibrated else direction
-
-
-def _deviation(vectors: Tensor) -> Tensor:
-    """Of the cosines between different ones of vectors [n, d] of length 1."""
-    if len(vectors) < FEWEST:
-        return vectors.new_tensor(UNKNOWN)
-    different = ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    return (vectors @ vectors.t())[different].std().clamp(min=LEAST)
 
 
 def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
@@ -136,15 +125,15 @@ def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
         calibrated=configuration.calibrated,
     )
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
-    return UnitMatcher(heads, units, lexical_unit(configuration), **picture_options(configuration))
+    return UnitMatcher(heads, units, lexical_unit(configuration), **total_options(configuration))
 
 
-def fit_clip(matcher: Matcher, features: Features) -> None:
-    """Fit a matcher of `build_clip` on the features of entities."""
-    cast(TemperedHeads, matcher.heads).fit(features)
+def fit_clip(matcher: Matcher, entities: Features, mentions: Features | None = None) -> None:
+    """Fit a matcher of `build_clip` on the features of entities; mentions tell it nothing."""
+    cast(TemperedHeads, matcher.heads).fit(entities)
 
 
-def _fitting(configuration: CLIPConfiguration) -> FitEntities | None:
+def _fitting(configuration: CLIPConfiguration) -> FitFeatures | None:
     return fit_clip if configuration.fitted else None
 
 

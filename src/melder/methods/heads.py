@@ -58,6 +58,7 @@ class SharedHeads(nn.Module):
             image_mask=raw.image_mask,
             surfaces=raw.surfaces,
             raw=raw,
+            encoded=features,
         )
         if heads.image_global is not None:
             heads.fused = {name: v for block in self.fusions.values() for name, v in block(heads).items()}

@@ -29,7 +29,8 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit, picture_options
+from melder.methods.options import TokenMethodOptions, lexical_unit, total_options
+from melder.methods.whitened_units import fitting_whitened, whitened_units
 from melder.ops.assignment import Kind
 from melder.protocols import Precision
 from melder.units.cross import BiMatchFusion, MatchFusion
@@ -53,7 +54,7 @@ class ContrastiveConfiguration(BaseModel):
     intra_weight: PositiveFloat = 0.8
 
 
-class M3ELConfiguration(MethodOptions):
+class M3ELConfiguration(TokenMethodOptions):
     """Published values are the defaults, save for the corrections above and the lexical unit."""
 
     name: Literal["m3el"] = "m3el"
@@ -93,6 +94,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
         "image": GlobalLocal("image", c.image_width, c.image_width, c.hidden, c.assignment, c.products),
     }
     units: dict[str, nn.Module] = {name: unit for name, unit in local.items() if name in c.units}
+    units |= whitened_units(c, sizes)
     within, trained, evaluated = tuple(units), c.vectors["trained"], c.vectors["evaluated"]
     units |= {name: InnerProduct(name) for name in dict.fromkeys((*trained, *evaluated))}
     return UnitMatcher(
@@ -102,7 +104,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
         _losses(c),
         training_units=(*within, *trained),
         evaluation_units=(*within, *evaluated),
-        **picture_options(c),
+        **total_options(c),
     )
 
 
@@ -123,4 +125,4 @@ def _losses(c: M3ELConfiguration) -> dict[str, Loss]:
     return {"contrastive": partial(intra_modal_contrastive, **c.contrastive.model_dump(), published=c.published)}
 
 
-METHOD = MatchingMethod(M3ELConfiguration, build_m3el)
+METHOD = MatchingMethod(M3ELConfiguration, build_m3el, fitting=fitting_whitened)

@@ -23,7 +23,7 @@ ScoreLoss = Callable[[Tensor, Batch], Tensor]
 
 
 class UnitMatcher(nn.Module):
-    """total = mean over the units' scores + weight * lexical cosine.
+    """total = mean over the units' scores, each times its weight, + weight * lexical cosine.
 
     Args:
         heads: From `Features` to `Heads`, shared by mentions and entities.
@@ -36,7 +36,11 @@ class UnitMatcher(nn.Module):
             one cross-modal unit and evaluates with another).
         pictures: How many pictures of a mention or an entity are compared, where they have as many.
         picture_pooling: How the scores of all pairs of pictures become one (`melder.methods.several_pictures`).
+        weighted: Units have weights, 1 until `set_unit_weights`. They count outside of training only: in it every unit
+            learns on its own, and a weight that it could have for others would be that of what it knows by heart.
     """
+
+    unit_weights: Tensor
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class UnitMatcher(nn.Module):
         *,
         pictures: int = 1,
         picture_pooling: Pooling = "log_mean_exp",
+        weighted: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -60,6 +65,9 @@ class UnitMatcher(nn.Module):
         self.score_losses = dict(score_losses or {})
         self.ranking_loss = ranking_loss
         self.pictures, self.picture_pooling = pictures, picture_pooling
+        self.weighted = weighted
+        if weighted:
+            self.register_buffer("unit_weights", torch.ones(len(units)))
         self.training_units = tuple(training_units or units)
         self.evaluation_units = tuple(evaluation_units or units)
 
@@ -90,7 +98,7 @@ class UnitMatcher(nn.Module):
         """Scores [mentions, entities] of the units in use, and their total; `cosines` of names, of that shape, where
         they are known already."""
         parts = {name: self._score(name, mentions, entities) for name in self.names_in_use()}
-        total = torch.stack(list(parts.values())).mean(dim=0)
+        total = torch.stack([self._weigh(name, scores) for name, scores in parts.items()]).mean(dim=0)
         if self.lexical is not None:
             cosines = self._score("lexical", mentions, entities) if cosines is None else cosines
             parts["lexical"] = self.lexical.weight * cosines
@@ -101,9 +109,20 @@ class UnitMatcher(nn.Module):
         """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
         units = self.names_in_use()
         return {
-            name: unit_scores / len(units) if name in units else unit_scores
+            name: self._weigh(name, unit_scores) / len(units) if name in units else unit_scores
             for name, unit_scores in scores.parts.items()
         }
+
+    def set_unit_weights(self, weights: Mapping[str, float]) -> None:
+        """Have each unit count so much, at least 0, in the mean; units that are not named keep theirs.
+
+        Raises:
+            MelderError: The units of this matcher have no weights.
+        """
+        if not self.weighted:
+            raise MelderError("the units have no weights; set method.unit_weights: fitted")
+        for name, weight in weights.items():
+            self.unit_weights[list(self.units).index(name)] = weight
 
     def losses(self, batch: Batch, scores: Scores) -> dict[str, Tensor]:
         """The ranking loss over the total and over each unit, and the method's own; training adds them up."""
@@ -124,7 +143,7 @@ class UnitMatcher(nn.Module):
 
         Their inner products with `entity_vectors` are the part of the total that these units have as such.
         """
-        vectors = [vectors_of(side.part(name), unit.mention_vectors) for name, unit in self._dense()]
+        vectors = [self._weigh(name, vectors_of(side.part(name), unit.mention_vectors)) for name, unit in self._dense()]
         return self._beside(side, vectors) / len(self.names_in_use())
 
     def entity_vectors(self, side: Side) -> Tensor:
@@ -145,7 +164,8 @@ class UnitMatcher(nn.Module):
             MelderError: A unit has no bound.
         """
         bounds = [
-            self._bounds(unit, side.part(name), unit.mention_bounds, query=True) for name, unit in self._bounded()
+            self._weigh(name, self._bounds(unit, side.part(name), unit.mention_bounds, query=True))
+            for name, unit in self._bounded()
         ]
         return torch.cat(bounds, dim=1)
 
@@ -173,6 +193,12 @@ class UnitMatcher(nn.Module):
     @staticmethod
     def _beside(side: Side, vectors: list[Tensor]) -> Tensor:
         return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *vectors], dim=1)
+
+    def _weigh(self, name: str, values: Tensor) -> Tensor:
+        """The values times the unit's weight, which is at least 0, so that what bounds a score bounds it still."""
+        if not self.weighted or self.training:
+            return values
+        return self.unit_weights[list(self.units).index(name)] * values
 
     def _all_units(self) -> dict[str, Unit]:
         units = {name: cast(Unit, unit) for name, unit in self.units.items()}

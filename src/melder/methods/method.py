@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from melder.features import Sizes
-from melder.protocols import FitEntities, Matcher
+from melder.protocols import FitFeatures, Matcher
 from melder.records import MelderError
 
 __all__ = ["GenerativeMethod", "MatchingMethod"]
@@ -21,7 +21,7 @@ class MatchingMethod:
 
     Args:
         matcher: What a configuration describes, for an encoder of these sizes.
-        fitting: What a configuration has a matcher learn of entities alone, before it is trained; None = nothing.
+        fitting: What a configuration has a matcher learn of features alone, before it is trained; None = nothing.
     """
 
     configuration: type[BaseModel]
@@ -31,7 +31,7 @@ class MatchingMethod:
     samples_negatives: bool = True
     trains_in_processes: bool = True
     summary: str | None = None  # one line for `melder list`, of another package's method
-    fitting: Callable[[Any], FitEntities | None] = lambda configuration: None
+    fitting: Callable[[Any], FitFeatures | None] = lambda configuration: None
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         return self.matcher(configuration, sizes)
@@ -49,7 +49,7 @@ class GenerativeMethod:
     summary: str | None = None
 
     def fitting(self, configuration: BaseModel) -> None:
-        """Nothing is learned of entities alone."""
+        """Nothing is learned of features alone."""
 
     def build(self, configuration: BaseModel, sizes: Sizes) -> Matcher:
         name = str(configuration.name)  # type: ignore[attr-defined]

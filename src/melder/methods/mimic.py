@@ -23,7 +23,8 @@ from melder.features import Sizes
 from melder.methods.heads import SharedHeads
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit, picture_options
+from melder.methods.options import TokenMethodOptions, lexical_unit, total_options
+from melder.methods.whitened_units import fitting_whitened, whitened_units
 from melder.ops.assignment import Kind
 from melder.protocols import Precision
 from melder.units.gated_fusion import GatedFusion
@@ -34,7 +35,7 @@ from melder.units.vision_dual import Variant, VisionDual
 __all__ = ["METHOD", "MIMICConfiguration", "build_mimic"]
 
 
-class MIMICConfiguration(MethodOptions):
+class MIMICConfiguration(TokenMethodOptions):
     """Published values are the defaults, save for the corrections above and the lexical unit."""
 
     name: Literal["mimic"] = "mimic"
@@ -55,9 +56,10 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
         "text": GlobalLocal("text", sizes.text_global, sizes.text_tokens, c.hidden, c.assignment, c.products),
         "image": VisionDual(c.image_width, c.variant),
         "cross": InnerProduct("cross"),
+        **whitened_units(c, sizes),
     }
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
-    return UnitMatcher(heads, units, lexical_unit(c), **picture_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), **total_options(c))
 
 
-METHOD = MatchingMethod(MIMICConfiguration, build_mimic)
+METHOD = MatchingMethod(MIMICConfiguration, build_mimic, fitting=fitting_whitened)

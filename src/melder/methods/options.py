@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from melder.ops.picture_scores import Pooling
 from melder.units.lexical import Lexical
 
-__all__ = ["MethodOptions", "lexical_unit", "picture_options"]
+__all__ = ["MethodOptions", "TokenMethodOptions", "lexical_unit", "total_options"]
 
 
 class MethodOptions(BaseModel):
@@ -34,6 +34,9 @@ class MethodOptions(BaseModel):
     picture_pooling: Pooling = Field(
         "log_mean_exp", description="how the scores of pairs of pictures become one: log_mean_exp, max or mean"
     )
+    unit_weights: Literal["equal", "fitted"] = Field(
+        "equal", description="of units in the total; fitted = on the selection set, at each look at it"
+    )
     published: bool = False
 
     @model_validator(mode="before")
@@ -44,6 +47,26 @@ class MethodOptions(BaseModel):
         if value.get("pictures", 1) != 1:
             raise ValueError("published code compares one picture: set pictures to 1, or leave it out")
         return {**value, "pictures": 1}
+
+    @model_validator(mode="after")
+    def _equal_as_published(self) -> MethodOptions:
+        if self.published and self.unit_weights != "equal":
+            raise ValueError("published: true takes the mean of the units: leave unit_weights out")
+        return self
+
+
+class TokenMethodOptions(MethodOptions):
+    """Of methods that compare tokens behind heads of their own, beside which the encoder's pictures may be compared."""
+
+    whiten: bool = Field(
+        False, description="add units: whitened cosines of the pictures' vectors and patches; of a frozen encoder"
+    )
+
+    @model_validator(mode="after")
+    def _published_as_it_is(self) -> TokenMethodOptions:
+        if self.published and self.whiten:
+            raise ValueError("published: true has no whitened units: leave whiten out")
+        return self
 
 
 def lexical_unit(options: MethodOptions) -> Lexical | None:
@@ -58,6 +81,7 @@ def lexical_unit(options: MethodOptions) -> Lexical | None:
     )
 
 
-def picture_options(options: MethodOptions) -> dict[str, Any]:
-    """What a `UnitMatcher` is told of several pictures."""
-    return {"pictures": options.pictures, "picture_pooling": options.picture_pooling}
+def total_options(options: MethodOptions) -> dict[str, Any]:
+    """What a `UnitMatcher` is told of several pictures, and of how much its units count."""
+    weighted = options.unit_weights == "fitted"
+    return {"pictures": options.pictures, "picture_pooling": options.picture_pooling, "weighted": weighted}

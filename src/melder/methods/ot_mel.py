@@ -33,7 +33,8 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import triplet
 from melder.methods.matcher import Loss, ScoreLoss, UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit, picture_options
+from melder.methods.options import TokenMethodOptions, lexical_unit, total_options
+from melder.methods.whitened_units import fitting_whitened, whitened_units
 from melder.ops.assignment import Kind
 from melder.ops.transport import RowNorm
 from melder.units.inner_product import InnerProduct
@@ -71,7 +72,7 @@ class TripletConfiguration(BaseModel):
     weight: PositiveFloat = 1.0
 
 
-class OTMELConfiguration(MethodOptions):
+class OTMELConfiguration(TokenMethodOptions):
     """Published values are the defaults, save for the corrections above, the distillation and the lexical unit."""
 
     name: Literal["ot_mel"] = "ot_mel"
@@ -122,8 +123,9 @@ def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher
     units: dict[str, nn.Module] = {
         name: InnerProduct("fusion") if name == "fusion" else local[name] for name in c.units
     }
+    units |= whitened_units(c, sizes)
     losses = _losses(c, local, fusion)
-    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **picture_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **total_options(c))
 
 
 def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFusion | None) -> dict[str, Loss]:
@@ -139,4 +141,4 @@ def _score_losses(c: OTMELConfiguration) -> dict[str, ScoreLoss]:
     return {} if c.triplet is None else {"triplet": partial(triplet, **c.triplet.model_dump())}
 
 
-METHOD = MatchingMethod(OTMELConfiguration, build_ot_mel)
+METHOD = MatchingMethod(OTMELConfiguration, build_ot_mel, fitting=fitting_whitened)

@@ -26,7 +26,7 @@ from melder.methods.global_heads import GlobalHeads
 from melder.methods.losses import Batch, triplet
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import MethodOptions, lexical_unit, picture_options
+from melder.methods.options import MethodOptions, lexical_unit, total_options
 from melder.records import MelderError
 from melder.units.gated_multimodal import Distance, FusedMatch, Fusion
 
@@ -67,7 +67,7 @@ def build_pgmel(configuration: PGMELConfiguration, sizes: Sizes) -> UnitMatcher:
     units: dict[str, nn.Module] = {"fused": unit}
     loss = partial(sampled_triplet if c.triplets == "own" else partial(triplet, weight=1.0), margin=c.margin)
     heads = GlobalHeads(sizes, c.hidden)
-    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, **picture_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, **total_options(c))
 
 
 def sampled_triplet(scores: Tensor, batch: Batch, *, margin: float) -> Tensor:

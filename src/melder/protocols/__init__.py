@@ -3,7 +3,7 @@
 from melder.protocols.encoders import Encoder, Inputs
 from melder.protocols.indexes import BatchIndex, FilteringIndex, Index, IndexClass, Nearest, ScoringIndex, TypeNames
 from melder.protocols.linkers import Linker
-from melder.protocols.methods import FitEntities, LexicalUnit, Matcher, Method
+from melder.protocols.methods import FitFeatures, LexicalUnit, Matcher, Method
 from melder.protocols.progress import Counting, Precision, Progress
 from melder.protocols.readers import MentionFinder, Reader
 from melder.protocols.samplers import Sampler
@@ -17,7 +17,7 @@ __all__ = [
     "Dense",
     "Encoder",
     "FilteringIndex",
-    "FitEntities",
+    "FitFeatures",
     "Index",
     "IndexClass",
     "Inputs",

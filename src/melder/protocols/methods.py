@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.protocols.units import SideTensor, Unit
 
-__all__ = ["FitEntities", "LexicalUnit", "Matcher", "Method"]
+__all__ = ["FitFeatures", "LexicalUnit", "Matcher", "Method"]
 
 
 class LexicalUnit(Unit, Protocol):
@@ -54,6 +54,7 @@ class Matcher(Protocol):
             certified.
         entity_tensors: How the store may hold the tensors of an entity side, by their names there.
         pictures: How many pictures of a mention or an entity it compares, where they have as many.
+        weighted: Its units have weights, which are to be fitted on mentions that it was not trained on.
     """
 
     training: bool
@@ -72,6 +73,9 @@ class Matcher(Protocol):
 
     @property
     def pictures(self) -> int: ...
+
+    @property
+    def weighted(self) -> bool: ...
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
 
@@ -101,6 +105,10 @@ class Matcher(Protocol):
 
     def contributions(self, scores: Scores) -> dict[str, Tensor]:
         """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
+        ...
+
+    def set_unit_weights(self, weights: Mapping[str, float]) -> None:
+        """Have each unit count so much in the total, outside of training."""
         ...
 
     def losses(self, batch: Any, scores: Scores) -> dict[str, Tensor]:
@@ -136,7 +144,10 @@ class Matcher(Protocol):
         ...
 
 
-FitEntities = Callable[[Matcher, Features], None]  # a matcher, and what a frozen encoder made of entities
+class FitFeatures(Protocol):
+    """Has a matcher learn of what a frozen encoder made of entities and, where there are some, of mentions."""
+
+    def __call__(self, matcher: Matcher, entities: Features, mentions: Features | None = None) -> None: ...
 
 
 class Method(Protocol):
@@ -164,8 +175,8 @@ class Method(Protocol):
     def trains_in_processes(self) -> bool: ...
 
     @property
-    def fitting(self) -> Callable[[Any], FitEntities | None]:
-        """Of a configuration: what a matcher is to learn of entities alone, before it is trained or used; None =
+    def fitting(self) -> Callable[[Any], FitFeatures | None]:
+        """Of a configuration: what a matcher is to learn of features alone, before it is trained or used; None =
         nothing."""
         ...
 

@@ -45,6 +45,9 @@ class TrainingConfiguration(Section):
     drop_image: float = Field(0.02, ge=0, lt=1, description="share of pictures hidden")
     augment: bool = Field(False, description="random views of pictures; needs a trained encoder that has them")
     select_on: Literal["tune", "dev"] = Field("tune", description="tune: a seeded tenth of train is held out")
+    select_entities: bool = Field(
+        False, description="hold out entities with all their mentions: selects for entities that training never shows"
+    )
     select_by: SelectionFigure = Field(
         "mrr", description="the figure whose highest look decides which weights are kept"
     )
@@ -65,6 +68,12 @@ class TrainingConfiguration(Section):
         if processes > info.data.get("batch_size", processes):
             raise ValueError("every process needs a mention of each batch: raise batch_size, or start fewer")
         return processes
+
+    @model_validator(mode="after")
+    def _entities_of_train_are_held_out(self) -> TrainingConfiguration:
+        if self.select_entities and self.select_on == "dev":
+            raise ValueError("select_entities holds a part of train out: set select_on: tune")
+        return self
 
     @model_validator(mode="after")
     def _refreshed_negatives_fit(self) -> TrainingConfiguration:

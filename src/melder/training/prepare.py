@@ -103,7 +103,7 @@ def split_data(configuration: Configuration, dataset: DataSet) -> Split:
     share = max(1, round(configuration.data.fraction * len(mentions)))
     train = _answered(dataset, "train", mentions[:share])
     if configuration.training.select_on == "tune":
-        rest, tune = tune_split(train, configuration.training.seed)
+        rest, tune = tune_split(train, configuration.training.seed, by_entity=configuration.training.select_entities)
         return Split(list(rest), list(tune), "train")
     return Split(train, _answered(dataset, "dev", dataset.split("dev")), "dev")
 
@@ -159,7 +159,7 @@ def prepare(
     if configuration.encoder.trained:
         if fit is not None:
             raise MelderError(
-                "method.whiten and method.calibrated are fitted on what an encoder makes of entities, which "
+                "method.whiten and method.calibrated are fitted on what an encoder makes of pictures and texts, which "
                 "encoder.trained=true would change; leave one of them out"
             )
         return _trained(configuration, dataset, split, model)
@@ -194,9 +194,10 @@ def _frozen(c: Configuration, dataset: DataSet, split: Split, model: Model, wher
     parts = ("entities", "train", split.source)
     seed = c.training.seed
     features = {p: stored_features(c, seed, dataset, model.encoder, p, where)[1] for p in dict.fromkeys(parts)}
+    rows = _places(dataset, "train", split.train)
     if (fit := method_of(c.method).fitting(c.method)) is not None:
-        fit(model.matcher, features["entities"])
-    answers, rows = _answers(dataset, split.train), _places(dataset, "train", split.train)
+        fit(model.matcher, features["entities"], features["train"][torch.tensor(rows)])
+    answers = _answers(dataset, split.train)
     searched, planted = _planted(c, dataset, answers)
     entities = features["entities"]
     if planted is not None:

@@ -17,6 +17,7 @@ from melder.runs.model import CHUNK, Model, entity_side_of, mention_side_of, sco
 from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import HeldSides
 from melder.search.topk import TopK
+from melder.training.unit_weights import fit_unit_weights
 
 __all__ = ["chunks", "figures", "rank_features", "rank_items"]
 
@@ -60,6 +61,9 @@ def chunks(features: Features) -> Iterator[Features]:
 
 
 def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[TopK] | None) -> Ranks:
+    """Ranks; a matcher whose units have weights has them fitted on these mentions first."""
+    if model.matcher.weighted:
+        fit_unit_weights(model.matcher, mentions, entities, gold)
     sampled = torch.arange(mentions.rows)[sample(mentions.rows)]
     if entities.rows >= CERTIFIED_FROM and model.matcher.has_bounds:
         search = BoundedSearch.build(model.matcher, HeldSides(entities))

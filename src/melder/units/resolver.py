@@ -19,6 +19,7 @@ UNITS = Registry[Callable[..., Unit]](
         Entry("ot_global_local", "melder.units.transport_local:OTGlobalLocal", "the same by optimal transport"),
         Entry("vision_dual", "melder.units.vision_dual:VisionDual", "MIMIC's two directions between pictures"),
         Entry("fused_match", "melder.units.gated_multimodal:FusedMatch", "cosine or distance of gated vectors"),
+        Entry("whitened", "melder.units.whitened:Whitened", "cosine of a frozen encoder's pictures, whitened"),
         Entry("lexical", "melder.units.lexical:Lexical", "names compared as strings"),
     ),
 )

@@ -1,0 +1,100 @@
+"""What kind of errors a run makes: the shares of docs/results.md.
+
+    melder evaluate RUN --data DATA --split dev --predictions PREDICTIONS
+    python benchmarks/error_book.py PREDICTIONS … --data DATA [--split dev] [--text-field attr] [--errors 200] [--list]
+
+Of the mentions whose first candidate is wrong, a sample is drawn with the seed (all, where there are fewer). The first
+rule that holds says what kind an error is; names are compared as `melder.names.folded` has them:
+
+* namesake, could: both the right and the wrong entity bear the surface as a name, and a word of the text beside the
+  surface (four letters or more) is in the right one's description and not in the wrong one's
+* namesake, cannot: both bear it, and the text has no such word
+* overruled: the right entity bears the surface as a name, the wrong one does not
+* partial: the surface is some of the words of a name of the right entity, and none of its whole names
+* alike: a name of the right entity shares a word (of three letters or more) with the surface, but is written otherwise
+* hidden: no name of the right entity has anything to do with the surface
+
+`--list` prints the errors too, to be read. `picture` is the share of errors whose mention has a picture, which may say
+what the text does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from melder.data import load
+from melder.evaluation.predictions import Prediction, read_predictions
+from melder.names import folded
+from melder.records import Entity, Mention
+
+KINDS = ("namesake, could", "namesake, cannot", "overruled", "partial", "alike", "hidden")
+WORD = re.compile(r"\w+")
+LEAST, TELLING = 3, 4  # letters of a word that names share, and of one that tells entities apart
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("predictions", nargs="+", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--text-field", default="desc")
+    parser.add_argument("--errors", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=43)
+    parser.add_argument("--list", action="store_true", dest="lists")
+    options = parser.parse_args()
+    dataset = load(options.data, text_field=options.text_field)
+    entities = {entity.id: entity for entity in dataset.entities}
+    mentions = {mention.id: mention for mention in dataset.split(options.split)}
+    print(f"| predictions | wrong | looked at | {' | '.join(KINDS)} | picture |\n|{' --- |' * (len(KINDS) + 4)}")
+    for path in options.predictions:
+        wrong = [row for row in read_predictions(path) if is_wrong(row)]
+        sample = drawn(wrong, options.errors, options.seed)
+        kinds = {row.id: kind(mentions[row.id], row, entities) for row in sample}
+        counts, pictured = Counter(kinds.values()), sum(mentions[row.id].image is not None for row in sample)
+        shares = [f"{100 * count / max(1, len(sample)):.0f} %" for count in (*(counts[k] for k in KINDS), pictured)]
+        print(f"| {path.stem} | {len(wrong)} | {len(sample)} | {' | '.join(shares)} |")
+        for row in sample if options.lists else ():
+            names = " → ".join(entities[identity].name for identity in (str(row.gold), row.candidates[0].id))
+            print(f"  {kinds[row.id]}: {mentions[row.id].surface!r} in {mentions[row.id].text!r}: {names}")
+
+
+def is_wrong(row: Prediction) -> bool:
+    """Whether there is an answer, and the first candidate is another entity."""
+    return row.gold is not None and bool(row.candidates) and row.candidates[0].id != row.gold
+
+
+def drawn(wrong: list[Prediction], count: int, seed: int) -> list[Prediction]:
+    """So many of the errors, in the order of their ids, whatever order they came in."""
+    ordered = sorted(wrong, key=lambda row: row.id)
+    return sorted(random.Random(seed).sample(ordered, min(count, len(ordered))), key=lambda row: row.id)
+
+
+def kind(mention: Mention, row: Prediction, entities: Mapping[str, Entity]) -> str:
+    """What kind an error is, by the first rule that holds."""
+    right, other = entities[str(row.gold)], entities[row.candidates[0].id]
+    surface = folded(mention.surface)
+    names = [folded(name) for name in right.names]
+    words = _words(surface, 1)
+    if surface in names:
+        if surface not in [folded(name) for name in other.names]:
+            return "overruled"
+        context = _words(folded(mention.text), TELLING) - words
+        telling = _words(folded(right.description), TELLING) - _words(folded(other.description), TELLING)
+        return "namesake, could" if context & telling else "namesake, cannot"
+    if words and any(words < _words(name, 1) for name in names):
+        return "partial"
+    shared = _words(surface, LEAST) & {word for name in names for word in _words(name, LEAST)}
+    return "alike" if shared else "hidden"
+
+
+def _words(text: str, least: int) -> set[str]:
+    return {word for word in WORD.findall(text) if len(word) >= least}
+
+
+if __name__ == "__main__":
+    main()
