@@ -8,6 +8,7 @@ from melder.serving.routers import (
     flyout,
     health,
     link,
+    log,
     nif,
     page,
     preview,
@@ -17,5 +18,5 @@ from melder.serving.routers import (
 
 __all__ = ["ROUTERS"]
 
-_FEATURES = (page, link, explain, nif, exemplars, entities, reconcile, suggest, flyout, preview, extend, health)
+_FEATURES = (page, link, explain, log, nif, exemplars, entities, reconcile, suggest, flyout, preview, extend, health)
 ROUTERS = tuple(each.router for each in _FEATURES)

@@ -52,6 +52,7 @@ async def link(
         tasks = await tasks_of(service, served, asked)
         check_work(service, tasks)
         links = await service.link(tasks)
+        await service.note([task.mention for task in tasks])
         if form is not None:
             return await asyncio.to_thread(written_links, form, tasks, links, service.settings)
     described = await _described(served, links) if entities else None
@@ -70,6 +71,7 @@ async def link_batch(
         tasks = [task for of_text in prepared if not isinstance(of_text, str) for task in of_text]
         check_work(service, tasks)
         links = await service.link(tasks)
+        await service.note([task.mention for task in tasks])
     remaining = iter(links)
     results = tuple(
         Links(error=of_text) if isinstance(of_text, str) else Links(links=tuple(islice(remaining, len(of_text))))

@@ -42,6 +42,7 @@ def about(service: Serving) -> dict[str, Any]:
     settings, current = service.settings, service.current
     allowed = {
         "learns": settings.token is not None and current.source.editable,
+        "logs": settings.log is not None and settings.token is not None,
         "candidates": settings.candidates,
         "texts": settings.texts,
         "changed": settings.changed,
