@@ -43,7 +43,10 @@ def serve(
         help="A directory whose pictures clients may name by their files' names, as a column of a table does.",
     ),
     log: Path = typer.Option(
-        None, "--log", dir_okay=False, help="A file that the texts and mentions linked are added to; see docs/serving.md."
+        None,
+        "--log",
+        dir_okay=False,
+        help="A file that the texts and mentions linked are added to; see docs/serving.md.",
     ),
     entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
     limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),

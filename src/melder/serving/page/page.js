@@ -4,9 +4,12 @@ import { addressed, questioned } from "./address.js";
 import { cards, hasPictures } from "./candidates.js";
 import { element, points, sentence } from "./element.js";
 import { matched } from "./matched.js";
+import { trainLine } from "./mention_lines.js";
 import { Options } from "./options.js";
 import { Picture } from "./picture.js";
 import { forPrograms, post } from "./request.js";
+import { Review } from "./review.js";
+import { openTab } from "./tabs.js";
 import { Teacher } from "./teaching.js";
 import { nameOf, verdict } from "./verdict.js";
 
@@ -46,6 +49,13 @@ function complain(fault) {
   forget();
   find("error").textContent = sentence(fault);
   find("error").hidden = false;
+  find("error").scrollIntoView({ block: "nearest" });
+}
+
+// What came of a button further down, where people see it.
+function say(told) {
+  status.textContent = told;
+  status.scrollIntoView({ block: "nearest" });
 }
 
 // A later question aborts an earlier one.
@@ -128,17 +138,24 @@ function open(link, asked, entities, button, buttons) {
   find("why").hidden = !listed.length || !base.explains;
   find("why").onclick = () => explain(link, asked, listed);
   find("none").hidden = !base.learns;
-  find("none").onclick = () => (status.textContent =
-    `Noted: “${link.surface}” is none of these. A knowledge base learns nothing from that; add the entity, or see Review.`);
+  find("none").onclick = () => none(link, asked);
+}
+
+// Nothing can be learned from it, but a data set can hold it.
+function none(link, asked) {
+  const mention = { ...asked, id: "1", start: link.start, end: link.end, surface: link.surface, image: null };
+  const address = URL.createObjectURL(new Blob([trainLine(mention, null)], { type: "application/x-ndjson" }));
+  say(`“${link.surface}” is none of these. A knowledge base learns nothing from that; add the entity, or keep the mention: `);
+  status.append(element("a", { href: address, download: "train.jsonl", textContent: "train.jsonl" }));
 }
 
 async function teach(link, asked, candidate) {
   const exemplar = { text: asked.text, start: link.start, end: link.end, image: asked.image };
   try {
     const learned = await teacher.learn(candidate.id, [exemplar]);
-    if (learned) status.textContent = `Learned: “${link.surface}” means ${nameOf(candidate)} (${candidate.id}). Link again to see it.`;
+    if (learned) say(`Learned: “${link.surface}” means ${nameOf(candidate)} (${candidate.id}). Link again to see it.`);
   } catch (error) {
-    status.textContent = sentence(error.message);
+    say(sentence(error.message));
   }
 }
 
@@ -162,8 +179,10 @@ async function explain(link, asked, listed) {
 
 // Fill in what an address asks, and ask it. Whether there was anything.
 function followAddress() {
+  if (location.hash === "#review") openTab("tab-review");
   const asked = questioned(location.hash);
   if (!asked) return false;
+  openTab("tab-link");
   text.value = asked.text;
   const letters = [...text.value]; // a field turns \r\n into \n, and then a span may lie elsewhere
   options.set(asked.types, asked.k);
@@ -197,6 +216,7 @@ about((example) => {
 }).then((told) => {
   base = told;
   options.offer(base);
+  new Review(teacher, base);
 }).catch(() => {}).finally(() => { // without what the knowledge base is, the page still links
   if (!followAddress()) find("start").hidden = asking !== null || !find("examples").childElementCount;
 });
