@@ -165,6 +165,6 @@ def test_good_lines_are_reviewed_beside_bad_ones(source: ToySource, tmp_path: Pa
         browser.choose_file("#records", tmp_path / "some.jsonl")
         browser.until(f"{TITLE} === '1 of 1: “Guinea”'")
         error = browser.evaluate("document.getElementById('review-error').textContent")
-        assert error.startswith("Some.jsonl, line 2: is no JSON; write one record a line; Some.jsonl, line 3")
+        assert error.startswith("some.jsonl, line 2: is no JSON; write one record a line; some.jsonl, line 3")
         assert error.endswith("; and 2 other faults")
         assert browser.evaluate("document.getElementById('apply').hidden") is True

@@ -66,7 +66,7 @@ def create_application(
         summary="Links mentions in text and pictures to the entities of a knowledge base.",
         version=melder.__version__,
         lifespan=lifespan,
-        docs_url=None,  # these pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from elsewhere; /docs is Melder's own
         redoc_url=None,
         redirect_slashes=False,
         responses={422: {"model": Refused}},

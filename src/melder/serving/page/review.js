@@ -72,7 +72,7 @@ export class Review {
       this.show();
     } catch (error) {
       this.say("");
-      this.complain([error.message]);
+      this.complain([sentence(error.message)]);
     }
   }
 
@@ -175,7 +175,7 @@ export class Review {
         }
       }
     } catch (error) {
-      this.complain([error.message]);
+      this.complain([sentence(error.message)]);
     } finally {
       this.sum();
     }
@@ -193,7 +193,7 @@ export class Review {
 
   complain(faults) {
     const more = faults.length > LISTED ? [`and ${counted(faults.length - LISTED, "other fault", "other faults")}`] : [];
-    find("review-error").textContent = [...faults.slice(0, LISTED).map(sentence), ...more].join("; ");
+    find("review-error").textContent = [...faults.slice(0, LISTED), ...more].join("; ");
     find("review-error").hidden = !faults.length;
   }
 }
