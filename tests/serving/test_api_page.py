@@ -61,7 +61,7 @@ def test_the_page_shows_all_operations_and_escapes_what_it_shows(client: TestCli
     document = client.get("/openapi.json").json()
     operations = list(documented_operations(document, "http://testserver"))
     commands = [html.unescape(command) for command in re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)]
-    assert commands == [operation.curl for operation in operations]
+    assert sorted(commands) == sorted(operation.curl for operation in operations)
     assert len(commands) == sum(len(methods) for methods in document["paths"].values())
     assert not re.search(r"<script|\sstyle=|\son\w+=|(?:src|href)=\"(?:https?:)?//", page.text)
     assert "script-src" not in page.headers["content-security-policy"]

@@ -42,17 +42,17 @@ def serve(
         file_okay=False,
         help="A directory whose pictures clients may name by their files' names, as a column of a table does.",
     ),
+    entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
+    limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
+    candidates: Candidates = None,
+    language: Language = None,
+    settings: Changes = [],  # noqa: B006
     log: Path = typer.Option(
         None,
         "--log",
         dir_okay=False,
         help="A file that the texts and mentions linked are added to; see docs/serving.md.",
     ),
-    entity_uri: str = typer.Option(None, "--entity-uri", help="What stands before an entity's id in NIF."),
-    limits: list[str] = typer.Option([], "--limit", help="A limit of the service, such as queue=64."),
-    candidates: Candidates = None,
-    language: Language = None,
-    settings: Changes = [],  # noqa: B006
 ) -> None:
     """Serve links over HTTP: POST /link, and /reconcile for OpenRefine.
 

@@ -52,7 +52,7 @@ def documented_operations(document: Mapping[str, Any], base: str) -> Iterator[Do
                 operation.get("description", ""),
                 tuple(map(_parameter, operation.get("parameters", ()))),
                 _curl(document, base, path, method.upper(), operation),
-                tuple((status, response["description"]) for status, response in operation["responses"].items()),
+                tuple((status, response["description"]) for status, response in sorted(operation["responses"].items())),
             )
 
 
@@ -60,8 +60,8 @@ def _parameter(parameter: Mapping[str, Any]) -> tuple[str, bool, str]:
     schema = parameter["schema"]
     said = parameter.get("description") or schema.get("description", "")
     default = schema.get("default")
-    usual = "" if default in (None, "") else f"; default: {json.dumps(default)}"
-    return parameter["name"], bool(parameter.get("required")), said + usual
+    usual = "" if default in (None, "") else f"default: {json.dumps(default)}"
+    return parameter["name"], bool(parameter.get("required")), "; ".join(filter(None, (said, usual)))
 
 
 def _curl(document: Mapping[str, Any], base: str, path: str, method: str, operation: Mapping[str, Any]) -> str:

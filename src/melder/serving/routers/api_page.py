@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from melder.evaluation.report.document import render
-from melder.serving.api_examples import documented_operations
+from melder.serving.api_examples import DocumentedOperation, documented_operations
 from melder.serving.service import Serving
 
 __all__ = ["router"]
@@ -20,8 +20,8 @@ POLICY = (
 @router.get("/docs")
 def docs(request: Request, service: Serving) -> HTMLResponse:
     base = (service.settings.public_url or str(request.base_url)).rstrip("/")
-    document = request.app.openapi()
-    page = render(
-        "melder.serving", "api.html", info=document["info"], operations=list(documented_operations(document, base))
-    )
+    document, groups = request.app.openapi(), dict[str, list[DocumentedOperation]]()
+    for operation in documented_operations(document, base):
+        groups.setdefault(operation.tag, []).append(operation)
+    page = render("melder.serving", "api.html", info=document["info"], groups=groups)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
