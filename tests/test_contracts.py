@@ -22,7 +22,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rg
 LISTED = [registry_of(kind) for kind in REGISTRIES]
 EVERY: list[Registry] = [*LISTED, TEXT_TOWERS, IMAGE_TOWERS, LINKERS, OFFICIAL_WEIGHTS, SEARCHES, TRAININGS]
 # What travels between parts may be asked what it is: records, tensors, and what went wrong.
-TRAVELS = {SOURCE / "records.py", SOURCE / "features.py"}
+TRAVELS = {SOURCE / "records.py", SOURCE / "errors.py", SOURCE / "features.py"}
 RESULTS = {"Fingerprint"}  # of a picture, or why there is none
 # Words that are names of parts and have other meanings too, by which settings and fields are called.
 WORDS = {"cosine", "uniform", "hard", "flat", "own", "names", "lexical"}

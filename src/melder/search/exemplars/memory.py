@@ -10,12 +10,12 @@ exemplar gets (mean and deviation over exemplars, with the modalities that m has
 
     s(m, e) = T log mean_x exp(ℓ(m, x) / T),        z(m, e) = (s(m, e) - mean) / deviation
 
-    score(m, e) = matcher(m, e) + w d (n / (n + 1) log(1 + exp(2 (z - ½))) - 2 n / (n + 3))
+    score(m, e) = matcher(m, e) + w d (n / (n + 1) log(1 + exp(2 (z - ½))) - 2 n / (n + 2))
 
 d is how far the matcher's scores of unrelated entities lie apart, so that w means the same for every method. An entity
 without exemplars keeps its score. One whose exemplars all look different loses a little: without that, entities that
-were learned would win over those that were not. A single exemplar counts half, and its absence a quarter: what is said
-shrinks to the entity's own record. The constants were chosen on training mentions (docs/learning.md).
+were learned would win over those that were not. A single exemplar counts half for an entity, a third against it: what
+is said shrinks to the entity's own record. The constants were chosen on training mentions (docs/learning.md).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ TENSOR = f"{UNIT}.adjustment"  # in the side of mentions
 IMAGE, TEXT, SURFACE = 1.0, 0.3, 5.0
 SOFTNESS = 4.0  # T: one wrong exemplar of ten hardly counts
 SLOPE, OFFSET, PENALTY = 2.0, 0.5, 2.0
-FOR, AGAINST = 1.0, 3.0  # so many exemplars count half, for an entity and against it
-WEIGHT = 4.0  # w
+FOR, AGAINST = 1.0, 2.0  # so many exemplars count half, for an entity and against it
+WEIGHT = 3.0  # w
 NULLS, NULL_MEAN, NULL_DEVIATION = 4, 2.0, 1.5  # exemplars that are presumed, and their most alike other entities
 SAMPLE = 256  # exemplars whose most alike other entity is looked for
 AT_ONCE = 32  # mentions compared with all exemplars at a time
