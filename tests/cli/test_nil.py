@@ -91,7 +91,7 @@ def test_evaluate_reports_nil(melder: Melder, run: Path, small_data: Path, tmp_p
 def test_from_entities_writes_a_data_set(melder: Melder, small_data: Path, tmp_path: Path) -> None:
     said = melder("data", "from-entities", small_data, tmp_path / "made", "--mentions", 2, "--no-views")
     assert (said.status, said.out) == (0, "")
-    assert "mentions and 0 views" in said.errors
+    assert "mentions, 0 views" in said.errors
     counted = json.loads(melder("data", "info", tmp_path / "made", "--json").out)
     assert counted["splits"]["train"]["answers"] == counted["entities"]["entities"] == 12
     assert "is not an empty directory" in melder("data", "from-entities", small_data, tmp_path / "made").error

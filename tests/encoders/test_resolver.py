@@ -14,9 +14,9 @@ from melder.records import MelderError
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("cilp:compact", "there is no encoder 'cilp:compact'; did you mean 'clip'? there are clip, clip:compact, cli"),
+        ("cilp:compact", "there is no encoder 'cilp:compact'; did you mean 'clip'? there are starter, clip, clip:comp"),
         ("cilp:compact", "(clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, pai"),
-        ("", "there is no encoder ''; there are clip"),
+        ("", "there is no encoder ''; there are starter, clip"),
         ("clip", "encoder 'clip' names no model: write clip:<name or directory>"),
         ("clip:", "encoder 'clip' names no model: write clip:<name or directory>"),
         ("clip:/no/such/directory", "no model directory '/no/such/directory': a model is a directory"),

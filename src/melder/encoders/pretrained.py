@@ -18,7 +18,7 @@ from transformers.utils import cached_file
 from melder.encoders.sources import ModelSource, reading
 from melder.records import MelderError
 
-__all__ = ["find_file", "new_model", "read_config", "read_model", "read_processor", "read_tokenizer"]
+__all__ = ["find_file", "new_model", "read_config", "read_gguf", "read_model", "read_processor", "read_tokenizer"]
 
 Model = Any  # transformers ships no types
 NUMBERS = {"size", "image_mean", "image_std", "rescale_factor"}  # of how pictures are prepared
@@ -48,6 +48,21 @@ def read_model(
             source.name, local_files_only=source.local, trust_remote_code=False, **options
         )
     return model, report
+
+
+def read_gguf(auto: Any, file: Path, *, dtype: torch.dtype = torch.float32) -> tuple[Model, Any]:
+    """The model of a GGUF file on this machine, and the tokenizer in it.
+
+    Args:
+        auto: a class of transformers with `from_pretrained`, such as `AutoModelForCausalLM`
+        file: the GGUF file
+        dtype: of the weights, which are plain numbers afterwards
+    """
+    place, name = str(file.parent), file.name
+    with reading(ModelSource(str(file), local=True)):
+        tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name, local_files_only=True, trust_remote_code=False)
+        model = auto.from_pretrained(place, gguf_file=name, local_files_only=True, trust_remote_code=False, dtype=dtype)
+    return model, tokenizer
 
 
 def new_model(auto: Any, config: Any, source: ModelSource) -> Model:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
+from melder.encoders import pretrained
 from melder.encoders.sources import ModelSource, describes_model, package_folders, reading
 from melder.records import MelderError
 
@@ -58,10 +59,7 @@ def read_gguf(file: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     missing = [package for package in ("gguf", "accelerate") if find_spec(package) is None]
     if missing:
         raise MelderError(f"GGUF files need {' and '.join(missing)}, not installed here; pip install 'melder[gguf]'")
-    source = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
-    with reading(ModelSource(str(file), local=True)):
-        tokenizer = AutoTokenizer.from_pretrained(str(file.parent), **source)
-        model = AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=dtype, **source)
+    model, tokenizer = pretrained.read_gguf(AutoModelForCausalLM, file, dtype=dtype)
     # The weights are plain numbers now; transformers still takes them for quantised, and would not save them.
     model.hf_quantizer = None
     vars(model.config).pop("quantization_config", None)
