@@ -42,6 +42,11 @@ KEYS = {"Enter": 13, "Tab": 9, "Home": 36, "End": 35, "ArrowRight": 39}
 SHIFT, CTRL = 8, 2
 
 
+def _code(key: str) -> int:
+    """What systems number a key by; letters and digits by the capital's code."""
+    return KEYS[key] if key in KEYS else ord(key.upper())
+
+
 @contextmanager
 def _started(folder: Path, options: list[str], **settings: Any) -> Iterator[subprocess.Popen[str]]:
     """Chromium with the profile `folder`; afterwards nothing that it has started runs on.
@@ -141,8 +146,8 @@ class Browser:
         self.send("Input.insertText", text=text)
 
     def press(self, key: str, times: int = 1, modifiers: int = 0) -> None:
-        event: dict[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": KEYS[key], "modifiers": modifiers}
-        text = {"text": "\r"} if key == "Enter" else {}
+        event: dict[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": _code(key), "modifiers": modifiers}
+        text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
         for _ in range(times):
             self.send("Input.dispatchKeyEvent", type="keyDown", **event, **text)
             self.send("Input.dispatchKeyEvent", type="keyUp", **event)

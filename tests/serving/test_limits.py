@@ -175,7 +175,7 @@ def test_only_the_first_frame_of_an_animation_counts(client: TestClient) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/link/../../etc/passwd", "/docs", "/entities/nobody", "/reconcile/preview?id=%00"]
+    "path", ["/nothing", "/link/../../etc/passwd", "/redoc", "/entities/nobody", "/reconcile/preview?id=%00"]
 )
 def test_what_is_not_there_is_a_sentence_that_names_no_file(client: TestClient, path: str) -> None:
     answer = client.get(path)

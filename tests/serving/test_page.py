@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -47,12 +48,11 @@ def test_nothing_but_parts_of_the_page_is_served(client: TestClient, part: str) 
 
 
 @contextmanager
-def running(source: ToySource) -> Iterator[str]:
+def running(source: ToySource, **settings: object) -> Iterator[str]:
     """A service that listens, in a thread; its address."""
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(
-        uvicorn.Config(create_application(source, source.open(), ServiceSettings()), log_level="error")
-    )
+    app = create_application(source, source.open(), ServiceSettings(**settings))  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:
@@ -116,13 +116,12 @@ def test_people_link_mentions_by_keyboard_find_them_and_read_what_went_wrong(sou
         assert browser.evaluate("document.getElementById('error').textContent").startswith("The picture given: not a")
         assert browser.evaluate("document.getElementById('links').hidden") is True
 
-        # What cannot be explained is said too.
+        # What cannot be explained is not offered.
         browser.evaluate("document.getElementById('remove').click(); document.getElementById('link').click()")
         browser.until(
-            "document.querySelectorAll('#read button').length === 2 && !document.getElementById('why').hidden"
+            "document.querySelectorAll('#read button').length === 2 && !document.getElementById('links').hidden"
         )
-        browser.evaluate("document.getElementById('why').click()")
-        browser.until("document.getElementById('status').textContent.includes('cannot be explained')")
+        assert browser.evaluate("document.getElementById('why').hidden") is True
 
         browser.look(tmp_path / "narrow.png", 360)
         assert browser.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
@@ -222,6 +221,7 @@ def test_what_matched_lies_over_words_and_pictures(
     source: ToySource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("melder.serving.service.explainable", lambda linker: linker)
+    monkeypatch.setattr("melder.serving.routers.page.shows_matches", lambda linker: True)
     monkeypatch.setattr("melder.serving.service.explain", matched)
     (tmp_path / "flag.png").write_bytes(picture())
     with running(source) as address, Browser(tmp_path / "profile") as browser:
@@ -246,3 +246,151 @@ def test_what_matched_lies_over_words_and_pictures(
         )
         browser.until("document.querySelector('.veiled img').naturalWidth === 20")
         assert not [each for each in browser.log if "exceptionDetails" in each or each["entry"]["source"] == "security"]
+
+
+def text_of(selector: str) -> str:
+    """JavaScript for the texts of some elements."""
+    return f"[...document.querySelectorAll({json.dumps(selector)})].map(one => one.textContent)"
+
+
+def no_complaints(browser: Browser) -> bool:
+    """Nothing was thrown, refused by the policy or not there."""
+    return not [entry for entry in browser.log if "exceptionDetails" in entry or entry["entry"]["level"] == "error"]
+
+
+@needs_chromium
+def test_an_answer_has_an_address_that_asks_the_same_again(source: ToySource, tmp_path: Path) -> None:
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        browser.until("document.querySelectorAll('#offered option').length === 5")
+        browser.type("🏏 and Guinea won & went + 100 %")
+        browser.press("Home")
+        browser.press("ArrowRight", 6)
+        browser.press("ArrowRight", 6, SHIFT)
+        browser.until("document.querySelector('#chosen mark')?.textContent === 'Guinea'")
+        browser.evaluate("document.getElementById('options').open = true; document.getElementById('k').value = '2'")
+        browser.evaluate("document.getElementById('type').focus()")
+        browser.type("island")
+        browser.press("Enter")
+        browser.type("country")
+        browser.evaluate("document.getElementById('link').click()")
+        browser.until("document.querySelectorAll('#candidates li').length === 2")
+        asked = {"text": "🏏 and Guinea won & went + 100 %", "mentions": [{"start": 6, "end": 12}], "k": 2}
+        shared = browser.evaluate("location.href")
+        assert shared.startswith(f"{address}#text=")
+        assert shared.endswith("&mention=6-12&type=island&type=country&k=2")
+        command = browser.evaluate("document.querySelectorAll('#programs pre')[1].textContent")
+        body = json.loads(shlex.split(command)[-1])
+        assert body == asked | {"types": ["island", "country"]}
+        seen = list(source.opened[0].seen)
+
+        browser.open("about:blank")
+        browser.open(shared)
+        browser.until("document.querySelectorAll('#candidates li').length === 2")
+        assert source.opened[0].seen == seen * 2
+        assert browser.evaluate(text_of("#types button")) == ["island ×", "country ×"]
+        assert browser.evaluate("document.querySelector('#chosen mark').textContent") == "Guinea"
+        assert no_complaints(browser)
+
+
+CURLS = [
+    ({"text": 'it\'s "so" $HOME `x`'}, ""),
+    ({"text": "-d @/etc/passwd", "mentions": [{"start": 0, "end": 2}]}, ""),
+    ({"text": "@/etc/passwd;type=x", "k": 3, "types": ["a'b"], "image": "data:"}, 'it\'s; a "flag".png'),
+    ({"text": "<file\nline", "image": "data:"}, "-F.png"),
+]
+
+
+@needs_chromium
+def test_curl_says_what_the_page_asked_whatever_is_in_it(source: ToySource, tmp_path: Path) -> None:
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        for question, name in CURLS:
+            call = f"import('./page/request.js').then((to) => to.curl({json.dumps(question)}, {json.dumps(name)}))"
+            words = shlex.split(browser.evaluate(call))
+            assert words[:2] == ["curl", f"{address}link"]
+            if not name:
+                assert json.loads(words[-1]) == question
+                continue
+            fields = dict(word.split("=", 1) for word in words[3:-2:2])
+            assert set(words[2:-2:2]) == {"--form-string"}
+            assert {field: json.loads(value) if field != "text" else value for field, value in fields.items()} == {
+                field: value for field, value in question.items() if field != "image"
+            }
+            escaped = name.replace('"', '\\"')
+            assert words[-2:] == ["-F", f'image=@"{escaped}"']
+
+
+@needs_chromium
+def test_descriptions_come_with_the_links_and_no_room_is_left_for_pictures_that_are_not_there(
+    source: ToySource, tmp_path: Path
+) -> None:
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        browser.type("Guinea won")
+        browser.press("Enter", modifiers=CTRL)
+        browser.until("document.querySelectorAll('#candidates .description').length === 8")
+        requested = browser.evaluate("performance.getEntriesByType('resource').map(one => new URL(one.name).pathname)")
+        assert [path for path in requested if path.startswith(("/entities", "/link"))] == ["/link"]
+        assert browser.evaluate("document.querySelectorAll('#candidates .picture').length") == 0
+        assert no_complaints(browser)
+
+
+UNITS = [
+    ([{"lexical": 1.0, "image": 0.0}, {"lexical": 2.0, "image": -0.001}], ["name"]),
+    ([{"lexical": 1.0, "image": 0.0}, {"lexical": 2.0, "image": 0.5}], ["name", "picture"]),
+    ([{"seen_often": 0.0}], []),
+    ([], []),
+]
+
+
+@needs_chromium
+def test_a_unit_that_says_nothing_of_any_candidate_is_left_out(source: ToySource, tmp_path: Path) -> None:
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        for units, shown in UNITS:
+            candidates = json.dumps([{"id": "a", "name": "a", "score": 1, "units": own} for own in units])
+            call = f"import('./page/candidates.js').then((to) => to.cards({candidates}, {{}}, {{}}, null)"
+            names = f"{call}.slice(0, 1).flatMap(card => [...card.querySelectorAll('dt')].map(one => one.textContent)))"
+            assert browser.evaluate(names) == shown
+
+
+TOKEN = "0123456789abcdef-token"
+
+
+@needs_chromium
+def test_people_teach_and_the_token_is_asked_for_once(source: ToySource, tmp_path: Path) -> None:
+    with running(source, token=TOKEN) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(address)
+        browser.until("!document.getElementById('start').hidden")
+        browser.type("The Guinea pig won")
+        browser.press("Enter", modifiers=CTRL)
+        browser.until("document.querySelectorAll('.confirm').length === 8")
+        confirm = "document.querySelectorAll('.confirm')[{}].click()"
+        browser.evaluate(confirm.format(1))
+        browser.until("document.getElementById('ask-token').open")
+        for word in ("wrong", TOKEN):
+            browser.until("document.activeElement.id === 'token' && document.getElementById('ask-token').open")
+            browser.type(word)
+            browser.press("Enter")
+            if word == "wrong":
+                browser.until("document.querySelector('#ask-token .error').textContent.includes('does not take')")
+        browser.until("document.getElementById('status').textContent.startsWith('Learned: “Guinea pig” means')")
+        browser.evaluate(confirm.format(0))
+        browser.until("document.getElementById('status').textContent.includes('means Guinea pig (pig)')")
+        assert browser.evaluate("document.getElementById('ask-token').open") is False
+        (taught,) = source.learned["pig"]
+        mention = taught.mention
+        assert (mention.surface, mention.start, mention.text) == ("Guinea pig", 4, "The Guinea pig won")
+        assert len(source.learned) == 2
+        kept = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, document.body.innerHTML])"
+        assert TOKEN not in browser.evaluate(kept)
+
+
+@needs_chromium
+def test_without_a_token_nobody_is_offered_to_teach(source: ToySource, tmp_path: Path) -> None:
+    with running(source) as address, Browser(tmp_path / "profile") as browser:
+        browser.open(f"{address}#text=Guinea")
+        browser.until("document.querySelectorAll('#candidates li').length === 8")
+        assert browser.evaluate("document.querySelectorAll('.confirm').length") == 0
+        assert browser.evaluate("document.getElementById('none').hidden") is True

@@ -36,6 +36,7 @@ class ToyLinker:
     """
 
     explains = False
+    compares_pictures = True
     pictures_read = 2
 
     def __init__(self, entities: Sequence[Entity]) -> None:

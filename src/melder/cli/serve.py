@@ -47,6 +47,12 @@ def serve(
     candidates: Candidates = None,
     language: Language = None,
     settings: Changes = [],  # noqa: B006
+    log: Path = typer.Option(
+        None,
+        "--log",
+        dir_okay=False,
+        help="A file that the texts and mentions linked are added to; see docs/serving.md.",
+    ),
 ) -> None:
     """Serve links over HTTP: POST /link, and /reconcile for OpenRefine.
 
@@ -71,6 +77,7 @@ def serve(
         "hosts": _names(host, public_url, serving.LOOPBACK),
         "picture_hosts": tuple(picture_hosts),
         "picture_dir": picture_dir,
+        "log": log,
         "entity_uri": entity_uri,
     }
     given = override({}, limits)

@@ -24,7 +24,7 @@ from melder.protocols import Aligner
 from melder.records import Candidate, Item, Link, MelderError, Mention, Picture
 from melder.runs.model import Model, answering
 
-__all__ = ["CANDIDATES", "candidate_pictures", "explain", "explainable", "patch_grid"]
+__all__ = ["CANDIDATES", "candidate_pictures", "explain", "explainable", "patch_grid", "shows_matches"]
 
 CANDIDATES = 10  # of a link that are explained: 10 to 20 kB each
 DECIMALS = 4  # of weights: an even share of 49 patches is 0.0204
@@ -108,6 +108,13 @@ def explainable(linker: Explaining) -> MatchingLinker:
     if linker.explains:
         return cast(MatchingLinker, linker)
     raise MelderError("links of a method that writes names cannot be explained; take a run of one that compares")
+
+
+def shows_matches(linker: Explaining) -> bool:
+    """Whether an explanation of its links can show words or patches: a unit in use aligns tokens."""
+    if not linker.explains:
+        return False
+    return any(unit.aligns for _, unit in explainable(linker).model.matcher.units_in_use())
 
 
 def patch_grid(tokens: int) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from melder.protocols import MentionFinder
 from melder.serving.batching import Batcher
 from melder.serving.errors import Refused, refused
 from melder.serving.fetching import Fetcher
+from melder.serving.mention_log import MentionLog
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import RequestMiddleware
 from melder.serving.pictures import ImageLoader
@@ -43,13 +44,15 @@ def create_application(
     """
     settings, measures = settings or ServiceSettings(), ServiceMetrics()
     current = SnapshotReloader(source, served, measures)
+    log = None if settings.log is None else MentionLog(settings.log, settings.log_bytes)
     del served  # the application outlives it
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher = Batcher(settings, measures)
         pictures = ImageLoader(settings, fetcher or Fetcher(settings))
-        app.state.service = Service(settings, current, batcher, pictures, measures, finder=finder or NameFinder.open())
+        names = finder or NameFinder.open()
+        app.state.service = Service(settings, current, batcher, pictures, measures, finder=names, log=log)
         answering = asyncio.ensure_future(batcher.run())
         watching = asyncio.ensure_future(current.watch(settings.poll))
         yield
@@ -63,7 +66,7 @@ def create_application(
         summary="Links mentions in text and pictures to the entities of a knowledge base.",
         version=melder.__version__,
         lifespan=lifespan,
-        docs_url=None,  # these pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from elsewhere; /docs is Melder's own
         redoc_url=None,
         redirect_slashes=False,
         responses={422: {"model": Refused}},

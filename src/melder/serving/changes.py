@@ -11,10 +11,13 @@ from melder.records import LanguageTag
 __all__ = ["Changed", "EntityChange", "EntityChanges"]
 
 
+EXAMPLE: dict[str, Any] = {"id": "ML", "name": "Mali", "description": "A country in Africa.", "types": ["country"]}
+
+
 class EntityChange(BaseModel):
     """An entity as in JSON Lines, except that its pictures are in base64: a service reads no files for its clients."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [EXAMPLE]})
 
     id: str = Field(min_length=1)
     name: str = ""
@@ -36,6 +39,7 @@ def _or_one_alone(schema: dict[str, Any], kind: type[BaseModel]) -> None:
     """An entity may stand in the place of the list: what the validator below allows, for OpenAPI."""
     whole = {key: schema.pop(key) for key in ("type", "properties", "required", "additionalProperties")}
     schema["anyOf"] = [whole, {"$ref": "#/components/schemas/EntityChange"}]
+    schema["examples"] = [{"entities": [EXAMPLE]}]
 
 
 class EntityChanges(BaseModel):

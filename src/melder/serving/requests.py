@@ -12,9 +12,11 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_serializer,
 )
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import Self
@@ -22,6 +24,7 @@ from typing_extensions import Self
 from melder.io.problems import first_fault
 from melder.linking.evidence import Explanation
 from melder.records import LanguageTag, Link
+from melder.serving.entity_summary import EntitySummary
 from melder.serving.errors import ApiError, validated
 from melder.serving.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
@@ -153,7 +156,17 @@ class BatchRequest(_Part):
     requests: tuple[RequestOrFault, ...] = Field(min_length=1)
 
 
-class LinkAnswer(_Part):
+class _PerhapsDescribed(_Part):
+    """An answer that describes its candidates to a client that wants that."""
+
+    entities: dict[str, EntitySummary] | None = Field(None, description="candidates by id, with ?entities=true")
+
+    @model_serializer(mode="wrap")
+    def _without_what_nobody_wants(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        return {name: content for name, content in handler(self).items() if content is not None or name != "entities"}
+
+
+class LinkAnswer(_PerhapsDescribed):
     """Links in the order of the mentions, or of the text where they were found; their ids are 0, 1, …"""
 
     model_config = ConfigDict(json_schema_extra={"examples": [IDENTITY | {"links": [LINK]}]})
@@ -179,7 +192,7 @@ class Links(_Part):
     error: str | None = None
 
 
-class BatchAnswer(_Part):
+class BatchAnswer(_PerhapsDescribed):
     model_config = ConfigDict(json_schema_extra={"examples": [IDENTITY | {"results": [{"links": [LINK]}]}]})
 
     generation: str

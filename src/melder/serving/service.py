@@ -18,9 +18,10 @@ from melder.linking.evidence import Explanation
 from melder.linking.explanation import explain, explainable
 from melder.mentions.dictionary import NameFinder
 from melder.protocols import MentionFinder
-from melder.records import Link, MelderError
+from melder.records import Link, MelderError, Mention
 from melder.serving.batching import Batcher, LinkTask
 from melder.serving.errors import ApiError, busy
+from melder.serving.mention_log import MentionLog
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.middleware import ARRIVED
 from melder.serving.pictures import ImageLoader
@@ -44,8 +45,14 @@ class Service:
     measures: ServiceMetrics
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one change of the knowledge base at a time
     finder: MentionFinder = field(default_factory=NameFinder.open)  # of mentions that nobody has marked
+    log: MentionLog | None = None  # of the mentions that were linked; None: nothing is kept
     _finders: WeakKeyDictionary[Served, asyncio.Future[MentionFinder]] = field(default_factory=WeakKeyDictionary)
     is_address_noted: bool = False  # whether the log says that clients keep an address without a promise
+
+    async def note(self, mentions: Sequence[Mention]) -> None:
+        """Keep mentions that were linked, where a log is kept."""
+        if self.log is not None:
+            await asyncio.to_thread(self.log.add, mentions)
 
     async def link(self, tasks: Sequence[LinkTask]) -> list[Link]:
         """Links of mentions.

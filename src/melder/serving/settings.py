@@ -92,6 +92,10 @@ class ServiceSettings(Section):
     entity_pictures: PositiveInt = Field(8, description="of one entity added, which the page shows; methods compare 4")
     token: SecretStr | None = Field(None, description="who has it may change the knowledge base; none: nobody")
 
+    # The log of mentions
+    log: Path | None = Field(None, description="a file that the mentions linked are added to; none: nothing is kept")
+    log_bytes: PositiveInt = Field(100_000_000, description="of that file: 300,000 mentions in texts of 300 letters")
+
     # Addresses
     hosts: tuple[str, ...] = Field(
         (), description="names this service answers to, against DNS rebinding; none: every name"

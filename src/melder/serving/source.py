@@ -40,6 +40,9 @@ class ServingLinker(Protocol):
     @property
     def pictures_read(self) -> int: ...
 
+    @property
+    def compares_pictures(self) -> bool: ...
+
     def item(self, mention: Mention, image: Sequence[bytes]) -> Item: ...
 
     def answers(

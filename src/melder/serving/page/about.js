@@ -1,12 +1,12 @@
 // What the knowledge base is, and examples to click, on a page that has not been asked anything yet.
-import { element } from "./candidates.js";
+import { element } from "./element.js";
 
 const counted = (number, one, more) => `${number.toLocaleString("en")} ${number === 1 ? one : more}`;
 
-// `tryOut(text)` is called with the example that somebody has clicked.
+// What the service says of itself. `tryOut(text)` is called with the example that somebody has clicked.
 export async function about(tryOut) {
   const answer = await fetch("page/about");
-  if (!answer.ok) return;
+  if (!answer.ok) throw new Error("the service does not say what it serves");
   const base = await answer.json();
   const facts = [
     counted(base.entities, "entity", "entities"),
@@ -23,5 +23,5 @@ export async function about(tryOut) {
     return button;
   });
   document.getElementById("examples").append(...examples);
-  document.getElementById("start").hidden = !examples.length;
+  return base;
 }

@@ -1,55 +1,69 @@
 // Cards of ranked candidates. Names, ids and descriptions come from outside: they are set as text, never as markup.
-export function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-export function cards(candidates) {
-  const most = Math.max(...candidates.flatMap((candidate) => Object.values(candidate.units).map(Math.abs)), 1e-9);
-  return candidates.map((candidate, rank) => card(candidate, most, rank));
-}
+import { copyButton, element } from "./element.js";
 
 const WORDS = { lexical: "name", text: "text", image: "picture", cross: "text and picture", fusion: "text and picture" };
+const ALIASES = 5; // of an entity that are shown
 
-function card(candidate, most, rank) {
-  const name = candidate.name || candidate.id;
-  const address = `entities/${encodeURIComponent(candidate.id)}`;
-  const text = element("div", {},
-    element("h3", {}, element("bdi", { textContent: name })),
-    element("p", { className: "note" }, element("bdi", { textContent: candidate.id }), ` · score ${candidate.score.toFixed(2)}`));
-  describe(address, text);
-  // The first is open: one shows what there is to see of the others.
-  const evidence = element("details", { className: "evidence", open: rank === 0 },
-    element("summary", { textContent: "Evidence" }), units(candidate.units, most));
-  return element("li", {}, picture(`${address}/picture`), text, evidence);
+// `entities`: what is known of each candidate, by id. `base`: what the service says of itself.
+// `confirm(candidate)` is called by a button of each card; without it there is none.
+export function cards(candidates, entities, base, confirm) {
+  const units = Object.keys(candidates[0]?.units ?? {}).filter((name) =>
+    candidates.some((candidate) => rounded(candidate.units[name]) !== "0.00")); // what says nothing of anybody is left out
+  const most = Math.max(...candidates.flatMap((candidate) => units.map((name) => Math.abs(candidate.units[name]))), 1e-9);
+  const pictured = hasPictures(candidates, entities);
+  return candidates.map((candidate, rank) => {
+    const entity = entities[candidate.id] ?? {};
+    // The first is open: one shows what there is to see of the others.
+    const evidence = element("details", { className: "evidence", open: rank === 0 },
+      element("summary", { textContent: "Evidence" }), bars(candidate.units, units, most));
+    const confirming = confirm ? [confirmButton(candidate, rank, confirm)] : [];
+    return element("li", {}, ...(pictured ? [picture(candidate, entity)] : []),
+      described(candidate, entity, base, confirming), evidence);
+  });
 }
 
-function picture(address) {
+export const hasPictures = (candidates, entities) => candidates.some((candidate) => entities[candidate.id]?.picture);
+
+export const addressOf = (identity) => `entities/${encodeURIComponent(identity)}`;
+
+export function picture(candidate, entity) {
   const frame = element("div", { className: "picture" });
-  const photo = element("img", { alt: "", loading: "lazy", src: address });
-  photo.addEventListener("error", () => frame.replaceChildren("no picture"));
-  frame.append(photo);
+  if (entity.picture) frame.append(element("img", { alt: "", loading: "lazy", src: `${addressOf(candidate.id)}/picture` }));
+  else frame.textContent = "no picture";
   return frame;
 }
 
-async function describe(address, text) {
-  try {
-    const answer = await fetch(address);
-    const record = answer.ok ? await answer.json() : {};
-    if (record.description) text.append(element("p", { className: "description", dir: "auto", textContent: record.description }));
-  } catch {
-    // A candidate without its description is still an answer.
-  }
+function described(candidate, entity, base, confirming) {
+  const note = (...parts) => element("p", { className: "note", dir: "auto" }, ...parts);
+  const external = /^https?:/.test(base.entity_uri ?? "");
+  const address = external ? base.entity_uri + encodeURIComponent(candidate.id) : addressOf(candidate.id);
+  const link = element("a", { href: address, target: "_blank", rel: "noreferrer", textContent: external ? "Open" : "Record" });
+  link.ariaLabel = `${link.textContent} of ${candidate.name || candidate.id}, in a new tab`;
+  const kinds = entity.types?.length ? [` · ${entity.types.join(", ")}`] : [];
+  return element("div", {},
+    element("h3", {}, element("bdi", { textContent: candidate.name || candidate.id })),
+    note(element("bdi", { textContent: candidate.id }), ...kinds, ` · score ${candidate.score.toFixed(2)}`),
+    ...(entity.description ? [element("p", { className: "description", dir: "auto", textContent: entity.description })] : []),
+    ...(entity.aliases?.length ? [note(`Also: ${entity.aliases.slice(0, ALIASES).join(", ")}`)] : []),
+    element("p", { className: "actions small" }, ...confirming,
+      ...copyButton("Copy id", () => candidate.id, `Copy the id ${candidate.id}`), link));
+}
+
+function confirmButton(candidate, rank, confirm) {
+  const button = element("button", { type: "button", className: "confirm", textContent: rank ? "This one instead" : "This is right" });
+  button.ariaLabel = `${button.textContent}: ${candidate.name || candidate.id}`;
+  button.addEventListener("click", () => confirm(candidate));
+  return button;
 }
 
 function rounded(value) { // without the sign of −0.00
   return (Math.round(100 * value) / 100 || 0).toFixed(2).replace("-", "\u2212");
 }
 
-function units(parts, most) {
+function bars(values, units, most) {
   const list = element("dl", { className: "units" });
-  for (const [name, value] of Object.entries(parts)) {
+  for (const name of units) {
+    const value = values[name];
     const filled = element("i", { className: value < 0 ? "against" : "" });
     filled.style.width = `${(100 * Math.abs(value)) / most}%`;
     const bar = element("div", { className: "bar", ariaHidden: "true" }, filled);

@@ -1,5 +1,5 @@
 // What matched of the mention and of a candidate: words with a ground, patches with a veil, the stronger the better.
-import { element } from "./candidates.js";
+import { element } from "./element.js";
 
 const LISTED = 3; // pairs of words
 const CLEAR = 1.5; // times an even share: what is less is noise, as on the pages of explanations
@@ -18,8 +18,7 @@ export function matched(explained, read, picture) {
           veiled(`entities/${encodeURIComponent(explained.id)}/picture`, explained.read.grid, given))];
     return element("section", {}, heading, ...sides);
   });
-  const none = "No unit of this method compared words or patches of these two.";
-  return element("div", { className: "matched" }, ...(parts.length ? parts : [none]));
+  return element("div", { className: "matched" }, ...parts);
 }
 
 // 0 for the usual value, or less; 1 for the largest, if it is at least twice the usual one.

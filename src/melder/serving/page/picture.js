@@ -46,6 +46,11 @@ export class Picture {
     }
   }
 
+  // Its file's name, which its own machine knows; empty without one.
+  get name() {
+    return this.file ? this.file.name || "picture.png" : "";
+  }
+
   // A data URI of the picture; null without one.
   read() {
     if (!this.file) return Promise.resolve(null);

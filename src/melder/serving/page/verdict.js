@@ -29,3 +29,12 @@ function apart(candidate, other) {
 function percent(share) {
   return `${Math.min(99, Math.max(1, Math.round(100 * share)))}\u00a0%`;
 }
+
+// How certain a link is, from 0 to 1: by its lead and, where it is calibrated, by how far the probability is from even.
+export function certainty({ candidates, nil_probability: nil }) {
+  if (!candidates.length) return 0;
+  const range = candidates[0].score - candidates.at(-1).score;
+  const lead = candidates.length < 2 ? 1 : range > 0 ? (candidates[0].score - candidates[1].score) / range : 0;
+  const shrunk = candidates.length === 2 ? lead * CLEAR : lead; // of two, nothing says how far apart is far
+  return nil === null ? shrunk : Math.min(shrunk, Math.abs(1 - 2 * nil));
+}

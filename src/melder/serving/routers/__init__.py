@@ -1,6 +1,7 @@
 """The routes of the service, one feature a file."""
 
 from melder.serving.routers import (
+    api_page,
     entities,
     exemplars,
     explain,
@@ -8,6 +9,7 @@ from melder.serving.routers import (
     flyout,
     health,
     link,
+    log,
     nif,
     page,
     preview,
@@ -17,5 +19,20 @@ from melder.serving.routers import (
 
 __all__ = ["ROUTERS"]
 
-_FEATURES = (page, link, explain, nif, exemplars, entities, reconcile, suggest, flyout, preview, extend, health)
+_FEATURES = (
+    page,
+    api_page,
+    link,
+    explain,
+    log,
+    nif,
+    exemplars,
+    entities,
+    reconcile,
+    suggest,
+    flyout,
+    preview,
+    extend,
+    health,
+)
 ROUTERS = tuple(each.router for each in _FEATURES)

@@ -56,7 +56,9 @@ router = APIRouter(
 CHANGES: dict[int | str, dict[str, Any]] = {
     status: {"model": Refused} for status in (400, 401, 403, 408, 409, 413, 422, 500, 501, 502, 503)
 }
-Identity = Annotated[str, PathParameter(min_length=1), AfterValidator(unquote)]  # `one_segment` quotes it again
+Identity = Annotated[
+    str, PathParameter(min_length=1, examples=["GN"]), AfterValidator(unquote)
+]  # `one_segment` quotes it again
 
 
 async def _editor(request: Request, service: Serving) -> Editable:

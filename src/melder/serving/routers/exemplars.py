@@ -40,7 +40,7 @@ class ExemplarRequest(Span):
 class ExemplarRequests(BaseModel):
     """Some mentions of one entity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"exemplars": [EXAMPLE]}]})
 
     exemplars: Annotated[tuple[ExemplarRequest, ...], FailFast()] = Field(min_length=1)
 

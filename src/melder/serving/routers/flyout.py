@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from melder.evaluation.report.document import render
 from melder.serving.errors import ApiError, Refused
@@ -15,7 +17,7 @@ router = APIRouter(prefix="/reconcile/flyout", tags=["reconciliation"], response
 
 
 @router.get("/entity", summary="Lines about an entity, as HTML")
-def flyout_entity(id: str, service: Serving) -> dict[str, str]:
+def flyout_entity(id: Annotated[str, Query(examples=["GN"])], service: Serving) -> dict[str, str]:
     served = service.current.served
     entity = served.catalogue.entity(id)
     if entity is None:
@@ -24,7 +26,7 @@ def flyout_entity(id: str, service: Serving) -> dict[str, str]:
 
 
 @router.get("/type", summary="Lines about a type, as HTML")
-def flyout_type(id: str, service: Serving) -> dict[str, str]:
+def flyout_type(id: Annotated[str, Query(examples=["country"])], service: Serving) -> dict[str, str]:
     served = service.current.served
     if id not in served.catalogue.types:
         raise ApiError(404, f"there is no type {id!r}")
@@ -32,7 +34,7 @@ def flyout_type(id: str, service: Serving) -> dict[str, str]:
 
 
 @router.get("/property", summary="Lines about a property, as HTML")
-async def flyout_property(id: str) -> dict[str, str]:
+async def flyout_property(id: Annotated[str, Query(examples=["description"])]) -> dict[str, str]:
     described = (OF_QUERIES | OF_ENTITIES).get(id)
     if described is None:
         raise ApiError(404, f"there is no property {id!r}")

@@ -10,11 +10,12 @@ from typing import Protocol
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from melder.records import Mention
+from melder.records import Link, Mention
 from melder.search.filters import Types, nearest_types
 from melder.serving.accepted import MEDIA_TYPES, accepted_format, written_links
 from melder.serving.batching import LinkTask
 from melder.serving.body_route import BodyRoute
+from melder.serving.entity_summary import EntitySummary, WithEntities, entity_summaries
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.requests import OR_FORM, BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Service, Serving, before_deadline
@@ -40,7 +41,9 @@ router = APIRouter(
         **{status: {"model": Refused} for status in (406, 501)},
     },
 )
-async def link(asked: LinkRequest, request: Request, service: Serving) -> LinkAnswer | Response:
+async def link(
+    asked: LinkRequest, request: Request, service: Serving, entities: WithEntities = False
+) -> LinkAnswer | Response:
     """Ranked candidates for each mention, with what each unit adds to the score; by Accept also as NIF (text/turtle),
     Web Annotations, TEI, CSV, TSV or JSON Lines."""
     form = accepted_format(request.headers.get("accept"))
@@ -49,13 +52,17 @@ async def link(asked: LinkRequest, request: Request, service: Serving) -> LinkAn
         tasks = await tasks_of(service, served, asked)
         check_work(service, tasks)
         links = await service.link(tasks)
+        await service.note([task.mention for task in tasks])
         if form is not None:
             return await asyncio.to_thread(written_links, form, tasks, links, service.settings)
-    return LinkAnswer(generation=served.generation, model=served.model, links=tuple(links))
+    described = await _described(served, links) if entities else None
+    return LinkAnswer(generation=served.generation, model=served.model, links=tuple(links), entities=described)
 
 
 @router.post("/link/batch", summary="Link the mentions of many texts")
-async def link_batch(batch: BatchRequest, request: Request, service: Serving) -> BatchAnswer:
+async def link_batch(
+    batch: BatchRequest, request: Request, service: Serving, entities: WithEntities = False
+) -> BatchAnswer:
     """Results in the order of the requests; one that is wrong has an `error` and does not spoil the others."""
     _check_size(service, batch)
     served = service.current.served
@@ -63,12 +70,19 @@ async def link_batch(batch: BatchRequest, request: Request, service: Serving) ->
         prepared = [await _prepared(service, served, asked) for asked in batch.requests]
         tasks = [task for of_text in prepared if not isinstance(of_text, str) for task in of_text]
         check_work(service, tasks)
-        links = iter(await service.link(tasks))
+        links = await service.link(tasks)
+        await service.note([task.mention for task in tasks])
+    remaining = iter(links)
     results = tuple(
-        Links(error=of_text) if isinstance(of_text, str) else Links(links=tuple(islice(links, len(of_text))))
+        Links(error=of_text) if isinstance(of_text, str) else Links(links=tuple(islice(remaining, len(of_text))))
         for of_text in prepared
     )
-    return BatchAnswer(generation=served.generation, model=served.model, results=results)
+    described = await _described(served, links) if entities else None
+    return BatchAnswer(generation=served.generation, model=served.model, results=results, entities=described)
+
+
+async def _described(served: Served, links: Sequence[Link]) -> dict[str, EntitySummary]:
+    return await asyncio.to_thread(entity_summaries, served, links)
 
 
 def _check_size(service: Service, batch: BatchRequest) -> None:

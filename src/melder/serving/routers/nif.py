@@ -20,6 +20,11 @@ __all__ = ["router"]
 
 
 TURTLE = "text/turtle"
+EXAMPLE = """@prefix nif: <http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+<http://example.org/text#char=0,19> a nif:Context ; nif:isString "Guinea won the toss" ;
+  nif:beginIndex "0"^^xsd:nonNegativeInteger ; nif:endIndex "19"^^xsd:nonNegativeInteger .
+"""
 router = APIRouter(
     route_class=BodyRoute,
     tags=["nif"],
@@ -32,7 +37,9 @@ router = APIRouter(
 
 
 @router.post("/nif", summary="Link the mentions of a NIF document")
-async def nif(document: Annotated[bytes, Body(media_type=TURTLE)], request: Request, service: Serving) -> Response:
+async def nif(
+    document: Annotated[bytes, Body(media_type=TURTLE, examples=[EXAMPLE])], request: Request, service: Serving
+) -> Response:
     """Mentions that are marked get their entities (D2KB); in a text without any they are found (A2KB)."""
     if find_spec("rdflib") is None:
         raise ApiError(501, "NIF is not installed here; install it with pip install 'melder[nif]'")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from melder.linking.explanation import shows_matches
 from melder.serving.errors import ApiError
 from melder.serving.service import Serving
 from melder.serving.source import Served
@@ -19,9 +21,9 @@ router = APIRouter(include_in_schema=False)
 EXAMPLES, LOOKED_THROUGH = 3, 300  # names that are shown, and names that they are taken from
 SHORTEST, LONGEST = 4, 24  # characters of a name that is shown
 HERE = files("melder.serving").joinpath("page")
-KINDS = {"page.css": "text/css"} | dict.fromkeys(
-    ("page.js", "about.js", "candidates.js", "matched.js", "picture.js", "verdict.js"), "text/javascript"
-)
+MEDIA = {".css": "text/css", ".js": "text/javascript"}
+KINDS = {part.name: MEDIA[ending] for part in HERE.iterdir() if (ending := Path(part.name).suffix) in MEDIA}
+OFFERED = 200  # types that a list offers, the most frequent: more nobody reads, and any other can be typed
 # blob: the picture that somebody has chosen; data: the empty icon
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -36,8 +38,18 @@ async def page() -> Response:
 
 @router.get("/page/about")
 def about(service: Serving) -> dict[str, Any]:
-    """What is served, and a few names to try."""
-    return _about(service.current.served)
+    """What is served, what may be done with it, and a few names to try."""
+    settings, current = service.settings, service.current
+    allowed = {
+        "learns": settings.token is not None and current.source.editable,
+        "logs": settings.log is not None and settings.token is not None,
+        "candidates": settings.candidates,
+        "texts": settings.texts,
+        "changed": settings.changed,
+        "picture_names": settings.picture_dir is not None,
+        "entity_uri": settings.entity_uri if "entity_uri" in settings.model_fields_set else None,
+    }
+    return _about(current.served) | allowed
 
 
 @router.get("/page/{name}")
@@ -54,7 +66,9 @@ def _about(served: Served) -> dict[str, Any]:
         "name": served.name,
         "entities": len(catalogue),
         "types": len(catalogue.types),
-        "pictures": getattr(served.linker, "compares_pictures", True),
+        "offered_types": catalogue.types[:OFFERED],
+        "pictures": served.linker.compares_pictures,
+        "explains": shows_matches(served.linker),
         "examples": [f"What is {name}?" for name in names[:: max(1, len(names) // EXAMPLES)][:EXAMPLES]],
     }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
 
 from melder.evaluation.report.document import render
@@ -26,7 +27,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'self'; frame-ancestors *
     response_class=Response,  # FastAPI then describes refusals as the JSON that they are
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
-async def preview(id: str, service: Serving) -> HTMLResponse:
+async def preview(id: Annotated[str, Query(examples=["GN"])], service: Serving) -> HTMLResponse:
     page = await service.pictures.decode(_page, service.current.served, id)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 

@@ -16,7 +16,7 @@ from melder.serving.service import Serving
 __all__ = ["router"]
 
 router = APIRouter(prefix="/reconcile/suggest", tags=["reconciliation"])
-Prefix = Annotated[str, Query(max_length=200, description="what was typed so far")]
+Prefix = Annotated[str, Query(max_length=200, description="what was typed so far", examples=["c"])]
 Cursor = Annotated[int, Query(ge=0, le=10_000, description="how many suggestions to pass over")]
 
 

@@ -1,0 +1,1 @@
+"""Mentions as annotation tools write and read them."""
