@@ -59,7 +59,17 @@ def test_names_of_entities_are_the_default() -> None:
 
 
 def test_the_command_serves_with_a_pipeline(pipeline: Path, small_run: Path, small_data: Path) -> None:
-    running = Process(small_run, "--data", small_data, "--find", f"spacy:{pipeline}", "--set", "method.published=true")
+    running = Process(
+        small_run,
+        "--data",
+        small_data,
+        "--find",
+        f"spacy:{pipeline}",
+        "--set",
+        "method.published=true",
+        "--set",
+        "method.pictures=1",
+    )
     try:
         text = "A red kite, no blue whale"
         status, _, answer = running.ask(body={"text": text, "k": 1})
