@@ -152,7 +152,7 @@ def test_a_disk_without_room_is_one_line_and_the_command_goes_on_when_there_is_s
     for size in writer.sizes:
         status, lines = _run(arguments, size)
         assert status == 2, (size, lines)
-        assert lines[-1].startswith("error: ")
+        assert lines[-1].startswith("melder: ")
         assert "make room" in lines[-1]
         assert (existing.read_bytes() if existing.exists() else None) == before, "nothing is lost"
         assert name == "link" or not list(tmp_path.rglob("*.part"))

@@ -29,8 +29,9 @@ class Stored:
 
 
 VERSIONS: Mapping[str, Stored] = {
-    # 2: manifests list indexes, segments no vectors; 3: the sides of an entity are one piece of sides.bin
-    "knowledge base": Stored(3, "build it again with `melder kb build`", read=frozenset({1, 2, 3})),
+    # 2: manifests list indexes, segments no vectors; 3: the sides of an entity are one piece of sides.bin;
+    # 4: further pictures of an entity, and exemplars
+    "knowledge base": Stored(4, "build it again with `melder kb build`", read=frozenset({1, 2, 3, 4})),
     "run": Stored(1, "train again with `melder train`, or convert the checkpoint again with `melder convert`"),
     "features": Stored(1, "encode again with `melder features`"),
 }

@@ -3,7 +3,7 @@
     python tests/data/versions/make.py
 
 In it: `data` (a data set of a dozen creatures), `run` (a training on it), `kb` (a knowledge base built with the run,
-and an index), `features` (what `melder features` wrote), `predictions.jsonl` and `links.jsonl` (what was answered
+an index, and what it learned), `features` (what `melder features` wrote), `predictions.jsonl` and `links.jsonl` (what was answered
 then). A sample is never made again once its version is released: it stays what the Melder of that time wrote.
 """
 
@@ -25,7 +25,7 @@ from melder.io.versions import VERSIONS
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from training.small import settings, write_data  # noqa: E402
+from training.small import read_lines, settings, write_data, write_lines  # noqa: E402
 
 KEPT = ("data", "run", "kb", "features", "predictions.jsonl", "links.jsonl")
 
@@ -37,6 +37,10 @@ def make(out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # paths in what is written are relative
         write_data(Path("data"))
+        entities = read_lines(Path("data/entities.jsonl"))
+        for entity, next_one in zip(entities, [*entities[1:], entities[0]], strict=True):
+            entity["images"] = [*entity["images"], *next_one["images"][:1]]
+        write_lines(Path("data/entities.jsonl"), entities)
         recipe = settings(Path("data"), epochs=1, checkpoint_every=1000)
         recipe["method"] |= {"hidden": 4, "image_width": 4}
         Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
@@ -45,6 +49,7 @@ def make(out: Path) -> None:
         shutil.rmtree("run/logs")
         melder("kb", "build", "run", "--entities", "data/entities.jsonl", "--out", "kb")
         melder("kb", "index", "kb", "--kind", "flat")
+        melder("kb", "learn", "kb", "data/dev.jsonl")
         melder("features", "recipe.yaml", "--out", "features")
         melder("evaluate", "run", "--data", "data", "--predictions", "predictions.jsonl")
         melder("link", "kb", "--input", "data/test.jsonl", "--output", "links.jsonl")
