@@ -106,7 +106,7 @@ def test_stored_features_are_read_instead_of_encoding(
     for part in ("entities", "dev"):
         encode_data(configuration, seed, dataset, encoder, part, tmp_path / "features", silent)
     fresh = evaluate_run(tmp_path / "run", small_data, "dev", counting=silent)
-    monkeypatch.setattr(model, "encode", None)
+    monkeypatch.setattr(model, "encode_chunks", lambda *_, **__: pytest.fail("is encoded"))
     stored = evaluate_run(tmp_path / "run", small_data, "dev", counting=silent, features=tmp_path / "features")
     assert stored.ranks.realistic.tolist() == fresh.ranks.realistic.tolist()
     for one, other in zip(stored.links, fresh.links, strict=True):
