@@ -109,7 +109,7 @@ def test_pictures_that_cannot_be_read_are_listed_though_their_mentions_were_link
 
 def _left_out(sample: Path, output: Path, image: str) -> None:
     told = list[str]()
-    sys.modules["melder.cli.link"].finish = lambda bad, unreadable: told.extend(unreadable)  # type: ignore[attr-defined]
+    sys.modules["melder.cli.link_file"].finish = lambda bad, unreadable: told.extend(unreadable)  # type: ignore[attr-defined]
     link(sample, output)
     assert len(told) == 1
     assert image in told[0]

@@ -16,6 +16,8 @@ from jobs.killing import kill_a_worker
 from melder.building.build import Built, build
 from melder.data import EntityFile
 from melder.evaluation.overlap import TOP, overlap_at_k
+from melder.export.annotated_text import LinkedMention
+from melder.export.formats import WriterOptions
 from melder.io.problems import Problems
 from melder.jobs.mention_file import links_of, mentions_of, written
 from melder.jobs.ray import link as scale_link
@@ -223,10 +225,10 @@ def test_an_index_of_what_a_cluster_built_answers_as_one_of_what_one_machine_bui
 def links_alone(job: ShardJob, mentions: list[Mention], path: Path) -> bytes:
     linker = load(job.knowledge_base)
     linker.model.encoder.on_unreadable = lambda item, error: None
-    with written(path, decided=False) as file:
+    with written(path, WriterOptions(job.k)) as file:
         for start in range(0, len(mentions), ROWS):
             for block in links_of(linker, mentions[start : start + ROWS], job.folder, job.k):
-                file.write(block)
+                file.write(LinkedMention(Mention(id=link.id), link) for link in block)
     return path.read_bytes()
 
 

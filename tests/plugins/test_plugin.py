@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The creatures as tables with tabs."""
     out, dataset = tmp_path_factory.mktemp("tables"), load(small_data())
-    (out / "images").symlink_to(small_data() / "images")
+    shutil.copytree(small_data() / "images", out / "images")
     _write(out / "entities.tsv", [(e.id, e.name, e.description, e.images[0]) for e in dataset.entities])
     for split in dataset.splits:
         rows = [(m.id, m.text, m.surface, m.image or "", m.answer or "") for m in dataset.split(split)]
@@ -82,7 +83,7 @@ def base(run: Path, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     entities = out.with_suffix(".jsonl")
     lines = [entity.model_dump_json() for entity in load(tables).entities]
     entities.write_text("\n".join(lines), encoding="utf-8")
-    (entities.parent / "images").symlink_to(tables / "images")
+    shutil.copytree(tables / "images", entities.parent / "images")
     _melder("kb", "build", run, "--entities", entities, "--out", out)
     return out
 

@@ -15,6 +15,7 @@ from melder.search.candidates import MENTIONS_AT_ONCE, dense_candidates, entity_
 from melder.units.cosine import Cosine
 from melder.units.gated_multimodal import FusedMatch
 from melder.units.inner_product import InnerProduct
+from melder.units.whitened import Whitened
 from rounding import close
 from units.cases import CASES, Made
 from units.made import BLIND, SIZES, TERMS, features, lacking
@@ -22,7 +23,7 @@ from units.made import BLIND, SIZES, TERMS, features, lacking
 MENTIONS, ENTITIES = 6, 9
 DENSE = [name for name, case in CASES.items() if case.build().has_vectors]
 WHOLE = [
-    name for name in DENSE if isinstance(CASES[name].build(), InnerProduct | Cosine | FusedMatch)
+    name for name in DENSE if isinstance(CASES[name].build(), InnerProduct | Cosine | FusedMatch | Whitened)
 ]  # nothing but a product
 HALF = [name for name in DENSE if name not in WHOLE]
 

@@ -49,9 +49,10 @@ class ToyLinker:
         self.pictures: list[bytes | None] = []
         self.error: Exception | None = None
 
-    def item(self, mention: Mention, image: Sequence[bytes]) -> Item:
-        self.pictures += image or [None]
-        return Item(mention.text, next(iter(image), None), (mention.surface,), further=tuple(image[1:]))
+    def item(self, mention: Mention, image: bytes | Sequence[bytes] | None) -> Item:
+        images = [image] if isinstance(image, bytes) else list(image or ())
+        self.pictures += images or [None]
+        return Item(mention.text, next(iter(images), None), (mention.surface,), further=tuple(images[1:]))
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         pictures.read_picture(content, limits=limits)

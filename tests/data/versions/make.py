@@ -3,8 +3,9 @@
     python tests/data/versions/make.py
 
 In it: `data` (a data set of a dozen creatures), `run` (a training on it), `kb` (a knowledge base built with the run,
-an index, and what it learned), `features` (what `melder features` wrote), `predictions.jsonl` and `links.jsonl` (what was answered
-then). A sample is never made again once its version is released: it stays what the Melder of that time wrote.
+an index, and what it learned), `features` (what `melder features` wrote), `predictions.jsonl` and `links.jsonl` (what
+was answered then). A sample is never made again once its version is released: it stays what the Melder of that time
+wrote.
 """
 
 from __future__ import annotations

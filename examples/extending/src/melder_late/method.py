@@ -62,6 +62,7 @@ class LateMatcher(nn.Module):
     has_bounds = False
     lexical = None
     pictures = 1
+    weighted = False
     entity_tensors: Mapping[str, SideTensor] = {
         f"{NAME}.vector": SideTensor(),
         f"{NAME}.tokens": SideTensor(tokens=f"{NAME}.mask"),
@@ -107,6 +108,9 @@ class LateMatcher(nn.Module):
 
     def units_in_use(self) -> list[tuple[str, Unit]]:
         return []
+
+    def set_unit_weights(self, weights: Mapping[str, float]) -> None:
+        raise NotImplementedError("it has no units")
 
     def mention_vectors(self, side: Side) -> Tensor:
         return self.scale * side[f"{NAME}.vector"].float()
