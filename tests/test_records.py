@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from melder.records import SHOWN, BadData, BadRecord, Candidate, Entity, Link, MelderError, Mention, Ranks
+from melder.errors import SHOWN
+from melder.records import BadData, BadRecord, Candidate, Entity, Link, MelderError, Mention, Ranks
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from fuzz.mutations import PLENTY, edited, spoilt, texts
 from melder.serving import ServiceSettings, create_application
 from melder.serving.errors import ApiError, parsed, refused
-from melder.serving.reconcile.queries import mention_of, picture_of, read_queries
+from melder.serving.reconcile.queries import mention_of, pictures_of, read_queries
 from melder.serving.requests import BatchRequest, LinkRequest
 from serving.toy import ToySource
 
@@ -95,7 +95,7 @@ def test_queries_are_read_or_refused(data: st.DataObject) -> None:
     for query in queries.values():
         if not isinstance(query, str):
             mention_of(query)
-            picture_of(query)
+            pictures_of(query)
             assert 1 <= query.wanted(50) <= 50
 
 
