@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melder.names import folded, unaccented
+from melder.names import folded, nearest, unaccented
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,17 @@ def test_folding_again_changes_nothing(name: str) -> None:
     assert folded(folded(name)) == folded(name)
     assert unaccented(unaccented(name)) == unaccented(name)
     assert unaccented(folded(name)) == unaccented(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("GUINEE", ["Guinée", "Guinea"]),
+        ("“guinea”", ["Guinea", "Guinée"]),
+        ("straße", ["STRASSE"]),
+        ("zzz", []),
+        ("", []),
+    ],
+)
+def test_the_nearest_names_come_in_their_own_spelling(name: str, offered: list[str]) -> None:
+    assert nearest(name, ["Guinea", "Guinée", "STRASSE", "Togo"]) == offered

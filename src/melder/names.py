@@ -8,10 +8,12 @@ than none. What is shown is always the name as it was given.
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["INVISIBLE", "folded", "unaccented"]
+__all__ = ["INVISIBLE", "folded", "nearest", "unaccented"]
 
 # Marks without a shape of their own, first and last code points: the soft hyphen, joiners and zero-width spaces, marks
 # of direction, the word joiner, variation selectors, the byte order mark. Tag characters stay: flags differ by them.
@@ -89,3 +91,18 @@ def _carries_marks(letter: str) -> bool:
 
 def _is_point(character: str) -> bool:
     return any(first <= ord(character) <= last for first, last in _POINTS)
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """What somebody who wrote a name that there is not may have meant, in its own spelling.
+
+    Args:
+        name: as it was given
+        known: the names that there are
+        most: how many of them at most
+
+    Returns:
+        those that look most like it, the best first; none where none does
+    """
+    spelt = {folded(each): each for each in known}
+    return [spelt[each] for each in difflib.get_close_matches(folded(name), spelt, n=most)]

@@ -11,13 +11,13 @@ What is registered under which kind, `docs/extending.md` says; `melder list` sho
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
+from melder.names import nearest
 from melder.records import MelderError
 
 __all__ = ["Entry", "Registry"]
@@ -117,7 +117,7 @@ class Registry(Generic[T]):
 
     def unknown(self, name: str, names: Sequence[str], form: str) -> MelderError:
         """What to say of a name that is none of these."""
-        near = difflib.get_close_matches(name.partition(":")[0], names, n=1)
+        near = nearest(name.partition(":")[0], names, 1)
         hint = f" did you mean {near[0]!r}?" if near else ""
         more = f" ({form})" if form else ""
         return MelderError(f"there is no {self.kind} {name!r};{hint} there are {', '.join(names)}{more}")

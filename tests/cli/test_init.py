@@ -54,6 +54,12 @@ def test_a_training_without_a_recipe_says_what_it_does(melder: Melder, data: Pat
     assert (tmp_path / "run" / "config.yaml").is_file()
 
 
+def test_labels_and_entities_are_not_two_sources_at_once(melder: Melder, data: Path, tmp_path: Path) -> None:
+    refused = melder("train", "--data", data, "--from-kb", data, "--out", tmp_path / "run")
+    assert "--data names labelled mentions and --from-kb makes some from entities" in refused.error
+    assert not (tmp_path / "run").exists()
+
+
 def test_nothing_to_train_on_is_said(melder: Melder, tmp_path: Path) -> None:
     assert "`melder init DATA` writes one" in melder("train", "--out", tmp_path / "run").error
 
@@ -64,6 +70,13 @@ def test_a_table_is_told_its_way(melder: Melder, tmp_path: Path) -> None:
     said = melder("init", table).errors
     assert f"melder kb build --encoder starter --entities '{table}'" in said
     assert f"melder kb check '{table}'" in said
+
+
+@pytest.mark.parametrize("ending", [".srj", ".ndjson", ".xlsm"])
+def test_every_file_of_entities_is_a_table(melder: Melder, tmp_path: Path, ending: str) -> None:
+    table = tmp_path / f"flags{ending}"
+    table.write_text("{}")
+    assert "is a table of entities" in melder("init", table).errors
 
 
 def test_an_encoder_that_there_is_not_is_refused(melder: Melder, data: Path, tmp_path: Path) -> None:

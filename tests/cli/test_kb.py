@@ -181,7 +181,7 @@ def test_bad_lessons_are_left_out_and_listed(melder: Melder, kb: Path, tmp_path:
     [
         ((), "name ids of entities, or give --file FILE, or --all"),
         (("Q0", "--all"), "name ids of entities, or give --file FILE, or --all"),
-        (("Q99",), "holds no entity 'Q99'; correct the id"),
+        (("Q99",), "there is no entity 'Q99'; `melder kb search` finds entities by name"),
         (("--file", "none.jsonl"), "none.jsonl: cannot be read"),
     ],
 )

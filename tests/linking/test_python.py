@@ -17,6 +17,8 @@ from PIL import Image
 import melder
 from melder.building.build import build
 from melder.data.entity_file import EntityFile
+from melder.data.mention_inputs import read_mention
+from melder.io.atomic import PART
 from melder.linking.link_list import LinkList
 from melder.protocols import Linker
 from melder.records import Link, MelderError, Mention
@@ -92,6 +94,10 @@ def test_the_second_of_two_places_is_meant_by_start(linker: Linker) -> None:
     assert linker.link(text, start=10, end=18).surface == "red kite"
 
 
+def test_the_language_of_a_text_is_kept() -> None:
+    assert read_mention({"text": TEXT, "language": "de"}).mention.language == "de"
+
+
 def test_tables_in_and_out(linker: Linker) -> None:
     frame = pd.DataFrame({"text": [TEXT, TEXT], "mention": ["red kite", None], "start": [2, np.nan]})
     table = linker.link(frame, k=3).to_frame(k=2)
@@ -132,6 +138,11 @@ def test_melder_shows_what_it_offers() -> None:
         ({"text": TEXT, "surfaces": "a"}, {}, "no field 'surfaces'"),
         ({"mention": "a"}, {}, "text must be a string"),
         ({"text": TEXT, "start": True}, {}, "start must be a whole number"),
+        ({"text": TEXT, "start": "two"}, {}, "start must be a whole number, not 'two'"),
+        ({"text": TEXT, "end": []}, {}, r"end must be a whole number, not \[\]"),
+        ({"text": TEXT, "end": float("inf")}, {}, "end must be a whole number, not inf"),
+        ({"text": TEXT, "language": "??"}, {}, "language '\\?\\?' is no tag of a language"),
+        ({"text": TEXT, "language": 4}, {}, "language must be a text in quotes, not 4"),
         ({"text": TEXT, "answer": 5}, {}, "answer must be"),
         (TEXT, {"start": 2, "end": 99}, "outside the text of 19 characters"),
         (TEXT, {"start": 2, "mention": "kite"}, "there stands 'red ', not the mention 'kite'"),
@@ -205,9 +216,14 @@ def test_a_hub_gets_the_directory_without_locks(base: Path, tmp_path: Path, monk
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", send)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, revision: str(hub / name))
+    half = [base / f"half{PART}", base / f"parts{PART}" / "records.jsonl"]
+    half[1].parent.mkdir()
+    for file in half:
+        file.write_text("not whole")
     linker = melder.load(base)
     assert linker.push_to_hub("somebody/birds") == Sent.commit_url
     assert not (hub / "somebody/birds/lock").exists()
+    assert not [path for path in (hub / "somebody/birds").rglob("*") if path.is_file() and PART in str(path)]
     fetched = melder.Linker.from_pretrained("somebody/birds")
     assert fetched.link(TEXT).candidates == linker.link(TEXT).candidates
 

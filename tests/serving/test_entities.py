@@ -198,6 +198,7 @@ def test_mentions_are_learned_and_forgotten(editing: TestClient, source: ToySour
         ("GW", LESSON | {"image": "no picture"}, 422, ""),
         ("GW", LESSON | {"surface": "Bissau"}, 422, "surface"),
         ("GW", {"exemplars": []}, 422, "exemplars"),
+        ("GW", {"text": "Red star", "start": 0, "end": 3, "language": "??"}, 422, "language"),
         ("GW", {"exemplars": [LESSON] * 101}, 413, "send at most 100 together"),
         ("GW", LESSON | {"text": "Bissau " * 9000, "start": 0, "end": 6}, 413, "characters"),
     ],

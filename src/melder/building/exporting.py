@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from melder.data.by_language import LABELS
 from melder.io.atomic import replacing
 from melder.kb import KnowledgeBase
 from melder.protocols import Progress
@@ -17,7 +18,6 @@ __all__ = ["FORMATS", "export_entities"]
 
 FORMATS = (".jsonl", ".csv")
 _FIELDS = ("id", "name", "aliases", "description", "types", "images")
-_BY_LANGUAGE = {"name": "labels", "description": "descriptions"}  # columns such as name@de
 
 
 def export_entities(base: KnowledgeBase, out: Path, images: Path | None, progress: Progress) -> int:
@@ -71,7 +71,7 @@ class _Table:
 
     def __call__(self, entity: Entity) -> None:
         values = [_cell(getattr(entity, name)) for name in _FIELDS]
-        texts = [getattr(entity, _BY_LANGUAGE[field]).get(tag, "") for field, tag in self._columns]
+        texts = [getattr(entity, LABELS[field]).get(tag, "") for field, tag in self._columns]
         self._rows.writerow([*values, *texts])
 
 
@@ -92,7 +92,7 @@ def _language_columns(base: KnowledgeBase) -> list[tuple[str, str]]:
     columns = {
         (field, tag): None
         for entity in base.entities
-        for field, texts in _BY_LANGUAGE.items()
+        for field, texts in LABELS.items()
         for tag in getattr(entity, texts)
     }
     return sorted(columns)

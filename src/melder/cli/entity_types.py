@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from melder.names import folded
+from melder.names import nearest
 from melder.records import Entity, MelderError
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ def unknown_type(place: object, wanted: str, entities: Iterable[Entity]) -> Meld
     counts = Counter(kind for entity in entities for kind in entity.types)
     if not counts:
         return MelderError(f"{place}: no entity has the type {wanted!r}, nor any other; leave it out")
-    spelt = {folded(kind): kind for kind in counts}
-    near = [spelt[name] for name in difflib.get_close_matches(folded(wanted), spelt, n=3)]
-    offered = list(dict.fromkeys([*near, *(kind for kind, _ in counts.most_common())]))
+    offered = list(dict.fromkeys([*nearest(wanted, counts), *(kind for kind, _ in counts.most_common())]))
     more = f" and {len(offered) - OFFERED:,} more" if len(offered) > OFFERED else ""
     return MelderError(f"{place}: no entity has the type {wanted!r}; there are {', '.join(offered[:OFFERED])}{more}")
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from melder.cli.console import say, writable
+from melder.io.atomic import replace_file
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["init"]
-
-TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".json")
 
 
 def init(
@@ -31,11 +31,13 @@ def init(
     melder init my-data
     melder train melder.yaml --out runs/mine
     """
+    from melder.data.entity_file import JSON
+    from melder.data.tables.rows import FORMATS
     from melder.runs.configuration_file import checked
     from melder.training.configuration import Configuration
     from melder.training.recipe import suggest, survey
 
-    if data.is_file() and data.suffix.lower() in TABLES:
+    if data.is_file() and data.suffix.lower() in {*FORMATS, *JSON}:
         say(_of_a_table(data))
         return
     if out.exists() and not force:
@@ -44,9 +46,11 @@ def init(
     found = survey(data)
     recipe = suggest(found, encoder, method)
     checked(Configuration, recipe.sections, str(out))
-    out.write_text(recipe.text(), encoding="utf-8")
-    labelled = f"{found.mentions:,} labelled mentions to train on" if found.mentions else "no labelled mentions"
-    say(f"{data}: {found.entities:,} entities, {found.pictured[0]:.0%} with a picture; {labelled}")
+    replace_file(out, recipe.text().encode())
+    labelled = (
+        f"{how_many(found.mentions, 'labelled mention')} to train on" if found.mentions else "no labelled mentions"
+    )
+    say(f"{data}: {how_many(found.entities, 'entity')}, {found.pictured[0]:.0%} with a picture; {labelled}")
     run = Path("runs") / data.resolve().name
     say(f"{out}: written, with the reasons. Next: melder train {quote(str(out))} --out {quote(str(run))}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from melder.cli.console import Unreadable, counting, finish, say
 from melder.cli.entity_types import known_types
+from melder.cli.mention_file import read_mention_file
 from melder.io.counts import how_many
-from melder.records import BadRecord, Link, MelderError, Mention
+from melder.records import Link, MelderError, Mention
 
 if TYPE_CHECKING:
     from melder.data.tables.options import TableOptions
@@ -77,7 +77,7 @@ def link_file(job: MentionFileJob, table: TableOptions) -> None:
     """Link the mentions and say how that went; ends with status 3 when some were left out."""
     from melder.linking.load import load
 
-    mentions, bad = _read(job.source, table)
+    mentions, bad = read_mention_file(job.source, table)
     with counting() as start:
         linker = load(
             job.run,
@@ -179,21 +179,3 @@ def _summary(linker: Linker, mentions: list[Mention], unreadable: int, output: P
     )
     linked = f"{output or 'standard output'}: {how_many(len(mentions), 'mention')} linked"
     return f"{linked}; {used if pictured else 'no pictures'}"
-
-
-def _read(source: Path, table: TableOptions) -> tuple[list[Mention], list[BadRecord]]:
-    """The mentions of a file, and the lines that are none. Raises MelderError when there is none that is good."""
-    from melder.data.tables.options import Notes
-    from melder.io.problems import Problems
-    from melder.jobs.mention_file import lines_of, mentions_of
-
-    problems, notes = Problems(), Notes()
-    if str(source) == "-":
-        mentions = list(lines_of(io.BytesIO(sys.stdin.buffer.read()), "standard input", problems, notes))
-    else:
-        mentions = list(mentions_of(source, problems, table, notes))
-    for note in notes:
-        say(f"note: {note}")
-    if problems.records and not mentions:
-        raise problems.error()
-    return mentions, problems.records

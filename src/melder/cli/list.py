@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 from typing import Any
 
 import typer
 
+from melder.names import nearest
 from melder.records import MelderError
 from melder.registry import Registry
 
@@ -61,7 +61,7 @@ def registry_of(kind: str) -> Registry[Any]:
         MelderError: There is no such kind.
     """
     if kind not in REGISTRIES:
-        near = difflib.get_close_matches(kind, REGISTRIES, n=1)
+        near = nearest(kind, REGISTRIES, 1)
         hint = f" did you mean {near[0]}?" if near else ""
         raise MelderError(f"there is no kind of parts {kind!r};{hint} there are {', '.join(REGISTRIES)}")
     module, _, name = REGISTRIES[kind].partition(":")

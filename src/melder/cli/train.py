@@ -47,6 +47,8 @@ def train(
     if configuration is not None and "=" in configuration and not Path(configuration).is_file():
         changes.insert(0, configuration)
         configuration = None
+    if from_kb is not None and data is not None:
+        raise MelderError("--data names labelled mentions and --from-kb makes some from entities: give one of them")
     recipe = _recipe(configuration, from_kb or data)
     if data is not None:
         changes = [f"data.directory={data}", *changes]

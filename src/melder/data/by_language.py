@@ -8,7 +8,7 @@ from typing import Any
 
 from melder.languages import is_tag
 
-__all__ = ["with_labels"]
+__all__ = ["LABELS", "with_labels"]
 
 LABELS = {"name": "labels", "description": "descriptions"}  # the field for texts by language of each field
 

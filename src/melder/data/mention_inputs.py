@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from pydantic import ValidationError
 
 from melder.data.picture_inputs import pictures_of
+from melder.io.problems import first_fault
 from melder.records import MelderError, Mention, Picture
 
 __all__ = ["MentionInput", "is_single", "read_mention", "read_mentions", "to_mention"]
 
 FORMS = "a text, (text, mention), (text, mention, image), {'text': …, 'mention': …} or a Mention"
-FIELDS = ("text", "mention", "surface", "start", "end", "image", "id", "answer")
+FIELDS = ("text", "mention", "surface", "start", "end", "image", "id", "answer", "language")
+KEPT = ("answer", "language")  # by the record, which checks them
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,19 @@ def _of_fields(fields: Mapping[str, Any], identity: str) -> MentionInput:
         raise MelderError(f"a mention must be a string, not {surface!r}")
     places = [None if told.get(name) is None else _whole(name, told[name]) for name in ("start", "end")]
     mention = to_mention(text, surface, str(told.get("id", identity)), *places)
+    kept = {name: told[name] for name in KEPT if name in told}
     try:
-        return MentionInput(
-            Mention(**{**mention.model_dump(), "answer": told.get("answer")}), pictures_of(told.get("image"))
-        )
+        return MentionInput(Mention(**{**mention.model_dump(), **kept}), pictures_of(told.get("image")))
     except ValidationError as error:
-        raise MelderError(f"a mention's answer must be an entity's id ({error.errors()[0]['msg']})") from None
+        name, message = first_fault(error, Mention)
+        raise MelderError(f"a mention's {name} {message}") from None
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
+    if isinstance(value, bool) or not isinstance(value, Real) or value != value // 1:
         raise MelderError(f"{name} must be a whole number, not {value!r}")
-    return int(value)
+    number: Any = value
+    return int(number)
 
 
 def _absent(value: Any) -> bool:

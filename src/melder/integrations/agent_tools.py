@@ -161,14 +161,15 @@ class AgentTools:
 
     def _answer(self, link: Link, base: KnowledgeBase) -> LinkAnswer:
         columns = base.columns([candidate.id for candidate in link.candidates])
+        entities = base.records([columns[candidate.id] for candidate in link.candidates])
         candidates = [
             ScoredEntity(
                 id=candidate.id,
                 name=candidate.name,
-                description=_short(self._in_language(base.records([columns[candidate.id]])[0]).description),
+                description=_short(self._in_language(entity).description),
                 score=round(candidate.score, 3),
             )
-            for candidate in link.candidates
+            for candidate, entity in zip(link.candidates, entities, strict=True)
         ]
         return LinkAnswer(
             mention=link.surface,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from melder.io.atomic import PART
 from melder.records import MelderError
 
 __all__ = ["download", "upload"]
 
 EXTRA = "needs huggingface_hub: pip install melder[hub]"
-PRIVATE = ("lock", "*.lock", "*.partial", ".*")  # what a directory holds for its writers only
+PRIVATE = ("lock", "*.lock", f"*{PART}", f"*{PART}/*", ".*")  # what a directory holds for its writers only
 
 
 def upload(directory: Path, repository: str, *, private: bool, message: str) -> str:

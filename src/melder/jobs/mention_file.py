@@ -6,7 +6,6 @@ link's fields; `candidates` is a list of structures, and the units of a candidat
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -22,6 +21,7 @@ from melder.export.formats import FORMATS, LinkFormat, LinkWriter, WriterOptions
 from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
 from melder.jobs.mention_records import complete_mention, table_mentions, with_span
+from melder.names import nearest
 from melder.records import Decided, Link, MelderError, Mention
 from melder.search.filters import Types
 
@@ -74,7 +74,7 @@ def output_format(path: Path | None, name: str | None) -> LinkFormat:
         MelderError: There is no such format.
     """
     if name is not None and name not in FORMATS:
-        near = difflib.get_close_matches(name, FORMATS, n=1)
+        near = nearest(name, FORMATS, 1)
         hint = f" did you mean {near[0]}?" if near else ""
         raise MelderError(f"--format {name}: is no format of links;{hint} there are {', '.join(FORMATS)}")
     if name is None and path is None:

@@ -26,10 +26,20 @@ from torch import Tensor
 
 from melder.io.atomic import writing
 from melder.io.checksums import WholeFile, damaged, digest_of
+from melder.io.tensors import write_array
 from melder.kb.manifest import EXEMPLARS, SegmentEntry
 from melder.records import MelderError
 
-__all__ = ["ExemplarRecord", "Exemplars", "exemplar_faults", "join_exemplars", "read_exemplars", "write_exemplars"]
+__all__ = [
+    "ExemplarRecord",
+    "Exemplars",
+    "dead_rows",
+    "exemplar_bytes",
+    "exemplar_faults",
+    "join_exemplars",
+    "read_exemplars",
+    "write_exemplars",
+]
 
 DESCRIPTION, RECORDS = "exemplars.json", "records.jsonl"
 AXES = {"text": 2, "image": 2, "scale": 1}
@@ -94,7 +104,7 @@ def write_exemplars(directory: Path, name: str, exemplars: Exemplars) -> Segment
         (partial / RECORDS).write_bytes(lines.encode())
         for array in ARRAYS:
             kind = torch.float32 if array == "scale" else torch.float16
-            np.save(partial / f"{array}.npy", getattr(exemplars, array).to(kind).numpy(), allow_pickle=False)
+            write_array(partial / f"{array}.npy", getattr(exemplars, array).to(kind).numpy())
         files = {file: WholeFile.of(partial / file) for file in FILES}
         content = _Description(rows=len(exemplars), files=files).model_dump_json().encode()
         (partial / DESCRIPTION).write_bytes(content)

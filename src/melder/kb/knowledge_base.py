@@ -243,7 +243,7 @@ class KnowledgeBase:
         return [by_place[place] for place in range(len(columns))]
 
     def records_of(self, reader: SegmentReader) -> Records:
-        """The records of a part, of which only the last `FILES` used stay open."""
+        """The records of a part, of which only the last `files_at_once()` used stay open."""
         self._check_open()
         with self._lock:
             self._open[reader.listed.name] = reader.segment.records

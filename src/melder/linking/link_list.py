@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from melder.io.counts import how_many
 from melder.records import Link, MelderError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class LinkList(list[Link]):
     def __repr__(self) -> str:
         listed = [f"  {link!r}" for link in self[:SHOWN]]
         more = [f"  and {len(self) - SHOWN:,} more"] if len(self) > SHOWN else []
-        return "\n".join([f"{len(self):,} {'link' if len(self) == 1 else 'links'}", *listed, *more])
+        return "\n".join([how_many(len(self), "link"), *listed, *more])
 
     def _repr_html_(self) -> str:
         rows = "".join(self._html(link) for link in self[:SHOWN])
@@ -75,8 +76,7 @@ class LinkList(list[Link]):
         content = None if self._thumbnail is None else self._thumbnail(entity)
         if content is None:
             return ""
-        kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
-        return f'<img height="48" src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
+        return f'<img height="48" src="data:image/jpeg;base64,{base64.b64encode(content).decode()}">'
 
 
 def _rows(link: Link, k: int) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from melder.data.items import MentionPictures, listed_pictures
 from melder.data.mention_inputs import MentionInput, is_single, read_mention, read_mentions
 from melder.data.thumbnails import thumbnail
 from melder.encoders import Towers
+from melder.io.counts import how_many
 from melder.io.hub import upload
 from melder.io.progress_bars import progress_bars
 from melder.languages import AS_WRITTEN, Languages
@@ -98,7 +99,7 @@ class Answering(ABC):
     def answers(
         self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
-        """LinkList of a few mentions at a time, in order; `items` are what the encoder is to read of them.
+        """Links of a few mentions at a time, in order; `items` are what the encoder is to read of them.
 
         Candidates are entities of some types, the same for all mentions or others for each, or (None) of any.
         """
@@ -235,8 +236,7 @@ class Answering(ABC):
 
     def __repr__(self) -> str:
         reads = "texts and pictures" if self.compares_pictures else "texts"
-        number = len(self.knowledge_base.entities)
-        entities = "1 entity" if number == 1 else f"{number:,} entities"
+        entities = how_many(len(self.knowledge_base.entities), "entity")
         return f"<{type(self).__name__}: {entities} of {self.knowledge_base.directory}, compares {reads}>"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from melder.methods import METHODS
+from melder.names import nearest
 from melder.records import BadData, BadRecord, MelderError
 
 __all__ = ["checked", "override", "read_yaml"]
@@ -75,7 +75,7 @@ def _fault(kind: type[BaseModel], value: Mapping[str, Any], fault: Any, file: st
     if fault["type"] != "extra_forbidden":
         return BadRecord(file, 0, key, f"{fault['msg']}, not {reprlib.repr(fault.get('input'))}")
     known = _keys(kind, value, fault["loc"][:-1])
-    near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
+    near = nearest(str(fault["loc"][-1]), known, 1)
     return BadRecord(file, 0, key, f"there is no such key; {f'did you mean {near[0]!r}?' if near else _list(known)}")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from melder.names import nearest
 from melder.search.entity_store import EntityStore
 
 __all__ = ["AskedTypes", "EntityFilter", "Types", "nearest_types", "types_of_each"]
@@ -31,8 +31,7 @@ AskedTypes = Types | Sequence[Types | None] | None  # of all mentions, or of eac
 
 def nearest_types(name: str, types: Iterable[str]) -> str:
     """A clause about the types that look most like one that there is not; what to do where none does."""
-    by_name = {kind.casefold(): kind for kind in types}
-    near = [by_name[each] for each in difflib.get_close_matches(name.casefold(), by_name, n=3)]
+    near = nearest(name, types)
     return f"; did you mean {', '.join(map(repr, near))}?" if near else "; write it as the entities' records do"
 
 

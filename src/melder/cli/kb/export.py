@@ -9,6 +9,7 @@ import typer
 
 from melder.cli.console import counting, say, writable
 from melder.cli.kb.changing import Directory
+from melder.io.counts import how_many
 from melder.records import MelderError
 
 __all__ = ["export"]
@@ -37,6 +38,6 @@ def export(
     writable(out)
     with open_knowledge_base(kb) as base, counting() as start:
         pictures = export_entities(base, out, images, start("exporting", len(base)))
-        say(f"{out}: {len(base):,} {'entity' if len(base) == 1 else 'entities'} written")
+        say(f"{out}: {how_many(len(base), 'entity')} written")
     if images is not None:
-        say(f"{images}: {pictures:,} {'picture' if pictures == 1 else 'pictures'} written")
+        say(f"{images}: {how_many(pictures, 'picture')} written")

@@ -10,9 +10,11 @@ import typer
 
 from melder.cli.console import Unreadable, finish, say
 from melder.cli.kb.changing import Directory
+from melder.cli.kb.reading import known_columns
 from melder.cli.kb.tables import Columns, Encoding
+from melder.cli.mention_file import read_mention_file
 from melder.io.counts import how_many
-from melder.records import BadData, BadRecord, MelderError, Mention
+from melder.records import BadData, MelderError, Mention
 
 if TYPE_CHECKING:
     from melder.building.learning import Labelled
@@ -42,10 +44,11 @@ def learn(
     """
     from melder.building.learning import learn as learn_labelled
     from melder.building.learning import unknown_answers
+    from melder.data.tables.options import TableOptions, parse_columns
     from melder.kb import open_knowledge_base
     from melder.runs.directory import open_model
 
-    given, bad = _read(mentions, columns, encoding)
+    given, bad = read_mention_file(mentions, TableOptions(parse_columns(columns), encoding))
     with open_knowledge_base(kb) as base:
         base.check_model()
         known, run = base.columns(list({str(mention.answer) for mention in given})), base.model
@@ -85,24 +88,14 @@ def forget(
     if [bool(ids), mentions is not None, every].count(True) != 1:
         raise MelderError("name ids of entities, or give --file FILE, or --all")
     from melder.building.learning import forget as forget_exemplars
+    from melder.kb import open_knowledge_base
 
     keys = None if mentions is None else _keys(kb, mentions, images or mentions.parent, columns, encoding)
     if ids:
-        _check_known(kb, ids)
+        with open_knowledge_base(kb) as base:
+            known_columns(base, ids)
     count = forget_exemplars(kb, entities=set(ids) if ids else None, keys=keys)
     say(f"{kb}: {how_many(count, 'mention')} forgotten")
-
-
-def _read(path: Path, columns: list[str], encoding: str | None) -> tuple[list[Mention], list[BadRecord]]:
-    from melder.data.tables.options import Notes, TableOptions, parse_columns
-    from melder.io.problems import Problems
-    from melder.jobs.mention_file import mentions_of
-
-    problems, notes = Problems(), Notes()
-    mentions = list(mentions_of(path, problems, TableOptions(parse_columns(columns), encoding), notes))
-    for note in notes:
-        say(f"note: {note}")
-    return mentions, list(problems.records)
 
 
 def _items(mentions: list[Mention], folder: Path, separator: str, modalities: Collection[str]) -> Labelled:
@@ -122,22 +115,13 @@ def _items(mentions: list[Mention], folder: Path, separator: str, modalities: Co
 def _keys(kb: Path, path: Path, folder: Path, columns: list[str], encoding: str | None) -> set[str]:
     """What the mentions of a file are known by."""
     from melder.building.learning import mention_key
+    from melder.data.tables.options import TableOptions, parse_columns
     from melder.kb import open_knowledge_base
     from melder.runs.directory import read_configuration
 
-    given, bad = _read(path, columns, encoding)
+    given, bad = read_mention_file(path, TableOptions(parse_columns(columns), encoding))
     if bad:
         raise BadData(bad)
     with open_knowledge_base(kb) as base:
         modalities = read_configuration(base.model).data.modalities
     return {mention_key(mention, item) for mention, item in _items(given, folder, "", modalities)}
-
-
-def _check_known(kb: Path, ids: list[str]) -> None:
-    from melder.kb import open_knowledge_base
-
-    with open_knowledge_base(kb) as base:
-        there = base.columns(ids)
-    for identity in ids:
-        if identity not in there:
-            raise MelderError(f"{kb}: holds no entity {identity!r}; correct the id")

@@ -13,6 +13,7 @@ from rich.text import Text
 from melder.cli.console import console, say, writable
 from melder.cli.kb.changing import Directory
 from melder.cli.kb.reading import AsJson, known_columns, print_entities
+from melder.io.atomic import replace_file
 from melder.records import Entity, MelderError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _write(base: KnowledgeBase, entity: Entity, file: Path) -> None:
     content = base.entity_picture(entity)
     if content is None:
         raise MelderError(f"{entity.id}: no picture of it is kept in the knowledge base")
-    file.write_bytes(content)
+    replace_file(file, content)
     say(f"{file}: written")
 
 

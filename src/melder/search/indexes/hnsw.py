@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from melder.io.tensors import library_writes
+from melder.io.tensors import library_writes, write_array
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.equal_vectors import EqualVectors
@@ -104,7 +104,7 @@ class HNSWIndex:
                 self.graph.save(str(partial / GRAPH))
             (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
             if self.equal.has_any:
-                np.save(partial / EQUAL, self.equal.firsts, allow_pickle=False)
+                write_array(partial / EQUAL, self.equal.firsts)
 
     def add(self, vectors: Tensor) -> None:
         """Vectors longer than those that it was built of, by more than a little, raise MelderError."""

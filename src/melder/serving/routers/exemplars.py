@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
+from melder.records import LanguageTag
 from melder.serving.changes import Changed
 from melder.serving.errors import ApiError, Refused
 from melder.serving.requests import Span
@@ -33,7 +34,7 @@ class ExemplarRequest(Span):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [EXAMPLE]})
 
     text: str
-    language: str | None = Field(None, description="of the text, such as de")
+    language: LanguageTag | None = Field(None, description="of the text, such as de")
     image: str | None = Field(None, description="base64 or a data URI")
 
 
