@@ -196,6 +196,23 @@ def test_types_are_those_of_the_entities_and_a_segment_is_counted_once(
     assert len(read) == 7  # those that were removed, which are taken off
 
 
+def closings(directory: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The generations of this knowledge base that are closed from now on.
+
+    Those of other directories do not count: a finaliser closes what an earlier test left, whenever Python collects it.
+    """
+    closed = list[int]()
+    close = KnowledgeBase.close
+
+    def noting(base: KnowledgeBase) -> None:
+        if base.directory == directory:
+            closed.append(base.generation.number)
+        close(base)
+
+    monkeypatch.setattr(KnowledgeBase, "close", noting)
+    return closed
+
+
 @pytest.mark.parametrize(
     "broken", ["melder.serving.knowledge_base.KnowledgeBaseCatalogue", "melder.linking.comparing.open_run"]
 )
@@ -205,9 +222,7 @@ def test_a_generation_that_cannot_be_served_is_given_up(
     def failing(*_: object) -> None:
         raise RuntimeError("broken")
 
-    closed = list[int]()
-    close = KnowledgeBase.close
-    monkeypatch.setattr(KnowledgeBase, "close", lambda self: (closed.append(self.generation.number), close(self))[1])
+    closed = closings(directory, monkeypatch)
     monkeypatch.setattr(broken, failing)
     with pytest.raises(RuntimeError):
         KnowledgeBaseSource(directory).open()
@@ -215,9 +230,7 @@ def test_a_generation_that_cannot_be_served_is_given_up(
 
 
 def test_a_knowledge_base_that_cannot_be_loaded_is_given_up(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = list[int]()
-    close = KnowledgeBase.close
-    monkeypatch.setattr(KnowledgeBase, "close", lambda self: (closed.append(self.generation.number), close(self))[1])
+    closed = closings(directory, monkeypatch)
     with pytest.raises(melder.MelderError):
         melder.load(directory, changes=["method.nonsense=1"])
     assert closed == [1]
