@@ -3,8 +3,8 @@
     python benchmarks/first_links.py DIRECTORY
 
 DIRECTORY holds `grocery` and `wikimel` in MIMIC's layout. The export has headers of its own and a picture a row; the
-query's result has 5,000 people by their addresses. Mentions are of dev, seeded. Printed: seconds of each command, and how
-many links are right.
+query's result has 5,000 people by their addresses. Mentions are of dev, seeded. Printed: seconds of each command, and
+how many links are right.
 """
 
 from __future__ import annotations

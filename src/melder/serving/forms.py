@@ -51,8 +51,8 @@ async def read_form(
         _check_fields([name for name, _ in fields], parts, several)
         values: dict[str, FormValue] = {}
         for name, value in fields:
-            content: str | bytes = await value.read() if isinstance(value, UploadFile) else value
-            values[name] = _joined(values[name], content) if name in values else content
+            part = await value.read() if isinstance(value, UploadFile) else value
+            values[name] = _joined(values[name], part) if name in values else part
         return values
 
 
