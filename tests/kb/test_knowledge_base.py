@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sqlite3
@@ -21,6 +22,7 @@ from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base, segme
 from melder.kb.format.records import Records, write_records
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.inspection import information
+from melder.kb.manifest import GENERATIONS
 from melder.records import Entity
 
 GROUPS = [
@@ -137,6 +139,15 @@ def test_names_and_aliases_are_searched(tmp_path: Path, query: str, found: set[s
     with Writer.open(tmp_path / "kb") as writer:
         writer.commit(deleted=["X"])
         assert {each.id for each in writer.base.records(writer.base.search(query))} == found
+
+
+def test_removed_rows_keep_their_key_in_the_manifest(tmp_path: Path) -> None:
+    """Melder 0.2.0 opens what is written today, and reads them there."""
+    build(tmp_path / "kb", [entity("A"), entity("B"), entity("C")])
+    with Writer.open(tmp_path / "kb") as writer:
+        writer.commit(deleted=["C", "B"])
+    manifest = max((tmp_path / "kb" / GENERATIONS).iterdir())
+    assert json.loads(manifest.read_bytes())["segments"][0]["dead"] == [1, 2]
 
 
 def test_whole_names_are_found_among_any_number_that_are_alike(tmp_path: Path) -> None:
