@@ -105,7 +105,7 @@ def test_a_knowledge_base_is_built_and_changed_from_a_table(
     columns = ["--column", "id=Nr", "--column", "name=Label"]
     app(["kb", "update", str(kb), "--entities", str(more), *columns], standalone_mode=False)
     with open_knowledge_base(kb) as base:
-        names = {entity.id: entity.names for entity in base.records(sorted(base.columns(["1", "2", "7"]).values()))}
+        names = {entity.id: entity.names for entity in base.records(sorted(base.rows(["1", "2", "7"]).values()))}
         assert names == {"1": ("Café", "Kaffeehaus"), "2": ("Möller",), "7": ("Łódź", "Lodz")}
         assert base.records(base.named("Lodz"))[0].types == ("place", "city")
         assert base.records(base.named("cafe"))[0].images == ("a b.png",)
