@@ -286,14 +286,14 @@ def test_an_unknown_name_lists_those_that_there_are() -> None:
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16])
 @pytest.mark.parametrize("width", [3, 400])
-def test_ceilings_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
+def test_upper_bounds_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
     draw = torch.Generator().manual_seed(width)
     vectors = torch.randn(500, width, generator=draw) * torch.empty(500, 1).log_normal_(0, 3, generator=draw)
     index = FlatIndex.build(vectors, kind=kind)
     for scale in (1e-4, 1.0, 1e6):
         query = scale * torch.randn(width, generator=draw)
         real = vectors.double() @ query.double()
-        above = index.ceilings(query).double() - real
+        above = index.upper_bounds(query).double() - real
         room = vectors.double().norm(dim=1) * query.double().norm()
         assert (above >= 0).all()
         assert (above <= (5e-3 if kind == torch.float16 else 2e-4) * room + 5e-6 * room.max()).all()

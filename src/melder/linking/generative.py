@@ -23,7 +23,7 @@ from melder.kb import KnowledgeBase
 from melder.linking.exact import Files, own_data
 from melder.linking.gold import gold_rows
 from melder.linking.homonyms import Homonyms
-from melder.linking.linker import Answering, check_link
+from melder.linking.linker import BaseLinker, check_link
 from melder.metrics.ranks import join
 from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
@@ -47,7 +47,7 @@ class Answers:
     scores: np.ndarray
 
 
-class GenerativeLinker(Answering):
+class GenerativeLinker(BaseLinker):
     """Links mentions to the entities of a data set, or of a knowledge base, by the log-probability of their names.
 
     Of a knowledge base only the records are read, so that any will do, whatever it was built with. Names that several

@@ -18,7 +18,7 @@ import torch
 
 from melder.languages import Languages
 from melder.linking.generative import GenerativeLinker
-from melder.linking.linker import Answering, MatchingLinker
+from melder.linking.linker import BaseLinker, MatchingLinker
 from melder.metrics.ranks import join
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
@@ -31,7 +31,7 @@ CHUNK = 64  # mentions that go from one stage to the next together
 NAMELESS = 10.0  # how much less likely, as a logarithm, an entity without a name is than the least likely name
 
 
-class RerankingLinker(Answering):
+class RerankingLinker(BaseLinker):
     """Links with `matching`, then orders its `top` best candidates anew; `weight` is that of the generative score."""
 
     model: Gemel

@@ -29,7 +29,7 @@ from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
 
-__all__ = ["Answering", "MatchingLinker", "check_link"]
+__all__ = ["BaseLinker", "MatchingLinker", "check_link"]
 
 THUMBNAIL = 96  # pixels a side, in notebooks
 
@@ -56,7 +56,7 @@ class EncodingModel(Protocol):
     encoder: Towers
 
 
-class Answering(ABC):
+class BaseLinker(ABC):
     """`link`, in terms of the two verbs in which linkers differ; what they read of a mention; what most cannot do."""
 
     has_candidates = False

@@ -27,7 +27,7 @@ from melder.search.indexes import INDEXES, build_index
 from melder.search.indexes.names import NameIndex
 from melder.search.topk import TopK
 
-__all__ = ["TwoStage", "best_of", "rerank", "searched"]
+__all__ = ["TwoStage", "best_of", "collect_index_inputs", "rerank"]
 
 DENSE_K = 64  # candidates by vectors: at least so many, an eighth of the root of all there are, and the answers wanted
 LEXICAL_K = 128  # candidates by names, or as many as answers are wanted
@@ -63,7 +63,7 @@ class TwoStage:
         cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Index | None]:
         """All entities of the source, whose places are the rows there."""
-        vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
+        vectors, names = collect_index_inputs(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
         types = _types(source) if INDEXES.resolve(index)[0].filters_types else None
         built = build_index(index, vectors, counting, types) if vectors.shape[1] else None
         if names is None and built is None:
@@ -168,7 +168,7 @@ def _types(source: SideStore) -> list[tuple[str, ...]] | None:
     return [entity.types for block in blocks for entity in entities.records(block)]
 
 
-def searched(
+def collect_index_inputs(
     matcher: Matcher, source: SideStore, vectors_of: Callable[[Side], Tensor], counting: Counting | None = None
 ) -> tuple[Tensor, NameIndex | None]:
     """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).

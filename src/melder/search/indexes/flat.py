@@ -2,7 +2,7 @@ r"""The flat index: the inner product with every vector, exact but for the round
 
 Vectors are divided by the length M of the longest, so that float16 neither overflows nor loses the short ones; half
 the bytes are half the time, since reading memory is all that takes any. How far an inner product can be from the real
-one is known (`melder.ops.bounds.rounding`): `ceilings` adds it, for a search that must not miss anything.
+one is known (`melder.ops.bounds.rounding`): `upper_bounds` adds it, for a search that must not miss anything.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class FlatIndex:
         vectors = self.vectors[torch.from_numpy(rows)].float()
         return (vectors @ query.detach().cpu().float()).mul_(self.scale).numpy()
 
-    def ceilings(self, query: Tensor) -> Tensor:
+    def upper_bounds(self, query: Tensor) -> Tensor:
         """[n] float32: the inner products of a query [d], none of them below the real one; -inf where removed."""
         products, length = self._products(query)
         error = rounding(self.lengths, self.scale, self.vectors.shape[1], self.vectors.dtype)
