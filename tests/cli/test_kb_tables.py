@@ -42,6 +42,15 @@ def melder(*arguments: object) -> int:
     return int(app(["kb", *map(str, arguments), *columns], standalone_mode=False) or 0)
 
 
+def test_a_check_says_that_no_entity_has_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "export.csv"
+    table.write_text("Id,Label,Description\nA,Café,place\n")
+    assert int(app(["kb", "check", str(table)], standalone_mode=False) or 0) == 0
+    printed = capsys.readouterr().err
+    assert "no entity has a name: say which column it is by --column name=HEADER" in printed
+    assert "nothing is wrong" not in printed
+
+
 def test_a_check_says_what_is_in_a_table_and_how_it_is_read(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert melder("check", export) == 0
     printed = capsys.readouterr()
