@@ -11,14 +11,21 @@ from torch import Tensor
 
 from melder.further_pictures import FurtherPictures
 
-__all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate", "not_finite"]
+__all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate"]
 
 Rows = slice | Tensor  # what selects mentions or entities: a slice, or a tensor of indices
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Widths of an encoder's features; the image widths are None when it has no vision."""
+    """Widths of an encoder's features; the image widths are None when it has no vision.
+
+    Args:
+        text_global: Of a text's vector.
+        text_tokens: Of the vector of one of its tokens.
+        image_global: Of a picture's vector.
+        image_tokens: Of the vector of one of its patches.
+    """
 
     text_global: int
     text_tokens: int
@@ -30,12 +37,15 @@ class Sizes:
 class Features:
     """Features of n mentions or n entities, straight from an encoder.
 
-    text_global [n, g_t], image_global [n, g_v]; L-2 normalised where the encoder projects
-    text_tokens [n, L, d_t], image_tokens [n, P, d_v]
-    text_mask [n, L], True = valid token; None = all valid. A row without any valid token has no text.
-    image_mask [n], True = has a picture; None = all have one (none has, when image_global is None)
-    surfaces: a mention's surface, or an entity's name and aliases; None where names are not to be compared
-    further: of the pictures behind the first, which the tensors above are of; None = no item has any
+    Args:
+        text_global: [n, g_t], L-2 normalised where the encoder projects.
+        text_tokens: [n, L, d_t].
+        image_global: [n, g_v], as `text_global`; None = no vision.
+        image_tokens: [n, P, d_v].
+        text_mask: [n, L], True = valid token; None = all valid. A row without any valid token has no text.
+        image_mask: [n], True = has a picture; None = all have one (none has, when image_global is None).
+        surfaces: A mention's surface, or an entity's name and aliases; None where names are not to be compared.
+        further: Of the pictures behind the first, which the tensors above are of; None = no item has any.
     """
 
     text_global: Tensor
@@ -138,6 +148,9 @@ class Side(Mapping[str, Tensor]):
 
     `side.take(slice(2, 5))` takes rows of every tensor; a name (`side["text.query"]`) gives one tensor;
     `side.part("text")` gives the bundle of the tensors whose names start with `text.`.
+
+    Args:
+        tensors: By their names, such as `text.query`.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -182,7 +195,12 @@ class Side(Mapping[str, Tensor]):
 
 @dataclass
 class Alignment:
-    """A unit's soft assignment between tokens: weights and logits, both [mentions, entities, L_e, L_m]."""
+    """A unit's soft assignment between tokens: weights and logits, both [mentions, entities, L_e, L_m].
+
+    Args:
+        weights: Attention, or a transport plan.
+        logits: What they were made of.
+    """
 
     weights: Tensor
     logits: Tensor
@@ -190,7 +208,12 @@ class Alignment:
 
 @dataclass
 class Scores:
-    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method."""
+    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method.
+
+    Args:
+        total: What mentions and entities are ranked by.
+        parts: Unit by unit, before the mean.
+    """
 
     total: Tensor
     parts: dict[str, Tensor]
@@ -208,7 +231,14 @@ Bundle = TypeVar("Bundle", Features, Side)
 
 
 def concatenate(bundles: Sequence[Bundle]) -> Bundle:
-    """Rows of several bundles, one after the other; axes of tokens and of pictures are padded to the longest."""
+    """Rows of several bundles, one after the other; axes of tokens and of pictures are padded to the longest.
+
+    Args:
+        bundles: At least one, all of features or all of sides.
+
+    Returns:
+        One bundle of all rows.
+    """
     first = bundles[0]
     if len(bundles) == 1:
         return first
@@ -229,19 +259,6 @@ def _everywhere(name: str, sides: Sequence[Mapping[str, Tensor]]) -> list[Tensor
         side[name] if name in side else present.new_zeros(len(next(iter(side.values()))), *[0] * (present.dim() - 1))
         for side in sides
     ]
-
-
-def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor that holds NaN or infinity; None where all numbers are numbers.
-
-    A sum says so at a fraction of the cost of looking at each; where the sum itself overflows, each is looked at.
-    """
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or tensor.is_meta or bool(tensor.sum(dtype=torch.float32).isfinite()):
-            continue
-        if not bool(tensor.isfinite().all()):
-            return name
-    return None
 
 
 def _with_masks(features: Features) -> Features:

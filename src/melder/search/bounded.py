@@ -48,9 +48,15 @@ class UpperBounds(NamedTuple):
 
 
 class BoundedSearch:
-    """parts: who together are all entities; indexes of their bounds and names.
+    """The search; fulfils `melder.search.resolver.Search`, and ranks exactly too.
 
-    scored: how many pairs were scored since it was made
+    Args:
+        matcher: Whose units have bounds.
+        source: The entities.
+        parts: Who together are all entities; indexes of their bounds and names.
+
+    Attributes:
+        scored: How many pairs were scored since it was made.
     """
 
     def __init__(self, matcher: Matcher, source: SideStore, parts: Sequence[HybridIndex[FlatIndex]]) -> None:

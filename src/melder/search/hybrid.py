@@ -169,5 +169,13 @@ def _by_surface(mentions: Side) -> list[list[int]]:
 
 
 def surface_of(mentions: Side, row: int) -> Surface:
-    """The n-grams [G] of a mention's surface and their weights."""
+    """The n-grams [G] of a mention's surface and their weights.
+
+    Args:
+        mentions: Their side.
+        row: Of one of them.
+
+    Returns:
+        Buckets [G] and weights [G], without padding.
+    """
     return mentions["lexical.bucket"][row, 0].cpu().numpy(), mentions["lexical.gram"][row, 0].float().cpu().numpy()

@@ -39,11 +39,18 @@ FEW = 1024  # entities of the types wanted that are all scored: some millisecond
 
 
 class TwoStage:
-    """parts: who together are all entities; indexes of their `entity_vectors` and names.
+    """The search; fulfils `melder.search.resolver.Search`.
 
-    near, named, kept: how many candidates by vectors and by names each part gives, and how many of all get the full
-    score; or as many as answers are wanted
-    scored: how many pairs were scored since it was made
+    Args:
+        matcher: Gives the full scores.
+        source: The entities.
+        parts: Who together are all entities; indexes of their `entity_vectors` and names.
+
+    Attributes:
+        near: Candidates by vectors that each part gives, or as many as answers are wanted.
+        named: The same by names.
+        kept: How many of all get the full score, or as many as answers are wanted.
+        scored: How many pairs were scored since it was made.
     """
 
     def __init__(self, matcher: Matcher, source: SideStore, parts: Sequence[HybridIndex[Index | None]]) -> None:
@@ -174,6 +181,15 @@ def collect_index_inputs(
     """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).
 
     Each side is read once.
+
+    Args:
+        matcher: Whose lexical unit, if it has one, compares names.
+        source: The entities.
+        vectors_of: [n, d] of the side of n entities.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Vectors, and names.
     """
     progress = counting("reading entities", len(source)) if counting is not None else None
     vectors = list[Tensor]()
@@ -195,7 +211,18 @@ def collect_index_inputs(
 
 def rerank(matcher: Matcher, source: SideStore, mention: Side, rows: Tensor, cosines: Tensor | None = None) -> Scores:
     """The full scores [1, rows] of one mention and some entities, on the CPU; with the `cosines` [1, rows] of
-    their names, which need not be read then, where these are known."""
+    their names, which need not be read then, where these are known.
+
+    Args:
+        matcher: Gives the scores.
+        source: Of the entities.
+        mention: The side of one.
+        rows: [n] of entities.
+        cosines: [1, n] of their names with the surface.
+
+    Returns:
+        Scores [1, n].
+    """
     device = next(matcher.parameters()).device
     with answering(matcher):
         units = matcher.names_in_use(lexical=cosines is None)
@@ -204,7 +231,17 @@ def rerank(matcher: Matcher, source: SideStore, mention: Side, rows: Tensor, cos
 
 
 def best_of(matcher: Matcher, rows: Tensor, scores: Scores, k: int) -> TopK:
-    """The k best of the scores [1, rows] of ascending `rows`."""
+    """The k best of the scores [1, rows] of ascending `rows`.
+
+    Args:
+        matcher: Says what units contribute.
+        rows: [n] of entities, ascending.
+        scores: [1, n] of them.
+        k: How many are wanted.
+
+    Returns:
+        The best, first.
+    """
     best = TopK(1, k)
     best.update(0, scores.total, matcher.contributions(scores))
     best.rows = rows[best.rows]

@@ -27,9 +27,15 @@ ARRAYS = ("vectors", "lengths", "scale", "alive")
 
 
 class FlatIndex:
-    """vectors [n, d] in float16 or float32, over the scale M; lengths [n] of the real ones; alive [n], False = removed.
+    """All inner products; fulfils `melder.protocols.Index`.
 
     Opened from files it is memory-mapped, and nothing is read before the first search.
+
+    Args:
+        vectors: [n, d] in float16 or float32, over the scale M.
+        lengths: [n] of the real ones.
+        scale: M.
+        alive: [n], False = removed.
     """
 
     keeps_vectors, filters_types, tells_products, searches_many = True, False, True, True

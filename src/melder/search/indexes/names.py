@@ -28,11 +28,17 @@ LOOKED_UP = 250  # names, at least, for which the postings of further n-grams ar
 
 
 class NameIndex:
-    """first [buckets + 1]: where the postings of a bucket begin in `name` and `weight` [postings], names ascending.
-    owner [names]: the entity whose name it is, ascending; entities []: how many there are.
+    """Names by their n-grams, each with its postings.
 
     A surface is `bucket` and `gram` [G], as the lexical unit's mention side has them; zeros in `gram` are padding.
     Threads may share it.
+
+    Args:
+        first: [buckets + 1], where the postings of a bucket begin.
+        name: [postings], names ascending.
+        weight: [postings], of the n-gram in the name.
+        owner: [names], the entity whose name it is, ascending.
+        entities: [], how many there are.
     """
 
     def __init__(
