@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from melder.further_pictures import FurtherPictures
+from melder.padding import pad_and_stack
 
 __all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate"]
 
@@ -248,9 +249,9 @@ def concatenate(bundles: Sequence[Bundle]) -> Bundle:
         return first
     if isinstance(first, Side):
         names = dict.fromkeys(name for bundle in bundles for name in bundle)
-        return Side({name: _stack(_everywhere(name, bundles)) for name in names})
+        return Side({name: pad_and_stack(_everywhere(name, bundles)) for name in names})
     masked = [_with_masks(bundle) for bundle in bundles]
-    tensors = {name: _stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
+    tensors = {name: pad_and_stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
     surfaces = None if first.surfaces is None else [row for bundle in bundles for row in bundle.surfaces or ()]
     further = FurtherPictures.joined([bundle.further for bundle in bundles], [len(bundle) for bundle in bundles])
     return replace(first, **tensors, surfaces=surfaces, further=further)
@@ -272,20 +273,6 @@ def _with_masks(features: Features) -> Features:
         mask = features.text_tokens.new_ones(shape, dtype=torch.bool)
     image_mask = None if features.image_global is None else features.has_image
     return replace(features, text_mask=mask, image_mask=image_mask)
-
-
-def _stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Concatenate on the first axis; every other axis is padded with zeros to the longest."""
-    longest = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
-    return torch.cat([_pad(tensor, longest) for tensor in tensors])
-
-
-def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
-    if list(tensor.shape[1:]) == list(sizes):
-        return tensor
-    padded = tensor.new_zeros((len(tensor), *sizes))
-    padded[tuple(slice(0, size) for size in tensor.shape)] = tensor
-    return padded
 
 
 def _move(tensor: Tensor, *arguments: object, **options: object) -> Tensor:

@@ -32,7 +32,14 @@ NAMELESS = 10.0  # how much less likely, as a logarithm, an entity without a nam
 
 
 class RerankingLinker(BaseLinker):
-    """Links with `matching`, then orders its `top` best candidates anew; `weight` is that of the generative score."""
+    """Links with one linker, then orders its best candidates anew with another.
+
+    Args:
+        matching: Finds the candidates.
+        generative: Of the same entities; scores them by their names.
+        top: How many of the best it orders.
+        weight: Of the generative score.
+    """
 
     model: Gemel
 

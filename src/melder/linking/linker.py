@@ -241,10 +241,17 @@ class BaseLinker(ABC):
 
 
 def check_link(link: Link, knowledge_base: Path) -> Link:
-    """The link. Raises MelderError where a score is no number, which JSON could not hold.
+    """The link, if all its scores are numbers, as JSON can hold them.
 
     Args:
+        link: What was answered.
         knowledge_base: The directory of what was linked to, for the message.
+
+    Returns:
+        The same link.
+
+    Raises:
+        MelderError: A score is not finite.
     """
     for candidate in link.candidates:
         if not all(map(math.isfinite, (candidate.score, *candidate.units.values()))):

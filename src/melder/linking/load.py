@@ -72,6 +72,9 @@ def load(
         trusted: False: the knowledge base is a stranger's. All of it is read and checked first, it is linked to once,
             and whatever fails then is one error; SECURITY.md says what that promises.
 
+    Returns:
+        A linker, which holds the files of a knowledge base until it is closed.
+
     Raises:
         MelderError: The knowledge base, the run or the data set cannot be read, or there is no such device.
     """
@@ -158,6 +161,17 @@ def searching(linker: Linker, candidates: str | None, counting: Counting | None 
     """The linker, whose links come from the search of this name; None = from scores of all entities.
 
     A search that the knowledge base keeps prepared is opened; any other is made now.
+
+    Args:
+        linker: That is given the search.
+        candidates: Its name.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        The same linker.
+
+    Raises:
+        MelderError: There is no such search, or a method that writes names has none.
     """
     if candidates is None:
         return linker
@@ -181,11 +195,24 @@ def open_linker(
     features: Sequence[Features] = (),
     device: str | None = None,
 ) -> Linker:
-    """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
+    """The linker of a run's method.
 
-    A knowledge base must have been built with this run, unless the method writes names. Unreadable pictures raise
-    unless `on_unreadable` is to be told of them. What `features` hold is not encoded; a method that writes names reads
-    none.
+    Args:
+        run: A finished one.
+        knowledge_base: The entities; a knowledge base must have been built with this run, unless the method writes
+            names.
+        data: The data set that mentions are of; None = that of the entities.
+        changes: Settings of the method that take the place of the run's.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Is told of pictures that cannot be read; None: they raise.
+        features: What need not be encoded; a method that writes names reads none.
+        device: As PyTorch calls it; None = a GPU where there is one.
+
+    Returns:
+        The linker.
+
+    Raises:
+        MelderError: The run cannot be read, or does not fit the entities.
     """
     configuration = read_configuration(run, changes)
     opening = Opening(
