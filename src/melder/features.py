@@ -190,18 +190,25 @@ class Alignment:
 
 @dataclass
 class Scores:
-    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method."""
+    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method.
+
+    weights [mentions, 1], by unit: how much it counts for each mention, where that is not the same for all
+    """
 
     total: Tensor
     parts: dict[str, Tensor]
+    weights: dict[str, Tensor] | None = None
 
     def cpu(self) -> Scores:
         """Copies that hold no graph, on the CPU."""
-        return Scores(self.total.detach().cpu(), {name: scores.detach().cpu() for name, scores in self.parts.items()})
+        weights = self.weights and {name: weight.detach().cpu() for name, weight in self.weights.items()}
+        parts = {name: scores.detach().cpu() for name, scores in self.parts.items()}
+        return Scores(self.total.detach().cpu(), parts, weights)
 
     def take(self, columns: Tensor) -> Scores:
         """Those of some entities, in their order."""
-        return Scores(self.total[:, columns], {name: part[:, columns] for name, part in self.parts.items()})
+        parts = {name: part[:, columns] for name, part in self.parts.items()}
+        return Scores(self.total[:, columns], parts, self.weights)
 
 
 Bundle = TypeVar("Bundle", Features, Side)

@@ -137,6 +137,14 @@ class Lexical(nn.Module):
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
         return cosine.view(rows, names, -1).amax(dim=1).t()
 
+    def name_hashes(self, heads: Heads) -> tuple[Tensor, Tensor]:
+        """Buckets [n, HASHES] of each surface as all of a name, and as words of one; -1 where there is no surface."""
+        wholes = [_whole(surface) for surface in self._surfaces(heads)]
+        strings = [[f"={whole}" for whole in row] for row in wholes], wholes
+        buckets = [[_hashes(row[0], self.buckets) if row else [-1] * HASHES for row in rows] for rows in strings]
+        whole, within = (torch.tensor(rows, dtype=torch.long).view(-1, HASHES) for rows in buckets)
+        return whole, within
+
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         return _weighted(names, self.buckets, self.inverse_frequency.cpu().numpy())
 
@@ -241,10 +249,20 @@ def _runs(names: tuple[str, ...]) -> list[str]:
 
 def _hashed(rows: Iterable[list[str]], buckets: int) -> _Features:
     """The buckets of whole strings and how many features are in each, as those of each row's first name."""
-    # The bell is in no name, so that these strings are never hashed as n-grams are.
-    return _counted(
-        ([number * "\a" + text for text in row for number in range(1, HASHES + 1)] for row in rows), buckets
-    )
+    return _counted(([string for text in row for string in _copies(text)] for row in rows), buckets)
+
+
+def _copies(text: str) -> list[str]:
+    """What is hashed of a whole string. The bell is in no name, so that it is never hashed as n-grams are."""
+    return [number * "\a" + text for number in range(1, HASHES + 1)]
+
+
+def _hashes(text: str, buckets: int) -> list[int]:
+    return [_bucket(string, buckets) for string in _copies(text)]
+
+
+def _bucket(text: str, buckets: int) -> int:
+    return int(abs(murmurhash3_32(text)) % buckets)
 
 
 def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
@@ -252,7 +270,7 @@ def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
     name; hashed as scikit-learn's `FeatureHasher` does, which takes longer for one row."""
     row, bucket, count = list[int](), list[int](), list[int]()
     for number, strings in enumerate(rows):
-        counts = Counter(abs(murmurhash3_32(text)) % buckets for text in strings)
+        counts = Counter(_bucket(text, buckets) for text in strings)
         row += [number] * len(counts)
         bucket += (found := sorted(counts))
         count += [counts[each] for each in found]
