@@ -1,0 +1,154 @@
+"""What each part of weighing evidence adds, one at a time, each tested against the step before: a table of results.md.
+
+    python benchmarks/ablation.py RUN … [--split dev] [--mentions 1000]
+
+RUNs are of `melder train` on a frozen encoder, alike but for their seeds. Nothing is trained again: units are as the
+run has them, and what is fitted on top of them (weights, gate, prior, coherence) is fitted on the part of train that
+the run was selected on. The steps:
+
+* units: the mean of the run's units, without names
+* + names: compared as strings, with the weight that the run learned
+* + exact names: one that is all of a name counts twice (`method.lexical_exact=1`)
+* + weights: `method.unit_weights=fitted`
+* + gate: `method.unit_weights=gated`, which has the weights depend on the mention
+* + prior: how often the surface meant the entity in training, among the first 20
+* + coherence: the other mentions of the same text, among the first 20
+
+H@1 and MRR are means over the runs. Two-sided sign-flip tests over mentions, on the reciprocal rank averaged over the
+runs, p corrected by Holm for all steps of the table. Names alone, and cosines of the frozen pictures, as they are and
+whitened, stand in `benchmarks/evidence.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from melder.data import DataSet
+from melder.encoders import load_encoder
+from melder.features import Features
+from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
+from melder.linking.data_linker import DataLinker, fit_on_links
+from melder.linking.exact import ExactLinker
+from melder.methods import build_matcher
+from melder.metrics.bootstrap import mean_intervals
+from melder.metrics.metrics import FIGURES, per_mention
+from melder.metrics.significance import holm, paired_difference
+from melder.records import Mention, Ranks
+from melder.runs.configuration_file import checked, read_yaml
+from melder.runs.directory import read_configuration
+from melder.runs.feature_cache import StoredFeatures, stored_features
+from melder.runs.model import Model
+from melder.training.configuration import Configuration
+from melder.training.prepare import Split, open_data, split_data
+from melder.training.ranking import rank_features
+
+EXACT = "method.lexical_exact=1.0"
+STEPS: dict[str, tuple[str, ...]] = {
+    "units": ("method.unit_weights=equal", "method.lexical=false"),
+    "+ names": ("method.unit_weights=equal",),
+    "+ exact names": ("method.unit_weights=equal", EXACT),
+    "+ weights": ("method.unit_weights=fitted", EXACT),
+    "+ gate": ("method.unit_weights=gated", EXACT),
+}
+
+
+class Ablated:
+    """A run with its data and stored features, and linkers of it with other settings."""
+
+    def __init__(self, run: Path, split: str, most: int | None) -> None:
+        self.run = run
+        self.configuration = checked(Configuration, read_yaml(run / "config.yaml"), str(run / "config.yaml"))
+        self.dataset: DataSet = open_data(self.configuration)
+        self.split: Split = split_data(self.configuration, self.dataset)
+        answered = [mention for mention in self.dataset.split(split) if mention.answer is not None]
+        self.mentions = answered[:: max(1, -(-len(answered) // most))] if most else answered
+        self.encoder = load_encoder(run / "encoder")
+        self.stored, self.features = StoredFeatures(), dict[str, Features]()
+        for part in ("entities", "train", split):
+            where = self.configuration.data.features or run / "features"
+            seed = self.configuration.training.seed
+            items, features = stored_features(self.configuration, seed, self.dataset, self.encoder, part, where)
+            self.stored.add(items, features)
+            self.features[part] = features
+
+    def linker(self, changes: Sequence[str]) -> ExactLinker:
+        """Of the run's units with other settings, and with what these want fitted on the selection set."""
+        configuration = read_configuration(self.run, changes)
+        model = Model(self.encoder, build_matcher(configuration.method, self.encoder.sizes)).eval()
+        model.load_state_dict(load_file(self.run / "model.safetensors"), strict=False)
+        model.stored = self.stored
+        if model.matcher.weighted:
+            rank_features(model, self._selection(), self.features["entities"], self._gold(self.split.selection))
+        return ExactLinker(model, self.dataset, modalities=configuration.data.modalities)
+
+    def _selection(self) -> Features:
+        row = {mention.id: number for number, mention in enumerate(self.dataset.split("train"))}
+        return self.features["train"][torch.tensor([row[mention.id] for mention in self.split.selection])]
+
+    def _gold(self, mentions: Sequence[Mention]) -> list[int]:
+        column = {entity.id: number for number, entity in enumerate(self.dataset.entities)}
+        return [column[str(mention.answer)] for mention in mentions]
+
+    def ranks(self) -> Iterator[tuple[str, Ranks]]:
+        """Of every step, in order."""
+        for name, changes in STEPS.items():
+            linker = self.linker(changes)
+            links, ranks = linker.links_and_ranks(self.mentions, TOP)
+            yield name, ranks
+        evidence = DataEvidence(
+            prior=0, coherence=0, temperature=1, counts=surface_counts(self.split.train), mentions=0, data="", split=""
+        )
+        selection = self.split.selection
+        fitted = fit_on_links(linker, selection, linker.links_and_ranks(selection, TOP)[0], evidence)
+        print(f"  prior {fitted.prior:.3g}, coherence {fitted.coherence:.3g}, temperature {fitted.temperature:.3g}")
+        for name, coherent in (("+ prior", False), ("+ coherence", True)):
+            beside = DataLinker(linker, fitted, prior=True, coherence=coherent)
+            yield name, beside.reranked(self.mentions, links, ranks)[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--mentions", type=int, help="at most so many, evenly spread")
+    options = parser.parse_args()
+    values: dict[str, list[dict[str, np.ndarray]]] = {}
+    for run in options.runs:
+        ablated, start = Ablated(run, options.split, options.mentions), time.process_time()
+        for name, ranks in ablated.ranks():
+            values.setdefault(name, []).append(dict(zip(FIGURES, per_mention(ranks).T, strict=True)))
+            seconds, start = time.process_time() - start, time.process_time()
+            print(f"  {run.name}, {name}: {values[name][-1]['hits@1'].mean():.4f}, {seconds:.0f} s", flush=True)
+    show(values, len(ablated.dataset.entities))
+
+
+def show(values: dict[str, list[dict[str, np.ndarray]]], candidates: int) -> None:
+    """The table."""
+    means = {name: {key: np.mean([v[key] for v in of], axis=0) for key in of[0]} for name, of in values.items()}
+    names = list(means)
+    tests = [paired_difference(means[a]["mrr"], means[b]["mrr"]) for a, b in pairwise(names)]
+    corrected = [None, *holm([test.p for test in tests])]
+    print("| step | candidates | mentions | runs | H@1 | interval | H@10 | MRR | MRR, change | 95 % interval | p |")
+    print("|" + " --- |" * 11)
+    for name, test, p in zip(names, [None, *tests], corrected, strict=True):
+        hits, mrr = means[name]["hits@1"], means[name]["mrr"]
+        low, high = 100 * mean_intervals(hits[:, None], 0, 1000)[0]
+        counts = f"{candidates:,} | {len(hits):,} | {len(values[name])}"
+        change = " | | |"
+        if test is not None:
+            interval = f"{100 * test.interval[0]:+.2f} to {100 * test.interval[1]:+.2f}"
+            change = f" {100 * test.mean:+.2f} | {interval} | {p:.4f} |"
+        figures = f"{100 * hits.mean():.1f} | {low:.1f}–{high:.1f} | {100 * means[name]['hits@10'].mean():.1f}"
+        print(f"| {name} | {counts} | {figures} | {100 * mrr.mean():.1f} |{change}")
+
+
+if __name__ == "__main__":
+    main()
