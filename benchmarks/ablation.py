@@ -103,9 +103,7 @@ class Ablated:
             linker = self.linker(changes)
             links, ranks = linker.links_and_ranks(self.mentions, TOP)
             yield name, ranks
-        evidence = DataEvidence(
-            prior=0, coherence=0, temperature=1, counts=surface_counts(self.split.train), mentions=0, data="", split=""
-        )
+        evidence = DataEvidence.of_counts(surface_counts(self.split.train), data="", split="")
         selection = self.split.selection
         fitted = fit_on_links(linker, selection, linker.links_and_ranks(selection, TOP)[0], evidence)
         print(f"  prior {fitted.prior:.3g}, coherence {fitted.coherence:.3g}, temperature {fitted.temperature:.3g}")

@@ -6,16 +6,20 @@
 Of the mentions whose first candidate is wrong, a sample is drawn with the seed (all, where there are fewer). The first
 rule that holds says what kind an error is; names are compared as `melder.names.folded` has them:
 
+* twins: both entities have the same name and description, so that the knowledge base itself cannot tell them apart
 * namesake, could: both the right and the wrong entity bear the surface as a name, and a word of the text beside the
   surface (four letters or more) is in the right one's description and not in the wrong one's
 * namesake, cannot: both bear it, and the text has no such word
 * overruled: the right entity bears the surface as a name, the wrong one does not
 * partial: the surface is some of the words of a name of the right entity, and none of its whole names
 * alike: a name of the right entity shares a word (of three letters or more) with the surface, but is written otherwise
+* doubtful: no name of the right entity has anything to do with the surface, which is the wrong one's name: the gold is
+  wrong, or a name is missing in the knowledge base
 * hidden: no name of the right entity has anything to do with the surface
 
 `--list` prints the errors too, to be read. `picture` is the share of errors whose mention has a picture, which may say
-what the text does not.
+what the text does not. `ceiling` is what a reader could get who is given the mention alone: H@1, and all errors but
+twins, doubtful ones, and namesakes that neither the text nor a picture tells.
 """
 
 from __future__ import annotations
@@ -32,7 +36,8 @@ from melder.evaluation.predictions import Prediction, read_predictions
 from melder.names import folded
 from melder.records import Entity, Mention
 
-KINDS = ("namesake, could", "namesake, cannot", "overruled", "partial", "alike", "hidden")
+KINDS = ("twins", "namesake, could", "namesake, cannot", "overruled", "partial", "alike", "doubtful", "hidden")
+BEYOND = {"twins", "doubtful"}  # kinds that no reader could tell
 WORD = re.compile(r"\w+")
 LEAST, TELLING = 3, 4  # letters of a word that names share, and of one that tells entities apart
 
@@ -50,14 +55,20 @@ def main() -> None:
     dataset = load(options.data, text_field=options.text_field)
     entities = {entity.id: entity for entity in dataset.entities}
     mentions = {mention.id: mention for mention in dataset.split(options.split)}
-    print(f"| predictions | wrong | looked at | {' | '.join(KINDS)} | picture |\n|{' --- |' * (len(KINDS) + 4)}")
+    headings = ["predictions", "wrong", "looked at", *KINDS, "picture", "ceiling"]
+    print(f"| {' | '.join(headings)} |\n|{' --- |' * len(headings)}")
     for path in options.predictions:
-        wrong = [row for row in read_predictions(path) if is_wrong(row)]
+        rows = read_predictions(path)
+        wrong = [row for row in rows if is_wrong(row)]
         sample = drawn(wrong, options.errors, options.seed)
         kinds = {row.id: kind(mentions[row.id], row, entities) for row in sample}
         counts, pictured = Counter(kinds.values()), sum(mentions[row.id].image is not None for row in sample)
         shares = [f"{100 * count / max(1, len(sample)):.0f} %" for count in (*(counts[k] for k in KINDS), pictured)]
-        print(f"| {path.stem} | {len(wrong)} | {len(sample)} | {' | '.join(shares)} |")
+        lost = len(wrong) / max(1, sum(row.gold is not None for row in rows))
+        beyond = sum(out_of_reach(kinds[row.id], mentions[row.id]) for row in sample) / max(1, len(sample))
+        print(
+            f"| {path.stem} | {len(wrong)} | {len(sample)} | {' | '.join(shares)} | {100 * (1 - lost * beyond):.1f} |"
+        )
         for row in sample if options.lists else ():
             names = " → ".join(entities[identity].name for identity in (str(row.gold), row.candidates[0].id))
             print(f"  {kinds[row.id]}: {mentions[row.id].surface!r} in {mentions[row.id].text!r}: {names}")
@@ -77,11 +88,13 @@ def drawn(wrong: list[Prediction], count: int, seed: int) -> list[Prediction]:
 def kind(mention: Mention, row: Prediction, entities: Mapping[str, Entity]) -> str:
     """What kind an error is, by the first rule that holds."""
     right, other = entities[str(row.gold)], entities[row.candidates[0].id]
+    if (folded(right.name), right.description) == (folded(other.name), other.description):
+        return "twins"
     surface = folded(mention.surface)
-    names = [folded(name) for name in right.names]
+    names, others = ([folded(name) for name in entity.names] for entity in (right, other))
     words = _words(surface, 1)
     if surface in names:
-        if surface not in [folded(name) for name in other.names]:
+        if surface not in others:
             return "overruled"
         context = _words(folded(mention.text), TELLING) - words
         telling = _words(folded(right.description), TELLING) - _words(folded(other.description), TELLING)
@@ -89,7 +102,12 @@ def kind(mention: Mention, row: Prediction, entities: Mapping[str, Entity]) -> s
     if words and any(words < _words(name, 1) for name in names):
         return "partial"
     shared = _words(surface, LEAST) & {word for name in names for word in _words(name, LEAST)}
-    return "alike" if shared else "hidden"
+    return "alike" if shared else "doubtful" if surface in others else "hidden"
+
+
+def out_of_reach(error: str, mention: Mention) -> bool:
+    """Whether a reader who is given the mention alone could not tell the answer, by the kind of the error."""
+    return error in BEYOND or (error == "namesake, cannot" and mention.image is None)
 
 
 def _words(text: str, least: int) -> set[str]:

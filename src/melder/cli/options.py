@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Candidates", "Changes", "Language"]
+__all__ = ["Candidates", "Changes", "Coherence", "Language", "Prior"]
 
 Changes = Annotated[
     list[str],
@@ -25,4 +25,15 @@ Language = Annotated[
     typer.Option(
         "--language", metavar="TAGS", help="Name entities in these languages, such as de,en: the first that one has."
     ),
+]
+Prior = Annotated[
+    bool,
+    typer.Option(
+        "--prior",
+        help="Count how often a surface meant an entity in training; `melder calibrate --prior` fits it.",
+    ),
+]
+Coherence = Annotated[
+    bool,
+    typer.Option("--coherence", help="Have other mentions of the same text raise what is near their first candidates."),
 ]

@@ -17,6 +17,7 @@ from melder.evaluation.stored import links_of, mentions_of, ranks_of
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.manifest import MODEL
 from melder.linking.comparing import nil_of
+from melder.linking.data_linker import with_data_evidence
 from melder.linking.load import open_linker
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, nil_figures
 from melder.linking.resolver import Features
@@ -47,6 +48,8 @@ def evaluate_run(
     kept: int = CANDIDATES,
     features: Path | None = None,
     kb_features: Path | None = None,
+    prior: bool = False,
+    coherence: bool = False,
 ) -> Evaluation:
     """Evaluate a run on a split, against the data set's own entities or those of `knowledge_base`.
 
@@ -59,9 +62,11 @@ def evaluate_run(
     how many candidates a link has; of fewer than `NIL_TOP_K` (`melder.linking.nil_calibration`) no NIL probability is
     known.
     `features`, of the mentions and the data set's entities, and `kb_features`, of those of `knowledge_base`, are
-    directories that `melder features` wrote.
+    directories that `melder features` wrote. `prior` and `coherence` are those of `melder.load`.
     """
     _check_kept(kept, nil_threshold, candidates)
+    if (prior or coherence) and (candidates is not None or nil_threshold is not None):
+        raise MelderError("prior and coherence have no NIL probabilities, and no search of their own; leave these out")
     run, knowledge_base = with_its_own(run, knowledge_base)
     configuration = read_configuration(run, changes)
     dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
@@ -76,6 +81,7 @@ def evaluate_run(
         )
     if kept < NIL_TOP_K:
         linker.nil = None
+    linker = with_data_evidence(linker, run, prior=prior, coherence=coherence)
     result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
     if candidates is not None:
         result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)

@@ -8,7 +8,7 @@ first candidates b' of the other mentions m' of the same text, by the cosine of 
 
     h(m, e) = mean over m' of p(b' | m') cos(e, b'),    p(· | m') = softmax(t s(m', ·)),
 
-less its mean over the candidates of m. One pass: the first candidates are those before h is known. Both learn the
+less its least over the candidates of m. One pass: the first candidates are those before h is known. Both learn the
 habits of a data set (whom its authors call "Bush", which people its captions show together): report them apart.
 
 The temperature t, and then a and c, none below 0, minimise the mean of -log softmax(t score)[answer] over mentions that
@@ -63,12 +63,17 @@ class DataEvidence(BaseModel):
     data: str
     split: str
 
+    @classmethod
+    def of_counts(cls, counts: Counts, *, data: str, split: str) -> DataEvidence:
+        """Before its weights are fitted."""
+        return cls(prior=0, coherence=0, temperature=1, counts=counts, mentions=0, data=data, split=split)
+
     def write(self, run: Path) -> None:
         replace_file(run / FILE, (self.model_dump_json(indent=1) + "\n").encode())
 
 
 def read_evidence(run: Path) -> DataEvidence:
-    """What was fitted for a run.
+    """What was fitted for a run, or a knowledge base.
 
     Raises:
         MelderError: Nothing was, or the file is damaged.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from melder.kb.manifest import MODEL
 from melder.languages import Languages
-from melder.linking.data_evidence import TOP, DataEvidence, fit_temperature, fit_weights, log_odds
+from melder.linking.data_evidence import FILE, TOP, DataEvidence, fit_temperature, fit_weights, log_odds, read_evidence
 from melder.linking.linker import Answering, MatchingLinker
-from melder.protocols import Progress
+from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import answering
 from melder.search.filters import AskedTypes, Types
 
-__all__ = ["DataLinker", "coherences", "fit_on_links"]
+__all__ = ["DataLinker", "coherences", "fit_on_links", "with_data_evidence"]
 
 PRIOR, COHERENCE = "prior", "coherence"  # what their parts are called among the units
 AT_ONCE = 1024  # entities whose sides are read together
@@ -35,7 +38,7 @@ class DataLinker(Answering):
 
     def __init__(self, matching: MatchingLinker, evidence: DataEvidence, *, prior: bool, coherence: bool) -> None:
         directory = matching.knowledge_base.directory
-        if prior and len(matching.source.exemplars):
+        if prior and len(matching.exemplars):
             raise MelderError(
                 f"{directory}: has learned mentions, which count how often a surface meant an entity; leave prior out"
             )
@@ -113,6 +116,22 @@ class DataLinker(Answering):
         return link.model_copy(update={"candidates": (*added, *rest)})
 
 
+def with_data_evidence(linker: Linker, run: Path, *, prior: bool, coherence: bool) -> Linker:
+    """The linker of a run or of a knowledge base, with what was fitted for the base itself or, else, for the run.
+
+    Raises:
+        MelderError: Nothing was fitted, or the method writes names.
+    """
+    if not (prior or coherence):
+        return linker
+    if not linker.has_candidates:
+        raise MelderError(f"{run}: a method that writes names takes neither prior nor coherence; leave them out")
+    own: Path = linker.knowledge_base.directory
+    where = next((place for place in (own, own / MODEL) if (place / FILE).is_file()), run)
+    evidence = read_evidence(where)
+    return DataLinker(cast(MatchingLinker, linker), evidence, prior=prior, coherence=coherence)
+
+
 def coherences(
     linker: MatchingLinker, mentions: Sequence[Mention], links: Sequence[Link], temperature: float
 ) -> dict[int, list[float]]:
@@ -135,7 +154,7 @@ def coherences(
             others = torch.stack([sure[other] * vectors[best[other]] for other in group if other != row])
             candidates = torch.stack([vectors[candidate.id] for candidate in links[row].candidates[:TOP]])
             cosines = (candidates @ others.t()).mean(dim=1)
-            near[row] = (cosines - cosines.mean()).tolist()
+            near[row] = (cosines - cosines.min()).tolist()
     return near
 
 

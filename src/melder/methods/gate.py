@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from melder.features import Heads, Side
+from melder.features import Features, Side
 from melder.units.lexical import Lexical
 from melder.units.name_owners import entities_with_bucket, owners_of
 
@@ -94,7 +94,7 @@ class Gate(nn.Module):
         self.scale.copy_(torch.where(deviations > 0, deviations, 1.0))
         self.means.copy_(side["gate.means"].mean(dim=0))
 
-    def mention_side(self, heads: Heads, side: Side, lexical: Lexical | None) -> Side:
+    def mention_side(self, heads: Features, side: Side, lexical: Lexical | None) -> Side:
         """Tensors `shared` [m, 5], `spreads` and `means` [m, units] of mentions with this side."""
         whole, within = self._owners(heads, lexical)
         length = heads.text_mask.sum(dim=1) if heads.text_mask is not None else whole.new_full(whole.shape, 1)
@@ -145,7 +145,7 @@ class Gate(nn.Module):
         deviations = [scores_of.std(dim=1, correction=0) for scores_of in scores]
         return torch.stack([each.mean(dim=1) for each in scores], dim=1), torch.stack(deviations, dim=1)
 
-    def _owners(self, heads: Heads, lexical: Lexical | None) -> tuple[Tensor, Tensor]:
+    def _owners(self, heads: Features, lexical: Lexical | None) -> tuple[Tensor, Tensor]:
         """How many entities are called by the surface of each mention, and of how many it is words of a name, [m]."""
         if lexical is None:
             none = self.means.new_zeros(len(heads))

@@ -219,7 +219,7 @@ class UnitMatcher(nn.Module):
         weights = torch.cat([weights, weights.new_ones(1)])[None]
         if self.gate is not None:
             weights = self.gate.weights(mentions, weights[0].log(), self.gate.slopes, self._name_weight)
-        return dict(zip((*names, "lexical"), weights.split(1, dim=1), strict=True))
+        return {name: weights[:, column, None] for column, name in enumerate((*names, "lexical"))}
 
     def _weigh(self, name: str, scores: Tensor, weights: Mapping[str, Tensor] | None) -> Tensor:
         """Scores [mentions, entities] as they count; with a gate, less what unrelated pairs get."""

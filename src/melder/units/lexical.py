@@ -30,7 +30,7 @@ from sklearn.utils import murmurhash3_32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melder.features import Heads, Side
+from melder.features import Features, Heads, Side
 from melder.names import folded, unaccented
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
@@ -137,7 +137,7 @@ class Lexical(nn.Module):
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
         return cosine.view(rows, names, -1).amax(dim=1).t()
 
-    def name_hashes(self, heads: Heads) -> tuple[Tensor, Tensor]:
+    def name_hashes(self, heads: Features) -> tuple[Tensor, Tensor]:
         """Buckets [n, HASHES] of each surface as all of a name, and as words of one; -1 where there is no surface."""
         wholes = [_whole(surface) for surface in self._surfaces(heads)]
         strings = [[f"={whole}" for whole in row] for row in wholes], wholes
@@ -162,7 +162,7 @@ class Lexical(nn.Module):
         """What of a name is compared."""
         return folded(name) if self.fold else name
 
-    def _surfaces(self, heads: Heads) -> Sequence[tuple[str, ...]]:
+    def _surfaces(self, heads: Features) -> Sequence[tuple[str, ...]]:
         surfaces = heads.surfaces if heads.surfaces is not None else [()] * len(heads)
         return [tuple(map(folded, names)) for names in surfaces] if self.fold else surfaces
 
