@@ -11,7 +11,10 @@ rule that holds says what kind an error is; names are compared as `melder.names.
   surface (four letters or more) is in the right one's description and not in the wrong one's
 * namesake, cannot: both bear it, and the text has no such word
 * overruled: the right entity bears the surface as a name, the wrong one does not
-* partial: the surface is some of the words of a name of the right entity, and none of its whole names
+* part, could: the surface is some of the words of a name of the right entity and none of its whole names, the wrong one
+  has it in a name too, and a word of the text tells them apart as above
+* part, cannot: the same without such a word ("Cruz", of Ted and of Brandon Cruz)
+* partial: the surface is some of the words of a name of the right entity, and the wrong one has it in none
 * alike: a name of the right entity shares a word (of three letters or more) with the surface, but is written otherwise
 * doubtful: no name of the right entity has anything to do with the surface, which is the wrong one's name: the gold is
   wrong, or a name is missing in the knowledge base
@@ -19,7 +22,8 @@ rule that holds says what kind an error is; names are compared as `melder.names.
 
 `--list` prints the errors too, to be read. `picture` is the share of errors whose mention has a picture, which may say
 what the text does not. `ceiling` is what a reader could get who is given the mention alone: H@1, and all errors but
-twins, doubtful ones, and namesakes that neither the text nor a picture tells.
+twins, doubtful ones, and those that neither a word of the text nor a picture can tell. It takes the knowledge base's
+descriptions for all that is known: who knows which film a person was in gets further.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import argparse
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from melder.data import load
@@ -36,8 +40,10 @@ from melder.evaluation.predictions import Prediction, read_predictions
 from melder.names import folded
 from melder.records import Entity, Mention
 
-KINDS = ("twins", "namesake, could", "namesake, cannot", "overruled", "partial", "alike", "doubtful", "hidden")
-BEYOND = {"twins", "doubtful"}  # kinds that no reader could tell
+TOLD = ("namesake, could", "part, could")
+UNTOLD = ("namesake, cannot", "part, cannot")
+BEYOND = ("twins", "doubtful")  # which no reader could tell
+KINDS = ("twins", *sum(zip(TOLD, UNTOLD, strict=True), ()), "overruled", "partial", "alike", "doubtful", "hidden")
 WORD = re.compile(r"\w+")
 LEAST, TELLING = 3, 4  # letters of a word that names share, and of one that tells entities apart
 
@@ -92,22 +98,31 @@ def kind(mention: Mention, row: Prediction, entities: Mapping[str, Entity]) -> s
         return "twins"
     surface = folded(mention.surface)
     names, others = ([folded(name) for name in entity.names] for entity in (right, other))
-    words = _words(surface, 1)
     if surface in names:
-        if surface not in others:
-            return "overruled"
-        context = _words(folded(mention.text), TELLING) - words
-        telling = _words(folded(right.description), TELLING) - _words(folded(other.description), TELLING)
-        return "namesake, could" if context & telling else "namesake, cannot"
-    if words and any(words < _words(name, 1) for name in names):
-        return "partial"
-    shared = _words(surface, LEAST) & {word for name in names for word in _words(name, LEAST)}
-    return "alike" if shared else "doubtful" if surface in others else "hidden"
+        return f"namesake, {_tells(mention, right, other)}" if surface in others else "overruled"
+    if _part_of(surface, names):
+        shared = surface in others or _part_of(surface, others)
+        return f"part, {_tells(mention, right, other)}" if shared else "partial"
+    if _words(surface, LEAST) & {word for name in names for word in _words(name, LEAST)}:
+        return "alike"
+    return "doubtful" if surface in others else "hidden"
+
+
+def _tells(mention: Mention, right: Entity, other: Entity) -> str:
+    """Whether a word of the text is in the right entity's description and not in the other's."""
+    context = _words(folded(mention.text), TELLING) - _words(folded(mention.surface), 1)
+    telling = _words(folded(right.description), TELLING) - _words(folded(other.description), TELLING)
+    return "could" if context & telling else "cannot"
+
+
+def _part_of(surface: str, names: Sequence[str]) -> bool:
+    words = _words(surface, 1)
+    return bool(words) and any(words < _words(name, 1) for name in names)
 
 
 def out_of_reach(error: str, mention: Mention) -> bool:
     """Whether a reader who is given the mention alone could not tell the answer, by the kind of the error."""
-    return error in BEYOND or (error == "namesake, cannot" and mention.image is None)
+    return error in BEYOND or (error in UNTOLD and mention.image is None)
 
 
 def _words(text: str, least: int) -> set[str]:
