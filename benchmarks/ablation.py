@@ -15,8 +15,9 @@ the run was selected on. The steps:
 * + coherence: the other mentions of the same text, among the first 20
 
 H@1 and MRR are means over the runs. Two-sided sign-flip tests over mentions, on the reciprocal rank averaged over the
-runs, p corrected by Holm for all steps of the table. Names alone, and cosines of the frozen pictures, as they are and
-whitened, stand in `benchmarks/evidence.py`.
+runs, p corrected by Holm for all steps of the table. Above it is, for each run and step, how well NIL probabilities
+that are fitted on the selection set tell mentions whose answer was taken out (AUROC). Names alone, and cosines of the
+frozen pictures, as they are and whitened, stand in `benchmarks/evidence.py`.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ from melder.features import Features
 from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
 from melder.linking.data_linker import DataLinker, fit_on_links
 from melder.linking.exact import ExactLinker
+from melder.linking.nil_calibration import NIL_TOP_K, fit_nil, nil_figures, of_link, sample
 from melder.methods import build_matcher
 from melder.metrics.bootstrap import mean_intervals
 from melder.metrics.metrics import FIGURES, per_mention
 from melder.metrics.significance import holm, paired_difference
-from melder.records import Mention, Ranks
+from melder.records import Link, Mention, Ranks
 from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.runs.feature_cache import StoredFeatures, stored_features
@@ -97,11 +99,29 @@ class Ablated:
         column = {entity.id: number for number, entity in enumerate(self.dataset.entities)}
         return [column[str(mention.answer)] for mention in mentions]
 
+    def _auroc(self, linker: ExactLinker, links: list[Link]) -> float:
+        """Of NIL probabilities fitted on the selection set, for mentions with and without their answers."""
+        selection = self.split.selection[sample(len(self.split.selection))]
+        fitted = fit_nil(
+            [of_link(link) for link in linker.links_and_ranks(selection, NIL_TOP_K + 1)[0]],
+            [mention.answer for mention in selection],
+            [mention.image is not None for mention in selection],
+            candidates=len(self.dataset.entities),
+            data="",
+            split="",
+        )
+        assert fitted is not None
+        cut = [link.model_copy(update={"candidates": link.candidates[: NIL_TOP_K + 1]}) for link in links]
+        figures = nil_figures(fitted, self.mentions, cut)
+        assert figures is not None
+        return float(figures["auroc"])
+
     def ranks(self) -> Iterator[tuple[str, Ranks]]:
         """Of every step, in order."""
         for name, changes in STEPS.items():
             linker = self.linker(changes)
             links, ranks = linker.links_and_ranks(self.mentions, TOP)
+            print(f"  {self.run.name}, {name}: AUROC of NIL {self._auroc(linker, links):.3f}")
             yield name, ranks
         evidence = DataEvidence.of_counts(surface_counts(self.split.train), data="", split="")
         selection = self.split.selection
