@@ -48,6 +48,8 @@ from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.runs.feature_cache import StoredFeatures, stored_features
 from melder.runs.model import Model
+from melder.search.bounded import CERTIFIED_FROM
+from melder.search.resolver import build_search
 from melder.training.configuration import Configuration
 from melder.training.prepare import Split, open_data, split_data
 from melder.training.ranking import rank_features
@@ -71,7 +73,7 @@ class Ablated:
         self.dataset: DataSet = open_data(self.configuration)
         self.split: Split = split_data(self.configuration, self.dataset)
         answered = [mention for mention in self.dataset.split(split) if mention.answer is not None]
-        self.mentions = answered[:: max(1, -(-len(answered) // most))] if most else answered
+        self.mentions, self.selection = _spread(answered, most), _spread(self.split.selection, most)
         self.encoder = load_encoder(run / "encoder")
         self.stored, self.features = StoredFeatures(), dict[str, Features]()
         for part in ("entities", "train", split):
@@ -88,12 +90,12 @@ class Ablated:
         model.load_state_dict(load_file(self.run / "model.safetensors"), strict=False)
         model.stored = self.stored
         if model.matcher.weighted:
-            rank_features(model, self._selection(), self.features["entities"], self._gold(self.split.selection))
+            rank_features(model, self._selection(), self.features["entities"], self._gold(self.selection))
         return ExactLinker(model, self.dataset, modalities=configuration.data.modalities)
 
     def _selection(self) -> Features:
         row = {mention.id: number for number, mention in enumerate(self.dataset.split("train"))}
-        return self.features["train"][torch.tensor([row[mention.id] for mention in self.split.selection])]
+        return self.features["train"][torch.tensor([row[mention.id] for mention in self.selection])]
 
     def _gold(self, mentions: Sequence[Mention]) -> list[int]:
         column = {entity.id: number for number, entity in enumerate(self.dataset.entities)}
@@ -101,9 +103,9 @@ class Ablated:
 
     def _auroc(self, linker: ExactLinker, links: list[Link]) -> float:
         """Of NIL probabilities fitted on the selection set, for mentions with and without their answers."""
-        selection = self.split.selection[sample(len(self.split.selection))]
+        selection = self.selection[sample(len(self.selection))]
         fitted = fit_nil(
-            [of_link(link) for link in linker.links_and_ranks(selection, NIL_TOP_K + 1)[0]],
+            [of_link(link) for link in linked(linker, selection, NIL_TOP_K + 1)],
             [mention.answer for mention in selection],
             [mention.image is not None for mention in selection],
             candidates=len(self.dataset.entities),
@@ -120,23 +122,33 @@ class Ablated:
         """Of every step, in order."""
         for name, changes in STEPS.items():
             linker = self.linker(changes)
-            links, ranks = linker.links_and_ranks(self.mentions, TOP)
+            links, ranks = linked(linker, self.mentions, TOP), linker.ranks(self.mentions)
             print(f"  {self.run.name}, {name}: AUROC of NIL {self._auroc(linker, links):.3f}")
             yield name, ranks
         evidence = DataEvidence.of_counts(surface_counts(self.split.train), data="", split="")
-        selection = self.split.selection
-        fitted = fit_on_links(linker, selection, linker.links_and_ranks(selection, TOP)[0], evidence)
+        fitted = fit_on_links(linker, self.selection, linked(linker, self.selection, TOP), evidence)
         print(f"  prior {fitted.prior:.3g}, coherence {fitted.coherence:.3g}, temperature {fitted.temperature:.3g}")
         for name, coherent in (("+ prior", False), ("+ coherence", True)):
             beside = DataLinker(linker, fitted, prior=True, coherence=coherent)
             yield name, beside.reranked(self.mentions, links, ranks)[1]
 
 
+def linked(linker: ExactLinker, mentions: Sequence[Mention], k: int) -> list[Link]:
+    """Links of mentions; of many entities by certified search, which finds the same."""
+    if len(linker.source) >= CERTIFIED_FROM and linker.search is None:
+        linker.search = build_search("certified", linker.model.matcher, linker.source)
+    return [link for block in linker.answers(mentions, linker.items(mentions), k) for link in block]
+
+
+def _spread(mentions: Sequence[Mention], most: int | None) -> list[Mention]:
+    return list(mentions[:: max(1, -(-len(mentions) // most))] if most else mentions)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--split", default="dev")
-    parser.add_argument("--mentions", type=int, help="at most so many, evenly spread")
+    parser.add_argument("--mentions", type=int, help="at most so many of either part, evenly spread")
     options = parser.parse_args()
     values: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in options.runs:
