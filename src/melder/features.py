@@ -205,10 +205,10 @@ class Scores:
         parts = {name: scores.detach().cpu() for name, scores in self.parts.items()}
         return Scores(self.total.detach().cpu(), parts, weights)
 
-    def take(self, columns: Tensor) -> Scores:
+    def take(self, rows: Tensor) -> Scores:
         """Those of some entities, in their order."""
-        parts = {name: part[:, columns] for name, part in self.parts.items()}
-        return Scores(self.total[:, columns], parts, self.weights)
+        parts = {name: part[:, rows] for name, part in self.parts.items()}
+        return Scores(self.total[:, rows], parts, self.weights)
 
 
 Bundle = TypeVar("Bundle", Features, Side)
