@@ -2,7 +2,8 @@
 
     python benchmarks/ablation.py RUN … [--split dev] [--mentions 1000]
 
-RUNs are of `melder train` on a frozen encoder, alike but for their seeds. Nothing is trained again: units are as the
+RUNs are of `melder train` on a frozen encoder, alike but for their seeds; what is not among their stored features is
+encoded. Nothing is trained again: units are as the
 run has them, and what is fitted on top of them (weights, gate, prior, coherence) is fitted on the part of train that
 the run was selected on. The steps:
 
@@ -29,12 +30,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from melder.data import DataSet
 from melder.encoders import load_encoder
-from melder.features import Features
 from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
 from melder.linking.data_linker import DataLinker, fit_on_links
 from melder.linking.exact import ExactLinker
@@ -52,7 +51,7 @@ from melder.search.bounded import CERTIFIED_FROM
 from melder.search.resolver import build_search
 from melder.training.configuration import Configuration
 from melder.training.prepare import Split, open_data, split_data
-from melder.training.ranking import rank_features
+from melder.training.ranking import rank_items
 
 EXACT = "method.lexical_exact=1.0"
 STEPS: dict[str, tuple[str, ...]] = {
@@ -75,13 +74,11 @@ class Ablated:
         answered = [mention for mention in self.dataset.split(split) if mention.answer is not None]
         self.mentions, self.selection = _spread(answered, most), _spread(self.split.selection, most)
         self.encoder = load_encoder(run / "encoder")
-        self.stored, self.features = StoredFeatures(), dict[str, Features]()
+        self.stored, self.modalities = StoredFeatures(), frozenset(self.configuration.data.modalities)
+        where, seed = self.configuration.data.features or run / "features", self.configuration.training.seed
         for part in ("entities", "train", split):
-            where = self.configuration.data.features or run / "features"
-            seed = self.configuration.training.seed
-            items, features = stored_features(self.configuration, seed, self.dataset, self.encoder, part, where)
-            self.stored.add(items, features)
-            self.features[part] = features
+            if (where / part).is_dir():
+                self.stored.add(*stored_features(self.configuration, seed, self.dataset, self.encoder, part, where))
 
     def linker(self, changes: Sequence[str]) -> ExactLinker:
         """Of the run's units with other settings, and with what these want fitted on the selection set."""
@@ -90,12 +87,8 @@ class Ablated:
         model.load_state_dict(load_file(self.run / "model.safetensors"), strict=False)
         model.stored = self.stored
         if model.matcher.weighted:
-            rank_features(model, self._selection(), self.features["entities"], self._gold(self.selection))
+            rank_items(model, self.dataset, self.modalities, self.selection, self._gold(self.selection))
         return ExactLinker(model, self.dataset, modalities=configuration.data.modalities)
-
-    def _selection(self) -> Features:
-        row = {mention.id: number for number, mention in enumerate(self.dataset.split("train"))}
-        return self.features["train"][torch.tensor([row[mention.id] for mention in self.selection])]
 
     def _gold(self, mentions: Sequence[Mention]) -> list[int]:
         column = {entity.id: number for number, entity in enumerate(self.dataset.entities)}

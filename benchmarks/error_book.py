@@ -35,7 +35,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from melder.data import load
+from melder.data import DataSet, load
 from melder.evaluation.predictions import Prediction, read_predictions
 from melder.names import folded
 from melder.records import Entity, Mention
@@ -68,10 +68,12 @@ def main() -> None:
         wrong = [row for row in rows if is_wrong(row)]
         sample = drawn(wrong, options.errors, options.seed)
         kinds = {row.id: kind(mentions[row.id], row, entities) for row in sample}
-        counts, pictured = Counter(kinds.values()), sum(mentions[row.id].image is not None for row in sample)
-        shares = [f"{100 * count / max(1, len(sample)):.0f} %" for count in (*(counts[k] for k in KINDS), pictured)]
+        pictured = {row.id for row in sample if _has_picture(mentions[row.id], dataset)}
+        counts = Counter(kinds.values())
+        every = (*(counts[name] for name in KINDS), len(pictured))
+        shares = [f"{100 * count / max(1, len(sample)):.0f} %" for count in every]
         lost = len(wrong) / max(1, sum(row.gold is not None for row in rows))
-        beyond = sum(out_of_reach(kinds[row.id], mentions[row.id]) for row in sample) / max(1, len(sample))
+        beyond = sum(out_of_reach(kinds[row.id], pictured=row.id in pictured) for row in sample) / max(1, len(sample))
         print(
             f"| {path.stem} | {len(wrong)} | {len(sample)} | {' | '.join(shares)} | {100 * (1 - lost * beyond):.1f} |"
         )
@@ -120,9 +122,14 @@ def _part_of(surface: str, names: Sequence[str]) -> bool:
     return bool(words) and any(words < _words(name, 1) for name in names)
 
 
-def out_of_reach(error: str, mention: Mention) -> bool:
+def out_of_reach(error: str, *, pictured: bool) -> bool:
     """Whether a reader who is given the mention alone could not tell the answer, by the kind of the error."""
-    return error in BEYOND or (error in UNTOLD and mention.image is None)
+    return error in BEYOND or (error in UNTOLD and not pictured)
+
+
+def _has_picture(mention: Mention, dataset: DataSet) -> bool:
+    """Whether its file is there, which a data set may name without having it."""
+    return mention.image is not None and dataset.mention_image(mention.image).is_file()
 
 
 def _words(text: str, least: int) -> set[str]:

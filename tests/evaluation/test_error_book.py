@@ -79,20 +79,20 @@ def test_an_error_has_an_answer_and_another_first_candidate(row: Prediction, wro
 
 
 @pytest.mark.parametrize(
-    ("error", "image", "expected"),
+    ("error", "pictured", "expected"),
     [
-        ("twins", "a.jpg", True),
-        ("doubtful", None, True),
-        ("namesake, cannot", None, True),
-        ("namesake, cannot", "a.jpg", False),
-        ("part, cannot", None, True),
-        ("part, cannot", "a.jpg", False),
-        ("namesake, could", None, False),
-        ("hidden", None, False),
+        ("twins", True, True),
+        ("doubtful", False, True),
+        ("namesake, cannot", False, True),
+        ("namesake, cannot", True, False),
+        ("part, cannot", False, True),
+        ("part, cannot", True, False),
+        ("namesake, could", False, False),
+        ("hidden", False, False),
     ],
 )
-def test_what_no_reader_could_tell_is_out_of_reach(error: str, image: str | None, expected: bool) -> None:
-    assert out_of_reach(error, Mention(id="m", text="", surface="", image=image, answer="river")) is expected
+def test_what_no_reader_could_tell_is_out_of_reach(error: str, pictured: bool, expected: bool) -> None:
+    assert out_of_reach(error, pictured=pictured) is expected
 
 
 ERRORS = [prediction("river", "country", f"m{number}") for number in range(30)]

@@ -181,10 +181,11 @@ def fit_on_links(
 
 def _vectors(linker: MatchingLinker, identities: Sequence[str]) -> dict[str, Tensor]:
     """Vectors of length 1 of some entities, which a method hands out for a first stage."""
-    columns, matcher, vectors = linker.source.columns(identities), linker.model.matcher, dict[str, Tensor]()  # type: ignore[attr-defined]
+    matcher, vectors = linker.model.matcher, dict[str, Tensor]()
+    row_of = linker.source.rows(identities)
     for start in range(0, len(identities), AT_ONCE):
         block = identities[start : start + AT_ONCE]
-        side = linker.source.side(torch.tensor([columns[identity] for identity in block]))
+        side = linker.source.side(torch.tensor([row_of[identity] for identity in block]))
         with answering(matcher):
             rows = matcher.entity_vectors(side.to(next(matcher.parameters()).device)).float().cpu()
         if not rows.shape[1]:
