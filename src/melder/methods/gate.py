@@ -81,7 +81,7 @@ class Gate(nn.Module):
         for name in [name for name in self._buffers if _is_stored(name)]:
             delattr(self, name)
         for name, tensor in side.only(self.names).take(rows.to(_device(side))).items():
-            self.register_buffer(STORED + name.replace(".", ":"), tensor.detach().clone())
+            self.register_buffer(STORED + name.replace(".", ":"), tensor.detach().to(self.means.device, copy=True))
         self.entities.fill_(max(FEWEST, side.rows))
         if len(self.owners):
             self.owners.copy_(entities_with_bucket(side.part("lexical"), len(self.owners)))
@@ -114,7 +114,8 @@ class Gate(nn.Module):
             slopes: [units + 1, 6], of the shared features, and of the unit's own spread.
             cosine: What a cosine of names counts before, a scalar.
         """
-        features = (self._features(mentions) - self.centre) / self.scale
+        features = self._features(mentions)
+        features = (features - self.centre.to(features.device)) / self.scale.to(features.device)
         shared, spreads = features[:, :SHARED], features[:, SHARED:]
         own = torch.cat([spreads, spreads.new_zeros(len(spreads), 1)], dim=1)
         weights = (logs + shared.to(slopes) @ slopes[:, :SHARED].t() + own.to(slopes) * slopes[:, SHARED]).exp()
