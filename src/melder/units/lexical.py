@@ -147,9 +147,12 @@ class Lexical(nn.Module):
         """Buckets [n, HASHES] of each surface as all of a name, and as words of one; -1 where there is no surface."""
         wholes = [_whole(surface) for surface in self._surfaces(heads)]
         strings = [[f"={whole}" for whole in row] for row in wholes], wholes
-        buckets = [[_hashes(row[0], self.buckets) if row else [-1] * HASHES for row in rows] for rows in strings]
+        buckets = [[self._places(row) for row in rows] for rows in strings]
         whole, within = (torch.tensor(rows, dtype=torch.long).view(-1, HASHES) for rows in buckets)
         return whole, within
+
+    def _places(self, names: list[str]) -> list[int]:
+        return [abs(murmurhash3_32(copy)) % self.buckets for copy in _copies(names[0])] if names else [-1] * HASHES
 
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         if self._host_frequency is None:  # copied once: names are counted on the host, whatever device scores
@@ -265,20 +268,12 @@ def _copies(text: str) -> list[str]:
     return [number * "\a" + text for number in range(1, HASHES + 1)]
 
 
-def _hashes(text: str, buckets: int) -> list[int]:
-    return [_bucket(string, buckets) for string in _copies(text)]
-
-
-def _bucket(text: str, buckets: int) -> int:
-    return int(abs(murmurhash3_32(text)) % buckets)
-
-
 def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
     """How often each bucket occurs among the hashed strings of each row, buckets ascending, as those of a row's first
     name; hashed as scikit-learn's `FeatureHasher` does, which takes longer for one row."""
     row, bucket, count = list[int](), list[int](), list[int]()
     for number, strings in enumerate(rows):
-        counts = Counter(_bucket(text, buckets) for text in strings)
+        counts = Counter(abs(murmurhash3_32(text)) % buckets for text in strings)
         row += [number] * len(counts)
         bucket += (found := sorted(counts))
         count += [counts[each] for each in found]
