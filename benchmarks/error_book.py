@@ -21,9 +21,9 @@ rule that holds says what kind an error is; names are compared as `melder.names.
 * hidden: no name of the right entity has anything to do with the surface
 
 `--list` prints the errors too, to be read. `picture` is the share of errors whose mention has a picture, which may say
-what the text does not. `ceiling` is what a reader could get who is given the mention alone: H@1, and all errors but
-twins, doubtful ones, and those that neither a word of the text nor a picture can tell. It takes the knowledge base's
-descriptions for all that is known: who knows which film a person was in gets further.
+what the text does not. `without guessing` is what one could get who is given the mention and the knowledge base and does
+not guess: H@1, and all errors but twins, doubtful ones, and those that neither a word of the text nor a picture tells.
+Who guesses well, knows which films a person was in, or sees that a singer performs, gets further: it is no bound.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
     dataset = load(options.data, text_field=options.text_field)
     entities = {entity.id: entity for entity in dataset.entities}
     mentions = {mention.id: mention for mention in dataset.split(options.split)}
-    headings = ["predictions", "wrong", "looked at", *KINDS, "picture", "ceiling"]
+    headings = ["predictions", "wrong", "looked at", *KINDS, "picture", "without guessing"]
     print(f"| {' | '.join(headings)} |\n|{' --- |' * len(headings)}")
     for path in options.predictions:
         rows = read_predictions(path)
