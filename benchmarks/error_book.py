@@ -21,9 +21,9 @@ rule that holds says what kind an error is; names are compared as `melder.names.
 * hidden: no name of the right entity has anything to do with the surface
 
 `--list` prints the errors too, to be read. `picture` is the share of errors whose mention has a picture, which may say
-what the text does not. `without guessing` is what one could get who is given the mention and the knowledge base and does
-not guess: H@1, and all errors but twins, doubtful ones, and those that neither a word of the text nor a picture tells.
-Who guesses well, knows which films a person was in, or sees that a singer performs, gets further: it is no bound.
+what the text does not. `without guessing` is what one could get who is given the mention and the knowledge base and
+does not guess: H@1, and all errors but twins, doubtful ones, and those that neither a word of the text nor a picture
+tells. Who guesses well, knows which films a person was in, or sees that a singer performs, gets further: no bound.
 """
 
 from __future__ import annotations
