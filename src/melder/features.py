@@ -218,18 +218,23 @@ class Scores:
     Args:
         total: What mentions and entities are ranked by.
         parts: Unit by unit, before the mean.
+        weights: [mentions, 1], by unit: how much it counts for each mention, where that is not the same for all.
     """
 
     total: Tensor
     parts: dict[str, Tensor]
+    weights: dict[str, Tensor] | None = None
 
     def cpu(self) -> Scores:
         """Copies that hold no graph, on the CPU."""
-        return Scores(self.total.detach().cpu(), {name: scores.detach().cpu() for name, scores in self.parts.items()})
+        weights = self.weights and {name: weight.detach().cpu() for name, weight in self.weights.items()}
+        parts = {name: scores.detach().cpu() for name, scores in self.parts.items()}
+        return Scores(self.total.detach().cpu(), parts, weights)
 
     def take(self, rows: Tensor) -> Scores:
         """Those of some entities, in their order."""
-        return Scores(self.total[:, rows], {name: part[:, rows] for name, part in self.parts.items()})
+        parts = {name: part[:, rows] for name, part in self.parts.items()}
+        return Scores(self.total[:, rows], parts, self.weights)
 
 
 Bundle = TypeVar("Bundle", Features, Side)

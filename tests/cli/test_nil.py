@@ -103,3 +103,19 @@ def test_train_needs_no_labels(melder: Melder, recipe: Path, data: Path, tmp_pat
     said = melder("train", recipe, "--from-kb", data, "--out", tmp_path / "run")
     assert said.status == 0, said.errors
     assert (tmp_path / "run" / "nil.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ((*ASK, "--coherence"), "give several, with --input"),
+        ((*ASK, "--prior", "--explain", "page.html"), "leave them out"),
+        ((*ASK, "--prior"), "--prior`"),
+    ],
+)
+def test_prior_and_coherence_say_what_they_need(
+    melder: Melder, run: Path, small_data: Path, options: tuple[str, ...], line: str
+) -> None:
+    said = melder("link", run, "--data", small_data, *options)
+    assert said.status != 0
+    assert line in said.error

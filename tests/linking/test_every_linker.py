@@ -11,6 +11,8 @@ import pytest
 import melder
 from generative import tiny
 from melder.data import load
+from melder.linking.data_evidence import DataEvidence
+from melder.linking.data_linker import DataLinker
 from melder.linking.resolver import LINKERS
 from melder.protocols import Linker
 from melder.records import Link, MelderError, Mention
@@ -36,10 +38,17 @@ def _reranking(run: Path, data: Path) -> Linker:
     return melder.load(tiny.run(), data=data, changes=changes)
 
 
+def _with_prior(run: Path, data: Path) -> Linker:
+    counts = {"kite": {"bird": 3}}
+    evidence = DataEvidence.of_counts(counts, data="", split="").model_copy(update={"prior": 2.0})
+    return DataLinker(melder.load(run, data=data), evidence, prior=True, coherence=False)  # type: ignore[arg-type]
+
+
 CASES = [
     Case("exact", "matching", lambda run, data: melder.load(run, data=data)),
     Case("certified", "matching", lambda run, data: melder.load(run, data=data, candidates="certified")),
     Case("two stages", "matching", lambda run, data: melder.load(run, data=data, candidates="flat")),
+    Case("with a prior", "matching", _with_prior),
     Case("names written", "gemel", lambda run, data: melder.load(tiny.run(), data=data, changes=[ALONE])),
     Case("names written second", "gemel", _reranking),
 ]

@@ -37,6 +37,9 @@ METHODS = {
     "m3el, published": M3ELConfiguration(hidden=8, image_width=7, published=True),
     "m3el by transport": M3ELConfiguration(hidden=8, image_width=7, assignment="transport"),
     "m3el, whitened and weighed": M3ELConfiguration(hidden=8, image_width=7, whiten=True, unit_weights="fitted"),
+    "m3el, gated": M3ELConfiguration(hidden=8, image_width=7, whiten=True, unit_weights="gated"),
+    "m3el, gated without names": M3ELConfiguration(hidden=8, image_width=7, unit_weights="gated", lexical=False),
+    "clip, gated": CLIPConfiguration(unit_weights="gated"),
     "mimic": MIMICConfiguration(hidden=8, image_width=7),
     "mimic of the figure": MIMICConfiguration(hidden=8, image_width=7, variant="figure"),
     "clip": CLIPConfiguration(),
@@ -90,6 +93,11 @@ def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, F
         fit(matcher, some(ENTITIES, 2 * seed + 2, vision))
     if matcher.weighted:
         matcher.set_unit_weights({name: 0.4 + number for number, name in enumerate(matcher.names_in_use())})
+    if matcher.gate is not None:
+        with torch.no_grad():
+            matcher.gate.learn_entities(matcher.entity_side(some(ENTITIES, 2 * seed + 2, vision)))
+            matcher.gate.learn_mentions(matcher.mention_side(some(MENTIONS, 2 * seed + 1, vision)))
+        matcher.gate.slopes.normal_(std=0.3)
     return matcher, some(MENTIONS, 2 * seed + 1, vision), some(ENTITIES, 2 * seed + 2, vision)
 
 

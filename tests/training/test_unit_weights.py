@@ -50,7 +50,7 @@ class Scored(UnitMatcher):
         self.known = {"right": right, "wrong": wrong}
         self.units = torch.nn.ModuleDict({name: torch.nn.Identity() for name in self.known})
         self.register_buffer("unit_weights", torch.ones(2))
-        self.weighted, self.lexical, self.anchor = True, None, torch.nn.Parameter(torch.zeros(()))
+        self.weighted, self.lexical, self.gate, self.anchor = True, None, None, torch.nn.Parameter(torch.zeros(()))
         self.training_units = self.evaluation_units = tuple(self.known)
         self.eval()
 

@@ -18,6 +18,9 @@ def calibrate(
     split: str = typer.Option("tune", "--split", help="tune (what the run was selected on), train, dev or test."),
     kb: Path = typer.Option(None, "--kb", help="Link to the entities of this data set, or knowledge base of this run."),
     share: float = typer.Option(0.5, "--share", min=0.001, max=0.999, help="Share of NIL mentions to expect."),
+    prior: bool = typer.Option(
+        False, "--prior", help="Fit what --prior and --coherence of link and evaluate count, too, into prior.json."
+    ),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
     """Fit the probabilities that a mention's entity is not in the knowledge base (NIL), and keep them in nil.json.
@@ -39,6 +42,7 @@ def calibrate(
             split,
             knowledge_base=kb,
             share=share,
+            prior=prior,
             skip_bad=skip_bad,
             counting=start,
             on_unreadable=unreadable,

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from melder.cli.console import Unreadable, console, counting, finish, metrics_table, nil_table, say, writable
-from melder.cli.options import Changes
+from melder.cli.options import Changes, Coherence, Prior
 from melder.io.counts import how_many, in_number
 
 __all__ = ["evaluate"]
@@ -41,6 +41,8 @@ def evaluate(
         None, "--features", help="What `melder features` wrote of this data set, if the run's encoder is frozen."
     ),
     kb_features: Path = typer.Option(None, "--kb-features", help="The same of the data set that --kb names."),
+    prior: Prior = False,
+    coherence: Coherence = False,
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records and pictures out, and list them."),
 ) -> None:
     """Rank every mention of a split against the whole knowledge base, exactly.
@@ -73,6 +75,8 @@ def evaluate(
                 kept=keep,
                 features=features,
                 kb_features=kb_features,
+                prior=prior,
+                coherence=coherence,
             ),
             counting=start,
             on_unreadable=unreadable,

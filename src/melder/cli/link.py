@@ -14,7 +14,7 @@ from melder.cli.console import console, counting, say, writable
 from melder.cli.entity_types import known_types
 from melder.cli.kb.tables import Columns, Encoding
 from melder.cli.link_file import MentionFileJob, check_files, link_file, link_file_on, table_options
-from melder.cli.options import Candidates, Changes, Language
+from melder.cli.options import Candidates, Changes, Coherence, Language, Prior
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import Decided, Link, MelderError
 
@@ -61,6 +61,8 @@ def link(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
     columns: Columns = [],  # noqa: B006
     encoding: Encoding = None,
+    prior: Prior = False,
+    coherence: Coherence = False,
     explain: Path = typer.Option(None, "--explain", metavar="FILE", help="Write a page that shows what matched what."),
     ray: Address = None,
     workers: Workers = None,
@@ -93,6 +95,10 @@ def link(
         raise MelderError("--explain shows one mention; give it with --text")
     if source is None and any(each is not None for each in (images, output, format_name, entity_uri)):
         raise MelderError("--images, --output, --format and --entity-uri go with --input")
+    if (prior or coherence) and (ray is not None or explain is not None):
+        raise MelderError("--prior and --coherence do not go with --ray, nor with --explain; leave them out")
+    if coherence and source is None:
+        raise MelderError("--coherence compares the mentions of a text: give several, with --input")
     compute_with(ray, workers, threads)
     writable(explain)
     if source is not None:
@@ -110,6 +116,8 @@ def link(
             tuple(settings),
             tuple(kinds),
             nil_threshold,
+            prior,
+            coherence,
         )
         check_files(job, on_cluster=ray is not None)
         writable(output)
@@ -122,7 +130,9 @@ def link(
     if ray is not None:
         raise MelderError("--ray links a file to a knowledge base: give --input FILE and --output FILE, not --data")
     with counting() as start:
-        linker = load(run, data, changes=settings, candidates=candidates, language=language, counting=start)
+        linker = load(
+            run, data, changes=settings, candidates=candidates, language=language, counting=start, prior=prior
+        )
     facts = {"Run": str(run), "Text": text}
     answer = _link_one(linker, (text, mention, image), k, kinds, explain, facts)
     seen = linker.seen_as(answer.surface, [candidate.id for candidate in answer.candidates])

@@ -47,6 +47,8 @@ class MentionFileJob:
     settings: tuple[str, ...]
     types: tuple[str, ...]
     threshold: float | None
+    prior: bool = False
+    coherence: bool = False
 
     @property
     def folder(self) -> Path:
@@ -86,6 +88,8 @@ def link_file(job: MentionFileJob, table: TableOptions) -> None:
             candidates=job.candidates,
             language=job.language,
             counting=start,
+            prior=job.prior,
+            coherence=job.coherence,
         )
     mentions = _with_files(mentions, job.folder)
     unreadable = Unreadable()

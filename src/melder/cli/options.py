@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Candidates", "Changes", "EntityText", "Language", "TextField"]
+__all__ = ["Candidates", "Changes", "Coherence", "EntityText", "Language", "Prior", "TextField"]
 
 Changes = Annotated[
     list[str],
@@ -35,3 +35,14 @@ class TextField(str, Enum):
 
 
 EntityText = Annotated[TextField, typer.Option("--text-field", help="Of an entity's two texts in the layout mimic.")]
+Prior = Annotated[
+    bool,
+    typer.Option(
+        "--prior",
+        help="Count how often a surface meant an entity in training; `melder calibrate --prior` fits it.",
+    ),
+]
+Coherence = Annotated[
+    bool,
+    typer.Option("--coherence", help="Have other mentions of the same text raise what is near their first candidates."),
+]

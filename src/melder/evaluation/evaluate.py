@@ -18,6 +18,7 @@ from melder.evaluation.stored import links_of, mentions_of, ranks_of
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.manifest import MODEL
 from melder.linking.comparing import nil_of
+from melder.linking.data_linker import with_data_evidence
 from melder.linking.load import open_linker
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, nil_figures
 from melder.linking.resolver import Features
@@ -57,6 +58,8 @@ class EvaluationOptions:
             known.
         features: A directory that `melder features` wrote, of the mentions and the data set's entities.
         kb_features: Another, of the entities of `knowledge_base`.
+        prior: As in `melder.load`.
+        coherence: As there.
     """
 
     knowledge_base: Path | None = None
@@ -67,6 +70,8 @@ class EvaluationOptions:
     kept: int = CANDIDATES
     features: Path | None = None
     kb_features: Path | None = None
+    prior: bool = False
+    coherence: bool = False
 
 
 def evaluate_run(
@@ -96,6 +101,8 @@ def evaluate_run(
     """
     kept, changes, candidates = options.kept, options.changes, options.candidates
     _check_kept(kept, options.nil_threshold, candidates)
+    if (options.prior or options.coherence) and (candidates is not None or options.nil_threshold is not None):
+        raise MelderError("prior and coherence have no NIL probabilities, and no search of their own; leave these out")
     run, knowledge_base = with_its_own(run, options.knowledge_base)
     configuration = read_configuration(run, changes)
     dataset, base = open_both(configuration, data, knowledge_base, options.skip_bad)
@@ -110,6 +117,7 @@ def evaluate_run(
         )
     if kept < NIL_TOP_K:
         linker.nil = None
+    linker = with_data_evidence(linker, run, prior=options.prior, coherence=options.coherence)
     result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
     if candidates is not None:
         result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)

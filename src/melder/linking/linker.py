@@ -20,6 +20,7 @@ from melder.encoders import Towers
 from melder.io.counts import how_many
 from melder.io.hub import upload
 from melder.io.progress_bars import progress_bars
+from melder.kb.exemplars import Exemplars
 from melder.languages import AS_WRITTEN, Languages
 from melder.linking.link_list import LinkList
 from melder.linking.nil_calibration import Nil
@@ -39,6 +40,7 @@ class MatchingLinker(Linker, Protocol):
 
     Attributes:
         search: Finds the links instead of scoring all entities; ranks stay exact.
+        exemplars: What was learned from labelled mentions.
     """
 
     search: Search | None
@@ -48,6 +50,9 @@ class MatchingLinker(Linker, Protocol):
 
     @property
     def modalities(self) -> Collection[str]: ...
+
+    @property
+    def exemplars(self) -> Exemplars: ...
 
 
 class EncodingModel(Protocol):

@@ -17,6 +17,7 @@ from melder.data import load as load_data
 from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.inspection import verify
+from melder.linking.data_linker import with_data_evidence
 from melder.linking.linker import MatchingLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
 from melder.protocols import Counting, Linker
@@ -54,6 +55,8 @@ def load(
     show_progress: bool = False,
     counting: Counting | None = None,
     trusted: bool = True,
+    prior: bool = False,
+    coherence: bool = False,
 ) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
@@ -71,6 +74,8 @@ def load(
             is done.
         trusted: False: the knowledge base is a stranger's. All of it is read and checked first, it is linked to once,
             and whatever fails then is one error; SECURITY.md says what that promises.
+        prior: Count how often a surface meant an entity in training, as `melder calibrate --prior` fitted it.
+        coherence: Have the other mentions of the same text, in one call, raise entities that are near theirs.
 
     Returns:
         A linker, which holds the files of a knowledge base until it is closed.
@@ -83,6 +88,7 @@ def load(
     opens = _load if trusted else _load_untrusted
     with progress_bars() if show_progress and counting is None else nullcontext(counting) as bars:
         linker = opens(_Request(_path(path, "path"), data, tuple(changes), candidates, device, bars))
+    linker = with_data_evidence(linker, _path(path, "path"), prior=prior, coherence=coherence)
     if language is not None:
         linker.name_in(languages_of(language))
     return linker

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from melder.features import Features, Scores, Side
+from melder.methods.gate import Gate
 from melder.methods.losses import Batch, cross_entropy
 from melder.methods.several_pictures import bounds_of, further_tensors, score_pictures, vectors_of, with_further
 from melder.ops.picture_scores import Pooling
@@ -38,6 +39,7 @@ class UnitMatcher(nn.Module):
         picture_pooling: How the scores of all pairs of pictures become one (`melder.methods.several_pictures`).
         weighted: Units have weights, 1 until `set_unit_weights`. They count outside of training only: in it every unit
             learns on its own, and a weight that it could have for others would be that of what it knows by heart.
+        gated: These weights are of a mean mention, and those of others depend on what is known of them (`Gate`).
     """
 
     unit_weights: Tensor
@@ -56,6 +58,7 @@ class UnitMatcher(nn.Module):
         pictures: int = 1,
         picture_pooling: Pooling = "log_mean_exp",
         weighted: bool = False,
+        gated: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -70,16 +73,19 @@ class UnitMatcher(nn.Module):
             self.register_buffer("unit_weights", torch.ones(len(units)))
         self.training_units = tuple(training_units or units)
         self.evaluation_units = tuple(evaluation_units or units)
+        self.gate = Gate(self.evaluation_units, self._score, lexical) if gated else None
 
     def mention_side(self, features: Features) -> Side:
-        return self._side(features, lambda unit, heads: unit.mention_side(heads))
+        side, heads = self._side(features, lambda unit, heads: unit.mention_side(heads))
+        return self._beside_gate(side, heads)
 
     def entity_side(self, features: Features) -> Side:
-        return self._side(features, lambda unit, heads: unit.entity_side(heads))
+        return self._side(features, lambda unit, heads: unit.entity_side(heads))[0]
 
     def mention_side_of(self, heads: Features) -> Side:
         """Every unit's side of mentions with their first pictures, under the unit's name, of what the heads made."""
-        return Side.join({name: unit.mention_side(heads) for name, unit in self._all_units().items()})
+        side = Side.join({name: unit.mention_side(heads) for name, unit in self._all_units().items()})
+        return self._beside_gate(side, heads)
 
     def entity_side_of(self, heads: Features) -> Side:
         """Every unit's side of entities with their first pictures, under the unit's name, of what the heads made."""
@@ -98,20 +104,24 @@ class UnitMatcher(nn.Module):
         """Scores [mentions, entities] of the units in use, and their total; `cosines` of names, of that shape, where
         they are known already."""
         parts = {name: self._score(name, mentions, entities) for name in self.names_in_use()}
-        total = torch.stack([self._weigh(name, scores) for name, scores in parts.items()]).mean(dim=0)
+        weights = self._weights(mentions)
+        total = torch.stack([self._weigh(name, scores, weights) for name, scores in parts.items()]).mean(dim=0)
         if self.lexical is not None:
             cosines = self._score("lexical", mentions, entities) if cosines is None else cosines
             parts["lexical"] = self.lexical.weight * cosines
-            total = total + parts["lexical"]
-        return Scores(total, parts)
+            total = total + self._weigh("lexical", parts["lexical"], weights)
+        return Scores(total, parts, weights)
 
     def contributions(self, scores: Scores) -> dict[str, Tensor]:
         """What each unit adds to the total, [mentions, entities] by name; their sum is the total."""
         units = self.names_in_use()
-        return {
-            name: self._weigh(name, unit_scores) / len(units) if name in units else unit_scores
-            for name, unit_scores in scores.parts.items()
-        }
+        weighed = {name: self._weigh(name, part, scores.weights) for name, part in scores.parts.items()}
+        return {name: part / len(units) if name in units else part for name, part in weighed.items()}
+
+    def name_weights(self, mentions: Side) -> Tensor:
+        """[mentions], what a cosine of names counts in the total; 0 where names are not compared."""
+        weights = self._weights(mentions)
+        return self._name_weight.expand(mentions.rows) * (1 if weights is None else weights["lexical"][:, 0])
 
     def set_unit_weights(self, weights: Mapping[str, float]) -> None:
         """Have each unit count so much, at least 0, in the mean; units that are not named keep theirs.
@@ -143,7 +153,9 @@ class UnitMatcher(nn.Module):
 
         Their inner products with `entity_vectors` are the part of the total that these units have as such.
         """
-        vectors = [self._weigh(name, vectors_of(side.part(name), unit.mention_vectors)) for name, unit in self._dense()]
+        vectors = self._weighed(
+            side, {name: vectors_of(side.part(name), unit.mention_vectors) for name, unit in self._dense()}
+        )
         return self._beside(side, vectors) / len(self.names_in_use())
 
     def entity_vectors(self, side: Side) -> Tensor:
@@ -163,11 +175,10 @@ class UnitMatcher(nn.Module):
         Raises:
             MelderError: A unit has no bound.
         """
-        bounds = [
-            self._weigh(name, self._bounds(unit, side.part(name), unit.mention_bounds, query=True))
-            for name, unit in self._bounded()
-        ]
-        return torch.cat(bounds, dim=1)
+        bounds = {
+            name: self._bounds(unit, side.part(name), unit.mention_bounds, query=True) for name, unit in self._bounded()
+        }
+        return torch.cat([*self._weighed(side, bounds), *self._less(side)], dim=1)
 
     def entity_bounds(self, side: Side) -> Tensor:
         """[n, b]; see `mention_bounds`."""
@@ -175,7 +186,8 @@ class UnitMatcher(nn.Module):
         bounds = [
             self._bounds(unit, side.part(name), unit.entity_bounds, query=False) for name, unit in self._bounded()
         ]
-        return share * torch.cat(bounds, dim=1)
+        ones = [] if self.gate is None else [bounds[0].new_ones(side.rows, 1)]  # for what `mention_bounds` is less
+        return share * torch.cat([*bounds, *ones], dim=1)
 
     def units_in_use(self) -> list[tuple[str, Unit]]:
         """The units of `names_in_use`, without the lexical one."""
@@ -194,11 +206,38 @@ class UnitMatcher(nn.Module):
     def _beside(side: Side, vectors: list[Tensor]) -> Tensor:
         return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *vectors], dim=1)
 
-    def _weigh(self, name: str, values: Tensor) -> Tensor:
-        """The values times the unit's weight, which is at least 0, so that what bounds a score bounds it still."""
+    @property
+    def _name_weight(self) -> Tensor:
+        return torch.zeros(()) if self.lexical is None else self.lexical.weight.detach()
+
+    def _weights(self, mentions: Side) -> dict[str, Tensor] | None:
+        """What each unit in use, and what names add, counts, [mentions or 1, 1]; None = the same."""
         if not self.weighted or self.training:
-            return values
-        return self.unit_weights[list(self.units).index(name)] * values
+            return None
+        names = self.names_in_use()
+        weights = self.unit_weights[[list(self.units).index(name) for name in names]]
+        weights = torch.cat([weights, weights.new_ones(1)])[None]
+        if self.gate is not None:
+            weights = self.gate.weights(mentions, weights[0].log(), self.gate.slopes, self._name_weight)
+        return {name: weights[:, column, None] for column, name in enumerate((*names, "lexical"))}
+
+    def _weigh(self, name: str, scores: Tensor, weights: Mapping[str, Tensor] | None) -> Tensor:
+        """Scores [mentions, entities] as they count; with a gate, less what unrelated pairs get."""
+        if weights is None:
+            return scores
+        return weights[name] * (scores if self.gate is None else scores - self.gate.mean(name))
+
+    def _weighed(self, side: Side, values: Mapping[str, Tensor]) -> list[Tensor]:
+        """Of each unit [n, d], times a weight that is at least 0, so that what bounds a score bounds it still."""
+        weights = self._weights(side)
+        return [value if weights is None else weights[name] * value for name, value in values.items()]
+
+    def _less(self, side: Side) -> list[Tensor]:
+        """[n, 1], what a gate takes from the bounds of each mention; nothing without a gate."""
+        weights = self._weights(side)
+        if self.gate is None or weights is None:
+            return []
+        return [-torch.stack([weights[name] * self.gate.mean(name) for name in self.names_in_use()]).sum(dim=0)]
 
     def _all_units(self) -> dict[str, Unit]:
         units = {name: cast(Unit, unit) for name, unit in self.units.items()}
@@ -209,8 +248,14 @@ class UnitMatcher(nn.Module):
         sides = mentions.part(name), entities.part(name)
         return score_pictures(unit, *sides, self.picture_pooling) if unit.reads_pictures else unit.score(*sides)
 
-    def _side(self, features: Features, side_of: Callable[[Unit, Features], Side]) -> Side:
-        """Every unit's side, and of those that read pictures that of the further ones."""
+    def _beside_gate(self, side: Side, heads: Features) -> Side:
+        """The side, and what the gate reads of the mentions outside of training."""
+        if self.gate is None or self.training:
+            return side
+        return Side({**side, **Side.join({"gate": self.gate.mention_side(heads, side, self.lexical)})})
+
+    def _side(self, features: Features, side_of: Callable[[Unit, Features], Side]) -> tuple[Side, Features]:
+        """Every unit's side, and of those that read pictures that of the further ones; and what the heads made."""
         units, heads = self._all_units(), self.heads(features)
         sides = {name: side_of(unit, heads) for name, unit in units.items()}
         views = features.further_views() if self.pictures > 1 else None
@@ -219,7 +264,7 @@ class UnitMatcher(nn.Module):
             for name, unit in units.items():
                 if unit.reads_pictures:
                     sides[name] = with_further(sides[name], side_of(unit, of_views), features)
-        return Side.join(sides)
+        return Side.join(sides), heads
 
     def _tensors(self, unit: Unit) -> Mapping[str, SideTensor]:
         several = unit.reads_pictures and self.pictures > 1

@@ -34,8 +34,9 @@ class MethodOptions(BaseModel):
     picture_pooling: Pooling = Field(
         "log_mean_exp", description="how the scores of pairs of pictures become one: log_mean_exp, max or mean"
     )
-    unit_weights: Literal["equal", "fitted"] = Field(
-        "equal", description="of units in the total; fitted = on the selection set, at each look at it"
+    unit_weights: Literal["equal", "fitted", "gated"] = Field(
+        "equal",
+        description="of units in the total; fitted = on the selection set; gated = and by what is known of a mention",
     )
     published: bool = False
 
@@ -47,6 +48,20 @@ class MethodOptions(BaseModel):
         if value.get("pictures", 1) != 1:
             raise ValueError("published code compares one picture: set pictures to 1, or leave it out")
         return {**value, "pictures": 1}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _exact_names_as_gated(cls, value: Any) -> Any:
+        """A gate holds exact names above noise, which takes that they count more than others."""
+        if not isinstance(value, dict) or value.get("unit_weights") != "gated" or value.get("lexical") is False:
+            return value
+        return {"lexical_exact": 1.0, **value}
+
+    @model_validator(mode="after")
+    def _names_beyond_noise(self) -> MethodOptions:
+        if self.unit_weights == "gated" and self.lexical and not self.lexical_exact:
+            raise ValueError("unit_weights: gated holds exact names above noise: set lexical_exact above 0")
+        return self
 
     @model_validator(mode="after")
     def _equal_as_published(self) -> MethodOptions:
@@ -83,5 +98,9 @@ def lexical_unit(options: MethodOptions) -> Lexical | None:
 
 def total_options(options: MethodOptions) -> dict[str, Any]:
     """What a `UnitMatcher` is told of several pictures, and of how much its units count."""
-    weighted = options.unit_weights == "fitted"
-    return {"pictures": options.pictures, "picture_pooling": options.picture_pooling, "weighted": weighted}
+    return {
+        "pictures": options.pictures,
+        "picture_pooling": options.picture_pooling,
+        "weighted": options.unit_weights != "equal",
+        "gated": options.unit_weights == "gated",
+    }

@@ -3,7 +3,7 @@
 from melder.protocols.encoders import Encoder, Inputs
 from melder.protocols.indexes import BatchIndex, FilteringIndex, Index, IndexClass, Nearest, ScoringIndex, TypeNames
 from melder.protocols.linkers import Linker
-from melder.protocols.methods import FitFeatures, LexicalUnit, Matcher, Method
+from melder.protocols.methods import FitFeatures, LexicalUnit, Matcher, MentionGate, Method
 from melder.protocols.progress import Counting, Precision, Progress
 from melder.protocols.readers import MentionFinder, Reader
 from melder.protocols.samplers import Sampler
@@ -25,6 +25,7 @@ __all__ = [
     "Linker",
     "Matcher",
     "MentionFinder",
+    "MentionGate",
     "Method",
     "Nearest",
     "Precision",

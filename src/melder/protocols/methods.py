@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from melder.features import Features, Scores, Side, Sizes
 from melder.protocols.units import SideTensor, Unit
 
-__all__ = ["FitFeatures", "LexicalUnit", "Matcher", "Method"]
+__all__ = ["FitFeatures", "LexicalUnit", "Matcher", "MentionGate", "Method"]
 
 
 class LexicalUnit(Unit, Protocol):
@@ -40,6 +40,32 @@ class LexicalUnit(Unit, Protocol):
         ...
 
 
+class MentionGate(Protocol):
+    """Has weights of units, and of names, depend on the mention; sides of mentions have what it reads of them.
+
+    Attributes:
+        slopes: [units + 1, features], by how much what is known of a mention changes the logarithms of the weights.
+    """
+
+    slopes: Tensor
+
+    def learn_entities(self, side: Side) -> None:
+        """Learn what it needs of the entities; before sides of mentions are made."""
+        ...
+
+    def learn_mentions(self, side: Side) -> None:
+        """Learn what mentions are like; before weights are fitted."""
+        ...
+
+    def weights(self, mentions: Side, logs: Tensor, slopes: Tensor, cosine: Tensor) -> Tensor:
+        """[mentions, units + 1], the last of names, by the logarithms [units + 1] of weights of a mean mention.
+
+        Args:
+            cosine: What a cosine of names counts without a gate.
+        """
+        ...
+
+
 class Matcher(Protocol):
     """What compares features of mentions with those of entities; an `nn.Module`, in training or not.
 
@@ -55,6 +81,7 @@ class Matcher(Protocol):
         entity_tensors: How the store may hold the tensors of an entity side, by their names there.
         pictures: How many pictures of a mention or an entity it compares, where they have as many.
         weighted: Its units have weights, which are to be fitted on mentions that it was not trained on.
+        gate: Has these weights depend on the mention; None where they do not.
     """
 
     training: bool
@@ -76,6 +103,9 @@ class Matcher(Protocol):
 
     @property
     def weighted(self) -> bool: ...
+
+    @property
+    def gate(self) -> MentionGate | None: ...
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]: ...
 
@@ -109,6 +139,10 @@ class Matcher(Protocol):
 
     def set_unit_weights(self, weights: Mapping[str, float]) -> None:
         """Have each unit count so much in the total, outside of training."""
+        ...
+
+    def name_weights(self, mentions: Side) -> Tensor:
+        """[mentions], what a cosine of names counts in the total; asked only where there is `lexical`."""
         ...
 
     def losses(self, batch: Any, scores: Scores) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from melder.metrics.ranks import RankCounter, join
 from melder.protocols import Counting, Matcher
 from melder.records import Ranks
 from melder.runs.model import answering
+from melder.search.candidates import name_weights
 from melder.search.entity_store import SideStore
 from melder.search.filters import EntityFilter
 from melder.search.hybrid import HybridIndex, surface_of
@@ -123,7 +124,7 @@ class BoundedSearch:
         values = part.index.upper_bounds(query)
         if part.names is None or self.matcher.lexical is None:
             return UpperBounds(values, None)
-        weight = float(self.matcher.lexical.weight.detach())
+        (weight,) = name_weights(self.matcher, mention)
         cosines = torch.from_numpy(part.names.cosines(*surface_of(mention, 0)))
         return UpperBounds(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
 
@@ -169,4 +170,4 @@ class BoundedSearch:
 
 def _joined(found: list[Scores]) -> Scores:
     parts = {name: torch.cat([scores.parts[name] for scores in found], dim=1) for name in found[0].parts}
-    return Scores(torch.cat([scores.total for scores in found], dim=1), parts)
+    return Scores(torch.cat([scores.total for scores in found], dim=1), parts, found[0].weights)

@@ -16,7 +16,7 @@ from melder.protocols import Matcher
 from melder.records import Entity
 from melder.runs.model import answering
 
-__all__ = ["dense_candidates", "entity_vectors", "lexical_candidates", "mention_vectors"]
+__all__ = ["dense_candidates", "entity_vectors", "lexical_candidates", "mention_vectors", "name_weights"]
 
 MENTIONS_AT_ONCE = 128  # x 50,000 entities, of which over half share some n-gram: about 50 MB of products
 
@@ -122,3 +122,20 @@ def entity_vectors(matcher: Matcher, side: Side) -> Tensor:
     """
     with answering(matcher):
         return matcher.entity_vectors(side)
+
+
+def name_weights(matcher: Matcher, side: Side) -> list[float]:
+    """What a cosine of names counts for each mention, as it is in evaluation.
+
+    Args:
+        matcher: Whose lexical unit compares names.
+        side: Of n mentions.
+
+    Returns:
+        [n]; 0 where names are not compared.
+    """
+    if matcher.lexical is None:
+        return [0.0] * side.rows
+    with answering(matcher):
+        weights: list[float] = matcher.name_weights(side).tolist()
+    return weights

@@ -67,21 +67,21 @@ class HybridIndex(Generic[Vectors]):
         return replace(self, index=index, rows=allowed_rows, filtered=True)
 
     def candidates(
-        self, queries: Tensor, mentions: Side, near: int, named: int, lexical_weight: float
+        self, queries: Tensor, mentions: Side, near: int, named: int, name_weights: Sequence[float]
     ) -> list[Candidates]:
         """Of each mention's vector [m, d] and side: so many of the nearest entities and names.
 
         Args:
-            lexical_weight: Of the cosine of names, where the inner product of vectors has the weight 1.
+            name_weights: [m], of the cosine of names, where the inner product of vectors has the weight 1.
         """
         nearest = self._nearest(queries, near)
         by_name = self._nearest_names(mentions, [hits.rows for hits in nearest], named)
         return [
-            self._joined(query, near_hits, name_hits, lexical_weight)
-            for query, near_hits, name_hits in zip(queries, nearest, by_name, strict=True)
+            self._joined(query, near_hits, name_hits, weight)
+            for query, near_hits, name_hits, weight in zip(queries, nearest, by_name, name_weights, strict=True)
         ]
 
-    def _joined(self, query: Tensor, near: Nearest, name_hits: NameHits | None, lexical_weight: float) -> Candidates:
+    def _joined(self, query: Tensor, near: Nearest, name_hits: NameHits | None, name_weight: float) -> Candidates:
         """One mention's, the nearest first."""
         places, products, cosines = near.rows, near.products, None
         if name_hits is not None:
@@ -94,7 +94,7 @@ class HybridIndex(Generic[Vectors]):
             return Candidates(rows, cosines, None)
         index = cast(ScoringIndex, self.index)  # which an index is that told products; asking takes longer than this
         likely = np.concatenate([products, index.products(query, places[len(products) :])])
-        return Candidates(rows, cosines, likely if cosines is None else likely + lexical_weight * cosines)
+        return Candidates(rows, cosines, likely if cosines is None else likely + name_weight * cosines)
 
     def _nearest_names(self, mentions: Side, near: Sequence[np.ndarray], k: int) -> Sequence[NameHits | None]:
         """For each mention places of the k entities with the nearest names, and cosines, those of other places `near`

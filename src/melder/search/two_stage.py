@@ -19,7 +19,7 @@ from melder.ops.largest import largest_of_array
 from melder.protocols import Counting, Index, Matcher
 from melder.records import MelderError
 from melder.runs.model import answering
-from melder.search.candidates import entity_vectors, mention_vectors
+from melder.search.candidates import entity_vectors, mention_vectors, name_weights
 from melder.search.entity_store import EntityStore, SideStore
 from melder.search.filters import EntityFilter
 from melder.search.hybrid import Candidates, HybridIndex
@@ -100,9 +100,8 @@ class TwoStage:
             return [Candidates(among.rows, None, None)] * mentions.rows
         parts = self.parts if among is None else [index.only(among, len(self.source)) for index in self.parts]
         queries = mention_vectors(self.matcher, mentions)
-        near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
-        weight = 0.0 if lexical is None else float(lexical.weight.detach())
-        found_by = [index.candidates(queries, mentions, near, named, weight) for index in parts]
+        near, named, weights = max(k, self.near), max(k, self.named), name_weights(self.matcher, mentions)
+        found_by = [index.candidates(queries, mentions, near, named, weights) for index in parts]
         kept = max(AHEAD * k, self.kept)
         return [_most_likely(of_mention, kept) for of_mention in zip(*found_by, strict=True)]
 

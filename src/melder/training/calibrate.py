@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from melder.data import DataSet
 from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
+from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
+from melder.linking.data_linker import fit_on_links
+from melder.linking.linker import MatchingLinker
 from melder.linking.load import open_linker
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.protocols import Counting
-from melder.records import MelderError, Mention
+from melder.records import MelderError
 from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.training.configuration import Configuration
-from melder.training.prepare import OnUnreadable, split_data
+from melder.training.prepare import OnUnreadable, Split, split_data
 
 __all__ = ["calibrate"]
 
@@ -26,6 +30,7 @@ def calibrate(
     *,
     knowledge_base: Path | None = None,
     share: float = 0.5,
+    prior: bool = False,
     skip_bad: bool = False,
     counting: Counting,
     on_unreadable: OnUnreadable = None,
@@ -36,15 +41,19 @@ def calibrate(
     Args:
         split: "tune" is the part of train that the run was selected on.
         share: Of the mentions to come, those expected to be NIL.
+        prior: Fit prior and coherence as well, and write them beside it: surfaces are counted in train, less what the
+            mentions of "tune" are.
     """
     run, base_path = with_its_own(path, knowledge_base)
     configuration = read_configuration(run)
     dataset, base = open_both(configuration, data, base_path, skip_bad)
-    mentions = [mention for mention in _mentions(run, dataset, split) if mention.answer is not None]
+    parts = _parts(run, dataset, split)
+    mentions = [mention for mention in parts.selection if mention.answer is not None]
     linker = open_linker(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
     if not linker.calibrates:
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
-    links, _ = linker.links_and_ranks(mentions, NIL_TOP_K + 1, counting("linking", len(mentions)))
+    kept = TOP if prior else NIL_TOP_K + 1
+    links, _ = linker.links_and_ranks(mentions, kept, counting("linking", len(mentions)))
     nil = fit_nil(
         [of_link(link) for link in links],
         [mention.answer for mention in mentions],
@@ -56,15 +65,20 @@ def calibrate(
     )
     if nil is None:
         raise MelderError(f"{data}, split {split!r}: needs a mention with an answer, and two entities; name another")
-    nil.write(path if is_knowledge_base(path) else run)
+    where = path if is_knowledge_base(path) else run
+    nil.write(where)
+    if prior:
+        evidence = DataEvidence.of_counts(surface_counts(parts.train), data=nil.data, split=split)
+        fit_on_links(cast(MatchingLinker, linker), mentions, links, evidence).write(where)
     return nil
 
 
-def _mentions(run: Path, dataset: DataSet, split: str) -> list[Mention]:
+def _parts(run: Path, dataset: DataSet, split: str) -> Split:
+    """The mentions that are linked, and those of train that are none of them."""
     if split != "tune":
-        return dataset.split(split)
+        return Split([] if split == "train" else dataset.split("train"), dataset.split(split), split)
     content = read_yaml(run / "config.yaml")
     if "training" not in content or (content.get("data") or {}).get("from_entities"):
         raise MelderError(f"{run}: was not selected on a part of this data; name mentions with --split, such as dev")
     configuration = checked(Configuration, content, str(run / "config.yaml"))
-    return split_data(configuration, dataset).selection
+    return split_data(configuration, dataset)

@@ -35,8 +35,9 @@ def rank_items(
     `best`, if given, gets the first candidates of a sample of the mentions, for some mentions an element.
     """
     separator, pictures = model.encoder.separator, model.matcher.pictures
-    side = model.mention_side(mention_items(mentions, dataset, separator, modalities, pictures))
     entities = model.entity_side(entity_items(dataset.entities, dataset, separator, modalities, pictures=pictures))
+    _show_gate(model, entities)
+    side = model.mention_side(mention_items(mentions, dataset, separator, modalities, pictures))
     return _rank(model, side, entities, gold, best)
 
 
@@ -44,8 +45,9 @@ def rank_features(
     model: Model, mentions: Features, entities: Features, gold: Sequence[int], best: list[TopK] | None = None
 ) -> Ranks:
     """Rank with the features of a frozen encoder; `best` as in `rank_items`."""
-    side = mention_side_of(model.matcher, chunks(mentions))
-    return _rank(model, side, entity_side_of(model.matcher, chunks(entities)), gold, best)
+    of_entities = entity_side_of(model.matcher, chunks(entities))
+    _show_gate(model, of_entities)
+    return _rank(model, mention_side_of(model.matcher, chunks(mentions)), of_entities, gold, best)
 
 
 def figures(ranks: Ranks) -> Mapping[str, float]:
@@ -58,6 +60,12 @@ def chunks(features: Features) -> Iterator[Features]:
     """Stored features, some at a time, in float32."""
     for start in range(0, len(features), CHUNK):
         yield features[start : start + CHUNK].to(torch.float32)
+
+
+def _show_gate(model: Model, entities: Side) -> None:
+    """Have the gate, if there is one, learn of the entities; before the sides of mentions are made."""
+    if model.matcher.gate is not None:
+        model.matcher.gate.learn_entities(entities)
 
 
 def _rank(model: Model, mentions: Side, entities: Side, gold: Sequence[int], best: list[TopK] | None) -> Ranks:

@@ -7,12 +7,15 @@ entities that they are shown, so that their scores are too sure of themselves ab
 (`training.select_entities`: of other entities) tells how far each unit can be trusted. With few mentions n the weights
 stay near 1, the plain mean.
 
+With a gate these are the weights of a mean mention, and those of others, and of names, depend on what is known of them
+by slopes S (`melder.methods.gate`). S is pulled to 0, `PULL` times as strongly as the weights are pulled to 1.
+
 Of all entities the softmax is over those of which some unit, or their names, makes one of the first `FIRST`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -27,23 +30,45 @@ __all__ = ["fit_unit_weights"]
 FIRST = 64  # entities that a unit brings in
 MENTIONS = 1000  # that are looked at: of a handful of weights more tell nothing new
 STRENGTH = 1.0  # of the pull towards 1, in mentions
+PULL = 4.0  # of the slopes of a gate, of which there are many
 ROUNDS = 100  # of L-BFGS at most
+
+Weighing = Callable[
+    [Tensor, Tensor], Tensor
+]  # of logarithms and slopes: weights [n or 1, units + 1], the last of names
 
 
 def fit_unit_weights(matcher: Matcher, mentions: Side, entities: Side, gold: Sequence[int]) -> Mapping[str, float]:
     """Set the weights of the matcher's units, and return them by name; `gold` are rows of the mentions' answers."""
     rows = _spread(mentions.rows, MENTIONS)
-    names = tuple(matcher.names_in_use())
+    names, sample = tuple(matcher.names_in_use()), mentions.take(rows)
     blocks = [
         _candidates(scores.parts, torch.tensor(gold)[rows[block]])
-        for block, scores in score_blocks(matcher, mentions.take(rows), entities)
+        for block, scores in score_blocks(matcher, sample, entities)
     ]
     scores, valid = (torch.cat(tensors).cpu() for tensors in zip(*blocks, strict=True))
-    units, others = scores[..., : len(names)].double(), scores[..., len(names) :].double()
-    weights = _fit(units / len(names), others.sum(dim=-1), valid)
-    fitted = dict(zip(names, weights.tolist(), strict=True))
+    units, others = scores[..., : len(names)].double() / len(names), scores[..., len(names) :].double().sum(dim=-1)
+    parts = torch.cat([units, others[..., None]], dim=-1)
+    if matcher.gate is not None:
+        matcher.gate.learn_mentions(sample)
+    logs, slopes = _fit(
+        parts, valid, _weighing(matcher, sample), 0 if matcher.gate is None else matcher.gate.slopes.shape[1]
+    )
+    fitted = dict(zip(names, logs.exp().tolist(), strict=True))
     matcher.set_unit_weights(fitted)
+    if matcher.gate is not None:
+        matcher.gate.slopes.copy_(slopes)
     return fitted
+
+
+def _weighing(matcher: Matcher, mentions: Side) -> Weighing:
+    """How weights come from their logarithms, and from slopes where there is a gate."""
+    gate, lexical = matcher.gate, matcher.lexical
+    if gate is None:
+        return lambda logs, slopes: logs.exp()[None]
+    cosine = torch.zeros(()) if lexical is None else lexical.weight.detach()
+    on_cpu = mentions.only(["gate"]).to("cpu")
+    return lambda logs, slopes: gate.weights(on_cpu, logs, slopes, cosine.cpu())
 
 
 def _spread(count: int, most: int) -> Tensor:
@@ -61,20 +86,29 @@ def _candidates(parts: Mapping[str, Tensor], gold: Tensor) -> tuple[Tensor, Tens
     return scores.gather(1, rows[..., None].expand(-1, -1, scores.shape[-1])), ~repeated
 
 
-def _fit(units: Tensor, names: Tensor, valid: Tensor) -> Tensor:
-    """The weights [units] of scores [n, c, units], beside what names add [n, c], the answer first."""
-    answers = torch.zeros(len(units), dtype=torch.long)
-    logs = torch.zeros(units.shape[-1] + 1, dtype=units.dtype, requires_grad=True)  # the temperature's last
-    optimizer = torch.optim.LBFGS([logs], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+def _fit(parts: Tensor, valid: Tensor, weighing: Weighing, features: int) -> tuple[Tensor, Tensor]:
+    """Logarithms of the weights [units], and slopes [units + 1, features], for what units and names add [n, c, units +
+    1] where they count 1; the answer stands first."""
+    count, units = len(parts), parts.shape[-1] - 1
+    answers = torch.zeros(count, dtype=torch.long)
+    free = parts.new_zeros(units + 1 + (units + 1) * features, requires_grad=True)  # the temperature's is the first
+    optimizer = torch.optim.LBFGS([free], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+
+    def split() -> tuple[Tensor, Tensor]:
+        logs, slopes = free[1 : units + 1], free[units + 1 :].view(units + 1, features)
+        return logs, slopes
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        totals = logs[-1].exp() * (units @ logs[:-1].exp() + names)
+        logs, slopes = split()
+        weights = weighing(torch.cat([logs, logs.new_zeros(1)]), slopes)
+        totals = free[0].exp() * (parts * weights[:, None]).sum(dim=-1)
         value = cross_entropy(totals.masked_fill(~valid, float("-inf")), answers)
-        value = value + STRENGTH / len(units) * logs[:-1].square().sum()
+        value = value + STRENGTH / count * (logs.square().sum() + PULL * slopes.square().sum())
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     with torch.enable_grad():
         optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return logs[:-1].detach().exp()
+    logs, slopes = split()
+    return logs.detach(), slopes.detach()

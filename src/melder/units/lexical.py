@@ -30,7 +30,7 @@ from sklearn.utils import murmurhash3_32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melder.features import Heads, Side
+from melder.features import Features, Heads, Side
 from melder.names import folded, unaccented
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
@@ -143,6 +143,17 @@ class Lexical(nn.Module):
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
         return cosine.view(rows, names, -1).amax(dim=1).t()
 
+    def name_hashes(self, heads: Features) -> tuple[Tensor, Tensor]:
+        """Buckets [n, HASHES] of each surface as all of a name, and as words of one; -1 where there is no surface."""
+        wholes = [_whole(surface) for surface in self._surfaces(heads)]
+        strings = [[f"={whole}" for whole in row] for row in wholes], wholes
+        buckets = [[self._places(row) for row in rows] for rows in strings]
+        whole, within = (torch.tensor(rows, dtype=torch.long).view(-1, HASHES) for rows in buckets)
+        return whole, within
+
+    def _places(self, names: list[str]) -> list[int]:
+        return [abs(murmurhash3_32(copy)) % self.buckets for copy in _copies(names[0])] if names else [-1] * HASHES
+
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         if self._host_frequency is None:  # copied once: names are counted on the host, whatever device scores
             self._host_frequency = self.inverse_frequency.cpu().numpy()
@@ -162,7 +173,7 @@ class Lexical(nn.Module):
         """What of a name is compared."""
         return folded(name) if self.fold else name
 
-    def _surfaces(self, heads: Heads) -> Sequence[tuple[str, ...]]:
+    def _surfaces(self, heads: Features) -> Sequence[tuple[str, ...]]:
         surfaces = heads.surfaces if heads.surfaces is not None else [()] * len(heads)
         return [tuple(map(folded, names)) for names in surfaces] if self.fold else surfaces
 
@@ -249,10 +260,12 @@ def _runs(names: tuple[str, ...]) -> list[str]:
 
 def _hashed(rows: Iterable[list[str]], buckets: int) -> _Features:
     """The buckets of whole strings and how many features are in each, as those of each row's first name."""
-    # The bell is in no name, so that these strings are never hashed as n-grams are.
-    return _counted(
-        ([number * "\a" + text for text in row for number in range(1, HASHES + 1)] for row in rows), buckets
-    )
+    return _counted(([string for text in row for string in _copies(text)] for row in rows), buckets)
+
+
+def _copies(text: str) -> list[str]:
+    """What is hashed of a whole string. The bell is in no name, so that it is never hashed as n-grams are."""
+    return [number * "\a" + text for number in range(1, HASHES + 1)]
 
 
 def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:

@@ -63,6 +63,7 @@ class LateMatcher(nn.Module):
     lexical = None
     pictures = 1
     weighted = False
+    gate = None
     entity_tensors: Mapping[str, SideTensor] = {
         f"{NAME}.vector": SideTensor(),
         f"{NAME}.tokens": SideTensor(tokens=f"{NAME}.mask"),
@@ -111,6 +112,9 @@ class LateMatcher(nn.Module):
 
     def set_unit_weights(self, weights: Mapping[str, float]) -> None:
         raise NotImplementedError("it has no units")
+
+    def name_weights(self, mentions: Side) -> Tensor:
+        raise NotImplementedError("it compares no names")
 
     def mention_vectors(self, side: Side) -> Tensor:
         return self.scale * side[f"{NAME}.vector"].float()
