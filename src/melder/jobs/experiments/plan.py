@@ -130,6 +130,8 @@ class _Planner:
     def __init__(self, path: Path, experiment: Experiment, out: Path, changes: tuple[str, ...]) -> None:
         self.path, self.experiment, self.out, self.changes = path, experiment, out, changes
         self.rows = {row.name: row for row in experiment.rows}
+        self._runs: dict[tuple[str, str, int], PlannedRun] = {}
+        self._recipes: dict[Path, dict[str, Any]] = {}
 
     def evaluations(self, row: ExperimentRow) -> Iterator[PlannedEvaluation]:
         for data in row.data or ("",):
@@ -143,19 +145,26 @@ class _Planner:
         return self.rows[evaluation.row].seeds.index(evaluation.run.seed)
 
     def run(self, row: ExperimentRow, data: str, seed: int, within: tuple[str, ...]) -> PlannedRun:
-        """The training of a row; `within` are the rows that need it."""
-        place = f"{self.path}, row {row.name!r}"
+        """The training of a row, planned once; `within` are the rows that need it."""
         if row.name in within:
-            raise MelderError(f"{place}: needs its own run, by way of {' and '.join(within)}; name another row")
+            chain = " and ".join(within)
+            raise MelderError(f"{self.path}, row {row.name!r}: needs its own run, by way of {chain}; name another row")
+        key = row.name, data, seed
+        if key not in self._runs:
+            self._runs[key] = self._planned(row, data, seed, (*within, row.name))
+        return self._runs[key]
+
+    def _planned(self, row: ExperimentRow, data: str, seed: int, within: tuple[str, ...]) -> PlannedRun:
+        place = f"{self.path}, row {row.name!r}"
         needs: list[PlannedRun] = []
 
         def of_seed(name: str) -> str:
-            run = self._needed(place, name, data, seed, (*within, row.name))
+            run = self._needed(place, name, data, seed, within)
             needs.append(run)
             return str(run.directory)
 
         def of_all_seeds(name: str) -> str:
-            return str(self._needed(place, name, data, seed, (*within, row.name)).directory.parent)
+            return str(self._needed(place, name, data, seed, within).directory.parent)
 
         configuration = checked(Configuration, self._sections(row, data, seed, of_seed), place)
         if configuration.training.processes > 1:
@@ -194,8 +203,10 @@ class _Planner:
         """The configuration file with the row's settings, not checked yet."""
         assert row.recipe is not None
         settings = assignments(_filled(row.settings, data, run))
-        recipe = read_yaml(Path(str(row.recipe).replace(DATA, data)))
-        return override(recipe, [*settings, *self.changes, f"training.seed={seed}"])
+        path = Path(str(row.recipe).replace(DATA, data))
+        if path not in self._recipes:
+            self._recipes[path] = read_yaml(path)
+        return override(self._recipes[path], [*settings, *self.changes, f"training.seed={seed}"])
 
 
 def _filled(value: Any, data: str, run: Name) -> Any:
