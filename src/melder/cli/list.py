@@ -22,6 +22,7 @@ REGISTRIES = {
     "indexes": "melder.search.indexes:INDEXES",
     "layouts": "melder.data.layouts:LAYOUTS",
     "samplers": "melder.training.negatives.samplers:SAMPLERS",
+    "loggers": "melder.training.loop.loggers:LOGGERS",
     "finders": "melder.mentions.resolver:FINDERS",
 }
 

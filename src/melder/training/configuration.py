@@ -59,6 +59,9 @@ class TrainingConfiguration(Section):
     checkpoint_every: PositiveInt = Field(100, description="steps between checkpoints that training resumes from")
     negatives: NegativesConfiguration = NegativesConfiguration()
     workers: NonNegativeInt = Field(0, description="processes that tokenise and decode; 0 = the training process")
+    logger: str | None = Field(
+        None, description="csv, tensorboard, wandb or mlflow; null = tensorboard where it is installed"
+    )
     processes: PositiveInt = Field(1, description="training processes, for several GPUs or (gloo) CPUs")
     seed: NonNegativeInt = 43
 
