@@ -47,7 +47,8 @@ class WrittenMentions:
 def without_labels(recipe: Mapping[str, Any], assignments: Sequence[str], source: Path) -> list[str]:
     """The assignments that make a recipe train on the entities of `source`, the given ones last.
 
-    Distractors are entities with look-alike names, unless the recipe says where they come from.
+    Distractors are entities with look-alike names, and names count at least half of what they begin with, unless the
+    recipe says otherwise: made mentions say little of how much real ones lean on names.
     """
     settings = override(recipe, assignments)
     data, training = settings.get("data") or {}, settings.get("training") or {}
@@ -56,7 +57,16 @@ def without_labels(recipe: Mapping[str, Any], assignments: Sequence[str], source
     samples = method not in METHODS or METHODS.get(method).samples_negatives
     if samples and not (training.get("negatives") or {}).get("sampler"):
         chosen.append("training.negatives.sampler=lexical")
-    return [*assignments, *chosen]
+    return [*assignments, *chosen, *_floor(settings.get("method") or {})]
+
+
+def _floor(method: Mapping[str, Any]) -> list[str]:
+    """The floor of the weight of names, where the method has one and the recipe names none."""
+    name = str(method.get("name"))
+    fields = METHODS.get(name).configuration.model_fields if name in METHODS else {}
+    if "lexical_floor" not in fields or "lexical_floor" in method or method.get("lexical") is False:
+        return []
+    return [f"method.lexical_floor={method.get('lexical_weight', fields['lexical_weight'].default) / 2}"]
 
 
 def data_to_train_on(configuration: Configuration, out: Path, counting: Counting) -> DataSet:

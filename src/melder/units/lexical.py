@@ -11,6 +11,9 @@ entity. Were it one, whoever has its bucket by chance would count as much: of 50
 
 With `exact` a surface that is all of a name counts 1 + `exact`: no name that is only alike comes near it.
 
+The weight with which the unit joins the total is learned, and stays above `floor`: f + exp(w). Mentions that were made
+of the entities say little of how much real ones lean on names.
+
 With `fold` strings are compared as people compare names (melder/names.py). A name with diacritics then counts without
 them too, `PLAIN` times as much: "Muller" is Müller, but rather Muller. Without, only upper and lower case are one.
 """
@@ -72,23 +75,25 @@ class Lexical(nn.Module):
         *,
         fold: bool = False,
         exact: float = 0.0,
+        floor: float = 0.0,
     ) -> None:
         super().__init__()
+        self.floor = floor
         self.buckets = buckets
         self.part = part
         self.exact = exact
         self.fold = fold
-        self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
+        self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight - floor)))
         self.register_buffer("inverse_frequency", torch.ones(buckets))
 
     @property
     def weight(self) -> Tensor:
-        return self.log_weight.exp()
+        return self.floor + self.log_weight.exp()
 
     def set_weight(self, weight: float) -> None:
-        """Take another positive weight, from which training goes on."""
+        """Take another weight above the floor, from which training goes on."""
         with torch.no_grad():
-            self.log_weight.fill_(math.log(weight))
+            self.log_weight.fill_(math.log(weight - self.floor))
 
     def fit(self, names: Iterable[str]) -> None:
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
