@@ -38,9 +38,9 @@ def search(
     if not query.strip():
         raise MelderError("what is searched for is empty: give words of a name")
     with open_knowledge_base(kb) as base:
-        columns = list(dict.fromkeys([*base.columns([query]).values(), *base.named(query), *base.search(query, limit)]))
-        if columns:
-            print_entities(base.records(columns[:limit]), as_json)
+        rows = list(dict.fromkeys([*base.rows([query]).values(), *base.named(query), *base.search(query, limit)]))
+        if rows:
+            print_entities(base.records(rows[:limit]), as_json)
             return
         offered = [f"{entity.name} ({entity.id})" for entity in base.records(_alike(base, query))]
     remedy = f"did you mean {' or '.join(offered)}?" if offered else f"`melder kb list {kb}` shows what there is"
@@ -48,7 +48,7 @@ def search(
 
 
 def _alike(base: KnowledgeBase, query: str) -> list[int]:
-    """Columns of entities with a word that begins as the last one of the query does, as long as possible."""
+    """Rows of entities with a word that begins as the last one of the query does, as long as possible."""
     last = query.split()[-1]
     beginnings = (last[:length] for length in range(len(last) - 1, SHORTEST - 1, -1))
-    return next((columns for beginning in beginnings if (columns := base.search(beginning, NEAREST))), [])
+    return next((rows for beginning in beginnings if (rows := base.search(beginning, NEAREST))), [])
