@@ -88,6 +88,7 @@ def test_names_keep_half_of_their_weight(method: dict[str, Any], floor: float, e
     recipe = {**settings(entities), "method": method}
     chosen = Configuration(**override(recipe, without_labels(recipe, [], entities)))
     assert chosen.method.lexical_floor == floor  # type: ignore[attr-defined]
+    assert chosen.method.lexical_exact == (1.0 if method.get("lexical", True) else 0.0)  # type: ignore[attr-defined]
 
 
 def test_a_training_without_labels_leaves_a_run(entities: Path, tmp_path: Path) -> None:
