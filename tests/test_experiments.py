@@ -1,4 +1,4 @@
-"""Every file of experiments/ loads and takes one step, on a data set written here and with a small encoder."""
+"""Every recipe of experiments/ loads and takes one step, on a data set written here and with a small encoder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
+from melder.jobs.experiments.experiment_file import read_experiment
+from melder.jobs.experiments.plan import plan_experiment
 from melder.methods.gemel import GEMELConfiguration
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.generative.training import prepare_generative
@@ -22,7 +24,8 @@ from melder.training.order import BatchPlan
 from melder.training.prepare import open_data, prepare
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-FILES = sorted(EXPERIMENTS.rglob("*.yaml"))
+FILES = sorted(EXPERIMENTS.glob("*/*.yaml"))
+TABLES = sorted(EXPERIMENTS.glob("*.yaml"))
 RECONSTRUCTED = {"pgmel"}  # methods whose recipe was never published
 NAMES = ["Guinea", "Mali", "Chad", "Romania", "Monaco", "Poland"]
 MENTIONS = 20  # enough that a tenth can be held out
@@ -94,6 +97,35 @@ def test_it_lies_in_the_folder_of_its_method(file: Path) -> None:
 
 def test_there_are_experiments() -> None:
     assert FILES
+    assert TABLES
+
+
+@pytest.mark.parametrize("file", TABLES, ids=[file.stem for file in TABLES])
+def test_every_row_of_a_table_can_be_trained(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    experiment = read_experiment(file)
+    plan = plan_experiment(file, experiment, tmp_path)
+    assert {evaluation.row for evaluation in plan.evaluations} == {row.name for row in experiment.rows}
+    assert len({evaluation.figures for evaluation in plan.evaluations}) == len(plan.evaluations)
+
+
+def test_rows_that_are_one_training_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GEMEL alone and over M3EL's candidates, and what each of them needs."""
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    file = EXPERIMENTS / "generative.yaml"
+    plan = plan_experiment(file, read_experiment(file), tmp_path)
+    runs = {(each.row, each.run.seed): each for each in plan.evaluations}
+    alone, over = (runs[row, 44] for row in ("pictures, 2 demonstrations", "over m3el's best ten, 2 demonstrations"))
+    assert alone.run.directory == over.run.directory
+    assert alone.figures != over.figures
+    (matching,) = over.needs
+    assert over.changes[1] == f'method.matching.run="{matching.directory}"'
+    assert (matching.row, matching.seed) == ("m3el, which finds candidates", 44)
+    bare = runs["pictures, no demonstrations", 44].run
+    assert [needed.directory for needed in bare.needs] == [alone.run.directory]
+    assert bare.configuration.method.language_model == f"{alone.run.directory}/language_model"  # type: ignore[attr-defined]
+    assert bare.directory.parent == runs["pictures, no demonstrations", 45].run.directory.parent
+    assert len(plan.runs) == 3 * 7
 
 
 def _small(file: Path, layouts: dict[str, Path], tmp_path: Path) -> Configuration:

@@ -219,6 +219,8 @@ def test_the_command_that_follows_a_training_without_labels_works(
         data = tmp_path / "kb"
     said = melder("train", recipe, "--from-kb", data, "--out", tmp_path / "a run")
     assert said.status == 0, said.errors
+    assert ("Exact names" in said.out) == (source == "knowledge base")
+    assert ("note: nothing to compare the training with" in said.errors) == (source == "data set")
     assert follow(melder, said.errors) == 0
     assert open_knowledge_base(tmp_path / "a run-kb").entities[0].id == "Q0"
 

@@ -132,6 +132,7 @@ def test_learning_and_forgetting(melder: Melder, kb: Path, small_data: Path, tmp
     told = json.loads(melder("kb", "info", kb, "--json").out)
     assert (told["exemplars"], told["entities_with_exemplars"], told["entities"]) == (2, 2, 12)
     assert "exemplars" in melder("kb", "info", kb).out
+    assert "1 of 2 mentions does not stand in its text" in said.errors  # "The old one", there
     assert (
         "0 mentions learned, 0 corrected, 2 known" in melder("kb", "learn", kb, lessons, "--images", small_data).errors
     )
@@ -168,11 +169,12 @@ def test_what_cannot_be_learned_is_named(melder: Melder, kb: Path, tmp_path: Pat
 
 def test_bad_lessons_are_left_out_and_listed(melder: Melder, kb: Path, tmp_path: Path) -> None:
     lessons = tmp_path / "lessons.jsonl"
-    good, bad = '{"text": "It flies", "mention": "It", "answer": "Q0"}', '{"text": "It", "answer": "Q99"}'
+    good, bad = '{"text": "It flies", "mention": "Itt", "answer": "Q0"}', '{"text": "It", "answer": "Q99"}'
     lessons.write_text(f"{good}\n{bad}\n")
     said = melder("kb", "learn", kb, lessons, "--skip-bad")
     assert said.status == 3
     assert "1 mention learned" in said.errors
+    assert "1 of 1 mention does not stand in its text, letter by letter: learned by its words, with all" in said.errors
     assert "there is no entity 'Q99'" in said.errors
 
 

@@ -85,7 +85,18 @@ def test_names_are_searched(melder: Melder, base: Path) -> None:
     found = melder("kb", "search", base, "roy", "--json")
     assert [json.loads(line)["id"] for line in found.out.splitlines()] == ["Q0"]
     nothing = melder("kb", "search", base, "zebra")
-    assert (nothing.status, "has a name with 'zebra'" in nothing.errors) == (0, True)
+    assert (nothing.status, nothing.out, "has a name with 'zebra'; `melder kb list " in nothing.errors) == (0, "", True)
+
+
+@pytest.mark.parametrize("words", [("royel",), ("royall", "kitten"), ("Roya1",)])
+def test_a_misspelt_name_is_answered_with_another(melder: Melder, base: Path, words: tuple[str, ...]) -> None:
+    said = melder("kb", "search", base, *words)
+    assert (said.status, said.out) == (0, "")
+    assert f"has a name with '{' '.join(words)}'; did you mean " in said.errors
+
+
+def test_a_search_for_nothing_is_a_mistake(melder: Melder, base: Path) -> None:
+    assert "what is searched for is empty" in melder("kb", "search", base, " ").error
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])

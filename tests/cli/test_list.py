@@ -43,6 +43,12 @@ def test_people_get_a_table() -> None:
     assert re.search(r"melder\[faiss\]", RUNNER.invoke(app, ["list", "indexes"]).stdout)
 
 
+def test_without_a_kind_the_kinds_are_listed() -> None:
+    said = RUNNER.invoke(app, ["list", "--json"])
+    assert json.loads(said.stdout) == {kind: list(registry_of(kind).names()) for kind in REGISTRIES}
+    assert re.search(r"methods .*m3el", RUNNER.invoke(app, ["list"]).stdout)
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [

@@ -99,6 +99,30 @@ def test_a_summary_says_how_many_where_and_with_which_pictures(
 
 
 @pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (
+            "mention,text\nfox,a fox ran\nfuchs,a fox ran\nFox,a fox ran\n,a hare\nowl,\n",
+            "2 of 5 mentions do not stand",
+        ),
+        ("mention,text\nfox,a f\u00f6x ran\n", "1 of 1 mention does not stand in its text"),
+        ("mention,text\nfo\u0308x,a f\u00f6x ran\nfox,a fox\n", "1 of 2 mentions does not stand in its text"),
+        ("mention,text\nfox,a fox ran\nhare,\n", None),
+    ],
+)
+def test_mentions_that_do_not_stand_in_their_text_are_counted(
+    content: str, note: str | None, kb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.csv").write_text(content, encoding="utf-8")
+    assert link(kb, tmp_path / "m.csv", tmp_path / "links.jsonl") == 0
+    said = capsys.readouterr().err
+    assert ("letter by letter: linked by" in said) == (note is not None)
+    assert note is None or note in said
+    unplaced = [row for row in lines(tmp_path / "links.jsonl") if row["start"] is None]
+    assert len(unplaced) == (int(note[0]) if note else 0) + sum(row.endswith(",") for row in content.splitlines())
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ("id,mention\n" + "1,fox\n" * 1200, "is no JSON: it begins with 'id,mention'"),
@@ -214,3 +238,8 @@ def test_a_cluster_writes_no_texts(kb: Path, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("mention\nfox\n", encoding="utf-8")
     with pytest.raises(MelderError, match=r"without their texts; take \.jsonl"):
         link(kb, tmp_path / "m.csv", tmp_path / "x.ttl", "--ray", "local")
+
+
+def test_parquet_is_named_by_the_ending(kb: Path, tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match=r"a table of Parquet is a file: give --output FILE\.parquet alone"):
+        link(kb, tmp_path / "m.csv", tmp_path / "links", "--format", "parquet")

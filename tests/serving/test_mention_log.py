@@ -71,6 +71,25 @@ def test_a_full_log_and_a_full_disk_stop_no_link(
     assert "No space left" in caplog.records[-1].message
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"id": "Q1", "name": "Guinea"}\n', b"id,text\n1,a\n", b"\x89PNG\r\n\x1a\n", b"\n", b"notes", b"[]"]
+)
+def test_a_file_that_holds_something_else_is_left_alone(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "entities.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(MelderError, match="holds something else than mentions; name a new file with --log"):
+        MentionLog(file, 1000)
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"id": "a1'])
+def test_a_log_whose_first_line_was_begun_goes_on(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(content)
+    MentionLog(file, 1000)
+    assert file.read_bytes() == content + (b"\n" if content else b"")
+
+
 def test_a_file_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(MelderError, match=r"no/log: cannot be written \(No such file or directory\); choose another"):
         MentionLog(tmp_path / "no" / "log", 1_000)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from melder.building.build import build
 from melder.data import EntityFile, load
-from melder.runs.configuration_file import read_yaml
+from melder.runs.configuration_file import override, read_yaml
 from melder.runs.model_configuration import DataConfiguration
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.from_entities import MADE, data_to_train_on, without_labels, write_made
@@ -73,6 +73,23 @@ def test_a_knowledge_base_makes_what_its_entities_make(small_run: Path, entities
         assert read_lines(tmp_path / "from-kb" / name) == read_lines(tmp_path / "from-data" / name)
     made = load(tmp_path / "from-kb")
     assert all(made.mention_image(str(mention.image)).is_file() for mention in made.split("train"))
+
+
+@pytest.mark.parametrize(
+    ("method", "floor"),
+    [
+        ({"name": "m3el"}, 5.0),
+        ({"name": "clip"}, 1.8),
+        ({"name": "m3el", "lexical_weight": 3}, 1.5),
+        ({"name": "m3el", "lexical_floor": 0.5}, 0.5),
+        ({"name": "m3el", "lexical": False}, 0.0),
+    ],
+)
+def test_names_keep_half_of_their_weight(method: dict[str, Any], floor: float, entities: Path) -> None:
+    recipe = {**settings(entities), "method": method}
+    chosen = Configuration(**override(recipe, without_labels(recipe, [], entities)))
+    assert chosen.method.lexical_floor == floor  # type: ignore[attr-defined]
+    assert chosen.method.lexical_exact == (1.0 if method.get("lexical", True) else 0.0)  # type: ignore[attr-defined]
 
 
 def test_a_training_without_labels_leaves_a_run(entities: Path, tmp_path: Path) -> None:

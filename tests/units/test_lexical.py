@@ -109,6 +109,16 @@ def test_the_weight_is_never_negative(start: float, step: float) -> None:
     assert unit.weight >= 0
 
 
+def test_the_weight_stays_above_its_floor() -> None:
+    unit = Lexical(16, initial_weight=10.0, floor=5.0)
+    assert unit.weight.item() == pytest.approx(10.0)
+    unit.set_weight(7.0)
+    assert unit.weight.item() == pytest.approx(7.0)
+    with torch.no_grad():
+        unit.log_weight -= 100
+    assert unit.weight.item() == 5.0
+
+
 def test_the_weight_grows_when_names_tell_the_answer() -> None:
     unit = _fitted()
     optimizer = torch.optim.SGD([unit.log_weight], lr=0.1)

@@ -12,7 +12,7 @@ from melder.methods import method_of
 from melder.records import MelderError
 from melder.runs.directory import read_configuration
 
-__all__ = ["copy_run", "identity_of"]
+__all__ = ["copy_model", "copy_run", "identity_of"]
 
 NEEDED = ("config.yaml", "environment.json", "model.safetensors", "encoder")  # of a run, for linking
 TOLD = ("metrics.json", "trained_on.json", "nil.json", "prior.json")  # what more can be said with, where it is there
@@ -34,7 +34,17 @@ def copy_run(run: Path, directory: Path) -> None:
             f"{run}: its method writes names and has no sides to store; build the knowledge base with --encoder or "
             f"with a method that compares, and link to it with `melder link {run} --data KB`"
         )
-    with writing(directory / MODEL) as part:
+    copy_model(run, directory / MODEL)
+
+
+def copy_model(run: Path, out: Path) -> None:
+    """Copy what linking needs of a run.
+
+    Args:
+        run: A finished one.
+        out: A new directory, which then is a run too.
+    """
+    with writing(out) as part:
         for name in _files(run):
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(run / name, part / name)

@@ -21,6 +21,7 @@ from melder.cli.convert import convert
 from melder.cli.data import data
 from melder.cli.demo import demo
 from melder.cli.evaluate import evaluate
+from melder.cli.experiment import experiment
 from melder.cli.features import features
 from melder.cli.init import init
 from melder.cli.kb import kb
@@ -71,6 +72,7 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
 app.command("compare")(compare)
+app.command("experiment")(experiment)
 app.command("report")(report)
 app.command("link")(link)
 app.command("serve")(serve)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from melder.protocols import Counting
 
 __all__ = [
+    "SKIPPED",
     "Unreadable",
     "console",
     "counting",

@@ -26,25 +26,18 @@ def features(
     melder train experiments/m3el/wikimel.offline.yaml data.features=features/wikimel --out runs/one
     melder evaluate runs/one --data data/wikimel --features features/wikimel
     """
-    from melder.runs.feature_cache import encode_data
     from melder.training.configuration import read_configuration
-    from melder.training.from_entities import data_to_train_on
-    from melder.training.prepare import build_model, split_data
+    from melder.training.encoding import encode_dataset
 
     more = ["encoder.trained=false", "training.augment=false", *(["data.skip_bad=true"] if skip_bad else [])]
     chosen = read_configuration(configuration, [*(assignments or []), *more])
     writable(out / "entities" / "features.json")
-    with counting() as start:
-        dataset = data_to_train_on(chosen, out, start)
-    train = split_data(chosen, dataset).train if dataset.splits else []
-    encoder = build_model(chosen, dataset, train).encoder
     unreadable = Unreadable()
-    if chosen.data.skip_bad:
-        unreadable.watch(encoder)
     with counting() as start:
-        for part in ("entities", *dataset.splits):
-            encode_data(chosen, chosen.training.seed, dataset, encoder, part, out, start)
-    if line := str(encoder.throughput):
+        encoded = encode_dataset(
+            chosen, out, counting=start, on_unreadable=unreadable if chosen.data.skip_bad else None
+        )
+    if line := str(encoded.encoder.throughput):
         say(line)
     say(f"The features are in {out}. Train on them with data.features={out}")
-    finish(dataset.skipped, list(unreadable.reasons.values()))
+    finish(encoded.dataset.skipped, list(unreadable.reasons.values()))

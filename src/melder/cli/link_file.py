@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from melder.cli.console import Unreadable, counting, finish, say
 from melder.cli.entity_types import known_types
-from melder.cli.mention_file import read_mention_file
+from melder.cli.mention_file import read_mention_file, say_unplaced
 from melder.io.counts import how_many
 from melder.records import Link, MelderError, Mention
 
@@ -77,6 +78,7 @@ def check_files(job: MentionFileJob, *, on_cluster: bool) -> None:
 
 def link_file(job: MentionFileJob, table: TableOptions) -> None:
     """Link the mentions and say how that went; ends with status 3 when some were left out."""
+    from melder.jobs.mention_records import is_unplaced
     from melder.linking.load import load
 
     mentions, bad = read_mention_file(job.source, table)
@@ -96,6 +98,7 @@ def link_file(job: MentionFileJob, table: TableOptions) -> None:
     unreadable.watch(linker.model.encoder)
     _link_all(linker, mentions, job)
     say(_summary(linker, mentions, len(unreadable.reasons), job.output))
+    say_unplaced(sum(map(is_unplaced, mentions)), len(mentions), "linked")
     finish(bad, list(unreadable.reasons.values()))
 
 
@@ -103,6 +106,7 @@ def link_file_on(address: str, job: MentionFileJob, table: TableOptions, workers
     """The same on a Ray cluster, in shards."""
     from melder.io.problems import Problems
     from melder.jobs.mention_file import mentions_of
+    from melder.jobs.mention_records import is_unplaced
     from melder.jobs.ray.link import ShardJob, link_on
 
     if job.output is None or str(job.source) == "-" or job.data is not None:
@@ -119,9 +123,11 @@ def link_file_on(address: str, job: MentionFileJob, table: TableOptions, workers
     )
     problems = Problems()
     with counting() as start:
-        count = sum(1 for _ in mentions_of(job.source, Problems(), table))
+        placed = Counter(map(is_unplaced, mentions_of(job.source, Problems(), table)))
+        count = sum(placed.values())
         mentions, progress = mentions_of(job.source, problems, table), start("linking mentions", count)
         unreadable = link_on(address, shards, mentions, job.output, progress, workers=workers, threads=threads)
+    say_unplaced(placed[True], count, "linked")
     finish(problems.records, list(unreadable.values()))
 
 

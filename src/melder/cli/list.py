@@ -22,12 +22,15 @@ REGISTRIES = {
     "indexes": "melder.search.indexes:INDEXES",
     "layouts": "melder.data.layouts:LAYOUTS",
     "samplers": "melder.training.negatives.samplers:SAMPLERS",
+    "loggers": "melder.training.loop.loggers:LOGGERS",
     "finders": "melder.mentions.resolver:FINDERS",
 }
 
 
 def list_parts(
-    kind: str = typer.Argument(metavar="KIND", help=f"What is listed: {', '.join(REGISTRIES)}."),
+    kind: str = typer.Argument(
+        None, metavar="[KIND]", help=f"What is listed: {', '.join(REGISTRIES)}; default: these."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON array instead of a table."),
 ) -> None:
     """List the parts of a kind that a configuration or a command can name.
@@ -35,6 +38,7 @@ def list_parts(
     Other packages add to them by entry points: see docs/extending.md.
 
     \b
+    melder list
     melder list methods
     melder list indexes --json
     """
@@ -43,6 +47,9 @@ def list_parts(
 
     from melder.cli.console import console
 
+    if kind is None:
+        _list_kinds(as_json)
+        return
     parts = _parts(registry_of(kind))
     if as_json:
         typer.echo(json.dumps(parts, indent=2, ensure_ascii=False))
@@ -51,6 +58,22 @@ def list_parts(
     for part in parts:
         extra = f"melder[{part['extra']}]" if part["extra"] else ""
         table.add_row(*map(escape, (part["name"], part["summary"], extra, part["from"])))
+    console.print(table)
+
+
+def _list_kinds(as_json: bool) -> None:
+    """The kinds, with the names of their parts."""
+    from rich.table import Table
+
+    from melder.cli.console import console
+
+    kinds = {kind: registry_of(kind).names() for kind in REGISTRIES}
+    if as_json:
+        typer.echo(json.dumps(kinds, indent=2, ensure_ascii=False))
+        return
+    table = Table("kind", "parts; melder list KIND says what they are")
+    for kind, names in kinds.items():
+        table.add_row(kind, ", ".join(names))
     console.print(table)
 
 

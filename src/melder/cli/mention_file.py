@@ -13,7 +13,7 @@ from melder.records import BadRecord, Mention
 if TYPE_CHECKING:
     from melder.data.tables.options import TableOptions
 
-__all__ = ["read_mention_file"]
+__all__ = ["read_mention_file", "say_unplaced"]
 
 
 def read_mention_file(source: Path, table: TableOptions) -> tuple[list[Mention], list[BadRecord]]:
@@ -36,3 +36,19 @@ def read_mention_file(source: Path, table: TableOptions) -> tuple[list[Mention],
     if problems.records and not mentions:
         raise problems.error()
     return mentions, problems.records
+
+
+def say_unplaced(count: int, mentions: int, done: str) -> None:
+    """Say how many mentions do not stand in their text, if any, since a slip of the pen is the usual reason.
+
+    Args:
+        count: Of these.
+        mentions: Of all.
+        done: What was done with them, such as "linked".
+    """
+    from melder.io.counts import how_many, in_number
+
+    if count:
+        place = in_number("[does not stand in its text|do not stand in their texts]", count)
+        how = in_number("[its words, with all of its text|their words, with all of their texts]", count)
+        say(f"note: {count:,} of {how_many(mentions, 'mention')} {place}, letter by letter: {done} by {how}")

@@ -41,6 +41,7 @@ def train(
     from melder.runs.configuration_file import checked, override
     from melder.training.configuration import Configuration
     from melder.training.from_entities import without_labels
+    from melder.training.keep_better import awaits_comparison
     from melder.training.loop.train import train as run
 
     changes = [*(assignments or []), *(["data.skip_bad=true"] if skip_bad else [])]
@@ -56,14 +57,37 @@ def train(
         changes = without_labels(recipe, changes, from_kb)
     chosen = checked(Configuration, override(recipe, changes), str(configuration or "the recipe of `melder init`"))
     unreadable = Unreadable() if chosen.data.skip_bad else None
+    result = None
+    if from_kb is None or not awaits_comparison(out):
+        with counting() as start:
+            result = run(chosen, out, counting=start, on_validation=say_validation, on_unreadable=unreadable)
+        if not result.first:
+            return
+        rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
+        console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
+    if from_kb is not None:
+        _keep_better(out, chosen, from_kb)
+    say(f"The run is in {out}. Next: {_next(out, chosen, result.splits if result else ())}")
+    finish(result.skipped if result else [], list(unreadable.reasons.values()) if unreadable else [])
+
+
+def _keep_better(out: Path, configuration: Configuration, source: Path) -> None:
+    """Say how the training compares with what there was before, and which of the two the run is now."""
+    from melder.training.keep_better import BEFORE, TRAINED, keep_better
+
     with counting() as start:
-        result = run(chosen, out, counting=start, on_validation=say_validation, on_unreadable=unreadable)
-    if not result.first:
+        result = keep_better(out, configuration, source, start)
+    if result.reason:
+        say(f"note: nothing to compare the training with: {result.reason}")
         return
-    rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
-    console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
-    say(f"The run is in {out}. Next: {_next(out, chosen, result.splits)}")
-    finish(result.skipped, list(unreadable.reasons.values()) if unreadable else [])
+    console.print(metrics_table("Made mentions that were held out", result.made))
+    if result.names:
+        console.print(metrics_table("Exact names", result.names))
+    if result.kept == BEFORE:
+        say(
+            f"note: training did not make it better, so {out} holds the model from before; the trained one is in "
+            f"{out / TRAINED}"
+        )
 
 
 def _recipe(file: str | None, source: Path | None) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def output_format(path: Path | None, name: str | None) -> LinkFormat:
         MelderError: There is no such format.
     """
     if name is not None and name not in FORMATS:
+        if f".{name}" == PARQUET:
+            raise MelderError(f"--format {name}: a table of Parquet is a file: give --output FILE{PARQUET} alone")
         near = nearest(name, FORMATS, 1)
         hint = f" did you mean {near[0]}?" if near else ""
         raise MelderError(f"--format {name}: is no format of links;{hint} there are {', '.join(FORMATS)}")

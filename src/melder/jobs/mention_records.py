@@ -16,7 +16,7 @@ from melder.data.tables.table import Table
 from melder.io.problems import Problems, describe
 from melder.records import MelderError, Mention
 
-__all__ = ["complete_mention", "table_mentions", "with_file", "with_span"]
+__all__ = ["complete_mention", "is_unplaced", "table_mentions", "with_file", "with_span"]
 
 MENTION = "mention"  # what the command line calls a surface
 NUMBERS = ("start", "end")
@@ -42,6 +42,11 @@ def with_span(mention: Mention) -> Mention:
     surface = mention.surface or mention.text
     start, end = span(mention.text, surface)
     return mention if start is None else mention.model_copy(update={"surface": surface, "start": start, "end": end})
+
+
+def is_unplaced(mention: Mention) -> bool:
+    """Whether a mention's words do not stand in its text as they are written; what is known of it are both, apart."""
+    return bool(mention.text and mention.surface) and mention.start is None
 
 
 def with_file(mention: Mention, names: PictureNames) -> Mention:

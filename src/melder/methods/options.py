@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from melder.ops.picture_scores import Pooling
 from melder.units.lexical import Lexical
@@ -25,6 +25,7 @@ class MethodOptions(BaseModel):
     name: str
     lexical: bool = Field(True, description="add names compared as strings to the total")
     lexical_weight: PositiveFloat = Field(10.0, description="where the learned weight starts")
+    lexical_floor: NonNegativeFloat = Field(0.0, description="what the learned weight stays above")
     lexical_part: float = Field(0.85, ge=0, lt=1, description="what whole words of a name count; 0 = only all of it")
     lexical_exact: float = Field(0.0, ge=0, description="what the surface counts more where it is all of a name")
     lexical_fold: bool = Field(
@@ -64,6 +65,12 @@ class MethodOptions(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _starts_above_the_floor(self) -> MethodOptions:
+        if self.lexical_floor >= self.lexical_weight:
+            raise ValueError(f"lexical_floor must be below lexical_weight, which is {self.lexical_weight:g}: lower it")
+        return self
+
+    @model_validator(mode="after")
     def _equal_as_published(self) -> MethodOptions:
         if self.published and self.unit_weights != "equal":
             raise ValueError("published: true takes the mean of the units: leave unit_weights out")
@@ -93,6 +100,7 @@ def lexical_unit(options: MethodOptions) -> Lexical | None:
         part=options.lexical_part,
         fold=options.lexical_fold,
         exact=options.lexical_exact,
+        floor=options.lexical_floor,
     )
 
 

@@ -16,6 +16,8 @@ from melder.records import MelderError, Mention
 
 __all__ = ["MentionLog"]
 
+BEGINNING = b'{"id": "'  # of every line
+
 log = logging.getLogger(__name__)
 
 
@@ -27,13 +29,15 @@ class MentionLog:
         most_bytes: its size, beyond which nothing is added
 
     Raises:
-        MelderError: It cannot be written.
+        MelderError: It cannot be written, or holds something else.
     """
 
     def __init__(self, path: Path, most_bytes: int) -> None:
         self.path, self._most, self._lock, self._is_full = path, most_bytes, threading.Lock(), False
         try:
             with self._opened() as file:
+                file.seek(0)
+                _check_is_log(path, file.readline())
                 file.seek(0)
                 self._logged = {_digest(line) for line in file}
                 if file.tell() and not _ends_its_line(path):  # written by a process that was killed
@@ -69,6 +73,17 @@ class MentionLog:
 
     def _opened(self) -> FileIO:
         return FileIO(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
+
+
+def _check_is_log(path: Path, first: bytes) -> None:
+    """Raises MelderError where the first line is of something else, which must not get lines of a log."""
+    try:
+        if first.endswith(b"\n"):
+            Mention.model_validate_json(first)
+        elif not BEGINNING.startswith(first[: len(BEGINNING)]):  # nothing, or what a process that was killed has begun
+            raise ValueError
+    except ValueError:
+        raise MelderError(f"{path}: holds something else than mentions; name a new file with --log") from None
 
 
 def _line(mention: Mention) -> bytes:

@@ -67,6 +67,9 @@ class TrainingConfiguration(Section):
         "(gradient caching): memory no longer grows with batch_size; null = all of a batch",
     )
     workers: NonNegativeInt = Field(0, description="processes that tokenise and decode; 0 = the training process")
+    logger: str | None = Field(
+        None, description="csv, tensorboard, wandb or mlflow; null = tensorboard where it is installed"
+    )
     processes: PositiveInt = Field(1, description="training processes, for several GPUs or (gloo) CPUs")
     seed: NonNegativeInt = 43
 

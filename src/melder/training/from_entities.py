@@ -31,6 +31,7 @@ __all__ = ["MADE", "WrittenMentions", "data_to_train_on", "without_labels", "wri
 
 MADE = "from-entities"  # in a run: the data set that was made
 EACH = 8  # mentions of an entity: each of its names and of their parts about once
+EXACT = 1.0  # what a surface counts more that is all of a name: twice as much as one that is alike
 SIDE = 224  # pixels of a view: what most vision models read
 QUALITY = 90  # of its JPEG
 
@@ -48,7 +49,9 @@ class WrittenMentions:
 def without_labels(recipe: Mapping[str, Any], assignments: Sequence[str], source: Path) -> list[str]:
     """The assignments that make a recipe train on the entities of `source`, the given ones last.
 
-    Distractors are entities with look-alike names, unless the recipe says where they come from.
+    Distractors are entities with look-alike names, and names count at least half of what they begin with,
+    twice that where they are exact, unless the recipe says otherwise: made mentions say little of how much real ones
+    lean on names.
     """
     settings = override(recipe, assignments)
     data, training = settings.get("data") or {}, settings.get("training") or {}
@@ -57,7 +60,19 @@ def without_labels(recipe: Mapping[str, Any], assignments: Sequence[str], source
     samples = method not in METHODS or METHODS.get(method).samples_negatives
     if samples and not (training.get("negatives") or {}).get("sampler"):
         chosen.append("training.negatives.sampler=lexical")
-    return [*assignments, *chosen]
+    return [*assignments, *chosen, *_names(settings.get("method") or {})]
+
+
+def _names(method: Mapping[str, Any]) -> list[str]:
+    """The floor of the weight of names, and what an exact one counts more, where the method has these settings and the
+    recipe does not."""
+    name = str(method.get("name"))
+    fields = METHODS.get(name).configuration.model_fields if name in METHODS else {}
+    if "lexical_floor" not in fields or method.get("lexical") is False:
+        return []
+    weight = method.get("lexical_weight", fields["lexical_weight"].default)
+    chosen = {"lexical_floor": weight / 2, "lexical_exact": EXACT}
+    return [f"method.{key}={value}" for key, value in chosen.items() if key not in method]
 
 
 def data_to_train_on(configuration: Configuration, out: Path, counting: Counting) -> DataSet:

@@ -11,6 +11,9 @@ entity. Were it one, whoever has its bucket by chance would count as much: of 50
 
 With `exact` a surface that is all of a name counts 1 + `exact`: no name that is only alike comes near it.
 
+The weight with which the unit joins the total is learned, and stays above `floor`: f + exp(w). Mentions that were made
+of the entities say little of how much real ones lean on names.
+
 With `fold` strings are compared as people compare names (melder/names.py). A name with diacritics then counts without
 them too, `PLAIN` times as much: "Muller" is Müller, but rather Muller. Without, only upper and lower case are one.
 """
@@ -32,6 +35,7 @@ from torch.nn import functional
 
 from melder.features import Features, Heads, Side
 from melder.names import folded, unaccented
+from melder.ops.gram_table import gram_table
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
 
@@ -72,24 +76,26 @@ class Lexical(nn.Module):
         *,
         fold: bool = False,
         exact: float = 0.0,
+        floor: float = 0.0,
     ) -> None:
         super().__init__()
+        self.floor = floor
         self.buckets = buckets
         self.part = part
         self.exact = exact
         self.fold = fold
-        self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
+        self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight - floor)))
         self.register_buffer("inverse_frequency", torch.ones(buckets))
         self._host_frequency: np.ndarray | None = None
 
     @property
     def weight(self) -> Tensor:
-        return self.log_weight.exp()
+        return self.floor + self.log_weight.exp()
 
     def set_weight(self, weight: float) -> None:
-        """Take another positive weight, from which training goes on."""
+        """Take another weight above the floor, from which training goes on."""
         with torch.no_grad():
-            self.log_weight.fill_(math.log(weight))
+            self.log_weight.fill_(math.log(weight - self.floor))
 
     def fit(self, names: Iterable[str]) -> None:
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
@@ -137,7 +143,7 @@ class Lexical(nn.Module):
     def score(self, mentions: Side, entities: Side) -> Tensor:
         """[mentions, entities]: cosine of the best name, 1 + `exact` where that is all of it."""
         rows, names, grams = entities["bucket"].shape
-        table, place = _lookup(mentions, self.buckets)
+        table, place = gram_table(mentions["bucket"][:, 0].long(), mentions["gram"][:, 0].float(), self.buckets)
         positions = place[entities["bucket"].view(-1, grams)]
         weights = entities["gram"].to(table.dtype).view(-1, grams)
         cosine = functional.embedding_bag(positions, table, per_sample_weights=weights, mode="sum")
@@ -280,18 +286,3 @@ def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
     return _Features(
         np.array(row, np.int64), np.zeros(len(row), np.int64), np.array(bucket, np.int64), np.array(count, np.float64)
     )
-
-
-def _lookup(mentions: Side, buckets: int) -> tuple[Tensor, Tensor]:
-    """The mentions' n-grams as a table [grams + 1, mentions], and the row of each bucket [buckets]; the last row,
-    of the buckets that no mention has, is zero. How many rows are filled is not asked: a GPU would be waited for."""
-    bucket, gram = mentions["bucket"][:, 0].long(), mentions["gram"][:, 0].float()
-    flat = bucket.flatten()
-    ordered, order = flat.sort()
-    first = functional.pad(ordered[1:] != ordered[:-1], (1, 0))  # where another bucket begins
-    row = torch.empty_like(flat).scatter_(0, order, first.cumsum(dim=0))
-    table = gram.new_zeros(len(flat) + 1, len(bucket))
-    column = torch.arange(len(bucket), device=gram.device)[:, None].expand_as(bucket)
-    table.index_put_((row.view_as(bucket), column), gram, accumulate=True)
-    place = torch.full((buckets,), len(flat), dtype=torch.int32, device=gram.device)
-    return table, place.scatter_(0, flat, row.int())

@@ -12,7 +12,7 @@ from melder.cli.console import Unreadable, finish, say
 from melder.cli.kb.changing import Directory
 from melder.cli.kb.reading import known_rows
 from melder.cli.kb.tables import Columns, Encoding
-from melder.cli.mention_file import read_mention_file
+from melder.cli.mention_file import read_mention_file, say_unplaced
 from melder.io.counts import how_many
 from melder.records import BadData, MelderError, Mention
 
@@ -45,6 +45,7 @@ def learn(
     from melder.building.learning import learn as learn_labelled
     from melder.building.learning import unknown_answers
     from melder.data.tables.options import TableOptions, parse_columns
+    from melder.jobs.mention_records import is_unplaced
     from melder.kb import open_knowledge_base
     from melder.runs.directory import open_model
 
@@ -67,6 +68,7 @@ def learn(
     counts = f"{learned.corrected:,} corrected, {learned.known:,} known already"
     without = f"; {empty:,} without an answer teach nothing" if empty else ""
     say(f"{kb}: {how_many(learned.added, 'mention')} learned, {counts}{without}")
+    say_unplaced(sum(map(is_unplaced, labelled)), len(labelled), "learned")
     finish(bad, list(unreadable.reasons.values()))
 
 

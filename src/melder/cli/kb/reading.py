@@ -15,7 +15,7 @@ from melder.records import Entity, MelderError
 if TYPE_CHECKING:
     from melder.kb import KnowledgeBase
 
-__all__ = ["AsJson", "Limit", "known_rows", "print_entities"]
+__all__ = ["NEAREST", "AsJson", "Limit", "known_rows", "print_entities"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print each entity as one line of JSON instead of a table.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entities at most.")]

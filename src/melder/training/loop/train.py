@@ -27,6 +27,7 @@ from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
 from melder.training.loop.checkpoints import weights
 from melder.training.loop.loader import PlannedLoader
+from melder.training.loop.loggers import check_logger
 from melder.training.loop.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.loop.run_lock import run_lock
 from melder.training.loop.selection import LookSchedule, Selection, ValidationCallback
@@ -75,8 +76,9 @@ def train(
 
     Raises:
         MelderError: `out` holds a finished run, or an interrupted one of another configuration; or another process
-            trains into it.
+            trains into it; or the package of the logger is missing.
     """
+    check_logger(configuration.training.logger)
     log = ProgressLog(out / "logs" / LOG)
 
     def look(epoch: int, figures: Mapping[str, float]) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from melder.training.configuration import TrainingConfiguration
 from melder.training.loop.checkpoints import SafetensorsIO
 from melder.training.loop.finite import FiniteTraining
+from melder.training.loop.loggers import build_loggers
 from melder.training.loop.resumption import LastCheckpoint
 
 __all__ = ["build_trainer"]
@@ -38,7 +37,7 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         plugins=[SafetensorsIO()],
         callbacks=[finite, *callbacks, LastCheckpoint(path, training.checkpoint_every, finite.check)],
         enable_checkpointing=False,  # Lightning's own, a pickle each epoch
-        logger=_loggers(out),
+        logger=build_loggers(training.logger, out),
         gradient_clip_val=training.gradient_clip,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -46,14 +45,6 @@ def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequenc
         enable_progress_bar=False,
         log_every_n_steps=10,
     )
-
-
-def _loggers(out: Path) -> list[Logger]:
-    """A table in `out`/logs, and where TensorBoard is installed its own log beside it."""
-    loggers: list[Logger] = [CSVLogger(out, name="logs", version="", flush_logs_every_n_steps=1)]
-    if find_spec("tensorboard") is not None:
-        loggers.append(TensorBoardLogger(out, name="logs", version="", default_hp_metric=False))
-    return loggers
 
 
 def _keep_log(log: Path) -> None:

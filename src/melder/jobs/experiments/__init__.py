@@ -1,0 +1,1 @@
+"""Experiments: rows of a table, each trained with several seeds, evaluated and compared."""
