@@ -12,6 +12,7 @@ import torch
 
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.io.addresses import without_password
 from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.inspection import verify
@@ -166,7 +167,8 @@ def searching(linker: Linker, candidates: str | None, counting: Counting | None 
     if candidates is None:
         return linker
     if not linker.has_candidates:
-        raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
+        shown = without_password(candidates)
+        raise MelderError(f"--candidates {shown}: a method that writes names has no candidates; leave it out")
     find_kind(candidates)
     matching = cast(MatchingLinker, linker)
     if len(matching.source):  # of no entities nothing can be made, and none need be scored
