@@ -148,7 +148,10 @@ class AgentTools:
         return [entity.model_copy(update={"description": _short(entity.description)}) for entity in entities]
 
     def _open(self, counting: Counting | None = None) -> Linker:
-        return load(self._directory, candidates=self._candidates, language=self._language, counting=counting)
+        linker = load(self._directory, candidates=self._candidates, language=self._language, counting=counting)
+        if not linker.knowledge_base.has_records:
+            raise MelderError(f"{self._directory}: its services hold the entities; name a knowledge base that is here")
+        return linker
 
     def _current(self) -> tuple[Linker, KnowledgeBase]:
         """The linker to the newest generation."""

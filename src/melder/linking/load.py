@@ -16,7 +16,11 @@ from melder.io.addresses import without_password
 from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.inspection import verify
+from melder.kb.shard_list import SECONDS, is_address, shard_services
+from melder.kb.shards import ShardedKnowledgeBase
 from melder.linking.linker import MatchingLinker
+from melder.linking.nil_calibration import read_nil
+from melder.linking.remote import RemoteLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
 from melder.protocols import Counting, Linker
 from melder.records import MelderError, languages_of
@@ -41,11 +45,12 @@ def load(
     show_progress: bool = False,
     counting: Counting | None = None,
     trusted: bool = True,
+    shards: Sequence[str | Path] = (),
 ) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
     Args:
-        path: A knowledge base, or a run.
+        path: A knowledge base, a set of shards, or a run.
         data: For a run, what it is to search: a data set, or a knowledge base that was built with the run (for a run
             of a method that writes names, any).
         changes: Settings of the method that take the place of the run's, such as "method.assignment=attention".
@@ -58,12 +63,20 @@ def load(
             is done.
         trusted: False: the knowledge base is a stranger's. All of it is read and checked first, it is linked to once,
             and whatever fails then is one error; SECURITY.md says what that promises.
+        shards: Further knowledge bases of the same model, which are linked to as one with `path`; or, if that is the
+            address of a `melder serve`, addresses of services that hold the other shards. A link says `partial` and
+            what is `missing` where one of those gives no answer in time.
 
     Raises:
         MelderError: The knowledge base, the run or the data set cannot be read, or there is no such device.
     """
     if threads is not None:
         set_threads(threads)
+    if shards or is_address(str(path)):
+        linker = _load_shards([str(path), *map(str, shards)], data, changes, candidates, device, counting)
+        if language is not None:
+            linker.name_in(languages_of(language))
+        return linker
     opens = _load if trusted else _load_untrusted
     if show_progress and counting is None:
         with progress_bars() as bars:
@@ -73,6 +86,30 @@ def load(
     if language is not None:
         linker.name_in(languages_of(language))
     return linker
+
+
+def _load_shards(
+    named: Sequence[str],
+    data: str | Path | None,
+    changes: Sequence[str],
+    candidates: str | None,
+    device: str | None,
+    counting: Counting | None,
+) -> Linker:
+    if data is not None:
+        raise MelderError("shards are knowledge bases, which hold what is searched; leave the data set out")
+    if all(map(is_address, named)):
+        _check_services(", ".join(named), changes, candidates, device)
+        return RemoteLinker(named, SECONDS, Path(named[0]))
+    if any(map(is_address, named)):
+        raise MelderError("shards are either all directories or all addresses; serve the others too, and name them so")
+    base = ShardedKnowledgeBase.over([Path(shard) for shard in named])
+    return _over(base, base.model, changes, candidates, device, counting)
+
+
+def _check_services(named: object, changes: Sequence[str], candidates: str | None, device: str | None) -> None:
+    if changes or candidates is not None or device is not None:
+        raise MelderError(f"{named}: services have their own settings, search and device; give these to `melder serve`")
 
 
 def set_threads(threads: int) -> None:
@@ -99,6 +136,9 @@ def _load(
     if is_knowledge_base(run):
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
+        if (services := shard_services(run)) is not None:
+            _check_services(run, changes, candidates, device)
+            return RemoteLinker(*services, run, read_nil(run))
         base = open_knowledge_base(run)
         return _over(base, base.model, changes, candidates, device, counting)
     if not run.is_dir():
