@@ -92,7 +92,6 @@ class RemoteLinker(Answering):
         seconds: What an answer of a shard may take; then the link is partial.
         directory: Of the set, for messages.
         nil: How scores become NIL probabilities; None: as the services do it.
-        transports: What sends requests in the place of a network, for tests.
 
     Raises:
         MelderError: No service answers, or two have other models.
@@ -106,10 +105,8 @@ class RemoteLinker(Answering):
         seconds: float,
         directory: Path,
         nil: Nil | None = None,
-        transports: Sequence[Any] = (),
     ) -> None:
-        sending = transports or [None] * len(addresses)
-        self.shards = [ShardService(*each) for each in zip(addresses, [seconds] * len(addresses), sending, strict=True)]
+        self.shards = [ShardService(address, seconds) for address in addresses]
         self.seconds = seconds
         self.knowledge_base = RemoteEntities(directory, self.shards)
         self.pictures, self.modalities = Files(), MODALITIES

@@ -61,13 +61,11 @@ class ShardService:
     Args:
         address: Such as http://10.0.0.1:8000.
         seconds: What an answer may take.
-        transport: What sends requests in the place of a network, for tests.
     """
 
-    def __init__(self, address: str, seconds: float, transport: Any = None) -> None:
+    def __init__(self, address: str, seconds: float) -> None:
         self.address, self.seconds = address.rstrip("/"), seconds
         self.description: ShardDescription | None = None
-        self._transport = transport
         self._http = self._connected()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="shard")
         self._lock = threading.Lock()
@@ -168,7 +166,7 @@ class ShardService:
             raise MelderError("shards over the network need httpx2: pip install melder[client]") from None
         timeout = httpx.Timeout(self.seconds, connect=min(CONNECT, self.seconds))
         # A proxy of the environment is for the world outside; shards are on one's own network.
-        return httpx.Client(base_url=self.address, timeout=timeout, trust_env=False, transport=self._transport)
+        return httpx.Client(base_url=self.address, timeout=timeout, trust_env=False)
 
 
 def _error_of(response: Any) -> str:
