@@ -29,6 +29,8 @@ from typing import Any
 
 from timing import machine
 
+from melder.runs.directory import versions
+
 PORT, HOSTS = 8000, 3
 ASKER = HOSTS  # the number of the host that asks
 NET = "10.231.17"
@@ -40,6 +42,7 @@ SAME = 1e-4  # of a score, that may differ: sums of other shapes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("entities", type=Path, nargs="?", help="a file of entities, JSON Lines")
+    parser.add_argument("--first", type=int, default=900, help="entities that are taken")
     parser.add_argument("--encoder", default="starter")
     parser.add_argument("--work", type=Path, help="where knowledge bases are made, or are already")
     parser.add_argument("--seconds", type=float, default=2.0)
@@ -49,8 +52,9 @@ def main() -> None:
     if options.ask is not None:
         answer_questions(options.ask)
         return
-    print(machine([]) + "\n")
-    texts = build_all(options.entities, options.encoder, options.work)
+    print(machine(versions()) + "\n")
+    lines = options.entities.read_text(encoding="utf-8").splitlines()[: options.first]
+    texts = build_all(lines, options.entities.parent, options.encoder, options.work)
     with ExitStack() as stack:
         hosts = stack.enter_context(addresses(options.loopback))
         services = [stack.enter_context(served(host, options.work / f"kb{n}")) for n, host in enumerate(hosts[:HOSTS])]
@@ -95,7 +99,7 @@ def report(stage: str, answers: Sequence[dict[str, Any]], whole: Sequence[dict[s
 
 def is_same(found: Sequence[Sequence[Any]], expected: Sequence[Sequence[Any]]) -> bool:
     """Whether candidates are the same, and their scores to rounding; equal scores may change places."""
-    scores = {identity: score for identity, score in expected}
+    scores = dict(expected)
     return len(found) == len(expected) and all(
         abs(score - ours) <= SAME and abs(scores.get(identity, ours) - score) <= SAME
         for (identity, score), (_, ours) in zip(found, expected, strict=True)
@@ -152,9 +156,8 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
-def build_all(entities: Path, encoder: str, work: Path) -> list[str]:
+def build_all(lines: Sequence[str], images: Path, encoder: str, work: Path) -> list[str]:
     """A knowledge base of each third, and one of all, with one model; gives texts to ask about."""
-    lines = entities.read_text(encoding="utf-8").splitlines()
     work.mkdir(parents=True, exist_ok=True)
     parts = {f"kb{number}": lines[number::HOSTS] for number in range(HOSTS)} | {"whole": lines}
     for name in ("whole", *parts):
@@ -162,7 +165,7 @@ def build_all(entities: Path, encoder: str, work: Path) -> list[str]:
             continue
         (work / f"{name}.jsonl").write_text("\n".join(parts[name]) + "\n", encoding="utf-8")
         model = ["--encoder", encoder] if name == "whole" else [str(work / "whole" / "model")]
-        source = ["--entities", str(work / f"{name}.jsonl"), "--images", str(entities.parent)]
+        source = ["--entities", str(work / f"{name}.jsonl"), "--images", str(images)]
         subprocess.run([*melder(), "kb", "build", *model, *source, "--out", str(work / name)], check=True)
     names = [str(json.loads(line)["name"]) for line in lines]
     return [f"Somebody sent {name} to me" for name in names[:: max(1, len(names) // ASKED)]]
