@@ -199,9 +199,9 @@ class Scores:
         """Copies that hold no graph, on the CPU."""
         return Scores(self.total.detach().cpu(), {name: scores.detach().cpu() for name, scores in self.parts.items()})
 
-    def take(self, columns: Tensor) -> Scores:
+    def take(self, rows: Tensor) -> Scores:
         """Those of some entities, in their order."""
-        return Scores(self.total[:, columns], {name: part[:, columns] for name, part in self.parts.items()})
+        return Scores(self.total[:, rows], {name: part[:, rows] for name, part in self.parts.items()})
 
 
 Bundle = TypeVar("Bundle", Features, Side)

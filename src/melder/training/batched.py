@@ -17,15 +17,15 @@ __all__ = ["Batched"]
 class Batched:
     """A batch of n mentions before the encoder (inputs) or after it (features).
 
-    The first n entities are the gold ones, the others sampled negatives; `columns` [entities] numbers them all, with
-    one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
-    [n, count] the columns of the knowledge base that they drew as negatives.
+    The first n entities are the gold ones, the others sampled negatives; `entity_rows` [entities] numbers them all,
+    with one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
+    [n, count] the rows of the knowledge base that they drew as negatives.
     """
 
     mentions: Features | Inputs
     entities: Features | Inputs
     mention_surfaces: list[tuple[str, ...]]
     entity_surfaces: list[tuple[str, ...]]
-    columns: Tensor
+    entity_rows: Tensor
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))

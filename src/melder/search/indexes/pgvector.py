@@ -42,16 +42,16 @@ BREADTH, LEAST, MOST = 2, 200, 1000  # candidates that a search in a graph keeps
 
 
 class PgvectorIndex:
-    """database: its `table` has lifted vectors of a `kind` under their columns, and types"""
+    """database: its `table` has lifted vectors of a `kind` under their rows, and types"""
 
     keeps_vectors, filters_types, tells_products = False, True, False
 
-    def __init__(self, database: Postgres, table: str, kind: str, lift: MipsToCosine, columns: int) -> None:
+    def __init__(self, database: Postgres, table: str, kind: str, lift: MipsToCosine, rows: int) -> None:
         self.database = database
         self.table = table
         self.kind = kind
         self.lift = lift
-        self.columns = columns
+        self.rows = rows
         self.types: TypeNames | None = None  # of what is found
 
     @classmethod
@@ -83,10 +83,10 @@ class PgvectorIndex:
 
     @classmethod
     def open(cls, path: Path) -> PgvectorIndex:
-        described = read_description(path, DESCRIPTION, {"table": str, "kind": str, "columns": int})
+        described = read_description(path, DESCRIPTION, {"table": str, "kind": str, "rows": int})
         if not TABLE.fullmatch(described["table"]) or described["kind"] not in GRAPH_WIDTH:
             raise MelderError(f"{path / DESCRIPTION}: names no table of such an index; build it again")
-        index = cls(Postgres(), described["table"], described["kind"], stored_lift(described), described["columns"])
+        index = cls(Postgres(), described["table"], described["kind"], stored_lift(described), described["rows"])
         with index.database.transaction() as connection:
             if not index._is_there(connection):
                 raise MelderError(f"pgvector: the database has no table {index.table} any more; build the index again")
@@ -94,19 +94,19 @@ class PgvectorIndex:
 
     def save(self, path: Path) -> None:
         """What finds the table again; the vectors stay in the database."""
-        described = {"table": self.table, "kind": self.kind, "columns": self.columns}
+        described = {"table": self.table, "kind": self.kind, "rows": self.rows}
         write_description(path, DESCRIPTION, self.lift, described)
 
     def add(self, vectors: Tensor, types: Sequence[tuple[str, ...]] | None = None) -> None:
         """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
         with self.database.transaction() as connection:
-            self._write(connection, self.columns, vectors, types)
-        self.columns += len(vectors)
+            self._write(connection, self.rows, vectors, types)
+        self.rows += len(vectors)
 
-    def remove(self, columns: np.ndarray) -> None:
+    def remove(self, rows: np.ndarray) -> None:
         with self.database.transaction() as connection:
-            gone = [np.unique(columns).tolist()]
-            connection.execute(self._sql('DELETE FROM {table} WHERE "column" = ANY(%s::bigint[])'), gone)
+            gone = [np.unique(rows).tolist()]
+            connection.execute(self._sql('DELETE FROM {table} WHERE "row" = ANY(%s::bigint[])'), gone)
 
     def only(self, types: TypeNames) -> PgvectorIndex:
         """The same table, in which just the entities of these types are found, as far as PostgreSQL can tell them."""
@@ -117,7 +117,7 @@ class PgvectorIndex:
         return chosen
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        wanted = min(k, self.columns)
+        wanted = min(k, self.rows)
         if not wanted:
             return Nearest(np.zeros(0, np.int64), None)
         graph = self._has_graph and self.types is None and wanted * BREADTH <= MOST
@@ -128,23 +128,23 @@ class PgvectorIndex:
             else:
                 connection.execute("SET LOCAL enable_indexscan = off")  # that by types is read as a bitmap
             found = connection.execute(*self._nearest(_text(self.lift.query(query)), wanted, by_graph=graph))
-            return Nearest(np.array([column for (column,) in found], dtype=np.int64), None)
+            return Nearest(np.array([row for (row,) in found], dtype=np.int64), None)
 
     def _nearest(self, vector: str, wanted: int, *, by_graph: bool) -> tuple[Composed, list[Any]]:
-        """The question for so many columns, and its values. An order by more than the distance uses no graph."""
+        """The question for so many rows, and its values. An order by more than the distance uses no graph."""
         if by_graph:
-            inner = 'SELECT "column", vector <#> %s::{kind} AS far FROM {table} ORDER BY far LIMIT %s'
-            return self._sql(f'SELECT "column" FROM ({inner}) AS nearest ORDER BY far, "column"'), [vector, wanted]
-        order = 'ORDER BY vector <#> %s::{kind}, "column" LIMIT %s'
+            inner = 'SELECT "row", vector <#> %s::{kind} AS far FROM {table} ORDER BY far LIMIT %s'
+            return self._sql(f'SELECT "row" FROM ({inner}) AS nearest ORDER BY far, "row"'), [vector, wanted]
+        order = 'ORDER BY vector <#> %s::{kind}, "row" LIMIT %s'
         if self.types is None:
-            return self._sql(f'SELECT "column" FROM {{table}} {order}'), [vector, wanted]
+            return self._sql(f'SELECT "row" FROM {{table}} {order}'), [vector, wanted]
         among = f"types {'@>' if self.types.every else '&&'} %s::text[]"
         values = [list(self.types.names), vector, wanted]
-        return self._sql(f'SELECT "column" FROM {{table}} WHERE {among} {order}'), values
+        return self._sql(f'SELECT "row" FROM {{table}} WHERE {among} {order}'), values
 
     @property
     def _has_graph(self) -> bool:
-        return self.columns >= GRAPH_FROM and self.lift.width < GRAPH_WIDTH[self.kind]
+        return self.rows >= GRAPH_FROM and self.lift.width < GRAPH_WIDTH[self.kind]
 
     def _write(self, connection: Any, first: int, vectors: Tensor, types: Sequence[tuple[str, ...]] | None) -> None:
         with connection.cursor() as cursor, cursor.copy(self._sql("COPY {table} FROM STDIN")) as copied:
@@ -159,12 +159,12 @@ class PgvectorIndex:
         if not self._is_there(connection):
             return False
         there = connection.execute(self._sql("SELECT count(*) FROM {table}")).fetchone()[0]
-        if there != self.columns:
+        if there != self.rows:
             connection.execute(self._sql("DROP TABLE {table}"))
-        return bool(there == self.columns)
+        return bool(there == self.rows)
 
     def _create(self, connection: Any) -> None:
-        columns = '"column" bigint PRIMARY KEY, vector {kind}({width}) NOT NULL, types text[] NOT NULL'
+        columns = '"row" bigint PRIMARY KEY, vector {kind}({width}) NOT NULL, types text[] NOT NULL'
         connection.execute(self._sql("CREATE TABLE {table} (" + columns + ")"))
         connection.execute(self._sql("CREATE INDEX ON {table} USING gin (types)"))
 

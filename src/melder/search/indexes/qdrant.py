@@ -44,15 +44,15 @@ DESCRIPTION = "qdrant.json"
 
 
 class QdrantIndex:
-    """database: at `address`; its `collection` has lifted vectors under their columns, and types"""
+    """database: at `address`; its `collection` has lifted vectors under their rows, and types"""
 
     keeps_vectors, filters_types, tells_products = False, True, False
 
-    def __init__(self, database: QdrantDatabase, collection: str, lift: MipsToCosine, columns: int) -> None:
+    def __init__(self, database: QdrantDatabase, collection: str, lift: MipsToCosine, rows: int) -> None:
         self.database = database
         self.collection = collection
         self.lift = lift
-        self.columns = columns
+        self.rows = rows
         self.filter: Any = None  # of what is found, as the client has it
 
     @classmethod
@@ -75,7 +75,7 @@ class QdrantIndex:
         index = cls(QdrantDatabase.at(options), collection_name(vectors, types), MipsToCosine.of(vectors), 0)
         with index.database.asked() as client:
             if index._is_whole(client, len(vectors)):
-                index.columns = len(vectors)
+                index.rows = len(vectors)
             else:
                 index._create(client)
                 index.add(vectors, types)
@@ -83,17 +83,17 @@ class QdrantIndex:
 
     @classmethod
     def open(cls, path: Path) -> QdrantIndex:
-        described = read_description(path, DESCRIPTION, {"address": str, "collection": str, "columns": int})
+        described = read_description(path, DESCRIPTION, {"address": str, "collection": str, "rows": int})
         database, collection = QdrantDatabase.at(described["address"]), described["collection"]
         with database.asked() as client:
             if not client.collection_exists(collection):
                 where = f"qdrant:{database.address}"
                 raise MelderError(f"{where}: no longer has the collection {collection}; build the index again")
-        return cls(database, collection, stored_lift(described), described["columns"])
+        return cls(database, collection, stored_lift(described), described["rows"])
 
     def save(self, path: Path) -> None:
         """What finds the collection again; the vectors stay in the database."""
-        described = {"address": self.database.address, "collection": self.collection, "columns": self.columns}
+        described = {"address": self.database.address, "collection": self.collection, "rows": self.rows}
         write_description(path, DESCRIPTION, self.lift, described)
 
     def add(self, vectors: Tensor, types: Sequence[tuple[str, ...]] | None = None) -> None:
@@ -103,16 +103,16 @@ class QdrantIndex:
         lifted = self.lift.vectors(vectors)
         with self.database.asked() as client:
             for start in range(0, len(lifted), AT_ONCE):
-                rows = range(start, min(start + AT_ONCE, len(lifted)))
-                payloads = [{TYPES: [] if types is None else list(types[row])} for row in rows]
-                ids = [self.columns + row for row in rows]
-                batch = Batch(ids=ids, vectors=lifted[rows.start : rows.stop].tolist(), payloads=payloads)
+                places = range(start, min(start + AT_ONCE, len(lifted)))
+                payloads = [{TYPES: [] if types is None else list(types[place])} for place in places]
+                ids = [self.rows + place for place in places]
+                batch = Batch(ids=ids, vectors=lifted[places.start : places.stop].tolist(), payloads=payloads)
                 client.upsert(self.collection, batch, wait=True)
-        self.columns += len(lifted)
+        self.rows += len(lifted)
 
-    def remove(self, columns: np.ndarray) -> None:
+    def remove(self, rows: np.ndarray) -> None:
         with self.database.asked() as client:
-            for batch in np.array_split(np.unique(columns), max(1, len(columns) // AT_ONCE)):
+            for batch in np.array_split(np.unique(rows), max(1, len(rows) // AT_ONCE)):
                 client.delete(self.collection, points_selector=batch.tolist(), wait=True)
 
     def only(self, types: TypeNames) -> QdrantIndex:
@@ -125,14 +125,14 @@ class QdrantIndex:
         return chosen
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        wanted = min(k, self.columns)
+        wanted = min(k, self.rows)
         if not wanted:
             return Nearest(np.zeros(0, np.int64), None)
         asked = {"query_filter": self.filter, "limit": wanted, "with_payload": False}
         with self.database.asked() as client:
             points = client.query_points(self.collection, self.lift.query(query).tolist(), **asked).points
         ordered = sorted((-point.score, point.id) for point in points)
-        return Nearest(np.array([column for _, column in ordered], dtype=np.int64), None)
+        return Nearest(np.array([row for _, row in ordered], dtype=np.int64), None)
 
     def _is_whole(self, client: Any, count: int) -> bool:
         """Whether the collection is there with all its vectors; one that a killed process left is removed."""
