@@ -21,6 +21,7 @@ from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import CHUNK, MENTIONS, Model, mention_side_of, score_blocks
+from melder.runs.streaming import streamed
 from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
 from melder.search.exemplars.memory import UNIT, adjustments_of
@@ -220,10 +221,10 @@ class ExactLinker(Learning):
         wanted, added = self._wanted(k), adjustments_of(mentions)
         sides: SideStore = self.source if subset is None else SubsetSides(self.source, subset)
         best = [TopK(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
-        for first, side in sides.blocks():
+        for first, side in streamed(sides.blocks(), self.model.device):
             entity_rows = torch.arange(first, first + side.rows)
             entity_rows = entity_rows if subset is None else subset[entity_rows]
-            for rows, scores in score_blocks(self.model.matcher, mentions, side.to(self.model.device)):
+            for rows, scores in score_blocks(self.model.matcher, mentions, side):
                 total, units = scores.total, self.model.matcher.contributions(scores)
                 if added is not None and self.memory is not None:
                     units = {**units, UNIT: self.memory.added_to(entity_rows, added[rows])}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from melder.data import DataSet, entity_items, load, mention_items, tune_split
-from melder.encoders import Towers, build_encoder, check_readable
+from melder.encoders import Towers, build_encoder, check_readable, train_last_layers
 from melder.features import concatenate
 from melder.methods import build_matcher, method_of
 from melder.protocols import Counting, Sampler
@@ -133,6 +133,8 @@ def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[
         picture_pixels=options.picture_pixels,
     )
     encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
+    if options.trained_layers is not None:
+        train_last_layers(encoder, options.trained_layers)
     matcher = build_matcher(configuration.method, encoder.sizes)
     if matcher.lexical is not None:
         matcher.lexical.fit(name for entity in entities for name in entity.names)

@@ -108,7 +108,8 @@ class PolicyGradient:
         rewards = reward(options, negative, gold)
         advantage = self.generator.advantage(rewards, choices.counts)
         log_p = choices.log_p
-        chosen = (choices.entity_rows[:, None, :] == batched.drawn[:, :, None]).long().argmax(dim=2)
+        drawn = batched.drawn.to(choices.entity_rows.device, non_blocking=True)
+        chosen = (choices.entity_rows[:, None, :] == drawn[:, :, None]).long().argmax(dim=2)
         spread = entropy(log_p, choices.counts)
         if epoch < options.warm_epochs:
             loss = self._warm_loss(rows, choices)
