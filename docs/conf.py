@@ -34,7 +34,18 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_class_signature = "separated"
 # Extras that may be missing where the documentation is built; the rest is imported.
-autodoc_mock_imports = ["faiss", "usearch", "pymilvus", "ray", "spacy", "h5py", "rdflib"]
+autodoc_mock_imports = [
+    "faiss",
+    "usearch",
+    "pymilvus",
+    "qdrant_client",
+    "psycopg",
+    "sqlalchemy",
+    "ray",
+    "spacy",
+    "h5py",
+    "rdflib",
+]
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # or fields would be described twice
 default_role = "code"

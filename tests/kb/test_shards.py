@@ -24,7 +24,8 @@ from melder.kb import KnowledgeBase, Writer, open_knowledge_base
 from melder.kb.compaction import _contents
 from melder.kb.manifest import CURRENT, MODEL, SegmentEntry, publish
 from melder.kb.segment import write_segment
-from melder.kb.shards import ShardedKnowledgeBase, join, shard_paths, split
+from melder.kb.shard_list import shard_paths
+from melder.kb.shards import ShardedKnowledgeBase, join, split
 from melder.linking import ExactLinker
 from melder.linking.nil_calibration import Nil
 from melder.linking.sharded import Packed, Processes, ShardWorker, attach_shards

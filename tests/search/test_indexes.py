@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,10 +19,13 @@ from melder.protocols import BatchIndex, Index
 from melder.records import MelderError
 from melder.search.filters import EntityFilter, Types
 from melder.search.hybrid import HybridIndex
-from melder.search.indexes import INDEXES, build_index, flat
+from melder.search.indexes import INDEXES, build_index, flat, pgvector
 from melder.search.indexes.flat import FlatIndex
 from melder.search.indexes.lifted import MipsToCosine
 from melder.search.indexes.milvus import MilvusIndex
+from melder.search.indexes.pgvector import PgvectorIndex
+from melder.search.indexes.qdrant import QdrantDatabase, QdrantIndex
+from melder.search.resolver import build_search
 
 WIDTH, COUNT = 24, 3000
 
@@ -43,6 +47,8 @@ CASES = [
     Case("faiss:Flat", 1.0, removes=False, package="faiss"),
     Case("faiss:IVF16,Flat", 0.1, removes=False, package="faiss"),
     Case("milvus:FILE", 0.999, package="milvus_lite"),
+    Case("qdrant:memory", 0.999, package="qdrant_client"),
+    Case("pgvector", 0.999, package="psycopg"),
 ]
 
 
@@ -94,13 +100,24 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> Case:
+def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     chosen: Case = request.param
     if chosen.package:
         pytest.importorskip(chosen.package)
-    if not chosen.name.startswith("milvus"):
-        return chosen
-    return replace(chosen, name=f"milvus:{request.getfixturevalue('uri')}")
+    if chosen.name.startswith("milvus"):
+        return replace(chosen, name=f"milvus:{request.getfixturevalue('uri')}")
+    if chosen.name == "qdrant:memory":
+        request.getfixturevalue("memory")
+    if chosen.name == "pgvector":
+        monkeypatch.setenv(pgvector.DSN, request.getfixturevalue("postgres"))
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def memory() -> QdrantDatabase:
+    """Qdrant in this process, in which collections stay from test to test, as they do in a service."""
+    pytest.importorskip("qdrant_client")
+    return QdrantDatabase.at("memory")
 
 
 @pytest.fixture
@@ -271,13 +288,149 @@ def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
         build_index(f"milvus:{tmp_path / 'file' / 'vectors.db'}", VECTORS)
 
 
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"milvus:http://reader:{SECRET}@127.0.0.1:1",
+        f"qdrant:http://reader:{SECRET}@127.0.0.1:1",
+        f"qdrant:https://127.0.0.1:1?api_key={SECRET}",
+        f"pgvector:postgresql://reader:{SECRET}@127.0.0.1:1/db",
+        f"pgvector:host=127.0.0.1 password={SECRET}",
+        f"pgvectr:postgresql://reader:{SECRET}@127.0.0.1:1/db",
+    ],
+)
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(name: str) -> None:
+    with pytest.raises(MelderError) as error:
+        build_search(name, cast(Any, None), cast(Any, None)) if "pgvectr" in name else build_index(name, VECTORS[:3])
+    assert SECRET not in str(error.value)
+
+
+def test_a_qdrant_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(MelderError, match="qdrant: needs to know where"):
+        build_index("qdrant", VECTORS)
+    with pytest.raises(MelderError, match="qdrant:vectors: is no address; write qdrant:http"):
+        build_index("qdrant:vectors", VECTORS)
+    with pytest.raises(MelderError, match=r"qdrant:http://127\.0\.0\.1:1: failed \(.*refused.*\); see to the database"):
+        build_index("qdrant:http://127.0.0.1:1", VECTORS)
+
+
+def test_qdrant_filters_by_types_itself(memory: QdrantDatabase) -> None:
+    index = QdrantIndex.build(MORE, "memory", KINDS[: len(MORE)])
+    assert set(index.only(Types(("port",))).search(QUERIES[0], 50).rows) == set(range(0, len(MORE), 7))
+    assert index.only(Types(("port", "river"), every=True)).search(QUERIES[0], 50).rows.tolist() == []
+    index.remove(np.arange(5))  # as a process that was killed while it wrote leaves them
+    assert share(found_by(QdrantIndex.build(MORE, "memory", KINDS[: len(MORE)])), best(MORE, 10)) >= 0.999
+
+
+@pytest.fixture
+def dsn(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv(pgvector.DSN, postgres)
+    return postgres
+
+
+def test_postgres_filters_by_types_itself(dsn: str) -> None:
+    kinds = [*KINDS[:10], ("a\0b",), ("'; DROP TABLE x; --", '"} {'), *KINDS[12 : len(MORE)]]
+    index = PgvectorIndex.build(MORE, "", kinds)
+    ports = {row for row, types in enumerate(kinds) if "port" in types}
+    assert set(index.only(Types(("port",))).search(QUERIES[0], 50).rows) == ports
+    assert index.only(Types(("port", "river"), every=True)).search(QUERIES[0], 50).rows.tolist() == []
+    assert index.only(Types(('"} {', "'; DROP TABLE x; --"), every=True)).search(QUERIES[0], 5).rows.tolist() == [11]
+    assert len(index.only(Types(("a\0b",))).search(QUERIES[0], 50).rows) == 50  # it cannot tell
+
+
+def test_a_graph_in_postgres_finds_nearly_all(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pgvector, "GRAPH_FROM", 100)
+    vectors = VECTORS[:1000]
+    index = PgvectorIndex.build(vectors)
+    with index.database.transaction() as connection:
+        statement, values = index._nearest(pgvector._text(index.lift.query(QUERIES[0])), 10, by_graph=True)
+        from psycopg.sql import SQL
+
+        plan = str(connection.execute(SQL("EXPLAIN ") + statement, values).fetchall())
+    assert "Index Scan using" in plan
+    assert share(found_by(index), best(vectors, 10)) >= 0.95
+    assert len(index.search(QUERIES[0], 800).rows) == 800  # more than a graph would give
+
+
+def test_half_precision_is_for_versions_that_have_it() -> None:
+    versions = {"0.6.2": "vector", "0.7.0": "halfvec", "0.8.1": "halfvec", "0.10.0": "halfvec", "1.0": "halfvec"}
+    assert {version: pgvector.kind_of(version) for version in versions} == versions
+
+
+def test_what_is_saved_of_postgres_says_nothing_of_where_it_is(dsn: str, tmp_path: Path) -> None:
+    index = PgvectorIndex.build(MORE)
+    index.save(tmp_path / "index")
+    saved = json.loads((tmp_path / "index" / pgvector.DESCRIPTION).read_text())
+    assert set(saved) == {"table", "kind", "rows", "radius", "width"}
+    saved["table"] = "pg_user"
+    (tmp_path / "index" / pgvector.DESCRIPTION).write_text(json.dumps(saved))
+    with pytest.raises(MelderError, match="names no table of such an index"):
+        PgvectorIndex.open(tmp_path / "index")
+
+
+def test_a_postgres_that_went_away_is_asked_again(dsn: str) -> None:
+    index = PgvectorIndex.build(MORE)
+    before = index.search(QUERIES[0], 5).rows
+    other = PgvectorIndex.build(MORE)
+    with other.database.transaction() as connection:
+        connection.execute("SELECT pg_terminate_backend(%s)", [index.database._connection.info.backend_pid])
+    with pytest.raises(MelderError, match=r"pgvector: the database failed \(.*\); see to it"):
+        index.search(QUERIES[0], 5)
+    assert np.array_equal(index.search(QUERIES[0], 5).rows, before)
+    with other.database.transaction() as connection:
+        connection.execute(index._sql("DROP TABLE {table}"))
+    with pytest.raises(MelderError, match="does not exist"):
+        index.search(QUERIES[0], 5)
+
+
+@pytest.mark.parametrize(
+    ("named", "reason"),
+    [
+        (f"host=/nowhere user=reader password={SECRET}", "No such file"),
+        (f"postgresql://reader:{SECRET}@127.0.0.1:1/secrets", "refused"),
+        (f"postgresql:/reader:{SECRET}@127.0.0.1", "connection string is none"),
+        (f"hots=127.0.0.1 password={SECRET}", "connection string is none"),
+    ],
+)
+def test_a_postgres_that_cannot_be_reached(named: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv(pgvector.DSN, named)
+    with pytest.raises(
+        MelderError, match=f"pgvector: the database cannot be reached .*{reason}.*; check {pgvector.DSN}"
+    ) as e:
+        build_index("pgvector", VECTORS)
+    assert not any(part in str(e.value) for part in (SECRET, "reader", "nowhere", "127.0.0.1", "secrets"))
+
+
+def test_why_postgres_cannot_be_reached_is_said_without_names() -> None:
+    psycopg = pytest.importorskip("psycopg")
+    reasons = {
+        "failed to resolve host 'db.example': [Errno -2] Name or service not known": "Name or service not known",
+        'connection failed: connection to server at "10.0.0.5", port 5432 failed: FATAL:  password authentication '
+        'failed for user "reader"': "password authentication failed for user ***",
+        'connection to server on socket "/x/.s.PGSQL.5432" failed: FATAL:  database "secrets" does not exist': (
+            "database *** does not exist"
+        ),
+    }
+    for message, reason in reasons.items():
+        told = pgvector._reason(psycopg.OperationalError(message))
+        assert reason in told
+        assert not any(part in told for part in ("db.example", "10.0.0.5", "reader", "secrets", "/x"))
+
+
 def test_what_is_no_index_is_named(case: Case, tmp_path: Path) -> None:
     with pytest.raises(MelderError, match="nothing: is no index of this kind"):
         INDEXES.resolve(case.name)[0].open(tmp_path / "nothing")
 
 
 def test_an_unknown_name_lists_those_that_there_are() -> None:
-    with pytest.raises(MelderError, match="there is no index 'tree'; there are flat, hnsw, faiss, milvus"):
+    with pytest.raises(
+        MelderError, match="there is no index 'tree'; there are flat, hnsw, faiss, milvus, qdrant, pgvector"
+    ):
         build_index("tree", VECTORS)
     pytest.importorskip("faiss")
     with pytest.raises(MelderError, match="faiss:Nonsense: FAISS refuses"):

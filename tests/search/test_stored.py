@@ -14,7 +14,8 @@ from melder.building.build import add_entities, build, remove_entities
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base
 from melder.kb.inspection import information, verify
-from melder.kb.shards import shard_paths, split
+from melder.kb.shard_list import shard_paths
+from melder.kb.shards import split
 from melder.linking import ExactLinker
 from melder.records import Entity, Link, MelderError
 from melder.search import bounded as certified

@@ -36,6 +36,7 @@ class ToyLinker:
     """
 
     explains = False
+    nil = None
     compares_pictures = True
     pictures_read = 2
 

@@ -66,7 +66,7 @@ def write_zero_shot(directory: Path, spec: str, source: EntityFile, count: int, 
     sample = _sample(source)
     check_readable(encoder, entity_items(sample[:TRIED], source, encoder.separator), directory)
     _fit(model, source, sample, count, counting)
-    where = DataConfiguration(directory=source.path.parent)
+    where = DataConfiguration(directory=source.directory)
     configuration = ModelConfiguration(data=where, encoder=options, method=ZERO_SHOT)
     with writing(directory / MODEL) as part:
         write_run(part, model, configuration.model_dump(mode="json"))

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from melder.cli.console import console, counting, say, writable
+from melder.cli.console import SKIPPED, console, counting, say, writable
 from melder.cli.entity_types import known_types
 from melder.cli.kb.tables import Columns, Encoding
 from melder.cli.link_file import MentionFileJob, check_files, link_file, link_file_on, table_options
@@ -137,6 +137,9 @@ def link(
     answer = _link_one(linker, (text, mention, image), k, kinds, explain, facts)
     seen = linker.seen_as(answer.surface, [candidate.id for candidate in answer.candidates])
     _show(_decided(answer, nil_threshold), text, as_json, seen)
+    if answer.partial:
+        say(f"the answer is partial: {', '.join(answer.missing)} gave none in time")
+        raise typer.Exit(SKIPPED)
 
 
 def _link_one(

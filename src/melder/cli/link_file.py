@@ -10,7 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melder.cli.console import Unreadable, counting, finish, say
+import typer
+
+from melder.cli.console import SKIPPED, Unreadable, counting, finish, say
 from melder.cli.entity_types import known_types
 from melder.cli.mention_file import read_mention_file, say_unplaced
 from melder.io.counts import how_many
@@ -96,10 +98,17 @@ def link_file(job: MentionFileJob, table: TableOptions) -> None:
     mentions = _with_files(mentions, job.folder)
     unreadable = Unreadable()
     unreadable.watch(linker.model.encoder)
-    _link_all(linker, mentions, job)
+    missing = Counter[str]()
+    _link_all(linker, mentions, job, missing)
     say(_summary(linker, mentions, len(unreadable.reasons), job.output))
     say_unplaced(sum(map(is_unplaced, mentions)), len(mentions), "linked")
+    for shard, links in missing.items():
+        say(
+            f"{shard}: gave no answer for {how_many(links, 'link')}, marked `partial`; link these again when it is back"
+        )
     finish(bad, list(unreadable.reasons.values()))
+    if missing:
+        raise typer.Exit(SKIPPED)
 
 
 def link_file_on(address: str, job: MentionFileJob, table: TableOptions, workers: int | None, threads: int) -> None:
@@ -138,7 +147,7 @@ def table_options(columns: Sequence[str], encoding: str | None) -> TableOptions:
     return TableOptions(parse_columns(columns), encoding)
 
 
-def _link_all(linker: Linker, mentions: list[Mention], job: MentionFileJob) -> None:
+def _link_all(linker: Linker, mentions: list[Mention], job: MentionFileJob, missing: Counter[str]) -> None:
     """Write the links as they are found; JSON Lines in a file go on where a job was stopped."""
     from melder.export.annotated_text import LinkedMention
     from melder.jobs.link_job import LinkJob, job_key
@@ -151,9 +160,12 @@ def _link_all(linker: Linker, mentions: list[Mention], job: MentionFileJob) -> N
             if file.kept:
                 say(f"{job.output}: goes on after {how_many(file.kept, 'link')} of a job that was stopped")
             for block in links_of(linker, mentions, job.folder, job.k, types, file.kept):
+                missing.update(shard for link in block for shard in link.missing)
                 file.write([link.model_dump_json() for link in _decided(block, job.threshold)])
         return
-    links = _decided(chain.from_iterable(links_of(linker, mentions, job.folder, job.k, types)), job.threshold)
+    links = _decided(
+        _noted(chain.from_iterable(links_of(linker, mentions, job.folder, job.k, types)), missing), job.threshold
+    )
     linked = (LinkedMention(mention, link) for mention, link in zip(mentions, links, strict=True))
     if job.output is None:
         writer = output_format(None, job.format_name).open(sys.stdout, job.writer_options)
@@ -162,6 +174,13 @@ def _link_all(linker: Linker, mentions: list[Mention], job: MentionFileJob) -> N
         return
     with written(job.output, job.writer_options, job.format_name) as links_file:
         links_file.write(linked)
+
+
+def _noted(links: Iterable[Link], missing: Counter[str]) -> Iterator[Link]:
+    """The links; counts the shards that are missing in them."""
+    for link in links:
+        missing.update(link.missing)
+        yield link
 
 
 def _decided(links: Iterable[Link], threshold: float | None) -> Iterator[Link]:

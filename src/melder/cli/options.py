@@ -17,8 +17,8 @@ Candidates = Annotated[
     str | None,
     typer.Option(
         "--candidates",
-        help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY, milvus:URI; "
-        "see `melder kb index`.",
+        help="Do not score every entity: certified (exact), or flat, hnsw, faiss:FACTORY, milvus:URI, "
+        "qdrant:ADDRESS, pgvector; see `melder kb index`.",
     ),
 ]
 Language = Annotated[

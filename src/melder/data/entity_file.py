@@ -16,7 +16,7 @@ from melder.data.merging import merged
 from melder.data.picture_names import PictureNames, file_of, is_address, leads_out
 from melder.data.tables.language_columns import fields_by_language
 from melder.data.tables.options import Notes, TableOptions
-from melder.data.tables.rows import FORMATS
+from melder.data.tables.rows import FORMATS, FileRows
 from melder.data.tables.sparql import is_sparql_json
 from melder.data.tables.table import Table
 from melder.io.problems import Fault, Problems, describe
@@ -53,6 +53,7 @@ class EntityFile:
         options: how a table is to be read
 
     Attributes:
+        name: what messages call it
         notes: what the last `check` noted of how the file was read
     """
 
@@ -69,6 +70,7 @@ class EntityFile:
         if images is not None and not images.is_dir():
             raise MelderError(f"{images}: is no directory; name the one that holds the entities' pictures")
         self.path = path
+        self.name = str(path)
         self.images = images or path.parent
         self.options = options or TableOptions()
         self.notes: tuple[str, ...] = ()
@@ -83,8 +85,8 @@ class EntityFile:
         try:
             for number, record in self._merged(problems, notes):
                 entity = self._with_files(record, notes)
-                if faults := entity_faults(entity, first_rows, {}, counted(str(self.path))):
-                    problems.add(self.path, number, self._with_remedy(faults, entity, first_rows))
+                if faults := entity_faults(entity, first_rows, {}, counted(self.name)):
+                    problems.add(self.name, number, self._with_remedy(faults, entity, first_rows))
                 else:
                     yield number, entity
                 first_rows.setdefault(entity.id, number)
@@ -109,10 +111,10 @@ class EntityFile:
             if look is not None:
                 look(entity)
             if images and (faults := self._missing(entity)):
-                problems.add(self.path, number, faults, taken=self.options.lenient)
+                problems.add(self.name, number, faults, taken=self.options.lenient)
         self.notes = tuple(notes)
         if not count and not problems.records:
-            raise MelderError(f"{self.path}: is empty; write at least one entity")
+            raise MelderError(f"{self.name}: is empty; write at least one entity")
         return count, problems
 
     def entity_image(self, path: str) -> Path:
@@ -126,6 +128,11 @@ class EntityFile:
             raise MelderError(f"{file}: {LINK}")
         return file
 
+    @property
+    def directory(self) -> Path:
+        """Where it lies."""
+        return self.path.parent
+
     @cached_property
     def is_table(self) -> bool:
         """Whether it has columns; results of queries in JSON have."""
@@ -134,7 +141,7 @@ class EntityFile:
     @cached_property
     def table(self) -> Table:
         """The file as a table."""
-        return Table(self.path, FIELDS, SEVERAL, self.options)
+        return Table(FileRows(self.path, self.options.encoding), FIELDS, SEVERAL, self.options)
 
     @cached_property
     def picture_names(self) -> PictureNames:
@@ -162,13 +169,13 @@ class EntityFile:
             try:
                 yield number, Entity.model_validate({"id": "", **fields_by_language(values)})
             except ValidationError as error:
-                problems.add(self.path, number, describe(error, Entity))
+                problems.add(self.name, number, describe(error, Entity))
 
     def _check_texts(self) -> None:
         header = self.table.header(Notes())
         if header is not None and not header.fields & {"name", "aliases", "description"}:
             raise MelderError(
-                f"{self.path}, row {header.row}: has neither a column 'name' nor 'description'; say which column "
+                f"{self.table.place(header.row)}: has neither a column 'name' nor 'description'; say which column "
                 f"holds the names with --column name=HEADER (the headers are {', '.join(header.names)})"
             )
 

@@ -149,6 +149,8 @@ class AgentTools:
 
     def _open(self, counting: Counting | None = None) -> Linker:
         linker = load(self._directory, candidates=self._candidates, counting=counting)
+        if not linker.knowledge_base.has_records:
+            raise MelderError(f"{self._directory}: its services hold the entities; name a knowledge base that is here")
         if self._languages is not None:
             linker.name_in(self._languages)
         return linker

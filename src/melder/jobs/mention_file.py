@@ -22,7 +22,7 @@ from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
 from melder.jobs.mention_records import complete_mention, table_mentions, with_span
 from melder.names import nearest
-from melder.records import Decided, Link, MelderError, Mention
+from melder.records import PARTIAL, Decided, Link, MelderError, Mention
 from melder.search.filters import Types
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _schema(decided: bool) -> Any:
         "nil_probability": pa.float64(),
         "candidates": pa.list_(pa.struct([*candidate, ("units", pa.map_(pa.string(), pa.float64()))])),
     }
-    fields = (Decided if decided else Link).model_fields
+    fields = [name for name in (Decided if decided else Link).model_fields if name not in PARTIAL]
     return pa.schema([(name, types.get(name, pa.string())) for name in fields])
 
 

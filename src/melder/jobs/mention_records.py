@@ -12,6 +12,7 @@ from melder.data.own import plain_record
 from melder.data.picture_names import PictureNames, leads_out
 from melder.data.raw import span
 from melder.data.tables.options import Notes, TableOptions
+from melder.data.tables.rows import FileRows
 from melder.data.tables.table import Table
 from melder.io.problems import Problems, describe
 from melder.records import MelderError, Mention
@@ -74,7 +75,7 @@ def table_mentions(path: Path, options: TableOptions, problems: Problems, notes:
     Raises:
         MelderError: No column holds a text or a mention.
     """
-    table = Table(path, (*Mention.model_fields, MENTION), (), options, needs_id=False)
+    table = Table(FileRows(path, options.encoding), (*Mention.model_fields, MENTION), (), options, needs_id=False)
     header = table.header(Notes())
     if header is not None and not header.fields & {"text", "surface", MENTION}:
         raise MelderError(

@@ -13,7 +13,7 @@ from melder.kb.indexes import StoredIndex, index_faults
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import MODEL, SEGMENTS, SHARDS, Generation, open_current
 from melder.kb.segment import segment_faults
-from melder.kb.shards import shard_paths
+from melder.kb.shard_list import shard_paths
 from melder.kb.type_counts import TypeCounts
 from melder.protocols import Counting, Progress
 from melder.records import MelderError

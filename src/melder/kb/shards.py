@@ -7,7 +7,6 @@ first shard, then those of the second, and so on.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import OrderedDict
@@ -16,31 +15,20 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from threading import RLock
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from melder.io.atomic import replace_file, writing
+from melder.io.atomic import writing
 from melder.kb.exemplars import Exemplars, dead_rows, join_exemplars
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase
 from melder.kb.manifest import CURRENT, EXEMPLARS, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
 from melder.kb.segment_reader import SegmentReader
+from melder.kb.shard_list import check_no_set, shard_paths, shard_services, write_shards
 from melder.kb.untrusted import check_tree
 from melder.records import BadRecord, MelderError
 
-__all__ = ["ShardedKnowledgeBase", "current_files", "join", "shard_paths", "split", "version_of"]
+__all__ = ["ShardedKnowledgeBase", "current_files", "join", "join_services", "split", "version_of"]
 
-SCHEMA = 1  # of shards.json
 AT_ONCE = 10_000  # ids that are looked up together
-
-
-class Shards(BaseModel):
-    """What shards.json holds: directories of knowledge bases, relative to it or absolute."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: int = SCHEMA
-    shards: tuple[str, ...] = Field(min_length=1)
 
 
 class ShardedKnowledgeBase(KnowledgeBase):
@@ -59,6 +47,27 @@ class ShardedKnowledgeBase(KnowledgeBase):
         self._lock = RLock()
         self.parts: list[SegmentReader] = [reader for shard in shards for reader in shard.parts]
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
+
+    @staticmethod
+    def over(paths: Sequence[Path]) -> ShardedKnowledgeBase:
+        """Knowledge bases as one, for which no directory stands: it is called after the first.
+
+        Raises:
+            MelderError: One cannot be opened, has another model than the first, or an entity that is in another one.
+        """
+        shards = list[KnowledgeBase]()
+        try:
+            for directory in paths:
+                check_no_set(directory)
+                shards.append(KnowledgeBase.open(directory))
+                _check_model(shards[0], shards[-1])
+                for other in shards[:-1]:
+                    _check_apart(shards[-1], other)
+            return _Unnamed(paths[0], shards)
+        except BaseException:
+            for shard in shards:
+                shard.close()
+            raise
 
     @staticmethod
     def open(path: str | Path, *, trusted: bool = True) -> ShardedKnowledgeBase:
@@ -117,31 +126,20 @@ class ShardedKnowledgeBase(KnowledgeBase):
         return "+".join(shard.version for shard in self.shards)
 
 
-def shard_paths(path: Path) -> list[Path]:
-    """The directories of the shards.
+class _Unnamed(ShardedKnowledgeBase):
+    """A set that no shards.json names."""
 
-    Raises:
-        MelderError: Shards.json cannot be read.
-    """
-    file = path / SHARDS
-    try:
-        named = Shards.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise MelderError(f"{file}: cannot be read ({error.strerror}); make it with `melder kb shard`") from None
-    except (ValueError, ValidationError):
-        named = None
-    if named is None or named.schema_version != SCHEMA:
-        raise MelderError(f"{file}: is no list of shards that this Melder reads; make it with `melder kb shard`")
-    paths = [path / shard for shard in named.shards]
-    for shard in paths:
-        _check_no_set(shard)
-    return paths
+    @property
+    def is_current(self) -> bool:
+        return all(shard.is_current for shard in self.shards)
 
 
 def current_files(path: Path) -> list[Path]:
     """The files that change with every change of a knowledge base, or of a set of shards."""
     if not (path / SHARDS).is_file():
         return [path / CURRENT]
+    if shard_services(path) is not None:
+        return [path / SHARDS]
     return [path / SHARDS, *(shard / CURRENT for shard in shard_paths(path))]
 
 
@@ -159,7 +157,7 @@ def join(out: Path, shards: Sequence[Path]) -> int:
     """
     _check_free(out)
     for path in shards:
-        _check_no_set(path)
+        check_no_set(path)
     opened = [KnowledgeBase.open(path) for path in shards]
     try:
         for number, shard in enumerate(opened):
@@ -167,11 +165,24 @@ def join(out: Path, shards: Sequence[Path]) -> int:
             for other in opened[:number]:
                 _check_apart(shard, other)
         out.mkdir(parents=True, exist_ok=True)
-        _write(out, [os.path.relpath(path, out) for path in shards])
+        write_shards(out, [os.path.relpath(path, out) for path in shards])
         return sum(map(len, opened))
     finally:
         for shard in opened:
             shard.close()
+
+
+def join_services(out: Path, addresses: Sequence[str], seconds: float | None) -> None:
+    """Make `out` name these services, each of which holds a shard.
+
+    Raises:
+        MelderError: One is named twice, or `out` is a knowledge base.
+    """
+    _check_free(out)
+    if len(set(addresses)) < len(addresses):
+        raise MelderError("a service is named twice; give each shard once")
+    out.mkdir(parents=True, exist_ok=True)
+    write_shards(out, list(addresses), seconds)
 
 
 def split(out: Path, whole: Path, count: int) -> int:
@@ -184,7 +195,7 @@ def split(out: Path, whole: Path, count: int) -> int:
         MelderError: Something else is in the place of a shard.
     """
     _check_free(out)
-    _check_no_set(whole)
+    check_no_set(whole)
     with KnowledgeBase.open(whole) as base:
         names = list[str]()
         for number, segments in enumerate(_even(base.generation.segments, count)):
@@ -193,7 +204,7 @@ def split(out: Path, whole: Path, count: int) -> int:
                 _check_copy(base, segments, out / names[-1])
             else:
                 _copy(base, segments, out / names[-1])
-        _write(out, names)
+        write_shards(out, names)
         return len(names)
 
 
@@ -237,19 +248,10 @@ def _even(segments: Sequence[SegmentEntry], count: int) -> Iterable[Sequence[Seg
     return [segments[start:stop] for start, stop in pairwise(bounds)]
 
 
-def _write(out: Path, names: Sequence[str]) -> None:
-    replace_file(out / SHARDS, (Shards(shards=tuple(names)).model_dump_json(indent=1) + "\n").encode())
-
-
 def _check_free(out: Path) -> None:
     """A set in the directory of a knowledge base would hide that."""
     if (out / CURRENT).exists() or (out / SEGMENTS).exists():
         raise MelderError(f"{out}: is a knowledge base itself; name another directory for the set of shards")
-
-
-def _check_no_set(path: Path) -> None:
-    if (path / SHARDS).is_file():
-        raise MelderError(f"{path}: is a set of shards itself; name the knowledge bases that are in it")
 
 
 def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:

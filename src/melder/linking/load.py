@@ -14,11 +14,16 @@ import torch
 
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.io.addresses import without_password
 from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.inspection import verify
+from melder.kb.shard_list import SECONDS, is_address, shard_services
+from melder.kb.shards import ShardedKnowledgeBase
 from melder.linking.data_linker import with_data_evidence
 from melder.linking.linker import MatchingLinker
+from melder.linking.nil_calibration import read_nil
+from melder.linking.remote import RemoteLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
 from melder.protocols import Counting, Linker
 from melder.records import MelderError, languages_of
@@ -33,14 +38,17 @@ __all__ = ["load", "open_linker", "searching"]
 
 @dataclass(frozen=True)
 class _Request:
-    """What `load` was asked for, once its threads are set and its progress bars are there."""
+    """What `load` was asked for, once its threads are set and its progress bars are there; `name` is the path as it was
+    written, which may be an address."""
 
+    name: str
     path: Path
     data: str | Path | None
     changes: tuple[str, ...]
     candidates: str | None
     device: str | None
     counting: Counting | None
+    shards: tuple[str, ...] = ()
 
 
 def load(
@@ -57,11 +65,12 @@ def load(
     trusted: bool = True,
     prior: bool = False,
     coherence: bool = False,
+    shards: Sequence[str | Path] = (),
 ) -> Linker:
     """Open a knowledge base; or open a run and encode the entities of the data set `data`, to link mentions to them.
 
     Args:
-        path: A knowledge base, or a run.
+        path: A knowledge base, a set of shards, or a run.
         data: For a run, what it is to search: a data set, or a knowledge base that was built with the run (for a run
             of a method that writes names, any).
         changes: Settings of the method that take the place of the run's, such as "method.assignment=attention".
@@ -76,6 +85,9 @@ def load(
             and whatever fails then is one error; SECURITY.md says what that promises.
         prior: Count how often a surface meant an entity in training, as `melder calibrate --prior` fitted it.
         coherence: Have the other mentions of the same text, in one call, raise entities that are near theirs.
+        shards: Further knowledge bases of the same model, which are linked to as one with `path`; or, if that is the
+            address of a `melder serve`, addresses of services that hold the other shards. A link says `partial` and
+            what is `missing` where one of those gives no answer in time.
 
     Returns:
         A linker, which holds the files of a knowledge base until it is closed.
@@ -87,11 +99,30 @@ def load(
         set_threads(threads)
     opens = _load if trusted else _load_untrusted
     with progress_bars() if show_progress and counting is None else nullcontext(counting) as bars:
-        linker = opens(_Request(_path(path, "path"), data, tuple(changes), candidates, device, bars))
+        named = tuple(map(str, shards))
+        linker = opens(_Request(str(path), _path(path, "path"), data, tuple(changes), candidates, device, bars, named))
     linker = with_data_evidence(linker, _path(path, "path"), prior=prior, coherence=coherence)
     if language is not None:
         linker.name_in(languages_of(language))
     return linker
+
+
+def _load_shards(request: _Request) -> Linker:
+    named = [request.name, *request.shards]
+    if request.data is not None:
+        raise MelderError("shards are knowledge bases, which hold what is searched; leave the data set out")
+    if all(map(is_address, named)):
+        _check_services(", ".join(named), request)
+        return RemoteLinker(named, SECONDS, Path(named[0]))
+    if any(map(is_address, named)):
+        raise MelderError("shards are either all directories or all addresses; serve the others too, and name them so")
+    base = ShardedKnowledgeBase.over([Path(shard) for shard in named])
+    return _over(base, base.model, request)
+
+
+def _check_services(named: object, request: _Request) -> None:
+    if request.changes or request.candidates is not None or request.device is not None:
+        raise MelderError(f"{named}: services have their own settings, search and device; give these to `melder serve`")
 
 
 def set_threads(threads: int) -> None:
@@ -108,10 +139,15 @@ def _path(path: object, name: str) -> Path:
 
 
 def _load(request: _Request) -> Linker:
+    if request.shards or is_address(request.name):
+        return _load_shards(request)
     run, data = request.path, request.data
     if is_knowledge_base(run):
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
+        if (services := shard_services(run)) is not None:
+            _check_services(run, request)
+            return RemoteLinker(*services, run, read_nil(run))
         base = open_knowledge_base(run)
         return _over(base, base.model, request)
     if not run.is_dir():
@@ -145,7 +181,7 @@ def _over(base: KnowledgeBase, run: Path, request: _Request) -> Linker:
 def _load_untrusted(request: _Request) -> Linker:
     """The linker over a stranger's knowledge base, after one link; what libraries raise at odd files is one line."""
     path, counting = request.path, request.counting
-    if not is_knowledge_base(path) or request.data is not None:
+    if not is_knowledge_base(path) or request.data is not None or request.shards:
         raise MelderError(f"{path}: only a knowledge base by itself can be opened untrusted; leave data and runs out")
     try:
         base = open_knowledge_base(path, trusted=False)
@@ -182,7 +218,8 @@ def searching(linker: Linker, candidates: str | None, counting: Counting | None 
     if candidates is None:
         return linker
     if not linker.has_candidates:
-        raise MelderError(f"--candidates {candidates}: a method that writes names has no candidates; leave it out")
+        shown = without_password(candidates)
+        raise MelderError(f"--candidates {shown}: a method that writes names has no candidates; leave it out")
     find_kind(candidates)
     matching = cast(MatchingLinker, linker)
     if len(matching.source):  # of no entities nothing can be made, and none need be scored

@@ -2,7 +2,8 @@
 
 certified                   the full matcher on all entities that could be among the best, and on no others
 flat, hnsw, faiss:FACTORY,  two stages: candidates by vectors and by names, then the full matcher on these; the name is
-milvus:URI                  that of an index
+milvus:URI, pgvector,       that of an index
+qdrant:ADDRESS
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from melder.features import Side
+from melder.io.addresses import without_password
 from melder.protocols import Counting, Matcher
 from melder.registry import Entry, Registry
 from melder.search.entity_store import SideStore
@@ -95,7 +97,7 @@ def find_kind(name: str) -> NamedSearch:
     if name in SEARCHES:
         return NamedSearch(SEARCHES.get(name), FLAT)
     if INDEXES.name_in(name) not in INDEXES:
-        raise SEARCHES.unknown(name, [*SEARCHES.names(), *INDEXES.names()], INDEXES.form)
+        raise SEARCHES.unknown(without_password(name), [*SEARCHES.names(), *INDEXES.names()], INDEXES.form)
     return NamedSearch(SEARCHES.load(_TWO_STAGES), name)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melder.io.addresses import without_password
 from melder.io.tensors import write_array
 from melder.kb import Writer, open_knowledge_base
 from melder.protocols import Counting, Matcher
@@ -48,7 +49,8 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
     """
     named = find_kind(name)
     if not INDEXES.resolve(named.index)[0].keeps_vectors:
-        raise MelderError(f"{name}: the database keeps the vectors itself; just link with --candidates {name}")
+        shown = without_password(name)
+        raise MelderError(f"{shown}: the database keeps the vectors itself; just link with --candidates {shown}")
     with open_knowledge_base(directory) as base:
         if not len(base):
             raise MelderError(f"{directory}: is empty; add entities first, with `melder kb add`")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from melder.kb import is_knowledge_base
 from melder.kb.manifest import SHARDS
+from melder.kb.shard_list import shard_services
 from melder.languages import AS_WRITTEN, Languages
 from melder.records import MelderError
 from melder.serving.knowledge_base import KnowledgeBaseSource, ReadOnlySource
+from melder.serving.remote import RemoteSource
 from melder.serving.source import DataSetSource, ServedSource
 
 __all__ = ["source_of"]
@@ -32,6 +34,8 @@ def source_of(
     if is_knowledge_base(path):
         if data is not None:
             raise MelderError(f"{path}: is a knowledge base, which holds what is searched; leave out --data")
+        if shard_services(path) is not None:
+            return RemoteSource(path, changes, candidates, languages)
         kind = ReadOnlySource if (path / SHARDS).is_file() else KnowledgeBaseSource
         return kind(path, changes, candidates, languages)
     if not path.is_dir():

@@ -12,6 +12,7 @@ import melder
 from melder.data import DataSet, Limits
 from melder.data.layouts import open_layout
 from melder.languages import AS_WRITTEN, Languages
+from melder.linking.nil_calibration import Nil
 from melder.protocols import Counting
 from melder.records import Entity, Item, Link, MelderError, Mention
 from melder.runs.directory import read_configuration
@@ -33,6 +34,8 @@ __all__ = [
 
 class ServingLinker(Protocol):
     """A linker that takes mentions with pictures from anywhere; `explains` says whether its links can be explained."""
+
+    nil: Nil | None
 
     @property
     def explains(self) -> bool: ...

@@ -8,8 +8,8 @@ from pathlib import Path
 import typer
 
 from melder.cli.console import counting, finish, say
-from melder.cli.kb.changing import Entities, Images, SkipBad
-from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
+from melder.cli.kb.changing import EntitiesOrQuery, Images, SkipBad
+from melder.cli.kb.tables import Columns, Encoding, FromSql, ListSeparator, MergeRows, Query, entity_file, noted
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.io.counts import how_many
 from melder.records import MelderError
@@ -30,7 +30,7 @@ class KeptPictures(str, Enum):
 
 
 def build(
-    entities: Entities,
+    entities: EntitiesOrQuery = None,
     run: Path = typer.Argument(None, help="The directory of a run; or give --encoder."),
     images: Images = None,
     out: Path = typer.Option(..., "--out", help="The directory of the knowledge base; a build stopped there goes on."),
@@ -44,6 +44,8 @@ def build(
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
     merge_rows: MergeRows = False,
+    from_sql: FromSql = None,
+    query: Query = None,
     ray: Address = None,
     workers: Workers = None,
     threads: Threads = None,
@@ -58,6 +60,8 @@ def build(
     Columns of a table: id, name, aliases, description, types, images, of which id must be there and a name or a
     description; | stands between several aliases, types or images. `melder kb check` says how a table is read.
 
+    A query to a database gives them too, by the same columns: --from-sql URL --query SELECT, see docs/scale.md.
+
     With --ray the same comes out, byte for byte if the number of --threads is the same: see docs/scale.md.
     """
     compute_with(ray, workers, threads)
@@ -67,7 +71,17 @@ def build(
     from melder.building.segments import write_segments
     from melder.jobs.ray.build import segments_on
 
-    source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
+    source = entity_file(
+        entities,
+        images,
+        columns,
+        encoding,
+        list_separator,
+        merge_rows,
+        skip_bad=skip_bad,
+        from_sql=from_sql,
+        query=query,
+    )
     with noted(source), counting() as start:
         built = build_kb(
             out,

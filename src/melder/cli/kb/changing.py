@@ -11,11 +11,14 @@ from melder.cli.console import counting, finish, say
 from melder.cli.kb.tables import entity_file, noted
 from melder.io.counts import how_many
 
-__all__ = ["Directory", "Entities", "Images", "SkipBad", "change"]
+__all__ = ["Directory", "Entities", "EntitiesOrQuery", "Images", "SkipBad", "change"]
 
 Directory = Annotated[Path, typer.Argument(metavar="KB", help="The directory of a knowledge base.")]
 Entities = Annotated[
     Path, typer.Option("--entities", help="A file of entities: .jsonl, .json, .csv, .xlsx or .parquet.")
+]
+EntitiesOrQuery = Annotated[
+    Path | None, typer.Option("--entities", help="A file of entities: .jsonl, .json, .csv, .xlsx or .parquet.")
 ]
 Images = Annotated[
     Path | None, typer.Option("--images", help="The directory of their pictures; default: that of the file.")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melder.cli.console import say
+from melder.records import MelderError
 
 if TYPE_CHECKING:
     from melder.data import EntityFile
 
-__all__ = ["Columns", "Encoding", "ListSeparator", "MergeRows", "entity_file", "noted"]
+__all__ = ["Columns", "Encoding", "FromSql", "ListSeparator", "MergeRows", "Query", "entity_file", "noted"]
 
 Columns = Annotated[
     list[str],
@@ -27,10 +28,17 @@ ListSeparator = Annotated[
     str | None, typer.Option("--list-separator", help="What stands between several aliases, types or images; | or ;.")
 ]
 MergeRows = Annotated[bool, typer.Option("--merge-rows", help="Rows of a table with one id are one entity.")]
+FromSql = Annotated[
+    str | None,
+    typer.Option("--from-sql", metavar="URL", help="Instead of --entities: a database, as SQLAlchemy names it."),
+]
+Query = Annotated[
+    str | None, typer.Option("--query", metavar="SELECT", help="With --from-sql: what gives the entities, one a row.")
+]
 
 
 def entity_file(
-    path: Path,
+    path: Path | None,
     images: Path | None,
     columns: Sequence[str],
     encoding: str | None,
@@ -38,12 +46,21 @@ def entity_file(
     merge_rows: bool,
     *,
     skip_bad: bool,
+    from_sql: str | None = None,
+    query: str | None = None,
 ) -> EntityFile:
-    """The file that the options describe."""
+    """The file, or the query, that the options describe."""
     from melder.data import EntityFile
+    from melder.data.entity_query import EntityQuery
     from melder.data.tables.options import TableOptions, parse_columns
 
     options = TableOptions(parse_columns(columns), encoding, list_separator, merge_rows, lenient=skip_bad)
+    if (from_sql is None) != (query is None):
+        raise MelderError("--from-sql and --query go together: the URL of a database, and a SELECT")
+    if from_sql is not None and query is not None and path is None:
+        return EntityQuery(from_sql, query, images, options)
+    if path is None or from_sql is not None:
+        raise MelderError("name either a file with --entities, or a database with --from-sql and --query")
     return EntityFile(path, images, options)
 
 

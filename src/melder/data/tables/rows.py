@@ -10,9 +10,10 @@ import csv
 import datetime
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from melder.data.tables.encodings import encoding_of
 from melder.data.tables.options import Notes
@@ -20,10 +21,43 @@ from melder.data.tables.sparql import ENDINGS, json_rows, term_text
 from melder.io.problems import Problems
 from melder.records import MelderError
 
-__all__ = ["FORMATS", "Cell", "Row", "rows_of", "text_of"]
+__all__ = ["FORMATS", "Cell", "FileRows", "Row", "RowSource", "rows_of", "text_of"]
 
 Cell = str | tuple[str, ...]
 Row = tuple[int, Sequence[Cell]]
+
+
+class RowSource(Protocol):
+    """Where the rows of a table come from: the header first, then rows by their numbers; it is read several times."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    def rows(self, problems: Problems, notes: Notes) -> Iterator[Row]:
+        """What cannot be read goes to `problems`.
+
+        Raises:
+            MelderError: Nothing of it can be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of a file; `encoding` is that of a CSV file, where the user has declared it. Fulfils `RowSource`."""
+
+    path: Path
+    encoding: str | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def rows(self, problems: Problems, notes: Notes) -> Iterator[Row]:
+        return rows_of(self.path, self.encoding, problems, notes)
+
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 LONGEST = 1 << 24  # characters of a cell; the default of the csv module, 131,072, is less than a long article

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from melder.data.tables.header import Header, hints, read_header
 from melder.data.tables.language_columns import without_language
 from melder.data.tables.options import Notes, TableOptions
-from melder.data.tables.rows import Cell, rows_of
+from melder.data.tables.rows import Cell, RowSource
 from melder.io.counts import in_number
 from melder.io.problems import Fault, Problems
 from melder.records import MelderError
@@ -26,15 +25,16 @@ WIKIDATA_ALIASES = ", "  # between the aliases that the label service of Wikidat
 
 @dataclass(frozen=True)
 class Table:
-    """A file whose rows are records.
+    """What has records as its rows.
 
     Args:
+        source: Where the rows come from.
         fields: That a column may hold; the first is the id.
         lists: Those whose cells hold several values.
         needs_id: Whether there must be a column of ids.
     """
 
-    path: Path
+    source: RowSource
     fields: Sequence[str]
     lists: Sequence[str] = ()
     options: TableOptions = AS_IT_IS
@@ -42,7 +42,7 @@ class Table:
 
     def header(self, notes: Notes) -> Header | None:
         """What the columns hold; None of a file without a row."""
-        for number, cells in rows_of(self.path, self.options.encoding, Problems(), notes):
+        for number, cells in self.source.rows(Problems(), notes):
             if any(map(str.strip, map(str, cells))):
                 return self._header(number, cells, notes)
         return None
@@ -52,7 +52,7 @@ class Table:
         separators = self._separators(notes)
         header: Header | None = None
         blank = 0
-        for number, cells in rows_of(self.path, self.options.encoding, problems, notes):
+        for number, cells in self.source.rows(problems, notes):
             if not any(map(str.strip, map(str, cells))):
                 blank += header is not None
                 continue  # a row without anything is none, but a spreadsheet counts it
@@ -63,13 +63,17 @@ class Table:
                 notes.add("{} empty [row is|rows are] passed over", blank)
                 blank = 0
             if faults := _length_faults(header, cells, self.options.lenient):
-                problems.add(self.path, number, faults, taken=self.options.lenient)
+                problems.add(self.source.name, number, faults, taken=self.options.lenient)
                 if not self.options.lenient:
                     continue
             yield number, self._values(header, cells, separators)
 
+    def place(self, row: int) -> str:
+        """What messages call a row; a header that is none has the number 0."""
+        return f"{self.source.name}, row {row}" if row else self.source.name
+
     def _header(self, number: int, cells: Sequence[Cell], notes: Notes) -> Header:
-        place = f"{self.path}, row {number}"
+        place = self.place(number)
         header = read_header(place, number, cells, self.fields, self.lists, self.options.columns, notes)
         if self.needs_id and self.fields[0] not in header.fields:
             names = ", ".join(name for name in map(str, cells) if name.strip())
@@ -102,7 +106,7 @@ class Table:
         if own is not None or not self.lists:
             return dict.fromkeys(self.lists, own or "|")
         header, signs_in, lists = None, {field: set[str]() for field in self.lists}, dict.fromkeys(self.lists, 0)
-        for number, cells in rows_of(self.path, self.options.encoding, Problems(), Notes()):
+        for number, cells in self.source.rows(Problems(), Notes()):
             if header is None:
                 header = self._header(number, cells, Notes()) if any(map(str.strip, map(str, cells))) else None
                 continue

@@ -19,8 +19,10 @@ INDEXES = Registry[IndexClass](
         Entry("hnsw", "melder.search.indexes.hnsw:HNSWIndex", "a navigable graph, by usearch", "index"),
         Entry("faiss", "melder.search.indexes.faiss:FaissIndex", "any index that FAISS can build", "faiss"),
         Entry("milvus", "melder.search.indexes.milvus:MilvusIndex", "a vector database", "milvus"),
+        Entry("qdrant", "melder.search.indexes.qdrant:QdrantIndex", "a vector database", "qdrant"),
+        Entry("pgvector", "melder.search.indexes.pgvector:PgvectorIndex", "PostgreSQL with pgvector", "pgvector"),
     ),
-    "faiss:FACTORY, milvus:URI",
+    "faiss:FACTORY, milvus:URI, qdrant:ADDRESS",
 )
 
 
@@ -30,8 +32,8 @@ def build_index(
     """An index of vectors.
 
     Args:
-        name: flat, hnsw, faiss, faiss: and one of its factory strings, milvus: and the URI of a database, or that of
-            another package's.
+        name: flat, hnsw, faiss, faiss: and one of its factory strings, milvus: or qdrant: and the address of a
+            database, pgvector, or that of another package's.
         vectors: [n, d].
         counting: Starts a progress bar where building takes long.
         types: Those of each entity, for indexes that filter by them.

@@ -10,7 +10,6 @@ another one, or the same after a change, has its own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from melder.io.addresses import has_password
 from melder.protocols import Counting, Nearest, TypeNames
 from melder.records import MelderError
-from melder.search.indexes.files import new_directory
+from melder.search.indexes.databases import (
+    collection_name,
+    last_line,
+    read_description,
+    stored_lift,
+    write_description,
+)
 from melder.search.indexes.lifted import MipsToCosine
 
 __all__ = ["MilvusIndex"]
@@ -71,12 +76,14 @@ class MilvusIndex:
         """`options` are the URI; `types` those of each entity, for searches among some types only.
 
         Raises:
-            MelderError: Without a URI, and when the database cannot be reached.
+            MelderError: Without a URI, with a password in it, and when the database cannot be reached.
         """
         uri = options
         if not uri:
             raise MelderError("milvus: needs to know where: milvus:FILE.db, or milvus:http://HOST:19530 for a cluster")
-        index = cls(_connect(uri), uri, f"melder_{_fingerprint(vectors, types)}", MipsToCosine.of(vectors), 0)
+        if has_password(uri):
+            raise MelderError(f"milvus: the URI holds a password; leave it out, and set {TOKEN}")
+        index = cls(_connect(uri), uri, collection_name(vectors, types), MipsToCosine.of(vectors), 0)
         with _told(uri):
             if index._is_whole(len(vectors)):
                 index.rows = len(vectors)
@@ -87,26 +94,17 @@ class MilvusIndex:
 
     @classmethod
     def open(cls, path: Path) -> MilvusIndex:
-        try:
-            description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-            uri, collection, rows = (
-                str(description["uri"]),
-                str(description["collection"]),
-                int(description["columns"]),
-            )
-            lift = MipsToCosine(float(description["radius"]), int(description["width"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
+        described = read_description(path, DESCRIPTION, {"uri": str, "collection": str, "columns": int})
+        uri, collection = described["uri"], described["collection"]
         client = _connect(uri)
         if not client.has_collection(collection):
             raise MelderError(f"{uri}: no longer has the collection {collection}; build the index again")
-        return cls(client, uri, collection, lift, rows)
+        return cls(client, uri, collection, stored_lift(described), described["columns"])
 
     def save(self, path: Path) -> None:
         """What finds the collection again; the vectors stay in the database."""
-        described = {"uri": self.uri, "collection": self.collection, "columns": self.rows, **vars(self.lift)}
-        with new_directory(path) as partial:
-            (partial / DESCRIPTION).write_text(json.dumps(described), encoding="utf-8")
+        described = {"uri": self.uri, "collection": self.collection, "columns": self.rows}
+        write_description(path, DESCRIPTION, self.lift, described)
 
     def add(self, vectors: Tensor, types: Sequence[tuple[str, ...]] | None = None) -> None:
         """Vectors longer than those that it was built of, by more than a little, raise MelderError."""
@@ -176,7 +174,7 @@ def _connect(uri: str) -> Any:
     try:
         return MilvusClient(uri, token=os.environ.get(TOKEN, ""), grpc_options=QUIET)
     except (MilvusException, OSError, ValueError, RuntimeError) as error:
-        raise MelderError(f"milvus:{uri}: cannot be opened ({_reason(error)}); check the URI, and {TOKEN}") from None
+        raise MelderError(f"milvus:{uri}: cannot be opened ({last_line(error)}); check the URI, and {TOKEN}") from None
 
 
 @contextmanager
@@ -187,11 +185,7 @@ def _told(uri: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise MelderError(f"milvus:{uri}: failed ({_reason(error)}); see to the database and try again") from None
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        raise MelderError(f"milvus:{uri}: failed ({last_line(error)}); see to the database and try again") from None
 
 
 def _kept(types: Sequence[str]) -> list[str]:
@@ -201,9 +195,3 @@ def _kept(types: Sequence[str]) -> list[str]:
 def _is_kept(name: str) -> bool:
     """Whether a type fits, and can be written in Milvus's own language, which has no escapes for control characters."""
     return len(name.encode()) <= TYPE_LENGTH and name.isprintable()
-
-
-def _fingerprint(vectors: Tensor, types: Sequence[tuple[str, ...]] | None) -> str:
-    digest = hashlib.sha256(json.dumps([list(vectors.shape), types]).encode())
-    digest.update(vectors.detach().cpu().to(torch.float32).contiguous().numpy().data)
-    return digest.hexdigest()[:24]

@@ -14,6 +14,7 @@ from melder.serving.routers import (
     page,
     preview,
     reconcile,
+    shard,
     suggest,
 )
 
@@ -23,6 +24,7 @@ _FEATURES = (
     page,
     api_page,
     link,
+    shard,
     explain,
     log,
     nif,

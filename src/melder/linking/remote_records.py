@@ -1,0 +1,53 @@
+"""Records of entities that the services of shards hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError
+from typing import Any
+from urllib.parse import quote
+
+from melder.linking.shard_service import Away, ShardService
+from melder.records import Entity
+
+__all__ = ["answers_of", "picture_of", "record_of", "starting"]
+
+
+def answers_of(shards: Sequence[ShardService], path: str, **parameters: Any) -> list[Any]:
+    """What each shard that is there has at a path, in their order; those without anything are left out."""
+    asked = [(shard, shard.get(path, **parameters)) for shard in shards if shard.is_there()]
+    answers = []
+    for shard, answer in asked:
+        try:
+            answers.append(answer.result(shard.seconds))
+        except (Away, TimeoutError) as error:
+            shard.lost(str(error) or "no answer in time")
+    return [answer for answer in answers if answer is not None]
+
+
+def record_of(shards: Sequence[ShardService], identity: str) -> Entity | None:
+    """The record of an entity, of the first shard that has it."""
+    answers = answers_of(shards, f"/entities/{quote(identity, safe='')}")
+    fields = Entity.model_fields
+    return next((Entity(**{name: each[name] for name in fields if name in each}) for each in answers), None)
+
+
+def starting(shards: Sequence[ShardService], prefix: str, limit: int) -> list[Entity]:
+    """Entities with a name in which a word starts so, in turn from each shard; without aliases."""
+    lists = [each["result"] for each in answers_of(shards, "/reconcile/suggest/entity", prefix=prefix)]
+    longest = max(map(len, lists), default=0)
+    rows = [each[place] for place in range(longest) for each in lists if place < len(each)]
+    return [
+        Entity(
+            id=row["id"],
+            name=row["name"],
+            description=row["description"],
+            types=tuple(kind["id"] for kind in row["notable"]),
+        )
+        for row in rows[:limit]
+    ]
+
+
+def picture_of(shards: Sequence[ShardService], identity: str) -> bytes | None:
+    """The picture of an entity, made small."""
+    return next(iter(answers_of(shards, f"/entities/{quote(identity, safe='')}/picture")), None)

@@ -1,0 +1,27 @@
+"""GET /shard"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from melder.linking.shard_service import ShardDescription
+from melder.serving.service import Serving
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["link"])
+
+
+@router.get("/shard", summary="What is held here, for a service that asks several")
+def shard(service: Serving) -> ShardDescription:
+    """How many entities, their types, the model, and how its scores become NIL probabilities."""
+    served = service.current.served
+    return ShardDescription(
+        generation=served.generation,
+        model=served.model,
+        entities=len(served.catalogue),
+        types=tuple(served.catalogue.types),
+        pictures=served.linker.pictures_read,
+        compares_pictures=served.linker.compares_pictures,
+        nil=served.linker.nil,
+    )
