@@ -200,7 +200,7 @@ def test_a_cluster_decodes_and_encodes_every_picture(
     small_run: Path, model: Model, pictured: Path, several: DataSet
 ) -> None:
     settings = KnowledgeBaseSettings(kind="float32", pictures="none", identity=identity_of(small_run))
-    job = BuildJob(small_run, EntityFile(pictured / "entities.jsonl"), settings, skip_bad=False)
+    job = BuildJob(pictured, small_run, EntityFile(pictured / "entities.jsonl"), settings, skip_bad=False)
     lines = [entity.model_dump_json().encode() for entity in several.entities]
     row = {"path": "segment", "chunk": 0, "chunks": 1, "entities": b"\n".join(lines)}
     here = cast(Cluster, Here())

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from melder.building.storage import packed
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
 from melder.data.pictures import silenced
 from melder.encoders import Throughput, decodes_pictures, reading_threads
-from melder.kb.format.packing import PackedSide, pack
+from melder.kb.format.packing import PackedSide
 from melder.kb.manifest import KnowledgeBaseSettings
 from melder.kb.pictures import kept_picture
 from melder.kb.segment import SegmentContents, write_segment
@@ -32,8 +33,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class BuildJob:
-    """What the segments of a build have in common; `model` is the run inside the knowledge base."""
+    """What the segments of a build have in common; `model` is the run inside the knowledge base `directory`."""
 
+    directory: Path
     model: Path
     source: EntityFile
     settings: KnowledgeBaseSettings
@@ -51,7 +53,9 @@ def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress
         if path.is_dir():
             progress(len(entities))
             continue
-        contents = encode_segment(entities, job.source, model, modalities, job.settings, job.skip_bad, progress)
+        contents = encode_segment(
+            entities, job.source, model, modalities, job.settings, job.directory, job.skip_bad, progress
+        )
         write_segment(path, contents, job.settings.kind)
     return model.encoder.throughput
 
@@ -62,10 +66,12 @@ def encode_segment(
     model: Model,
     modalities: frozenset[str],
     settings: KnowledgeBaseSettings,
+    directory: Path,
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> SegmentContents:
-    """What a segment of these entities holds: a function of them, their pictures and the model, and of nothing else.
+    """What a segment of these entities holds: a function of them, their pictures, the model and the codebook of the
+    knowledge base `directory`, and of nothing else.
 
     A picture that cannot be read raises, or with `skip_bad` counts as missing and is listed.
     """
@@ -78,7 +84,7 @@ def encode_segment(
     pictures = model.matcher.pictures
     items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES, pictures=pictures)
     side = model.entity_side(items, progress)
-    sides = pack(side, settings.kind, model.matcher.entity_tensors)
+    sides = packed(side, settings, model.matcher.entity_tensors, directory)
     return segment_contents(entities, source, sides, settings, skip_bad, unreadable)
 
 

@@ -61,8 +61,13 @@ class KnowledgeBase:
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
+        codebook = generation.settings.codebook_file(directory)
+        if codebook is not None:
+            codebook.expected.check_size(codebook.path)
         self.parts = [
-            SegmentReader(Segment(directory / SEGMENTS / entry.name, entry.digest, trusted=trusted), entry)
+            SegmentReader(
+                Segment(directory / SEGMENTS / entry.name, entry.digest, trusted=trusted, codebook=codebook), entry
+            )
             for entry in generation.segments
         ]
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]

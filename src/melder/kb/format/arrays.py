@@ -21,6 +21,7 @@ from torch import Tensor
 
 from melder.features import Rows
 from melder.io.checksums import BLOCK, BlockFile, ChecksummedFile, damaged
+from melder.kb.format.codebook import Codebook, CodebookFile
 
 __all__ = [
     "KINDS",
@@ -38,6 +39,7 @@ WIDEST = 8  # bytes of the largest type: what begins at a multiple of it can be 
 TOGETHER = 256  # rows that are put together before they are written
 KINDS: dict[str, torch.dtype] = {
     "bool": torch.bool,
+    "uint8": torch.uint8,
     "int8": torch.int8,
     "int32": torch.int32,
     "int64": torch.int64,
@@ -168,9 +170,11 @@ class MappedArrays:
         expected: BlockFile,
         flat: Sequence[FlatArrays] = (),
         pictures: Sequence[PictureArrays] = (),
+        codebook: CodebookFile | None = None,
     ) -> None:
         self.path = path
         self.places = places
+        self.codebook_file = codebook
         self.flat, self.pictures = tuple(flat), tuple(pictures)
         self.checked = ChecksummedFile(path, expected)
         self._mapped: Tensor | None = None
@@ -187,6 +191,11 @@ class MappedArrays:
             return whole[rows]
         self.checked.check(_blocks(rows, place), content.numpy().data)
         return whole[rows]
+
+    @property
+    def codebook(self) -> Codebook | None:
+        """What arrays of residuals are read with. Raises MelderError when it is damaged."""
+        return None if self.codebook_file is None else self.codebook_file.read()
 
     def flat_of(self, units: Collection[str] | None) -> Sequence[FlatArrays]:
         """The arrays of these units, or all, that are stored without padding."""
