@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -23,10 +24,11 @@ GROUPS = [
     [entity(f"Q{number}", aliases=[f"alias {n}" for n in range(number % 4)]) for number in range(first, first + count)]
     for first, count in ((0, 5), (5, 1), (6, 30))
 ]
+KINDS = get_args(StorageDtype)
 COLUMNS = torch.tensor([35, 0, 5, 35, 4, 6, 20, 1])
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_it_is_what_segments_give(kind: StorageDtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
     with open_knowledge_base(tmp_path / "kb") as base:
@@ -51,7 +53,7 @@ def test_only_the_units_that_are_wanted_are_read(tmp_path: Path, monkeypatch: py
                 assert all(torch.equal(tensor, whole[name]) for name, tensor in found.items())
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
     kind: StorageDtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ class Quantiser:
         flat = vectors.reshape(-1, self.width)
         pieces = [self._encode(piece) for piece in torch.split(flat, AT_ONCE)]
         shape = vectors.shape[:-1]
-        return Coded(*(torch.cat(parts).view(*shape, *parts[0].shape[1:]) for parts in zip(*pieces, strict=True)))
+        return Coded(*(torch.cat(parts).view((*shape, *parts[0].shape[1:])) for parts in zip(*pieces, strict=True)))
 
     def decode(self, coded: Coded) -> Tensor:
         """[..., w] in float32."""
