@@ -6,7 +6,6 @@ one segment; a hundred candidates of a million entities lie in as many segments.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.format.arrays import KINDS, ArrayLayout, ArraySpec, FlatArrays, MappedArrays, PictureArrays, rounded
+from melder.kb.format.arrays import KINDS, WIDEST, ArrayLayout, ArraySpec, FlatArrays, MappedArrays, PictureArrays
 from melder.kb.format.packing import pad_names, row_tensors
 from melder.kb.format.picture_arrays import pad_pictures, stored_names
 from melder.kb.format.rounding import is_companion, restored
@@ -26,6 +25,15 @@ __all__ = ["gather", "gatherable"]
 
 Row = tuple[MappedArrays, int]  # a segment's arrays, and a row of them
 Piece = tuple[int, int, bytes]  # from a byte of a stored row to another, and the zeros behind
+
+
+class Field(NamedTuple):
+    """An array in a row: its name and type, the shape of a row of it, and the bytes that it has room in."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    room: int
 
 
 class Plan(NamedTuple):
@@ -82,23 +90,31 @@ def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Pla
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
     specs = next(iter(layouts)).places
     names = row_tensors(specs, units)
-    longest = tuple(
-        (name, specs[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
+    longest = [
+        Field(
+            name,
+            specs[name].kind,
+            max(layout.places[name].shape[1:] for layout in layouts),
+            max(layout.room(name) for layout in layouts),
+        )
         for name in specs
         if name in names or is_companion(name, names)
-    )
-    kind = _kind(longest)
-    return Plan(names, kind, {layout.said: _pieces(layout, kind) for layout in layouts})
+    ]
+    if longest:  # every row begins at a multiple of the widest type
+        spare = -sum(field.room for field in longest) % WIDEST
+        longest[-1] = longest[-1]._replace(room=longest[-1].room + spare)
+    fields = tuple(longest)
+    return Plan(names, _kind(fields), {layout.said: _pieces(layout, fields) for layout in layouts})
 
 
 @lru_cache
-def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
-    """Of rows of these arrays, each with its name, its type and the shape of a row."""
-    sizes = [rounded(np.dtype(kind).itemsize * math.prod(shape)) for _, kind, shape in arrays]
+def _kind(fields: tuple[Field, ...]) -> np.dtype:
+    """Of rows with these fields, one after the other."""
+    sizes = [field.room for field in fields]
     return np.dtype(
         {
-            "names": [name for name, _, _ in arrays],
-            "formats": [(kind, shape) for _, kind, shape in arrays],
+            "names": [field.name for field in fields],
+            "formats": [(field.kind, field.shape) for field in fields],
             "offsets": [0, *accumulate(sizes)][:-1],
             "itemsize": sum(sizes),
         }
@@ -106,12 +122,12 @@ def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
 
 
 @lru_cache(maxsize=1024)
-def _pieces(layout: ArrayLayout, kind: np.dtype) -> Sequence[Piece]:
-    """What of a stored row makes a row of this kind."""
+def _pieces(layout: ArrayLayout, fields: tuple[Field, ...]) -> Sequence[Piece]:
+    """What of a stored row makes a row with these fields."""
     pieces = list[Piece]()
-    for name in kind.names or ():
-        first, size = layout.places[name].offset, rounded(layout.places[name].row_bytes)
-        last, zeros = first + size, bytes(rounded(kind[name].itemsize) - size)
+    for field in fields:
+        first, size = layout.places[field.name].offset, layout.room(field.name)
+        last, zeros = first + size, bytes(field.room - size)
         if pieces and pieces[-1][1] == first and not pieces[-1][2]:
             pieces[-1] = (pieces[-1][0], last, zeros)
         else:

@@ -22,7 +22,7 @@ from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, Picture
 from melder.kb.format.codebook import CodebookFile
 from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
-from melder.kb.format.rounding import StorageDtype
+from melder.kb.format.rounding import BITS, StorageDtype
 from melder.kb.pictures import write_pictures
 from melder.records import Entity, MelderError
 
@@ -67,7 +67,8 @@ class SegmentDescription(BaseModel):
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
     with writing(path) as partial:
-        sides = write_arrays(partial / SIDES, contents.sides.arrays, contents.sides.by_row)
+        packed = contents.sides
+        sides = write_arrays(partial / SIDES, packed.arrays, packed.by_row, dense=kind in BITS)
         places = write_pictures(partial / PICTURES, contents.pictures)
         write_records(partial / RECORDS, contents.entities, places)
         description = SegmentDescription(

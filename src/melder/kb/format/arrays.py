@@ -25,6 +25,7 @@ from melder.kb.format.codebook import Codebook, CodebookFile
 
 __all__ = [
     "KINDS",
+    "WIDEST",
     "ArrayLayout",
     "ArraySpec",
     "FlatArrays",
@@ -57,7 +58,7 @@ class ArraySpec(BaseModel):
     offset: int = Field(ge=0)
     kind: str
     shape: tuple[int, ...]
-    step: int | None = Field(default=None, ge=ALIGNMENT, multiple_of=ALIGNMENT)
+    step: int | None = Field(default=None, ge=WIDEST, multiple_of=WIDEST)
 
     @cached_property
     def row_bytes(self) -> int:
@@ -118,16 +119,27 @@ class ArrayLayout:
     step: int = field(compare=False)
     places: Mapping[str, ArraySpec] = field(compare=False)
 
+    def room(self, name: str) -> int:
+        """Bytes of a row that an array has: with what lies between it and the next, where rows are not dense."""
+        place, begins = self.places[name], [other.offset for other in self.places.values()]
+        following = min((begin for begin in begins if begin > place.offset), default=self.step)
+        return min(following - place.offset, rounded(place.row_bytes))
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], together: Collection[str] = ()) -> dict[str, ArraySpec]:
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], together: Collection[str] = (), *, dense: bool = False
+) -> dict[str, ArraySpec]:
     """Write little-endian arrays of the types in `KINDS` to a new file; says where each is.
 
     Args:
         together: The names of arrays of equally many rows that are stored row by row.
+        dense: Whether these rows have no gaps between their arrays, of which the widest types come first then.
     """
     with path.open("wb") as file:
         rows = {name: array for name, array in arrays.items() if name in together}
-        places = _write_rows(file, rows) if rows else {}
+        if dense:
+            rows = dict(sorted(rows.items(), key=lambda item: -item[1].itemsize))
+        places = _write_rows(file, rows, dense) if rows else {}
         for name, array in arrays.items():
             if name not in rows:
                 file.write(bytes(-file.tell() % ALIGNMENT))
@@ -136,13 +148,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], together: Collect
     return places
 
 
-def _write_rows(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> dict[str, ArraySpec]:
+def _write_rows(file: BinaryIO, arrays: Mapping[str, np.ndarray], dense: bool) -> dict[str, ArraySpec]:
     """Row by row, at the beginning of a file."""
     begins, size = {}, 0
     for name, array in arrays.items():
         begins[name] = size
-        size += rounded(math.prod(array.shape[1:]) * array.itemsize)
-    step, count = max(ALIGNMENT, rounded(size, ALIGNMENT)), len(next(iter(arrays.values())))
+        size += rounded(math.prod(array.shape[1:]) * array.itemsize, 1 if dense else WIDEST)
+    multiple, count = WIDEST if dense else ALIGNMENT, len(next(iter(arrays.values())))
+    step = max(multiple, rounded(size, multiple))
     for start in range(0, count, TOGETHER):
         block = np.zeros((min(TOGETHER, count - start), step), np.uint8)
         for name, array in arrays.items():
