@@ -17,7 +17,7 @@ VECTORS = 1 << 15  # that a tensor's centroids are learned from, 128 for each
 A_CENTROID = 16  # vectors that it needs
 NUMBERS = 1 << 18  # that the levels are learned from
 ROUNDS = 12  # of Lloyd's algorithm, which hardly moves anything after them
-ALONE = 4  # bits of vectors that are no tokens: an entity has one of a kind, and each is multiplied as it is
+ALONE = 4  # bits of vectors that are no tokens, where those have 1; else they are int8
 
 
 def learn_codebook(side: Side, declared: Mapping[str, SideTensor], bits: int) -> Codebook:
@@ -26,15 +26,16 @@ def learn_codebook(side: Side, declared: Mapping[str, SideTensor], bits: int) ->
     Args:
         side: Of entities that are like those that will be stored; rows without a token have none at padding.
         declared: How the store may hold each tensor.
-        bits: Of a token's number: 1, 2 or 4. Vectors that are no tokens have 4.
+        bits: Of a token's number: 1, 2 or 4. Vectors that are no tokens, of which an entity has one of a kind, and which
+            are multiplied as they are, are left to int8 unless that is 1.
     """
-    return Codebook(
-        {
-            name: _learn(vectors, bits if declared[name].tokens else ALONE)
-            for name, tensor in side.items()
-            if quantisable(tensor, declared[name]) and len(vectors := _vectors(side, name, declared[name]))
-        }
-    )
+    quantisers = dict[str, Quantiser]()
+    for name, tensor in side.items():
+        form = declared[name]
+        wanted = bits if form.tokens is not None else ALONE if bits == 1 else None
+        if wanted is not None and quantisable(tensor, form) and len(vectors := _vectors(side, name, form)):
+            quantisers[name] = _learn(vectors, wanted)
+    return Codebook(quantisers)
 
 
 def quantisable(tensor: Tensor, form: SideTensor) -> bool:
