@@ -11,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kb.made import DECLARED, codebook_of, entity, side_of
+from kb.made import DECLARED, build, codebook_of, entity, side_of
 from melder.features import Side
-from melder.io.checksums import WholeFile
+from melder.io.checksums import WholeFile, digest_blocks
 from melder.io.tensors import write_tensors
+from melder.kb import open_knowledge_base
+from melder.kb.format.arrays import MappedArrays, write_arrays
 from melder.kb.format.codebook import Codebook, CodebookFile, Quantiser
 from melder.kb.format.fewer_tokens import with_fewer_tokens
 from melder.kb.format.learning_codebooks import learn_codebook
-from melder.kb.format.packing import pack
+from melder.kb.format.packing import bytes_restored, pack, restore
 from melder.kb.format.rounding import WEIGHTS, stored_as
+from melder.kb.untrusted import check_segment
 from melder.protocols import SideTensor
 from melder.records import MelderError
 
@@ -138,6 +141,45 @@ def test_a_codebook_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = CodebookFile(tmp_path / "book", WholeFile.of(tmp_path / "book"))
     assert file.read().keys() == codebook.keys()
     assert all(torch.equal(file.read()[name].centroids, codebook[name].centroids) for name in codebook)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("text.query", {"shape": (9, 8, 1)}, "has 1 codes a vector, not those of its codebook"),
+        ("text.query.scale", {"shape": (9, 7)}, "does not have a scale for each vector"),
+        ("text.query.centroid", {"shape": (9, 4, 2)}, "does not have a scale for each vector"),
+        ("text.target.scale", {"shape": (9, 6)}, "does not have a scale for each vector"),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused(name: str, change: dict[str, object], message: str, tmp_path: Path) -> None:
+    build(tmp_path / "kb", [entity(f"Q{number}") for number in range(9)], kind="residual2")
+    with open_knowledge_base(tmp_path / "kb") as base:
+        (reader,) = base.parts
+        check_segment(reader)
+        places = dict(reader.segment.sides.places)
+        reader.segment.sides.places = {**places, name: places[name].model_copy(update=change)}
+        with pytest.raises(MelderError, match=message):
+            check_segment(reader)
+
+
+def test_further_pictures_are_stored_by_the_codebook_too(tmp_path: Path) -> None:
+    forms = {"a.there": SideTensor(pictures="a.there"), "a.query": SideTensor(tokens="a.mask", pictures="a.there")}
+    draw = torch.Generator().manual_seed(0)
+    there = torch.tensor([[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 1, 1]], dtype=torch.bool)
+    side = Side({"a.there": there, "a.query": torch.randn(4, 3, 5, 6, generator=draw) * there[..., None, None]})
+    codebook = learn_codebook(side, forms, 2)
+    codebook.save(tmp_path / "book")
+    packed = pack(side, "residual2", forms, codebook)
+    assert packed.arrays["a.query"].shape == (7, 5, 2)  # a gap is stored too
+    places = write_arrays(tmp_path / "sides", packed.arrays, packed.by_row)
+    file = CodebookFile(tmp_path / "book", WholeFile.of(tmp_path / "book"))
+    arrays = MappedArrays(
+        tmp_path / "sides", places, digest_blocks(tmp_path / "sides"), packed.flat, packed.pictures, file
+    )
+    read = restore(arrays, slice(0, 4))["a.query"]
+    assert float((read - side["a.query"]).square().mean()) < 0.15 * float(side["a.query"].square().mean())
+    assert bytes_restored(arrays, slice(0, 4)) == 4 * 3 * 4 * (5 * 6 + 1)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ def learn_codebook(side: Side, declared: Mapping[str, SideTensor], bits: int) ->
     Args:
         side: Of entities that are like those that will be stored; rows without a token have none at padding.
         declared: How the store may hold each tensor.
-        bits: Of a token's number: 1, 2 or 4. Vectors that are no tokens, of which an entity has one of a kind, and which
-            are multiplied as they are, are left to int8 unless that is 1.
+        bits: Of a token's number: 1, 2 or 4. Vectors that are no tokens, of which an entity has one of a kind, are left
+            to int8 unless that is 1.
     """
     quantisers = dict[str, Quantiser]()
     for name, tensor in side.items():

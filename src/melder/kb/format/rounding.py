@@ -3,10 +3,9 @@
 int8: x = scale * q with q in [-127, 127] and scale [...] in float16. What must not be rounded so much is float16.
 
 residual4, residual2, residual1: tokens by a codebook (`melder.kb.format.codebook`) in so many bits a number: arrays of
-codes, centroids and scales. Other vectors have 4 bits with residual1 and are int8 otherwise, as is whatever the codebook
-does not know. Of names, an
-n-gram's bucket has three bytes [n, 3] instead of four, and its weight one, 24 log2 of it, instead of two; arrays of
-bytes [n] and [n, 3] without scales are those.
+codes, centroids and scales. Other vectors have 4 bits with residual1 and are int8 otherwise, as is whatever the
+codebook does not know. Of names, an n-gram's bucket has three bytes [n, 3] instead of four, and its weight one, 24 log2
+of it, instead of two; arrays of bytes [n] and [n, 3] without scales are those.
 """
 
 from __future__ import annotations
