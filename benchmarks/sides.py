@@ -6,8 +6,8 @@ RUN is one of `melder train` on a frozen encoder whose features are stored (`dat
 `melder kb build --sides KIND --tokens N` would store them, in segments of a temporary directory, with a codebook of as
 many entities as a build takes; then they are read from there, and every mention is ranked against all of them, exactly.
 Printed: bytes an entity of all that is in `sides.bin`, of which names; H@1 and how many mentions that is apart from
-float32; MRR; mentions whose best entity is another; and the largest difference of a score from float32, over a sample,
-as a share of its deviation.
+float32; MRR; mentions that became a hit or are none any more; and the largest difference of a score from float32, over
+a sample of pairs, as a share of the deviation of a mention's scores.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(1)
     matcher, mentions, entities, gold = _sides(options.run, options.split, options.mentions)
     print(f"{options.run.name}, {options.split}: {mentions.rows:,} mentions, {entities.rows:,} entities")
-    print("| sides | bytes an entity | names | H@1 | mentions apart | MRR | other best | scores |\n|" + " --- |" * 8)
+    print("| sides | bytes an entity | names | H@1 | mentions apart | MRR | hits changed | scores |\n|" + " --- |" * 8)
     whole = _ranked(matcher, mentions, entities, gold)
     for storage in options.storages:
         kind, _, tokens = storage.partition(":")
