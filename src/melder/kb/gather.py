@@ -63,14 +63,14 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
     Raises:
         MelderError: Damaged blocks.
     """
-    layouts = {layout.said: layout for arrays, _ in rows if (layout := arrays.layout) is not None}
+    layouts = {layout.key: layout for arrays, _ in rows if (layout := arrays.layout) is not None}
     plan = _plan(frozenset(layouts.values()), None if units is None else tuple(units))
     pieces = list[memoryview | bytes]()
     for arrays, row in rows:
         layout = arrays.layout
         assert layout is not None
         start = row * layout.step
-        for first, last, zeros in plan.pieces[layout.said]:
+        for first, last, zeros in plan.pieces[layout.key]:
             pieces += (arrays.part(start + first, start + last), zeros)
     tensors = dict[str, Tensor]()
     if plan.names:
@@ -104,7 +104,7 @@ def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Pla
         spare = -sum(field.room for field in longest) % WIDEST
         longest[-1] = longest[-1]._replace(room=longest[-1].room + spare)
     fields = tuple(longest)
-    return Plan(names, _kind(fields), {layout.said: _pieces(layout, fields) for layout in layouts})
+    return Plan(names, _kind(fields), {layout.key: _pieces(layout, fields) for layout in layouts})
 
 
 @lru_cache
