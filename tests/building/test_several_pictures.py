@@ -34,7 +34,7 @@ from melder.search.resolver import build_search
 from rounding import alike
 
 pytestmark = pytest.mark.usefixtures("small_segments")
-BuildBase = Callable[[StorageDtype], Path]
+BuildBase = Callable[..., Path]
 PICTURES = [3, 1, 2]  # of the first entities, and so on in turn
 
 
@@ -80,8 +80,9 @@ def linker(model: Model, several: DataSet) -> ExactLinker:
 
 @pytest.fixture
 def build_base(small_run: Path, pictured: Path, tmp_path: Path) -> BuildBase:
-    def built(kind: StorageDtype) -> Path:
-        build(tmp_path / "kb", EntityFile(pictured / "entities.jsonl"), run=small_run, kind=kind, counting=silent)
+    def built(kind: StorageDtype, tokens: int | None = None) -> Path:
+        source = EntityFile(pictured / "entities.jsonl")
+        build(tmp_path / "kb", source, run=small_run, kind=kind, tokens=tokens, counting=silent)
         return tmp_path / "kb"
 
     return built
@@ -140,15 +141,28 @@ def test_entities_are_removed_added_and_compacted_with_their_pictures(
         assert close_to(linked(ExactLinker(linker.model, base, data=several), mentions), linked(linker, mentions))
 
 
-@pytest.mark.parametrize("kind", ["float16", "int8"])
+@pytest.mark.parametrize(
+    ("kind", "tokens", "error"),
+    [("float16", None, 0.1), ("int8", None, 0.1), ("residual2", None, 0.7), ("residual1", 3, 0.7)],
+)
 def test_stored_in_fewer_bytes_they_score_nearly_the_same(
-    kind: StorageDtype, linker: ExactLinker, several: DataSet, mentions: list[Mention], build_base: BuildBase
+    kind: StorageDtype,
+    tokens: int | None,
+    error: float,
+    linker: ExactLinker,
+    several: DataSet,
+    mentions: list[Mention],
+    build_base: BuildBase,
 ) -> None:
-    with open_knowledge_base(build_base(kind)) as base:
-        found, expected = linked(ExactLinker(linker.model, base, data=several), mentions), linked(linker, mentions)
+    with open_knowledge_base(build_base(kind, tokens)) as base:
+        stored = ExactLinker(linker.model, base, data=several)
+        found, expected = linked(stored, mentions), linked(linker, mentions)
+        for name in ("certified", "flat"):
+            stored.search = build_search(name, linker.model.matcher, stored.source)
+            assert close_to(linked(stored, mentions), found)
     for link, other in zip(found, expected, strict=True):
         scores = {candidate.id: candidate.score for candidate in other.candidates}
-        assert all(abs(candidate.score - scores[candidate.id]) < 0.1 for candidate in link.candidates)
+        assert all(abs(candidate.score - scores[candidate.id]) < error for candidate in link.candidates)
 
 
 def test_an_explanation_says_which_pictures_matched(
@@ -200,7 +214,7 @@ def test_a_cluster_decodes_and_encodes_every_picture(
     small_run: Path, model: Model, pictured: Path, several: DataSet
 ) -> None:
     settings = KnowledgeBaseSettings(kind="float32", pictures="none", identity=identity_of(small_run))
-    job = BuildJob(small_run, EntityFile(pictured / "entities.jsonl"), settings, skip_bad=False)
+    job = BuildJob(pictured, small_run, EntityFile(pictured / "entities.jsonl"), settings, skip_bad=False)
     lines = [entity.model_dump_json().encode() for entity in several.entities]
     row = {"path": "segment", "chunk": 0, "chunks": 1, "entities": b"\n".join(lines)}
     here = cast(Cluster, Here())

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from melder.features import Side, concatenate
 from melder.io.atomic import sync
+from melder.io.checksums import WholeFile
+from melder.kb.format.codebook import Codebook
+from melder.kb.format.learning_codebooks import learn_codebook
 from melder.kb.format.packing import pack
-from melder.kb.format.rounding import StorageDtype
-from melder.kb.manifest import SEGMENTS, Identity, KnowledgeBaseSettings, publish
+from melder.kb.format.rounding import BITS, StorageDtype
+from melder.kb.manifest import CODEBOOKS, SEGMENTS, CodebookEntry, Identity, KnowledgeBaseSettings, publish
 from melder.kb.manifest import SegmentEntry as SegmentEntry
 from melder.kb.segment import SegmentContents, write_segment
 from melder.protocols import SideTensor
@@ -42,24 +45,36 @@ def side_of(entities: Iterable[Entity]) -> Side:
     return concatenate([_one(each) for each in entities])
 
 
-def contents(entities: list[Entity], kind: StorageDtype = "float32") -> SegmentContents:
+def codebook_of(entities: list[Entity], kind: StorageDtype) -> Codebook | None:
+    """Learned from all of them, if the kind needs one."""
+    return learn_codebook(side_of(entities), DECLARED, BITS[kind]) if kind in BITS else None
+
+
+def contents(
+    entities: list[Entity], kind: StorageDtype = "float32", codebook: Codebook | None = None
+) -> SegmentContents:
     side = side_of(entities)
     pictures = [
         ((row, number), name.encode()) for row, each in enumerate(entities) for number, name in enumerate(each.images)
     ]
-    return SegmentContents(entities, pack(side, kind, DECLARED), pictures)
+    return SegmentContents(entities, pack(side, kind, DECLARED, codebook), pictures)
 
 
 def build(directory: Path, *groups: list[Entity], kind: StorageDtype = "float32") -> None:
     """A knowledge base of a segment a group."""
     (directory / SEGMENTS).mkdir(parents=True)
-    listed = []
+    listed, entry = [], None
+    if codebook := codebook_of([entity for group in groups for entity in group], kind):
+        path = directory / CODEBOOKS / "0.safetensors"
+        codebook.save(path)
+        entry = CodebookEntry(name=path.name, file=WholeFile.of(path))
     for number, group in enumerate(groups):
         name = f"s-{number}"
-        digest = write_segment(directory / SEGMENTS / name, contents(group, kind), kind)
+        digest = write_segment(directory / SEGMENTS / name, contents(group, kind, codebook), kind)
         listed.append(SegmentEntry(name=name, rows=len(group), digest=digest))
     sync(directory)
-    publish(directory, 1, KnowledgeBaseSettings(kind=kind, pictures="small", identity=IDENTITY), tuple(listed))
+    settings = KnowledgeBaseSettings(kind=kind, pictures="small", identity=IDENTITY, codebook=entry)
+    publish(directory, 1, settings, tuple(listed))
 
 
 def _one(each: Entity) -> Side:

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from melder.features import Features, Scores, Side, Sizes
-from melder.io.checksums import digest_blocks
+from melder.io.checksums import WholeFile, digest_blocks
 from melder.kb.format.arrays import MappedArrays, write_arrays
+from melder.kb.format.codebook import CodebookFile
+from melder.kb.format.fewer_tokens import with_fewer_tokens
+from melder.kb.format.learning_codebooks import learn_codebook
 from melder.kb.format.packing import pack, restore
-from melder.kb.format.rounding import StorageDtype
+from melder.kb.format.rounding import BITS, StorageDtype
 from melder.methods import build_matcher, method_of
 from melder.methods.clip import CLIPConfiguration
 from melder.methods.m3el import M3ELConfiguration
@@ -101,11 +104,17 @@ def made(name: str, seed: int = 0, sizes: Sizes = SIZES) -> tuple[UnitMatcher, F
     return matcher, some(MENTIONS, 2 * seed + 1, vision), some(ENTITIES, 2 * seed + 2, vision)
 
 
-def stored(matcher: UnitMatcher, side: Side, kind: StorageDtype, path: Path) -> Side:
+def stored(matcher: UnitMatcher, side: Side, kind: StorageDtype, path: Path, tokens: int | None = None) -> Side:
     """A side as a knowledge base gives it back."""
-    packed = pack(side, kind, matcher.entity_tensors)
-    places = write_arrays(path, packed.arrays, packed.by_row)
-    return restore(MappedArrays(path, places, digest_blocks(path), packed.flat), slice(0, side.rows))
+    declared, codebook, file = matcher.entity_tensors, None, None
+    side = side if tokens is None else with_fewer_tokens(side, declared, tokens)
+    if kind in BITS:
+        codebook = learn_codebook(side, declared, BITS[kind])
+        codebook.save(path.with_suffix(".codebook"))
+        file = CodebookFile(path.with_suffix(".codebook"), WholeFile.of(path.with_suffix(".codebook")))
+    packed = pack(side, kind, declared, codebook)
+    places = write_arrays(path, packed.arrays, packed.by_row, dense=kind in BITS)
+    return restore(MappedArrays(path, places, digest_blocks(path), packed.flat, codebook=file), slice(0, side.rows))
 
 
 def check(matcher: UnitMatcher, mentions: Side, source: Held, k: int) -> BoundedSearch:
@@ -130,15 +139,25 @@ def test_certified_is_exact_for_every_method(name: str, sizes: Sizes, k: int) ->
         check(matcher, matcher.mention_side(mentions), Held(matcher.entity_side(entities)), k)
 
 
-@pytest.mark.parametrize(("kind", "matchers"), [("float32", 1), ("float16", 1), ("int8", 10)])
-def test_certified_is_exact_on_a_thousand_mentions_of_stored_sides(
-    kind: StorageDtype, matchers: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "tokens", "matchers"),
+    [
+        ("float32", None, 1),
+        ("float16", None, 1),
+        ("int8", None, 10),
+        ("residual2", 3, 2),
+        ("residual1", 1, 2),
+        ("float32", 2, 1),
+    ],
+)
+def test_certified_is_exact_on_many_mentions_of_stored_sides(
+    kind: StorageDtype, tokens: int | None, matchers: int, tmp_path: Path
 ) -> None:
     for seed in range(matchers):
         matcher, _, entities = made("m3el", seed)
         mentions = some(100, 1000 + seed, vision=True)
         with torch.inference_mode():
-            side = stored(matcher, matcher.entity_side(entities), kind, tmp_path / f"{seed}.bin")
+            side = stored(matcher, matcher.entity_side(entities), kind, tmp_path / f"{seed}.bin", tokens)
             check(matcher, matcher.mention_side(mentions), Held(side), 1 + seed % 3)
 
 

@@ -18,6 +18,7 @@ from melder.building.segments import (
     encode_segment,
     write_segments,
 )
+from melder.building.storage import with_codebook
 from melder.building.zero_shot import write_zero_shot
 from melder.data import EntityFile
 from melder.data.items import EntityPictures
@@ -66,6 +67,7 @@ def build(
     run: Path | None = None,
     encoder: str | None = None,
     kind: StorageDtype = "float16",
+    tokens: int | None = None,
     pictures: Keep = "small",
     skip_bad: bool = False,
     counting: Counting,
@@ -74,7 +76,8 @@ def build(
     """Build a knowledge base with the model of a run, or with an encoder as it is; one that was killed goes on.
 
     Finished segments stay when a build is stopped, and the same command takes them up. `write` is what encodes and
-    writes them.
+    writes them. `tokens` is how many an entity keeps of a modality, of units that allow it: those that are most alike
+    are merged; None: all.
 
     Args:
         out: The directory; new, empty, or that of a build which was stopped.
@@ -99,8 +102,10 @@ def build(
         raise problems.error()
     with build_lock(out):
         _write_model(out, source, run, encoder, count, counting)
-        settings = KnowledgeBaseSettings(kind=kind, pictures=pictures, identity=identity_of(out / MODEL))
-        job, paths = BuildJob(out / MODEL, source, settings, skip_bad), list[Path]()
+        identity = identity_of(out / MODEL)
+        settings = KnowledgeBaseSettings(kind=kind, pictures=pictures, identity=identity, tokens=tokens)
+        settings = with_codebook(out, out / MODEL, source, settings, count, counting)
+        job, paths = BuildJob(out, out / MODEL, source, settings, skip_bad), list[Path]()
         throughput = write(job, _planned(out, job, paths), counting("encoding entities", count))
         listed, built = list[SegmentEntry](), Built(0, problems.records, throughput=throughput)
         for path in paths:
@@ -148,7 +153,7 @@ def add_entities(
         while batch := list(islice(waiting, SEGMENT_ROWS)):
             _check_known(writer.base, [entity.id for entity in batch], replace)
             added = _check_once(directory, batch, added)
-            contents = encode_segment(batch, source, *opened, writer.settings, skip_bad, progress)
+            contents = encode_segment(batch, source, *opened, writer.settings, directory, skip_bad, progress)
             new.append(writer.write(contents))
             replaced += [entity.id for entity in batch] if replace else []
             built.note(len(batch), contents.unreadable)
@@ -246,7 +251,7 @@ def _batches(source: EntityFile) -> Iterator[list[Entity]]:
 
 def _fingerprint(entities: Sequence[Entity], source: EntityFile, settings: KnowledgeBaseSettings) -> str:
     """Twelve hexadecimal digits that change with the records, their pictures' sizes and times, and the settings."""
-    digest = hashlib.sha256(settings.model_dump_json().encode())
+    digest = hashlib.sha256(settings.model_dump_json(exclude_defaults=True).encode())
     for entity in entities:
         digest.update(entity.model_dump_json().encode())
         for name in entity.images:

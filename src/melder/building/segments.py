@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from melder.building.storage import packed
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
 from melder.data.pictures import silenced
 from melder.encoders import Throughput, decodes_pictures, reading_threads
-from melder.kb.format.packing import PackedSide, pack
+from melder.kb.format.packing import PackedSide
 from melder.kb.manifest import KnowledgeBaseSettings
 from melder.kb.pictures import kept_picture
 from melder.kb.segment import SegmentContents, write_segment
@@ -32,15 +33,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class BuildJob:
-    """What the segments of a build have in common; `model` is the run inside the knowledge base.
+    """What the segments of a build have in common; `model` is the run inside the knowledge base `directory`.
 
     Args:
+        directory: The knowledge base.
         model: Where the run is.
         source: Of the entities' pictures.
         settings: Of all segments.
         skip_bad: Count pictures that cannot be read as missing.
     """
 
+    directory: Path
     model: Path
     source: EntityFile
     settings: KnowledgeBaseSettings
@@ -67,7 +70,9 @@ def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress
         if path.is_dir():
             progress(len(entities))
             continue
-        contents = encode_segment(entities, job.source, model, modalities, job.settings, job.skip_bad, progress)
+        contents = encode_segment(
+            entities, job.source, model, modalities, job.settings, job.directory, job.skip_bad, progress
+        )
         write_segment(path, contents, job.settings.kind)
     return model.encoder.throughput
 
@@ -78,10 +83,12 @@ def encode_segment(
     model: Model,
     modalities: frozenset[str],
     settings: KnowledgeBaseSettings,
+    directory: Path,
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> SegmentContents:
-    """What a segment of these entities holds: a function of them, their pictures and the model, and of nothing else.
+    """What a segment of these entities holds: a function of them, their pictures, the model and the codebook of the
+    knowledge base `directory`, and of nothing else.
 
     A picture that cannot be read raises, or with `skip_bad` counts as missing and is listed.
 
@@ -91,6 +98,7 @@ def encode_segment(
         model: Encodes them.
         modalities: What is read of them: text, image.
         settings: How sides and pictures are stored.
+        directory: The knowledge base, where the codebook is.
         skip_bad: Count pictures that cannot be read as missing.
         progress: Is told of entities.
 
@@ -106,7 +114,7 @@ def encode_segment(
     pictures = model.matcher.pictures
     items = entity_items(entities, source, model.encoder.separator, modalities & MODALITIES, pictures=pictures)
     side = model.entity_side(items, progress)
-    sides = pack(side, settings.kind, model.matcher.entity_tensors)
+    sides = packed(side, settings, model.matcher.entity_tensors, directory)
     return segment_contents(entities, source, sides, settings, skip_bad, unreadable)
 
 

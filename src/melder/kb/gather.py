@@ -6,7 +6,6 @@ one segment; a hundred candidates of a million entities lie in as many segments.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -17,15 +16,24 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.format.arrays import KINDS, ArrayLayout, ArraySpec, FlatArrays, MappedArrays, PictureArrays, rounded
+from melder.kb.format.arrays import KINDS, WIDEST, ArrayLayout, ArraySpec, FlatArrays, MappedArrays, PictureArrays
 from melder.kb.format.packing import pad_names, row_tensors
 from melder.kb.format.picture_arrays import pad_pictures, stored_names
-from melder.kb.format.rounding import SCALE
+from melder.kb.format.rounding import is_companion, restored
 
 __all__ = ["gather", "gatherable"]
 
 Row = tuple[MappedArrays, int]  # a segment's arrays, and a row of them
 Piece = tuple[int, int, bytes]  # from a byte of a stored row to another, and the zeros behind
+
+
+class Field(NamedTuple):
+    """An array in a row: its name and type, the shape of a row of it, and the bytes that it has room in."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    room: int
 
 
 class Plan(NamedTuple):
@@ -38,10 +46,12 @@ class Plan(NamedTuple):
 
 
 def gatherable(segments: Collection[MappedArrays]) -> bool:
-    """Whether all are stored row by row, as an earlier Melder did not, and as the same kinds, of which shards may have
-    several."""
+    """Whether all are stored row by row, as an earlier Melder did not, and as the same kinds and by the same codebook,
+    of which shards may have several."""
     layouts = [arrays.layout for arrays in segments]
-    return len({None if layout is None else layout.kinds for layout in layouts}) == 1 and None not in layouts
+    kinds = {None if layout is None else layout.kinds for layout in layouts}
+    codebooks = {arrays.codebook_file and arrays.codebook_file.expected for arrays in segments}
+    return len(kinds) == len(codebooks) == 1 and None not in layouts
 
 
 def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
@@ -65,7 +75,9 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
     tensors = dict[str, Tensor]()
     if plan.names:
         joined = np.frombuffer(bytearray().join(pieces), plan.kind)
-        tensors = {name: _floats(name, joined) for name in plan.names}
+        tensors = {
+            name: restored(rows[0][0], name, lambda stored: torch.from_numpy(joined[stored])) for name in plan.names
+        }
     for group in rows[0][0].flat_of(units):
         tensors |= _names(group, rows)
     for pictures in dict.fromkeys(group for arrays, _ in rows for group in arrays.pictures_of(units)):
@@ -78,23 +90,31 @@ def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Pla
     """Each array is as long as the longest of any layout; shorter ones have zeros behind."""
     specs = next(iter(layouts)).places
     names = row_tensors(specs, units)
-    longest = tuple(
-        (name, specs[name].kind, max(layout.places[name].shape[1:] for layout in layouts))
+    longest = [
+        Field(
+            name,
+            specs[name].kind,
+            max(layout.places[name].shape[1:] for layout in layouts),
+            max(layout.room(name) for layout in layouts),
+        )
         for name in specs
-        if name in names or name.removesuffix(SCALE) in names
-    )
-    kind = _kind(longest)
-    return Plan(names, kind, {layout.key: _pieces(layout, kind) for layout in layouts})
+        if name in names or is_companion(name, names)
+    ]
+    if longest:  # every row begins at a multiple of the widest type
+        spare = -sum(field.room for field in longest) % WIDEST
+        longest[-1] = longest[-1]._replace(room=longest[-1].room + spare)
+    fields = tuple(longest)
+    return Plan(names, _kind(fields), {layout.key: _pieces(layout, fields) for layout in layouts})
 
 
 @lru_cache
-def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
-    """Of rows of these arrays, each with its name, its type and the shape of a row."""
-    sizes = [rounded(np.dtype(kind).itemsize * math.prod(shape)) for _, kind, shape in arrays]
+def _kind(fields: tuple[Field, ...]) -> np.dtype:
+    """Of rows with these fields, one after the other."""
+    sizes = [field.room for field in fields]
     return np.dtype(
         {
-            "names": [name for name, _, _ in arrays],
-            "formats": [(kind, shape) for _, kind, shape in arrays],
+            "names": [field.name for field in fields],
+            "formats": [(field.kind, field.shape) for field in fields],
             "offsets": [0, *accumulate(sizes)][:-1],
             "itemsize": sum(sizes),
         }
@@ -102,24 +122,17 @@ def _kind(arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> np.dtype:
 
 
 @lru_cache(maxsize=1024)
-def _pieces(layout: ArrayLayout, kind: np.dtype) -> Sequence[Piece]:
-    """What of a stored row makes a row of this kind."""
+def _pieces(layout: ArrayLayout, fields: tuple[Field, ...]) -> Sequence[Piece]:
+    """What of a stored row makes a row with these fields."""
     pieces = list[Piece]()
-    for name in kind.names or ():
-        first, size = layout.places[name].offset, rounded(layout.places[name].row_bytes)
-        last, zeros = first + size, bytes(rounded(kind[name].itemsize) - size)
+    for field in fields:
+        first, size = layout.places[field.name].offset, layout.room(field.name)
+        last, zeros = first + size, bytes(field.room - size)
         if pieces and pieces[-1][1] == first and not pieces[-1][2]:
             pieces[-1] = (pieces[-1][0], last, zeros)
         else:
             pieces.append((first, last, zeros))
     return pieces
-
-
-def _floats(name: str, joined: np.ndarray) -> Tensor:
-    stored = torch.from_numpy(joined[name])
-    if stored.dtype == torch.int8:
-        return stored.float().mul_(torch.from_numpy(joined[name + SCALE]).float()[..., None])
-    return stored.float() if stored.dtype == torch.float16 else stored
 
 
 def _names(group: FlatArrays, rows: Sequence[Row]) -> dict[str, Tensor]:
@@ -135,29 +148,25 @@ def _names(group: FlatArrays, rows: Sequence[Row]) -> dict[str, Tensor]:
             place = arrays.places[name]
             first, last = (place.offset + bound * place.row_bytes for bound in (bounds[0], bounds[-1]))
             pieces[name].append(arrays.part(first, last))
-    kinds = rows[0][0].places
-    flat = {name: _tensor(pieces[name], kinds[name].kind) for name in group.tensors}
+    arrays = rows[0][0]
+    stored = {name: _tensor(pieces[name], arrays.places[name]) for name in group.tensors}
+    flat = {name: restored(arrays, name, stored.__getitem__) for name in group.tensors}
     return pad_names(np.array(names), np.array(grams, dtype=np.int64), flat)
 
 
 def _pictures(group: PictureArrays, rows: Sequence[Row]) -> dict[str, Tensor]:
     """Tensors [rows, K, …] of further pictures; none where none of the rows has any."""
-    counts, pieces, specs = list[int](), dict[str, list[memoryview]](), dict[str, ArraySpec]()
+    counts, pieces, like = list[int](), dict[str, list[memoryview]](), rows[0][0]
     for arrays, row in rows:
         start, stop = _numbers(arrays, group.first, row, row + 1) if group in arrays.pictures else (0, 0)
         counts.append(stop - start)
         for name in stored_names(arrays.places, group) if stop > start else ():
-            place = specs[name] = arrays.places[name]
+            like, place = arrays, arrays.places[name]
             first, last = (place.offset + bound * place.row_bytes for bound in (start, stop))
             pieces.setdefault(name, []).append(arrays.part(first, last))
-    stored = {name: _tensor(pieces[name], place.kind).view(-1, *place.shape[1:]) for name, place in specs.items()}
-    return pad_pictures(np.array(counts), {name: _scaled(name, stored) for name in group.tensors if name in stored})
-
-
-def _scaled(name: str, stored: Mapping[str, Tensor]) -> Tensor:
-    """A tensor in float32 where it is floating point."""
-    tensor = stored[name]
-    return tensor.float().mul_(stored[name + SCALE][..., None]) if tensor.dtype == torch.int8 else tensor
+    stored = {name: _tensor(piece, like.places[name]) for name, piece in pieces.items()}
+    tensors = {name: restored(like, name, stored.__getitem__) for name in group.tensors if name in stored}
+    return pad_pictures(np.array(counts), tensors)
 
 
 def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int]:
@@ -166,7 +175,8 @@ def _numbers(arrays: MappedArrays, name: str, first: int, last: int) -> list[int
     return arrays.part(offset + 8 * first, offset + 8 * (last + 1)).cast("q").tolist()
 
 
-def _tensor(pieces: Sequence[memoryview], kind: str) -> Tensor:
-    joined = bytearray().join(pieces)
-    flat = torch.frombuffer(joined, dtype=KINDS[kind]) if joined else torch.empty(0, dtype=KINDS[kind])
-    return flat.float() if flat.dtype == torch.float16 else flat
+def _tensor(pieces: Sequence[memoryview], place: ArraySpec) -> Tensor:
+    """Rows of an array, one after the other, as they are stored."""
+    joined, kind = bytearray().join(pieces), KINDS[place.kind]
+    flat = torch.frombuffer(joined, dtype=kind) if joined else torch.empty(0, dtype=kind)
+    return flat.view(-1, *place.shape[1:])

@@ -51,9 +51,12 @@ def _faults(directory: Path, generation: Generation, progress: Progress) -> list
         faults += index_faults(directory, index)
     for exemplars in generation.exemplars:
         faults += exemplar_faults(directory, exemplars)
-    for name, file in generation.settings.identity.files.items():
+    files = {directory / MODEL / name: file for name, file in generation.settings.identity.files.items()}
+    if (codebook := generation.settings.codebook_file(directory)) is not None:
+        files[codebook.path] = codebook.expected
+    for path, file in files.items():
         try:
-            file.check(directory / MODEL / name)
+            file.check(path)
         except MelderError as error:
             faults.append(str(error))
     return faults
@@ -76,6 +79,7 @@ def information(base: KnowledgeBase) -> dict[str, Any]:
         "method": generation.settings.identity.method,
         "encoder": generation.settings.identity.encoder,
         "sides": generation.settings.kind,
+        "tokens": generation.settings.tokens,
         "pictures": generation.settings.pictures,
         "pictures_stored": sum(reader.segment.description.pictures for reader in base.parts),
         "exemplars": len(learned),

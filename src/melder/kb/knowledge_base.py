@@ -23,9 +23,8 @@ from melder.kb.exemplars import Exemplars, read_exemplars
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
-from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, Generation, open_current
-from melder.kb.segment import Segment
-from melder.kb.segment_reader import SegmentReader, stored_rows
+from melder.kb.manifest import CURRENT, MODEL, Generation, open_current
+from melder.kb.segment_reader import SegmentReader, open_parts, stored_rows
 from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
@@ -61,10 +60,7 @@ class KnowledgeBase:
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
-        self.parts = [
-            SegmentReader(Segment(directory / SEGMENTS / entry.name, entry.digest, trusted=trusted), entry)
-            for entry in generation.segments
-        ]
+        self.parts = open_parts(directory, generation, trusted=trusted)
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
         self._release = weakref.finalize(self, _release, self.parts, descriptor)
 

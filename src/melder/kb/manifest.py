@@ -5,6 +5,7 @@
     segments/NAME/             what it lists
     indexes/NAME/              what searches were prepared with, if that was asked for
     exemplars/NAME/            what was learned from labelled mentions, if anything was
+    codebooks/NAME             what residuals are stored by, if sides are stored so
     model/                     the run that the sides were made with
 
 A reader holds a shared lock on the manifest that it has opened, so that nothing that it lists is removed meanwhile.
@@ -25,11 +26,13 @@ from melder.io.checksums import WholeFile, damaged, digest_of
 from melder.io.file_names import FileName
 from melder.io.locks import share
 from melder.io.versions import VERSIONS, check_version
+from melder.kb.format.codebook import CodebookFile
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.pictures import Keep
 from melder.records import MelderError
 
 __all__ = [
+    "CODEBOOKS",
     "CURRENT",
     "EXEMPLARS",
     "GENERATIONS",
@@ -39,6 +42,7 @@ __all__ = [
     "SCHEMA",
     "SEGMENTS",
     "SHARDS",
+    "CodebookEntry",
     "Generation",
     "Identity",
     "IndexEntry",
@@ -52,7 +56,7 @@ __all__ = [
 NUMBERED = re.compile(r"[0-9]{1,18}\.json")
 SCHEMA = VERSIONS["knowledge base"].current
 CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segments", "model", "lock"
-INDEXES, EXEMPLARS = "indexes", "exemplars"
+INDEXES, EXEMPLARS, CODEBOOKS = "indexes", "exemplars", "codebooks"
 SHARDS = "shards.json"  # in a directory that is no knowledge base itself, but names several
 
 
@@ -68,12 +72,30 @@ class Identity(_Part):
     files: dict[FileName, WholeFile]
 
 
+class CodebookEntry(_Part):
+    """What residuals are stored by: the name of a file in `codebooks`, and what was written there."""
+
+    name: str = Field(pattern=r"^[0-9a-f]+\.safetensors$")
+    file: WholeFile
+
+
 class KnowledgeBaseSettings(_Part):
-    """What all segments of a knowledge base share."""
+    """What all segments of a knowledge base share.
+
+    `tokens` is how many an entity has at most, of units that allow it; None: all of them.
+    """
 
     kind: StorageDtype
     pictures: Keep
     identity: Identity
+    tokens: int | None = Field(default=None, ge=1)
+    codebook: CodebookEntry | None = None
+
+    def codebook_file(self, directory: Path) -> CodebookFile | None:
+        """Where the codebook is of a knowledge base in this directory."""
+        if self.codebook is None:
+            return None
+        return CodebookFile(directory / CODEBOOKS / self.codebook.name, self.codebook.file)
 
 
 class SegmentEntry(_Part):

@@ -19,9 +19,10 @@ from melder.features import Rows, Side
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
 from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, PictureArrays, write_arrays
+from melder.kb.format.codebook import CodebookFile
 from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
-from melder.kb.format.rounding import StorageDtype
+from melder.kb.format.rounding import BITS, StorageDtype
 from melder.kb.pictures import write_pictures
 from melder.ops.not_finite import not_finite
 from melder.records import Entity, MelderError
@@ -67,7 +68,8 @@ class SegmentDescription(BaseModel):
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
     """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
     with writing(path) as partial:
-        sides = write_arrays(partial / SIDES, contents.sides.arrays, contents.sides.by_row)
+        packed = contents.sides
+        sides = write_arrays(partial / SIDES, packed.arrays, packed.by_row, dense=kind in BITS)
         places = write_pictures(partial / PICTURES, contents.pictures)
         write_records(partial / RECORDS, contents.entities, places)
         description = SegmentDescription(
@@ -106,14 +108,14 @@ def segment_faults(path: Path, digest: str) -> list[str]:
 class Segment:
     """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more."""
 
-    def __init__(self, path: Path, digest: str, *, trusted: bool = True) -> None:
+    def __init__(self, path: Path, digest: str, *, trusted: bool = True, codebook: CodebookFile | None = None) -> None:
         self.path = path
         self.description = _describe(path / DESCRIPTION, digest)
         for name, expected in self.description.files.items():
             if name not in (RECORDS, SIDES, PICTURES):
                 raise damaged(path / DESCRIPTION, f"lists {name!r}, which is no file of a segment")
             expected.check_size(path / name)
-        self.sides = _mapped(path / SIDES, self.description, self._file(SIDES))
+        self.sides = _mapped(path / SIDES, self.description, self._file(SIDES), codebook)
         self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)), trusted=trusted)
         self._pictures = ChecksummedFile(path / PICTURES, self._file(PICTURES))
 
@@ -144,9 +146,11 @@ class Segment:
         return self.description.files[name]
 
 
-def _mapped(path: Path, description: SegmentDescription, expected: BlockFile) -> MappedArrays:
+def _mapped(
+    path: Path, description: SegmentDescription, expected: BlockFile, codebook: CodebookFile | None
+) -> MappedArrays:
     flat = _legacy_flat(description.sides) if description.flat is None else description.flat
-    return MappedArrays(path, description.sides, expected, flat, description.further_pictures)
+    return MappedArrays(path, description.sides, expected, flat, description.further_pictures, codebook)
 
 
 def _legacy_flat(arrays: Iterable[str]) -> tuple[FlatArrays, ...]:

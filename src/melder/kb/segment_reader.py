@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from melder.features import Rows
 from melder.kb.format.arrays import MappedArrays
-from melder.kb.manifest import SegmentEntry
+from melder.kb.manifest import SEGMENTS, Generation, SegmentEntry
 from melder.kb.segment import Segment
 
-__all__ = ["SegmentReader", "stored_rows"]
+__all__ = ["SegmentReader", "open_parts", "stored_rows"]
 
 
 class SegmentReader:
@@ -39,6 +40,21 @@ class SegmentReader:
     def position(self, row: int) -> int:
         """Which of the living a living row is."""
         return int(np.searchsorted(self.living, row))
+
+
+def open_parts(directory: Path, generation: Generation, *, trusted: bool) -> list[SegmentReader]:
+    """The segments of a generation of the knowledge base `directory`, which are read by its codebook if it has one.
+
+    Raises:
+        MelderError: A file is missing or cut short.
+    """
+    codebook = generation.settings.codebook_file(directory)
+    if codebook is not None:
+        codebook.expected.check_size(codebook.path)
+    paths = [(directory / SEGMENTS / entry.name, entry) for entry in generation.segments]
+    return [
+        SegmentReader(Segment(path, entry.digest, trusted=trusted, codebook=codebook), entry) for path, entry in paths
+    ]
 
 
 def stored_rows(

@@ -20,7 +20,17 @@ from melder.kb.exemplars import Exemplars, dead_rows, join_exemplars
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import TOLD, KnowledgeBase
-from melder.kb.manifest import CURRENT, EXEMPLARS, MODEL, SEGMENTS, SHARDS, SegmentEntry, open_current, publish
+from melder.kb.manifest import (
+    CODEBOOKS,
+    CURRENT,
+    EXEMPLARS,
+    MODEL,
+    SEGMENTS,
+    SHARDS,
+    SegmentEntry,
+    open_current,
+    publish,
+)
 from melder.kb.segment_reader import SegmentReader
 from melder.kb.shard_list import check_no_set, shard_paths, shard_services, write_shards
 from melder.kb.untrusted import check_tree
@@ -216,6 +226,9 @@ def _copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> N
         exemplars = _exemplars_of(base, segments)
         for listed in exemplars:
             shutil.copytree(base.directory / EXEMPLARS / listed.name, partial / EXEMPLARS / listed.name)
+        if (codebook := base.generation.settings.codebook_file(base.directory)) is not None:
+            (partial / CODEBOOKS).mkdir()
+            shutil.copyfile(codebook.path, partial / CODEBOOKS / codebook.path.name)
         publish(partial, 1, base.generation.settings, tuple(segments), exemplars=exemplars)
 
 
@@ -262,6 +275,16 @@ def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:
         raise MelderError(
             f"{other.directory}: has another model than {first.directory}; build each shard with the same run, "
             f"such as `melder kb build {first.model} …`"
+        )
+    _check_tokens(first, other)
+
+
+def _check_tokens(first: KnowledgeBase, other: KnowledgeBase) -> None:
+    """Sides with merged tokens and such without do not go together: what a token counts is said in the former only."""
+    if (first.generation.settings.tokens is None) != (other.generation.settings.tokens is None):
+        raise MelderError(
+            f"{other.directory}: tokens are merged there or in {first.directory}, but not in both; build either again "
+            "with the --tokens of the other"
         )
 
 

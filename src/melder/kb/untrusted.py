@@ -18,7 +18,9 @@ import numpy as np
 
 from melder.io.checksums import damaged
 from melder.kb.format.arrays import KINDS, ArraySpec, FlatArrays, MappedArrays, PictureArrays
+from melder.kb.format.codebook import quantiser_of
 from melder.kb.format.picture_arrays import stored_names
+from melder.kb.format.rounding import companions, is_companion
 from melder.kb.segment_reader import SegmentReader
 from melder.records import MelderError
 
@@ -76,6 +78,8 @@ def check_segment(reader: SegmentReader) -> None:
     ragged |= {name for group in sides.pictures for name in (*stored_names(sides.places, group), group.first)}
     for name, place in description.sides.items():
         _check_place(sides, name, place, None if name in ragged else description.rows)
+    for name in sides.places:
+        _check_codes(sides, name)
     for group in sides.flat:
         _check_names(sides, group, description.rows)
     for pictures in sides.pictures:
@@ -96,6 +100,18 @@ def _check_place(sides: MappedArrays, name: str, place: ArraySpec, rows: int | N
         raise damaged(sides.path, f"array {name!r} ends at byte {end:,}, beyond the file, or rows overlap")
 
 
+def _check_codes(sides: MappedArrays, name: str) -> None:
+    """Vectors that were rounded have scales, one a vector; bytes have centroids too, and as many codes as theirs."""
+    place, others = sides.places[name], [sides.places.get(other) for other in companions(name)]
+    if is_companion(name, sides.places) or others == [None, None]:
+        return
+    needed = others[: 2 if place.kind == "uint8" else 1]
+    if any(other is None or other.shape != place.shape[:-1] for other in needed):
+        raise damaged(sides.path, f"array {name!r} does not have a scale for each vector")
+    if place.kind == "uint8" and place.shape[-1] != quantiser_of(sides.codebook, name, sides.path).code_bytes:
+        raise damaged(sides.path, f"array {name!r} has {place.shape[-1]} codes a vector, not those of its codebook")
+
+
 def _check_names(sides: MappedArrays, group: FlatArrays, rows: int) -> None:
     """Names of entities, and n-grams of names, follow each other without a gap."""
     for name in (*group.tensors, group.first_name, group.first_gram):
@@ -104,8 +120,9 @@ def _check_names(sides: MappedArrays, group: FlatArrays, rows: int) -> None:
     names = _run_lengths(sides, group.first_name, rows)
     grams = _run_lengths(sides, group.first_gram, int(names.sum()))
     for name in group.tensors:
-        if sides.places[name].shape != (int(grams.sum()),):
-            raise damaged(sides.path, f"array {name!r} is {sides.places[name].shape}, not ({int(grams.sum())},)")
+        place, count = sides.places[name], int(grams.sum())
+        if place.shape != (count,) and (place.kind, place.shape) != ("uint8", (count, 3)):
+            raise damaged(sides.path, f"array {name!r} is {place.shape}, not ({count},)")
     if int(names.max(initial=0)) * int(grams.max(initial=0)) > PADDED:
         raise damaged(sides.path, "has names that are too many and too long to be compared")
 

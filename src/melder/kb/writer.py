@@ -18,6 +18,7 @@ from melder.kb.exemplars import Exemplars, write_exemplars
 from melder.kb.indexes import open_index, write_index
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
+    CODEBOOKS,
     EXEMPLARS,
     GENERATIONS,
     INDEXES,
@@ -181,7 +182,7 @@ def collect_garbage(directory: Path, current: Generation) -> list[str]:
             removed.append(path.name)
         else:
             wanted |= _names(Generation.model_validate_json(path.read_bytes()))
-    beside = (path for folder in (INDEXES, EXEMPLARS) for path in (directory / folder).glob("*"))
+    beside = (path for folder in (INDEXES, EXEMPLARS, CODEBOOKS) for path in (directory / folder).glob("*"))
     for path in sorted([*(directory / SEGMENTS).iterdir(), *beside]):
         if path.relative_to(directory).as_posix() not in wanted:
             remove(path)
@@ -193,7 +194,9 @@ def _names(generation: Generation) -> set[str]:
     """Where everything is that a generation lists, within the knowledge base."""
     segments = {f"{SEGMENTS}/{listed.name}" for listed in generation.segments}
     exemplars = {f"{EXEMPLARS}/{listed.name}" for listed in generation.exemplars}
-    return segments | exemplars | {f"{INDEXES}/{listed.name}" for listed in generation.indexes}
+    codebook = generation.settings.codebook
+    codebooks = {f"{CODEBOOKS}/{codebook.name}"} if codebook is not None else set[str]()
+    return segments | exemplars | codebooks | {f"{INDEXES}/{listed.name}" for listed in generation.indexes}
 
 
 def _removed(path: Path) -> bool:

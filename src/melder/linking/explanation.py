@@ -20,7 +20,7 @@ from melder.features import Side
 from melder.linking.evidence import AlignedUnit, ExplainedCandidate, Explanation, MatchedPictures, Read
 from melder.linking.linker import MatchingLinker
 from melder.methods.several_pictures import best_pictures, pictures_in
-from melder.protocols import Aligner
+from melder.protocols import Aligner, Unit
 from melder.records import Candidate, Item, Link, MelderError, Mention, Picture
 from melder.runs.model import Model, answering
 
@@ -178,10 +178,15 @@ def _match(model: Model, item: Item, entities: Side) -> _Matched:
             if unit.reads_pictures and any(pictures_in(side) > 1 for side in sides):
                 *sides, pairs = best_pictures(unit, *sides)  # type: ignore[assignment]
                 pictures[name] = [MatchedPictures(mention=own, entity=other) for own, other in pairs]
-            found = _align_unit(cast(Aligner, unit), *sides) if unit.aligns else None
+            found = _align_unit(cast(Aligner, unit), *sides) if unit.aligns and not _merged(unit, sides[1]) else None
             if found is not None:
                 aligned[name] = found
     return _Matched(aligned, pictures)
+
+
+def _merged(unit: Unit, entities: Side) -> bool:
+    """Whether tokens of entities were stored as one (`kb build --tokens`): no word or patch is one of these."""
+    return any(form.share in entities for form in unit.entity_tensors.values())
 
 
 def _align_unit(unit: Aligner, mention: Side, entities: Side) -> _Aligned | None:

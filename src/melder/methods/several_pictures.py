@@ -20,7 +20,7 @@ them, whether the first could be read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -60,9 +60,9 @@ def with_further(first: Side, further: Side, features: Features) -> Side:
 
 def further_tensors(unit: Unit) -> dict[str, SideTensor]:
     """How the store may hold what `with_further` adds to a unit's side of entities."""
-    forms = {FURTHER + name: SideTensor(rounded=form.rounded) for name, form in unit.entity_tensors.items()}
+    forms = {FURTHER + name: form.renamed(FURTHER) for name, form in unit.entity_tensors.items()}
     forms |= {THERE: SideTensor(), FIRST: SideTensor()}
-    return {name: SideTensor(rounded=form.rounded, pictures=THERE) for name, form in forms.items()}
+    return {name: replace(form, pictures=THERE, weights=None) for name, form in forms.items()}
 
 
 def score_pictures(unit: Unit, mentions: Side, entities: Side, pooling: Pooling) -> Tensor:

@@ -39,15 +39,18 @@ class AttentionQueries:
     """The entities' side: query [E, L_e, h], target [E, h], mask [E, L_e] or None.
 
     mass [E, L_e]: the marginal of a transport plan, zero at padding; None = uniform. Attention does not read it.
+    share [E, L_e]: what each token weighs in the mean, zero at padding; None = all alike.
     """
 
     query: Tensor
     target: Tensor
     mask: Tensor | None = None
     mass: Tensor | None = None
+    share: Tensor | None = None
 
     def to(self, kind: torch.dtype) -> AttentionQueries:
-        return AttentionQueries(self.query.to(kind), self.target.to(kind), self.mask, _to(self.mass, kind))
+        query, target = self.query.to(kind), self.target.to(kind)
+        return AttentionQueries(query, target, self.mask, _to(self.mass, kind), _to(self.share, kind))
 
 
 @dataclass
@@ -85,8 +88,11 @@ def plain_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
     weights, _ = attention(queries, keys)
     context = torch.einsum("meij,mjh->meih", weights, keys.value)
     mentions, entities, length, hidden = context.shape
-    mask = None if queries.mask is None else queries.mask.repeat(mentions, 1)
-    mean = masked_mean(context.reshape(-1, length, hidden), mask).view(mentions, entities, hidden)
+    if queries.share is None:
+        mask = None if queries.mask is None else queries.mask.repeat(mentions, 1)
+        mean = masked_mean(context.reshape(-1, length, hidden), mask).view(mentions, entities, hidden)
+    else:
+        mean = torch.einsum("ei,meih->meh", queries.share, context)
     return torch.einsum("meh,eh->me", normalise(mean, norm), queries.target)
 
 
@@ -102,6 +108,8 @@ def pooled_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
 
 def average_of(queries: AttentionQueries, kind: torch.dtype) -> Tensor:
     """[E, L_e]: what each token of an entity weighs in the mean."""
+    if queries.share is not None:
+        return queries.share.to(kind)
     if queries.mask is not None:
         return uniform_weights(queries.mask, kind)
     return queries.target.new_full(queries.query.shape[:2], 1 / queries.query.shape[1], dtype=kind)

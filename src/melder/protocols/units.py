@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from torch import Tensor
@@ -25,19 +25,28 @@ class SideTensor:
         rounded: Whether int8 with one scale for each vector will do; otherwise float16 is the least.
         pictures: The name of the tensor [n, K] of the same side that is True where an entity has a further picture; of
             such tensors [n, K, …] as many rows are stored as there are pictures.
+        share: The name of a tensor [n, L] that the store may add, saying what each token counts, which sums to 1; the
+            unit allows that tokens [n, L, h] which are alike are stored as one. None: it needs each of them.
+        logarithmic: Whether a byte a number will do, in which its logarithm stands: of numbers above 0, up to 2.
+        whole: Whether the numbers are whole, from 0 up and below 2^24, so that three bytes hold them.
     """
 
     tokens: str | None = None
     weights: str | None = None
     rounded: bool = True
     pictures: str | None = None
+    share: str | None = None
+    logarithmic: bool = False
+    whole: bool = False
 
     def of(self, unit: str) -> SideTensor:
         """The same of a matcher's side, where names have the unit's in front."""
-        tokens, weights, pictures = (
-            None if name is None else f"{unit}.{name}" for name in (self.tokens, self.weights, self.pictures)
-        )
-        return SideTensor(tokens, weights, self.rounded, pictures)
+        return self.renamed(f"{unit}.")
+
+    def renamed(self, prefix: str) -> SideTensor:
+        """The same with something in front of every name."""
+        names = {field: getattr(self, field) for field in ("tokens", "weights", "pictures", "share")}
+        return replace(self, **{field: prefix + name for field, name in names.items() if name is not None})
 
 
 class Unit(Protocol):

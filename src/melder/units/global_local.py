@@ -9,6 +9,8 @@ divided by their sums, in the place of attention (`melder.ops.global_transport`)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,7 @@ from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm, pooled_scores
 from melder.ops.global_transport import transported_scores
 from melder.ops.tiled_scores import tiled_scores
-from melder.protocols import Precision
+from melder.protocols import Precision, SideTensor
 from melder.units.local import Local
 from melder.units.local_side import Modality, local_side, to_keys, to_queries
 
@@ -31,6 +33,13 @@ class GlobalLocal(Local):
     Args:
         products: What queries and keys are multiplied in outside training; the rest is computed in the weights' type.
     """
+
+    # A mean over the entity's tokens stays one where some of them are one token that counts for all of these.
+    entity_tensors: Mapping[str, SideTensor] = {
+        **Local.entity_tensors,
+        "query": SideTensor(tokens="mask", share="share"),
+        "share": SideTensor(tokens="mask", rounded=False),
+    }
 
     def __init__(
         self,

@@ -63,8 +63,8 @@ class Lexical(nn.Module):
 
     has_vectors, has_bounds, aligns, reads_pictures = False, False, False, False
     entity_tensors: Mapping[str, SideTensor] = {
-        "bucket": SideTensor(weights="gram"),
-        "gram": SideTensor(weights="gram", rounded=False),
+        "bucket": SideTensor(weights="gram", whole=True),
+        "gram": SideTensor(weights="gram", rounded=False, logarithmic=True),
     }
     inverse_frequency: Tensor
 

@@ -32,7 +32,10 @@ def local_side(heads: Heads, modality: Modality, **projections: Callable[[Tensor
 
 
 def to_queries(entities: Side) -> AttentionQueries:
-    return AttentionQueries(entities["query"], entities["target"], entities.get("mask"), entities.get("mass"))
+    """Where tokens were merged, each has the marginal that they had together."""
+    share = entities.get("share")
+    mass = entities.get("mass", share)
+    return AttentionQueries(entities["query"], entities["target"], entities.get("mask"), mass, share)
 
 
 def to_keys(mentions: Side) -> Keys:

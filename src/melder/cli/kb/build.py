@@ -21,6 +21,9 @@ class StoredAs(str, Enum):
     float32 = "float32"
     float16 = "float16"
     int8 = "int8"
+    residual4 = "residual4"
+    residual2 = "residual2"
+    residual1 = "residual1"
 
 
 class KeptPictures(str, Enum):
@@ -35,7 +38,10 @@ def build(
     images: Images = None,
     out: Path = typer.Option(..., "--out", help="The directory of the knowledge base; a build stopped there goes on."),
     encoder: str = typer.Option(None, "--encoder", help="Without any training: this encoder as it is, and the names."),
-    sides: StoredAs = typer.Option(StoredAs.float16, "--sides", help="How sides are stored; int8 is the smallest."),
+    sides: StoredAs = typer.Option(StoredAs.float16, "--sides", help="How sides are stored, the smallest last."),
+    tokens: int = typer.Option(
+        None, "--tokens", min=1, help="Merge an entity's most alike tokens until so many of a text or picture are left."
+    ),
     pictures: KeptPictures = typer.Option(
         KeptPictures.small, "--pictures", help="What is kept of pictures: small copies, the original files, or nothing."
     ),
@@ -89,6 +95,7 @@ def build(
             run=run,
             encoder=encoder,
             kind=sides.value,
+            tokens=tokens,
             pictures=pictures.value,
             skip_bad=skip_bad,
             counting=start,

@@ -18,13 +18,13 @@ from typing import Any
 from torch import nn
 
 from melder.building.segments import BuildJob, segment_contents
+from melder.building.storage import packed
 from melder.data import MODALITIES, entity_items
 from melder.encoders import Throughput, Towers, batches_of, load_encoder
 from melder.features import Features, Side, concatenate
 from melder.io.atomic import remove
 from melder.jobs.ray.cluster import Cluster
 from melder.jobs.ray.tensors import from_bytes, to_bytes
-from melder.kb.format.packing import pack
 from melder.kb.segment import write_segment
 from melder.protocols import Inputs, SideTensor
 from melder.records import Entity, Item, MelderError
@@ -121,7 +121,7 @@ def _write(path: Path, rows: list[Row], job: BuildJob) -> None:
     side = concatenate([Side(from_bytes(row["side"])) for row in rows])
     unreadable = {name: why for row in rows for name, why in json.loads(row["unreadable"]).items()}
     declared = {name: SideTensor(**form) for name, form in json.loads(rows[0]["declared"]).items()}
-    sides = pack(side, job.settings.kind, declared)
+    sides = packed(side, job.settings, declared, job.directory)
     contents = segment_contents(entities, job.source, sides, job.settings, job.skip_bad, unreadable)
     attempt = path.with_name(f"{path.name}-{uuid.uuid4().hex}")  # another may be at it, taken for dead
     write_segment(attempt, contents, job.settings.kind)

@@ -21,9 +21,11 @@ from torch import Tensor
 
 from melder.features import Rows
 from melder.io.checksums import BLOCK, BlockFile, ChecksummedFile, damaged
+from melder.kb.format.codebook import Codebook, CodebookFile
 
 __all__ = [
     "KINDS",
+    "WIDEST",
     "ArrayLayout",
     "ArraySpec",
     "FlatArrays",
@@ -38,6 +40,7 @@ WIDEST = 8  # bytes of the largest type: what begins at a multiple of it can be 
 TOGETHER = 256  # rows that are put together before they are written
 KINDS: dict[str, torch.dtype] = {
     "bool": torch.bool,
+    "uint8": torch.uint8,
     "int8": torch.int8,
     "int32": torch.int32,
     "int64": torch.int64,
@@ -55,7 +58,7 @@ class ArraySpec(BaseModel):
     offset: int = Field(ge=0)
     kind: str
     shape: tuple[int, ...]
-    step: int | None = Field(default=None, ge=ALIGNMENT, multiple_of=ALIGNMENT)
+    step: int | None = Field(default=None, ge=WIDEST, multiple_of=WIDEST)
 
     @cached_property
     def row_bytes(self) -> int:
@@ -116,16 +119,27 @@ class ArrayLayout:
     step: int = field(compare=False)
     places: Mapping[str, ArraySpec] = field(compare=False)
 
+    def room(self, name: str) -> int:
+        """Bytes of a row that an array has: with what lies between it and the next, where rows are not dense."""
+        place, begins = self.places[name], [other.offset for other in self.places.values()]
+        following = min((begin for begin in begins if begin > place.offset), default=self.step)
+        return min(following - place.offset, rounded(place.row_bytes))
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], together: Collection[str] = ()) -> dict[str, ArraySpec]:
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], together: Collection[str] = (), *, dense: bool = False
+) -> dict[str, ArraySpec]:
     """Write little-endian arrays of the types in `KINDS` to a new file; says where each is.
 
     Args:
         together: The names of arrays of equally many rows that are stored row by row.
+        dense: Whether these rows have no gaps between their arrays, of which the widest types come first then.
     """
     with path.open("wb") as file:
         rows = {name: array for name, array in arrays.items() if name in together}
-        places = _write_rows(file, rows) if rows else {}
+        if dense:
+            rows = dict(sorted(rows.items(), key=lambda item: -item[1].itemsize))
+        places = _write_rows(file, rows, dense) if rows else {}
         for name, array in arrays.items():
             if name not in rows:
                 file.write(bytes(-file.tell() % ALIGNMENT))
@@ -134,13 +148,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], together: Collect
     return places
 
 
-def _write_rows(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> dict[str, ArraySpec]:
+def _write_rows(file: BinaryIO, arrays: Mapping[str, np.ndarray], dense: bool) -> dict[str, ArraySpec]:
     """Row by row, at the beginning of a file."""
     begins, size = {}, 0
     for name, array in arrays.items():
         begins[name] = size
-        size += rounded(math.prod(array.shape[1:]) * array.itemsize)
-    step, count = max(ALIGNMENT, rounded(size, ALIGNMENT)), len(next(iter(arrays.values())))
+        size += rounded(math.prod(array.shape[1:]) * array.itemsize, 1 if dense else WIDEST)
+    multiple, count = WIDEST if dense else ALIGNMENT, len(next(iter(arrays.values())))
+    step = max(multiple, rounded(size, multiple))
     for start in range(0, count, TOGETHER):
         block = np.zeros((min(TOGETHER, count - start), step), np.uint8)
         for name, array in arrays.items():
@@ -168,9 +183,11 @@ class MappedArrays:
         expected: BlockFile,
         flat: Sequence[FlatArrays] = (),
         pictures: Sequence[PictureArrays] = (),
+        codebook: CodebookFile | None = None,
     ) -> None:
         self.path = path
         self.places = places
+        self.codebook_file = codebook
         self.flat, self.pictures = tuple(flat), tuple(pictures)
         self.checked = ChecksummedFile(path, expected)
         self._mapped: Tensor | None = None
@@ -187,6 +204,11 @@ class MappedArrays:
             return whole[rows]
         self.checked.check(_blocks(rows, place), content.numpy().data)
         return whole[rows]
+
+    @property
+    def codebook(self) -> Codebook | None:
+        """What arrays of residuals are read with. Raises MelderError when it is damaged."""
+        return None if self.codebook_file is None else self.codebook_file.read()
 
     def flat_of(self, units: Collection[str] | None) -> Sequence[FlatArrays]:
         """The arrays of these units, or all, that are stored without padding."""

@@ -1,4 +1,4 @@
-"""How a Side is stored: as float32, float16, or int8 with one scale for each vector of the last axis.
+"""How a Side is stored: as float32, float16, int8 with one scale for each vector of the last axis, or residuals.
 
 What a tensor may bear its unit declares (`SideTensor`); what an array is its segment's description says.
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
 from melder.kb.format.arrays import FlatArrays, MappedArrays, PictureArrays
+from melder.kb.format.codebook import Codebook
 from melder.kb.format.picture_arrays import (
     merge_pictures,
     pack_pictures,
@@ -28,7 +29,7 @@ from melder.kb.format.picture_arrays import (
     restore_pictures,
     stored_names,
 )
-from melder.kb.format.rounding import StorageDtype, floats, is_scale, stored_as
+from melder.kb.format.rounding import StorageDtype, floats, is_companion, restored_width, stored_as
 from melder.kb.format.stored_runs import runs_of, starts_of
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
@@ -59,11 +60,14 @@ class PackedSide:
         return _by_row(self.arrays, self.flat, self.pictures)
 
 
-def pack(side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor]) -> PackedSide:
+def pack(
+    side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor], codebook: Codebook | None = None
+) -> PackedSide:
     """What the store holds of a Side.
 
     Args:
         declared: How it may hold each tensor, by the names that these have in the side.
+        codebook: What residuals are stored by; without it int8 is in their place.
 
     Raises:
         MelderError: A tensor is not declared, or two arrays would have one name.
@@ -73,7 +77,7 @@ def pack(side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor]) -> 
         raise MelderError(f"the store is not told of the tensor {undeclared[0]!r}; add it to its unit's entity_tensors")
     arrays: dict[str, np.ndarray] = {}
     for name, tensor in _trimmed(side, declared).items():
-        arrays |= stored_as(name, tensor.cpu().contiguous().numpy(), kind, declared[name])
+        arrays |= stored_as(name, tensor.cpu().contiguous().numpy(), kind, declared[name], codebook)
     groups = _flat_groups(side, declared)
     for weights, group in groups.items():
         flat = _without_padding(side, weights, group)
@@ -81,7 +85,7 @@ def pack(side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor]) -> 
             raise MelderError(f"the store has two arrays of the name {min(twice)!r}; rename the tensor, or its unit")
         for name, array in flat.items():
             arrays |= stored_as(name, array, kind, declared.get(name, SideTensor()))
-    of_pictures, pictures = pack_pictures(side, kind, declared)
+    of_pictures, pictures = pack_pictures(side, kind, declared, codebook)
     return PackedSide(arrays | of_pictures, tuple(groups.values()), pictures)
 
 
@@ -117,7 +121,7 @@ def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> PackedSide
 def bytes_restored(arrays: MappedArrays, rows: slice) -> int:
     """Memory that `restore` of these rows takes."""
     count = rows.stop - rows.start
-    size = sum(4 * int(np.prod(arrays.places[name].shape[1:])) for name in row_tensors(_rows_in(arrays)))
+    size = sum(4 * restored_width(arrays, name) for name in row_tensors(_rows_in(arrays)))
     for group in arrays.flat:
         names, grams, _ = _located(arrays, group, rows)
         size += 4 * len(group.tensors) * int(names.max(initial=1)) * int(grams.max(initial=1))
@@ -143,7 +147,7 @@ def _longest(mask: Tensor) -> int:
 
 
 def _by_row(names: Collection[str], flat: Iterable[FlatArrays], pictures: Iterable[PictureArrays]) -> list[str]:
-    """The arrays that have one row an entity: tensors and their scales."""
+    """The arrays that have one row an entity: tensors, their scales and their centroids."""
     others = {name for group in flat for name in (*group.tensors, group.first_name, group.first_gram)}
     others |= {name for group in pictures for name in (*stored_names(names, group), group.first)}
     return [name for name in names if name not in others]
@@ -155,7 +159,7 @@ def _rows_in(arrays: MappedArrays) -> list[str]:
 
 def row_tensors(names: Collection[str], units: Collection[str] | None = None) -> list[str]:
     """The tensors, of these units or all, among the names of arrays that have one row an entity."""
-    tensors = [name for name in names if not is_scale(name, names)]
+    tensors = [name for name in names if not is_companion(name, names)]
     return tensors if units is None else [name for name in tensors if name.partition(".")[0] in units]
 
 

@@ -6,7 +6,6 @@ A side has them as [n, K, …], K being the most of its rows. A segment of which
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from math import prod
 
 import numpy as np
 import torch
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from melder.features import Rows, Side
 from melder.kb.format.arrays import MappedArrays, PictureArrays
-from melder.kb.format.rounding import SCALE, StorageDtype, floats, stored_as
+from melder.kb.format.codebook import Codebook
+from melder.kb.format.rounding import StorageDtype, companions, floats, restored_width, stored_as
 from melder.kb.format.stored_runs import runs_of, starts_of
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
@@ -25,7 +25,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def pack_pictures(
-    side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor]
+    side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor], codebook: Codebook | None = None
 ) -> tuple[Arrays, tuple[PictureArrays, ...]]:
     """The arrays of a side's tensors that are declared to be of further pictures, and which belong together."""
     names = dict[str, list[str]]()
@@ -40,7 +40,7 @@ def pack_pictures(
         group = PictureArrays(tuple(tensors), there, f"{there.removesuffix(there.rpartition('.')[2])}first_further")
         rows = spread(counts)
         for name in tensors:
-            arrays |= stored_as(name, side[name].cpu().numpy()[rows], kind, declared[name])
+            arrays |= stored_as(name, side[name].cpu().numpy()[rows], kind, declared[name], codebook)
         arrays[group.first] = starts_of(counts)
         groups.append(group)
     return arrays, tuple(groups)
@@ -88,14 +88,14 @@ def picture_bytes(arrays: MappedArrays, rows: slice) -> int:
     size = 0
     for group in arrays.pictures:
         counts, _ = runs_of(arrays, group.first, rows)
-        a_picture = sum(4 * prod(arrays.places[name].shape[1:]) for name in group.tensors)
+        a_picture = sum(4 * restored_width(arrays, name) for name in group.tensors)
         size += len(counts) * int(counts.max(initial=0)) * a_picture
     return size
 
 
 def stored_names(names: Collection[str], group: PictureArrays) -> list[str]:
-    """The arrays [pictures, …] among `names` that hold a group: its tensors and their scales."""
-    return [stored for name in group.tensors for stored in (name, name + SCALE) if stored in names]
+    """The arrays [pictures, …] among `names` that hold a group: its tensors, their scales and their centroids."""
+    return [stored for name in group.tensors for stored in (name, *companions(name)) if stored in names]
 
 
 def _counts(there: np.ndarray) -> np.ndarray:
