@@ -20,7 +20,7 @@ from melder.names import folded
 from melder.records import Entity, Mention
 from melder.search.filters import Types
 from melder.serving.errors import ApiError, parsed, validated
-from melder.serving.json_bounds import check_json
+from melder.serving.limits.json_bounds import check_json
 from melder.serving.reconcile.properties import CONTEXT, IMAGE
 from melder.serving.settings import ServiceSettings
 

@@ -9,7 +9,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from melder.serving.connection_pool import ConnectionPool
+from melder.serving.limits.connection_pool import ConnectionPool
 from melder.serving.settings import ServiceSettings
 
 __all__ = ["LimitedProtocol", "protocol_of"]

@@ -13,8 +13,8 @@ from contextlib import ExitStack, closing
 import pytest
 
 from melder.serving import ServiceSettings, create_application, listen
-from melder.serving.connection_gate import Turns
-from melder.serving.connection_pool import ConnectionPool
+from melder.serving.limits.connection_gate import Turns
+from melder.serving.limits.connection_pool import ConnectionPool
 from melder.serving.run import Server, fit_connections
 from serving.toy import ToySource
 
