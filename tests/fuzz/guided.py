@@ -18,6 +18,8 @@ from pathlib import Path
 
 import atheris
 
+from fuzz.mutator import mutated
+
 KEPT = Path("build/fuzz")
 PACKAGES = ["melder", "rdflib", "PIL"]
 READERS = ("data", "export", "io", "jobs", "kb/manifest.py", "languages.py", "records.py", "serving")  # of melder
@@ -64,8 +66,14 @@ def fuzz(target: str, seconds: int) -> None:
             "-print_final_stats=1",
         ],
         lambda content: _ended(TARGETS[target](content)),
+        custom_mutator=_mutated,
     )
     atheris.Fuzz()
+
+
+def _mutated(content: bytes, longest: int, seed: int) -> bytes:
+    """Half of the changes know what they change; the others are libFuzzer's own."""
+    return mutated(content, seed)[:longest] if seed % 2 else bytes(atheris.Mutate(content, longest))
 
 
 def _ended(read: int) -> None:

@@ -6,6 +6,7 @@ pair or a text that is none is noticed. Refusals are `MelderError` or `ApiError`
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from melder.kb.manifest import CURRENT, GENERATIONS, open_current
 from melder.languages import Languages
 from melder.records import Entity, MelderError, Mention
 from melder.serving import ServiceSettings
-from melder.serving.errors import ApiError
+from melder.serving.errors import ApiError, refused
 from melder.serving.nif import read_nif, write_nif
 from melder.serving.reconcile.queries import mention_of, pictures_of, read_queries
 
@@ -151,6 +152,7 @@ def reconcile(content: bytes) -> int:
 def _refused(refusal: ApiError) -> int:
     assert 400 <= refusal.status_code < 500
     _said(Exception(refusal.detail))
+    json.loads(refused(refusal.status_code, refusal.detail).body)
     return 0
 
 

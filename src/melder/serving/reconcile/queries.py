@@ -202,4 +202,4 @@ def _text(value: bool | float | str | Reference) -> str:
         return value.name or value.id
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, (int, float)) else value
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
