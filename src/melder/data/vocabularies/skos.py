@@ -12,6 +12,7 @@ from typing import Any
 from melder.data.picture_names import file_of
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, opened
+from melder.data.vocabularies.xml_entities import check_xml_entities
 from melder.io.json_text import check_text
 from melder.languages import Languages
 from melder.records import Entity, MelderError
@@ -125,6 +126,8 @@ def _graph(path: Path) -> Any:
         data = file.read()
     if syntax == "json-ld":
         _check_contexts(path, data)
+    if syntax == "xml":
+        check_xml_entities(path, data)
     graph = rdflib.Dataset(default_union=True) if syntax in ("trig", "nquads") else rdflib.Graph()
     try:
         with _unlogged():
