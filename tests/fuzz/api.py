@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STORED = Path(__file__).parents[1] / "data" / "versions"
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 TOKEN = "fuzzing-needs-no-secret"
 # An id may be anything: what is there and what is not is not described.
 LEFT_OUT = "positive_data_acceptance"
@@ -37,16 +38,18 @@ def main() -> None:
 
 
 def command(url: str, seconds: int) -> list[str]:
-    words = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--max-time", str(seconds)]
-    words += ["--phases", "examples,coverage,fuzzing,stateful", "--exclude-checks", LEFT_OUT]
-    return [
-        *words,
-        "--header",
-        f"Authorization: Bearer {TOKEN}",
-        "--continue-on-failure",
-        "--generation-database",
-        "none",
+    words = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "--config-file",
+        str(CONFIGURATION),
+        "run",
+        f"{url}/openapi.json",
     ]
+    words += ["--max-time", str(seconds), "--phases", "examples,coverage,fuzzing,stateful"]
+    words += ["--exclude-checks", LEFT_OUT, "--header", f"Authorization: Bearer {TOKEN}"]
+    return [*words, "--continue-on-failure", "--generation-database", "none"]
 
 
 @contextmanager

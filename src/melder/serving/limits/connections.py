@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE, H11Protocol
 
+from melder.serving.limits.chunks import ChunkCountingConnection
 from melder.serving.limits.connection_pool import ConnectionPool
 from melder.serving.settings import ServiceSettings
 
@@ -27,6 +28,8 @@ class LimitedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, settings: ServiceSettings, pool: ConnectionPool, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits, self._pool = settings, pool
+        longest = self.config.h11_max_incomplete_event_size or DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
+        self.conn = ChunkCountingConnection(settings.chunks, longest)
         self._late: asyncio.TimerHandle | None = None  # for a head
         self._unread: asyncio.TimerHandle | None = None  # for an answer
 
