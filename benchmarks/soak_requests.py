@@ -25,6 +25,8 @@ __all__ = ["Changes", "Client", "Hostile", "Usual"]
 
 PREFIX = "soak-"  # of the ids of entities that come and go
 MENTIONS = 40
+CHANGING_ENTITIES = 12
+K = 20  # candidates: those entities may take the first places, and some of the others must be left to compare
 NEAR = 1e-4  # of a score: rounding, in whatever batch a mention is linked
 # Depend on what else is in the knowledge base; `exemplars` is nought for entities that were taught nothing.
 CHANGING = ("generation", "entities", "nil_probability", "exemplars")
@@ -123,7 +125,7 @@ class Usual:
         with melder.load(knowledge_base) as linker:
             for mention, link in zip(mentions, links, strict=True):
                 image = dataset.mention_image(str(mention.image))
-                [own] = linker.link([mention.model_copy(update={"image": str(image)})], k=5)
+                [own] = linker.link([mention.model_copy(update={"image": str(image)})], k=K)
                 served = [[candidate["id"], candidate["score"]] for candidate in link["candidates"]]
                 wrong = difference([[candidate.id, candidate.score] for candidate in own.candidates], served)
                 assert wrong is None, (mention, wrong)
@@ -144,16 +146,16 @@ class Usual:
 def requests(dataset: DataSet, mentions: list[Mention]) -> Iterator[Request]:
     """Eleven of each mention, so that every kind comes as often."""
     for mention in mentions:
-        link = {"text": mention.text, "mentions": [{"start": mention.start, "end": mention.end}], "k": 5}
+        link = {"text": mention.text, "mentions": [{"start": mention.start, "end": mention.end}], "k": K}
         picture = base64.b64encode(dataset.mention_image(str(mention.image)).read_bytes()).decode()
         entity = next(entity for entity in dataset.entities if entity.id == mention.answer)
-        found = {"text": f"{entity.name} played. {mention.text}", "k": 5}
+        found = {"text": f"{entity.name} played. {mention.text}", "k": K}
         yield Request("link", "/link", as_json(link))
         yield Request("link, picture", "/link", as_json(link | {"image": picture}))
         yield Request("link, mentions found", "/link?entities=true", as_json(found))
         yield Request("batch", "/link/batch", as_json({"requests": [link, found, link | {"image": picture}]}))
         yield Request("explain", "/explain", as_json(link | {"image": picture}))
-        yield Request("reconcile", "/reconcile", as_form("queries", {"q": {"query": entity.name, "limit": 3}}), FORM)
+        yield Request("reconcile", "/reconcile", as_form("queries", {"q": {"query": entity.name, "limit": K}}), FORM)
         yield Request("extend", "/reconcile", extend(entity.id), FORM)
         yield Request("suggest", f"/reconcile/suggest/entity?prefix={urllib.parse.quote(entity.name[:4])}", None)
         yield Request("record", f"/entities/{entity.id}", None)
@@ -223,8 +225,12 @@ class Changes:
 
     def make(self, number: int) -> str | None:
         """What was wrong: a refusal, or links to what is not as the change left it."""
-        identity, step, turn = f"{PREFIX}{number % 12}", number // 12 % 4, number // 48
-        name = f"Qzxv {number % 12} Wkjh {turn}"
+        identity, step, turn = (
+            f"{PREFIX}{number % CHANGING_ENTITIES}",
+            number // CHANGING_ENTITIES % 4,
+            number // (4 * CHANGING_ENTITIES),
+        )
+        name = f"Qzxv {number % CHANGING_ENTITIES} Wkjh {turn}"
         entity = {"id": identity, "name": name, "description": f"Number {number}.", "types": [identity]}
         path, token = f"/entities/{identity}", self._token
         example = {"text": f"the one called vvv{number}", "start": 15, "end": 18 + len(str(number))}
