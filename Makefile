@@ -26,8 +26,12 @@ matrix: $(VENV)/ready-dev
 numeric: $(VENV)/ready-dev
 	$(BIN)/python tests/matrix.py --numeric avx2 "default, two threads"
 
-# Other inputs each time, 20,000 a test: hours. OPTIONS as for test.
-fuzz: $(VENV)/ready-dev
+# A minute of each reader, guided by coverage; five of the service against its description; then other inputs each time,
+# 20,000 a test: hours. SECONDS_EACH and OPTIONS (as for test) may say otherwise.
+SECONDS_EACH ?= 60
+fuzz: $(VENV)/ready-fuzz
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/guided.py --seconds $(SECONDS_EACH)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/api.py --seconds 300
 	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n auto tests/fuzz $(OPTIONS)
 
 # Style, types, layers.
@@ -66,6 +70,10 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install torch==$(TORCH)
 	$(BIN)/python -m pip install --editable .
+	touch $@
+
+$(VENV)/ready-fuzz: $(VENV)/ready-dev
+	$(BIN)/python -m pip install --editable ".[fuzz]"
 	touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

@@ -27,7 +27,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,9 +164,12 @@ class Service:
 
 
 @contextmanager
-def serving(knowledge_base: Path, source: Path | None, files: int | None = None) -> Iterator[Service]:
+def serving(
+    knowledge_base: Path, source: Path | None, files: int | None = None, options: Sequence[str] = ()
+) -> Iterator[Service]:
     environment = os.environ | ({} if source is None else {"PYTHONPATH": str(source)})
     command = [sys.executable, "-c", "from melder.cli import main; main()", "serve", str(knowledge_base), "--port", "0"]
+    command += options
 
     def limit() -> None:
         if files is not None:

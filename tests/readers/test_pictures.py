@@ -310,3 +310,14 @@ def test_fit_gives_a_square_without_keeping_the_aspect_ratio():
     corners = [tuple(int(value) for value in pixels[y, x]) for y in (5, 218) for x in (5, 218)]
     assert corners == [RED, GREEN, BLUE, WHITE]
     assert np.array_equal(pixels, np.asarray(quarters().resize((224, 224), Image.Resampling.LANCZOS)))
+
+
+def test_a_jpeg_that_is_drawn_over_and_over_is_refused_before_it_is_decoded() -> None:
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 128).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    last = content.rindex(b"\xff\xda")
+    drawn = [content[:last] + content[last:-2] * passes + content[-2:] for passes in (20, 200)]
+    assert read_picture(drawn[0]).size == (64, 64)
+    with pytest.raises(UnreadablePicture, match="more than 100 passes"):
+        read_picture(drawn[1])

@@ -23,8 +23,12 @@ def is_address(name: str) -> bool:
 
 
 def file_of(address: str) -> str:
-    """The name of the file behind an address."""
-    return unquote(urlsplit(address).path.rsplit("/", 1)[-1]).replace("/", "_")
+    """The name of the file behind an address; "" of what only looks like one, such as http://[."""
+    try:
+        path = urlsplit(address).path
+    except ValueError:
+        return ""
+    return unquote(path.rsplit("/", 1)[-1]).replace("/", "_")
 
 
 def leads_out(directory: Path, name: str) -> bool:

@@ -27,6 +27,9 @@ _LIGHT = 239  # of 255: what is lighter cannot be seen on white
 _GREY = (128, 128, 128)
 _SAMPLE = 256  # pixels a side, by which a background is chosen
 
+START_OF_SCAN = b"\xff\xda"  # ITU T.81, B.2.3; data of a JPEG has no 0xFF that is no marker
+PASSES = 100  # encoders make about ten, and a preview in EXIF has as many
+
 _ORIENTATION = 0x0112  # EXIF 2.3, table 4: how to turn the stored picture so that its first row is on top
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -99,6 +102,7 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
         data = _contents(source, limits)
         with silenced(), Image.open(io.BytesIO(data), formats=limits.formats) as picture:
             _check_scan(picture, limits)
+            _check_passes(picture, data)
             _reduce(picture, limits, needed)
             _check_size(picture, limits)
             picture.load()
@@ -167,6 +171,12 @@ def _check_scan(picture: Image.Image, limits: Limits) -> None:
     most = max(limits.scan, limits.pixels) if picture.format == "JPEG" else limits.pixels
     if width * height > most:
         raise _Refused(f"{width:,}×{height:,} is more than {most:,} pixels; save a smaller one")
+
+
+def _check_passes(picture: Image.Image, data: bytes) -> None:
+    """A progressive JPEG may be drawn over and over: each pass is a few bytes, and costs as much as all its pixels."""
+    if picture.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > PASSES:
+        raise _Refused(f"drawn in more than {PASSES} passes; save it again")
 
 
 def _reduce(picture: Image.Image, limits: Limits, needed: int | None) -> None:

@@ -22,7 +22,8 @@ class ApiError(HTTPException):
     """Why a request is not answered; `sentence` must name nothing of the machine that serves."""
 
     def __init__(self, status: int, sentence: str, **headers: str) -> None:
-        super().__init__(status, sentence, {name.replace("_", "-"): value for name, value in headers.items()})
+        shown = sentence.encode(errors="backslashreplace").decode()  # half of a surrogate pair cannot be answered
+        super().__init__(status, shown, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class Refused(BaseModel):

@@ -11,8 +11,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from melder.serving.bodies import Body, BodyBudget
 from melder.serving.errors import refused
+from melder.serving.limits.bodies import Body, BodyBudget
 from melder.serving.metrics import ServiceMetrics
 from melder.serving.settings import ServiceSettings
 

@@ -6,6 +6,7 @@ triple; here a literal stays the text that it is, and a triple of another vocabu
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rdflib import Graph, Literal, URIRef
@@ -21,6 +22,7 @@ LONGEST = 2048  # characters of an address: what browsers and proxies take for c
 INVALID = frozenset(map(chr, range(0x21))) | frozenset('<>"{}|\\^`')  # RDF 1.1 Turtle, IRIREF
 NUMBERS = frozenset({XSD.nonNegativeInteger, XSD.integer, XSD.int, XSD.long, XSD.unsignedInt})
 DIGITS = 9  # of a place in a text
+PLACE = re.compile(rf"[0-9]{{1,{DIGITS}}}")
 
 
 def read_turtle(content: bytes, triples: int) -> Graph:
@@ -51,7 +53,7 @@ class NifSink(RDFSink):  # type: ignore[misc]
         return URIRef(_checked(args[0]))
 
     def newLiteral(self, s: str, dt: URIRef | None = None, lang: str | None = None) -> Literal:  # noqa: N802
-        if dt in NUMBERS and len(s) <= DIGITS:
+        if dt in NUMBERS and PLACE.fullmatch(s):  # of another text rdflib would log, with a traceback, that it is none
             return Literal(_checked(s), datatype=dt, normalize=False)
         return Literal(_checked(s), lang=None if dt else lang, normalize=False)
 

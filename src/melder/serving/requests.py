@@ -27,7 +27,7 @@ from melder.records import LanguageTag, Link
 from melder.serving.entity_summary import EntitySummary
 from melder.serving.errors import ApiError, validated
 from melder.serving.forms import FormValue
-from melder.serving.json_bounds import check_json
+from melder.serving.limits.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
 
 __all__ = [

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 
 from melder.io.open_files import allow_open_files
 from melder.records import MelderError
-from melder.serving.connection_gate import ConnectionGate
-from melder.serving.connection_pool import ConnectionPool
-from melder.serving.connections import protocol_of
-from melder.serving.log_limit import limit_log
+from melder.serving.limits.connection_gate import ConnectionGate
+from melder.serving.limits.connection_pool import ConnectionPool
+from melder.serving.limits.connections import protocol_of
+from melder.serving.limits.log_limit import limit_log
 from melder.serving.settings import ServiceSettings
 
 __all__ = ["LOOPBACK", "Server", "fit_connections", "listen", "run"]

@@ -30,6 +30,9 @@ class ServiceSettings(Section):
     body: PositiveInt = Field(30_000_000, description="of one request: a picture of 20 MB is 27 MB in base64")
     bodies: PositiveInt = Field(250_000_000, description="of all requests being answered: what a laptop can spare")
     body_seconds: PositiveFloat = Field(30.0, description="to send a body: 1 MB a second for the largest")
+    chunks: PositiveInt = Field(
+        1_000, description="of a body, and one more for each 1,000 bytes: each costs what 1,000 bytes do"
+    )
     parts: PositiveInt = Field(16, description="of a multipart body: there are five fields to fill")
     texts: PositiveInt = Field(64, description="texts in one batch")
     mentions: PositiveInt = Field(128, description="mentions in one request: half of the queue, so that others fit too")

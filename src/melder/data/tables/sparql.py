@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from melder.io.json_text import check_text
 from melder.records import MelderError
 
 __all__ = ["ENDINGS", "is_sparql_json", "json_rows", "term_text"]
@@ -33,11 +34,11 @@ def json_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """
     try:
         result: Any = json.loads(path.read_bytes().decode("utf-8-sig"))
-        names: list[str] = result["head"]["vars"]
-        solutions: list[dict[str, dict[str, str]]] = result["results"]["bindings"]
+        names = list(map(check_text, result["head"]["vars"]))
+        solutions: list[dict[str, dict[str, Any]]] = result["results"]["bindings"]
         yield 1, names
         for number, solution in enumerate(solutions, 2):
-            yield number, [solution[name]["value"] if name in solution else "" for name in names]
+            yield number, [check_text(solution[name]["value"]) if name in solution else "" for name in names]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MelderError(f"{path}: is no result of a query in JSON ({error!r}); save it again") from None
 

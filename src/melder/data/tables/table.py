@@ -11,6 +11,7 @@ from melder.data.tables.language_columns import without_language
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import Cell, RowSource
 from melder.io.counts import in_number
+from melder.io.json_text import check_text
 from melder.io.problems import Fault, Problems
 from melder.records import MelderError
 
@@ -141,10 +142,9 @@ def _json_list(cell: str) -> list[str] | None:
     if not (stripped.startswith("[") and stripped.endswith("]")):
         return None
     try:
-        values = json.loads(stripped)
-    except (ValueError, RecursionError):
+        return list(map(check_text, json.loads(stripped)))
+    except (ValueError, TypeError, RecursionError):
         return None
-    return values if all(isinstance(value, str) for value in values) else None
 
 
 def _bare_id(text: str) -> str:

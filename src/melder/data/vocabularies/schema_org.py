@@ -13,6 +13,7 @@ from typing import Any
 from melder.data.picture_names import file_of
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, opened
+from melder.io.json_text import check_text
 from melder.io.problems import Problems
 from melder.languages import Languages
 from melder.records import Entity
@@ -27,7 +28,11 @@ def schema_entities(path: Path, languages: Languages, problems: Problems, notes:
     ids = set[str]()
     for document in _documents(path, problems):
         for value in _objects(document):
-            imported = _imported({_term(key): content for key, content in value.items()}, languages)
+            try:
+                imported = _imported({_term(key): content for key, content in value.items()}, languages)
+            except ValueError as error:
+                problems.add(path, 0, [("", f"has an object whose text {error}; it is left out")])
+                continue
             if imported is None:
                 notes.add("{} [object has|objects have] no id, or no name in these languages, and [is|are] left out")
             elif imported.entity.id in ids:
@@ -106,7 +111,7 @@ def _strings(value: dict[str, Any], *names: str) -> Iterator[str]:
                     (content[key] for key in ("contentUrl", "url", "@value", "value", "@id") if key in content), ""
                 )
             if isinstance(content, str | int) and str(content).strip():
-                yield str(content).strip()
+                yield check_text(str(content).strip())
 
 
 def _by_language(contents: object) -> dict[str, list[str]]:
@@ -114,5 +119,5 @@ def _by_language(contents: object) -> dict[str, list[str]]:
     for content in contents if isinstance(contents, list) else [contents]:
         text, code = (content.get("@value"), content.get("@language")) if isinstance(content, dict) else (content, "")
         if isinstance(text, str) and text.strip():
-            texts.setdefault(str(code or "").lower(), []).append(text.strip())
+            texts.setdefault(str(code or "").lower(), []).append(check_text(text.strip()))
     return texts

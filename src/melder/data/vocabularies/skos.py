@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from melder.data.picture_names import file_of
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, opened
+from melder.data.vocabularies.xml_entities import check_xml_entities
+from melder.io.json_text import check_text
 from melder.languages import Languages
 from melder.records import Entity, MelderError
 
@@ -43,7 +47,11 @@ def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Im
     if not concepts:
         raise MelderError(f"{path}: holds no concept of SKOS; name a thesaurus, or try another importer")
     for concept in concepts:
-        imported = thesaurus.imported(concept)
+        try:
+            imported = thesaurus.imported(concept)
+        except ValueError:
+            notes.add("{} [concept|concepts] with half of a surrogate pair in a text [is|are] left out")
+            continue
         if imported is None:
             notes.add("{} [concept|concepts] without a preferred label in these languages [is|are] left out")
         else:
@@ -74,9 +82,9 @@ class _Thesaurus:
         descriptions = {code: lines[0] for code, lines in {**notes, **definitions}.items()}
         broader = (self._first(self._texts(other, "prefLabel")) for other in self._objects(concept, self._skos.broader))
         addresses = [str(file) for depiction in self._depictions for file in self._objects(concept, depiction)]
-        addresses = [address for address in dict.fromkeys(addresses) if file_of(address)]
+        addresses = [check_text(address) for address in dict.fromkeys(addresses) if file_of(address)]
         entity = Entity(
-            id=str(concept),
+            id=check_text(str(concept)),
             name=name,
             aliases=tuple(dict.fromkeys(text for text in every if text != name)),
             description=self._first(definitions) or self._first(notes),
@@ -95,7 +103,7 @@ class _Thesaurus:
         literals += [text for label in labels for text in self._objects(label, self._labels.literalForm)]
         for literal in literals:
             code = (getattr(literal, "language", None) or "").lower()
-            texts.setdefault(code, []).append(" ".join(str(literal).split()))
+            texts.setdefault(code, []).append(check_text(" ".join(str(literal).split())))
         return texts
 
     def _objects(self, subject: Any, predicate: Any) -> list[Any]:
@@ -118,13 +126,28 @@ def _graph(path: Path) -> Any:
         data = file.read()
     if syntax == "json-ld":
         _check_contexts(path, data)
+    if syntax == "xml":
+        check_xml_entities(path, data)
     graph = rdflib.Dataset(default_union=True) if syntax in ("trig", "nquads") else rdflib.Graph()
     try:
-        graph.parse(data=data, format=syntax, publicID=path.absolute().as_uri())
+        with _unlogged():
+            graph.parse(data=data, format=syntax, publicID=path.absolute().as_uri())
     except Exception as error:  # each of rdflib's parsers has errors of its own
         reason = " ".join(str(error).split())[:200]
         raise MelderError(f"{path}: is not read as {syntax} ({reason}); mend it, or give it another ending") from None
     return graph
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without a line of rdflib's for every address that could not be written again: none is written."""
+    logger = logging.getLogger("rdflib.term")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check_contexts(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from melder.data.tables.options import Notes
 from melder.data.vocabularies.imported import Imported, commons_address, opened
 from melder.data.vocabularies.wikidata_triples import entity_lines, is_triples
+from melder.io.json_text import check_text
 from melder.io.problems import Problems
 from melder.languages import Languages
 from melder.records import Entity
@@ -54,7 +55,7 @@ class WikidataDump:
                 continue
             try:
                 yield from self._imported(value, notes)
-            except (KeyError, TypeError, AttributeError):  # of an object that is put together otherwise
+            except (KeyError, TypeError, AttributeError, ValueError):  # of an object that is put together otherwise
                 problems.add(self.path, number, [("", "is no entity of a Wikibase; it is left out")])
 
     def subclasses(self) -> frozenset[str]:
@@ -101,7 +102,7 @@ class WikidataDump:
         return any(f'"{name}"'.encode() in line for name in self.classes)
 
     def _imported(self, value: dict[str, Any], notes: Notes) -> Iterator[Imported]:
-        identity, claims, labels = str(value["id"]), _object(value.get("claims")), _texts(value.get("labels"))
+        identity, claims, labels = check_text(value["id"]), _object(value.get("claims")), _texts(value.get("labels"))
         kinds, above = _values(claims, INSTANCE_OF), _values(claims, SUBCLASS_OF)
         if (self.ids and identity not in self.ids) or (self.classes and not {*kinds, *above} & {*self.classes}):
             notes.add("{} [entity is|entities are] not among those asked for")
@@ -126,7 +127,9 @@ class WikidataDump:
 
     def _names(self, value: dict[str, Any], labels: dict[str, str]) -> Iterable[str]:
         """Labels and aliases in the languages that are wanted, each once."""
-        aliases = {code: [term["value"] for term in terms] for code, terms in _object(value.get("aliases")).items()}
+        aliases = {
+            code: [check_text(term["value"]) for term in terms] for code, terms in _object(value.get("aliases")).items()
+        }
         every = [
             *self.languages.every({code: [label] for code, label in labels.items()}),
             *self.languages.every(aliases),
@@ -147,7 +150,7 @@ def _object(value: object) -> dict[str, Any]:
 
 def _texts(terms: object) -> dict[str, str]:
     """Texts by language."""
-    return {code: term["value"] for code, term in _object(terms).items()}
+    return {code: check_text(term["value"]) for code, term in _object(terms).items()}
 
 
 def _values(claims: dict[str, Any], name: str) -> list[str]:
@@ -161,6 +164,6 @@ def _snak_values(statements: Iterable[dict[str, Any]]) -> Iterator[str]:
     for statement in statements:
         value = statement.get("mainsnak", {}).get("datavalue", {}).get("value")
         if isinstance(value, dict) and "id" in value:
-            yield value["id"]
+            yield check_text(value["id"])
         elif isinstance(value, str):
-            yield value
+            yield check_text(value)

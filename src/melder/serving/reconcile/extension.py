@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from melder.serving.errors import ApiError, parsed
-from melder.serving.json_bounds import check_json
+from melder.serving.limits.json_bounds import check_json
 from melder.serving.reconcile.properties import OF_ENTITIES, Property
 from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served

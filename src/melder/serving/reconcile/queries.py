@@ -20,7 +20,7 @@ from melder.names import folded
 from melder.records import Entity, Mention
 from melder.search.filters import Types
 from melder.serving.errors import ApiError, parsed, validated
-from melder.serving.json_bounds import check_json
+from melder.serving.limits.json_bounds import check_json
 from melder.serving.reconcile.properties import CONTEXT, IMAGE
 from melder.serving.settings import ServiceSettings
 
@@ -202,4 +202,4 @@ def _text(value: bool | float | str | Reference) -> str:
         return value.name or value.id
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, (int, float)) else value
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -17,9 +17,9 @@ from starlette.responses import Response
 
 from melder.data.thumbnails import thumbnail
 from melder.records import Entity, MelderError
-from melder.serving.body_route import BodyRoute
 from melder.serving.changes import Changed, EntityChange, EntityChanges
 from melder.serving.errors import ApiError, Refused
+from melder.serving.limits.body_route import BodyRoute
 from melder.serving.service import Service, Serving
 from melder.serving.source import Editable, NewEntity, Served
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from melder.serving.body_route import BodyRoute
 from melder.serving.errors import Refused
+from melder.serving.limits.body_route import BodyRoute
 from melder.serving.requests import OR_FORM, ExplainAnswer, ExplainRequest
 from melder.serving.routers.link import check_work, tasks_of
 from melder.serving.service import Serving, before_deadline

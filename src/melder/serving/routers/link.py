@@ -14,9 +14,9 @@ from melder.records import Link, Mention
 from melder.search.filters import Types, nearest_types
 from melder.serving.accepted import MEDIA_TYPES, accepted_format, written_links
 from melder.serving.batching import LinkTask
-from melder.serving.body_route import BodyRoute
 from melder.serving.entity_summary import EntitySummary, WithEntities, entity_summaries
 from melder.serving.errors import BUSY, ApiError, Refused
+from melder.serving.limits.body_route import BodyRoute
 from melder.serving.requests import OR_FORM, BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Service, Serving, before_deadline
 from melder.serving.settings import ServiceSettings

@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
-from melder.serving.body_route import BodyRoute
 from melder.serving.errors import ApiError, Refused
+from melder.serving.limits.body_route import BodyRoute
 from melder.serving.requests import LinkRequest
 from melder.serving.routers.link import check_searched, check_work, tasks_of
 from melder.serving.service import Serving, before_deadline

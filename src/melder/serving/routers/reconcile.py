@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from melder.records import Entity, Link
 from melder.search.filters import Types
 from melder.serving.batching import LinkTask, new_answer
-from melder.serving.body_route import BodyRoute, in_thread_if_large
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.identifiers import find_identified
+from melder.serving.limits.body_route import BodyRoute, in_thread_if_large
 from melder.serving.reconcile.extension import extended
 from melder.serving.reconcile.manifest import identifier_space, manifest_of
 from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, pictures_of, read_queries

@@ -9,11 +9,13 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from melder.serving.connection_pool import ConnectionPool
+from melder.serving.limits.chunks import ChunkCountingConnection
+from melder.serving.limits.connection_pool import ConnectionPool
 from melder.serving.settings import ServiceSettings
 
 __all__ = ["LimitedProtocol", "protocol_of"]
 
+HEAD = 16_384  # bytes, where uvicorn is told nothing
 LINGER = 5.0  # seconds in which the rest of an answer must be read once a connection is to close
 
 
@@ -27,6 +29,8 @@ class LimitedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, settings: ServiceSettings, pool: ConnectionPool, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits, self._pool = settings, pool
+        longest = self.config.h11_max_incomplete_event_size or HEAD
+        self.conn = ChunkCountingConnection(settings.chunks, longest)
         self._late: asyncio.TimerHandle | None = None  # for a head
         self._unread: asyncio.TimerHandle | None = None  # for an answer
 

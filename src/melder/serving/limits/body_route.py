@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from melder.serving.errors import parsed
 from melder.serving.forms import read_form
-from melder.serving.json_bounds import check_json
+from melder.serving.limits.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
 
 __all__ = ["BodyRoute", "in_thread_if_large"]

@@ -7,8 +7,8 @@ from collections import deque
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from melder.serving.connection_pool import ConnectionPool
 from melder.serving.errors import refused
+from melder.serving.limits.connection_pool import ConnectionPool
 from melder.serving.settings import ServiceSettings
 
 __all__ = ["ConnectionGate", "Turns"]

@@ -13,8 +13,8 @@ from contextlib import ExitStack, closing
 import pytest
 
 from melder.serving import ServiceSettings, create_application, listen
-from melder.serving.connection_gate import Turns
-from melder.serving.connection_pool import ConnectionPool
+from melder.serving.limits.connection_gate import Turns
+from melder.serving.limits.connection_pool import ConnectionPool
 from melder.serving.run import Server, fit_connections
 from serving.toy import ToySource
 
@@ -70,6 +70,13 @@ def test_a_head_that_does_not_come_ends_the_connection(serve: Serve, begun: byte
         connection.sendall(begun)
         content = answer(connection)
     assert content.count(b"200 OK") == begun.count(b"\r\n\r\n")
+
+
+def test_a_body_in_chunks_of_one_byte_is_refused(serve: Serve) -> None:
+    head = b"POST /link HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with closing(socket.create_connection(serve(chunks=20))) as connection:
+        connection.sendall(head + 100 * b"1\r\n \r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_head_that_drips_ends_the_connection(serve: Serve) -> None:

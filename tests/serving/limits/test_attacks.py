@@ -14,11 +14,11 @@ from starlette.testclient import TestClient
 
 from melder.encoders import pixels
 from melder.serving import DataSetSource, create_application
-from melder.serving import body_route as bodies
 from melder.serving.errors import ApiError
 from melder.serving.forms import url_decoded
-from melder.serving.json_bounds import check_json
-from melder.serving.log_limit import RateLimit
+from melder.serving.limits import body_route as bodies
+from melder.serving.limits.json_bounds import check_json
+from melder.serving.limits.log_limit import RateLimit
 from melder.serving.settings import ServiceSettings
 from serving.conftest import Start
 from serving.toy import ToyLinker, picture
