@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from melder.generative.mapper import Mapper, read_official_mapper
+from melder.generative.mapper import LinearMapper, read_official_mapper
 
 
 def test_a_picture_becomes_prefixes_by_one_linear_map() -> None:
-    mapper = Mapper(5, 3, 4)
+    mapper = LinearMapper(5, 3, 4)
     pictures = torch.randn(2, 5)
     expected = (pictures @ mapper.linear.weight.T + mapper.linear.bias).reshape(2, 3, 4)
     torch.testing.assert_close(mapper(pictures, torch.tensor([True, True])), expected)
 
 
 def test_without_a_picture_the_prefix_starts_as_the_answer_to_zeros_and_is_learned() -> None:
-    mapper, published = Mapper(5, 3, 4), Mapper(5, 3, 4, published=True)
+    mapper, published = LinearMapper(5, 3, 4), LinearMapper(5, 3, 4, published=True)
     published.linear.load_state_dict(mapper.linear.state_dict())
     pictures, there = torch.randn(2, 5), torch.tensor([True, False])
     torch.testing.assert_close(mapper(pictures, there), published(pictures, there))

@@ -17,7 +17,7 @@ from melder.building.build import build, remove_entities
 from melder.data import DataSet, EntityFile, load
 from melder.evaluation.evaluate import evaluate, evaluate_run
 from melder.generative import name_search
-from melder.generative.mapper import Mapper
+from melder.generative.mapper import LinearMapper
 from melder.generative.names import Names
 from melder.generative.trie import NameTrie
 from melder.linking import GenerativeLinker, RerankingLinker
@@ -344,7 +344,7 @@ def test_without_the_picture_modality_every_prefix_is_that_of_a_vector_of_zeros(
     bare = GenerativeLinker(shown.model, load(small_data), modalities=["text"])
     assert any(picture is not None for picture in shown.model.pictures(shown.items(mentions)).rows())
     assert all(picture is None for picture in bare.model.pictures(bare.items(mentions)).rows())
-    fresh = Mapper(5, 2, 4)
+    fresh = LinearMapper(5, 2, 4)
     zeros = torch.zeros(1, 5)
     assert torch.equal(fresh(zeros, torch.tensor([False])), fresh(zeros, torch.tensor([True])))
 
