@@ -70,5 +70,5 @@ def check_lora_readable(language_model: LanguageModel, folder: Path) -> None:
         raise MelderError(f"{folder}: no weights can be written there ({error.strerror or error}); make room") from None
     if again.keys() != weights.keys() or not all(torch.equal(again[name], weights[name].cpu()) for name in again):
         raise MelderError(
-            f"method.lora: weights for '{language_model.name}' are others when they are read back; leave method.lora out"
+            f"method.lora: weights for '{language_model.name}' are others when read back; leave out method.lora"
         )

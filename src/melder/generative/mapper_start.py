@@ -1,7 +1,7 @@
 """A start for the linear mapper: pictures are mapped near the words that name what they show.
 
-For training pictures X [n, g], standardised, and targets Y [n, tokens * width], in which prefix token i is the embedding
-of the i-th token of the answer's name (the last one again where the name is shorter), ridge regression has
+For training pictures X [n, g], standardised, and targets Y [n, tokens * width], in which prefix token i is the
+embedding of the i-th token of the answer's name (the last one again where the name is shorter), ridge regression has
 
     W = (X'X + r I)^-1 X'Y
 

@@ -128,8 +128,8 @@ class GEMELConfiguration(_Section):
     prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
     template: str = Field(
         PUBLISHED_TEMPLATE,
-        description="with {text}, {mention} and, last of them, {answer}, and {picture} where its prefix is not to stand "
-        "first; or chat: the model's own",
+        description="with {text}, {mention} and, last of them, {answer}; {picture} where its prefix stands; "
+        "or chat: the model's own",
     )
     markers: bool = Field(False, description="mark the mention in its text, as [START_ENT] mention [END_ENT]")
     demonstrations: DemonstrationsConfiguration = DemonstrationsConfiguration()

@@ -144,9 +144,7 @@ def prepare_generative(
     return PreparedGenerative(gemel, _examples(configuration, split, pictures, linker.asker, gemel), split, rank)
 
 
-def _start(
-    mapper: Mapper, language_model: LanguageModel, pictures: Pictures, shown: Sequence[Demonstration]
-) -> None:
+def _start(mapper: Mapper, language_model: LanguageModel, pictures: Pictures, shown: Sequence[Demonstration]) -> None:
     """Without two pictures there is nothing to start from, and the start stays random."""
     rows = pictures.there.nonzero().flatten().tolist()
     if len(rows) > 1:
