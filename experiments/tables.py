@@ -38,7 +38,13 @@ class Row:
     def slug(self) -> str:
         """Rows of several tables that are one training share it."""
         shared = ["shared-language-model"] if self.language_model else []
-        return "-".join([self.data, self.method, *self.settings, *shared, *([] if self.frozen else ["trained"])])
+        ends = [*shared, *([] if self.frozen else ["trained"])]
+        return "-".join([self.data, self.method, *self.variant, *self.settings, *ends])
+
+    @property
+    def variant(self) -> list[str]:
+        """What stands between the data set and `.offline` in the recipe's name: grocery.smollm2.offline.yaml."""
+        return self.recipe.rpartition("/")[2].removesuffix(".offline.yaml").split(".")[1:]
 
     @property
     def many_entities(self) -> bool:
@@ -59,6 +65,10 @@ class Row:
 
 def recipe(method: str, data: str) -> str:
     return f"experiments/{method}/{data}.offline.yaml"
+
+
+def smollm2(data: str) -> str:
+    return f"experiments/gemel/{data}.smollm2.offline.yaml"
 
 
 def modalities() -> Iterator[Row]:
@@ -132,7 +142,7 @@ def without_labels() -> Iterator[Row]:
 
 def generative() -> Iterator[Row]:
     """GEMEL with pictures and with vectors of zeros in their place, with and without demonstrations, alone and over
-    M3EL's candidates. Rows of one seed share the language model that the first of them trains, but for the last two,
+    M3EL's candidates; then with SmolLM2, which has read of the world. The toy's rows of one seed share the language model that the first of them trains, but for the texts alone,
     which train one of their own that has never read of pictures."""
     table, data, zeros, bare = "generative", "grocery", "data.modalities=[text]", "method.demonstrations.count=0"
     first = Row(table, data, "pictures, 2 demonstrations", recipe("gemel", data), seeds=THREE)
@@ -148,6 +158,17 @@ def generative() -> Iterator[Row]:
     yield replace(without, name="over m3el's best ten, no demonstrations", **over)
     yield replace(first, name="texts alone, 2 demonstrations", settings=(zeros,))
     yield replace(first, name="texts alone, no demonstrations", settings=(zeros, bare))
+    large = Row(table, data, "SmolLM2, pictures, no demonstrations", smollm2(data))
+    yield large
+    for count in (2, 8):
+        shown = f"method.demonstrations.count={count}"
+        yield replace(large, name=f"SmolLM2, pictures, {count} demonstrations", settings=(shown,))
+    yield replace(large, name="SmolLM2, zero vectors", settings=(zeros,))
+    yield replace(large, name="SmolLM2 over m3el's best ten", **over)
+    for mapper in ("bottleneck", "resampler"):
+        chosen = (f"method.mapper={mapper}", "method.mapper_start=random")
+        yield replace(large, name=f"SmolLM2, {mapper}", settings=chosen)
+    yield replace(large, name="SmolLM2, LoRA of rank 8", settings=("method.lora.rank=8",))
 
 
 ROWS = [*modalities(), *methods(), *untrained(), *ablations(), *assignments(), *without_labels(), *generative()]

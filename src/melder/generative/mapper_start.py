@@ -30,7 +30,7 @@ def start_at_names(
     """Set the mapper to the regression; the prefix without a picture becomes the mean of the targets.
 
     Args:
-        pictures: [n, g] of training mentions, at least two.
+        pictures: [n, g] of training mentions; equal ones make all prefixes the mean of the targets.
         names: The token ids of each one's answer, its end included.
     """
     targets = _targets(language_model, names, mapper.tokens)

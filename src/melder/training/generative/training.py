@@ -145,11 +145,11 @@ def prepare_generative(
 
 
 def _start(mapper: Mapper, language_model: LanguageModel, pictures: Pictures, shown: Sequence[Demonstration]) -> None:
-    """Without two pictures there is nothing to start from, and the start stays random."""
+    """Of the mentions with pictures; without two of these, of all as if they showed nothing."""
     rows = pictures.there.nonzero().flatten().tolist()
-    if len(rows) > 1:
-        names = language_model.name_tokens([shown[row].answer for row in rows])
-        start_at_names(mapper, language_model, pictures.vectors[rows], names)
+    rows = rows if len(rows) > 1 else list(range(len(shown)))
+    names = language_model.name_tokens([shown[row].answer for row in rows])
+    start_at_names(mapper, language_model, pictures.vectors[rows], names)
 
 
 def _examples(
