@@ -91,7 +91,8 @@ def test_beyond_the_best_names_ranks_are_bounds(
 ) -> None:
     answered = _answered(mentions)
     exact = linker.ranks(answered)
-    other = _linker(run, small_data, "method.all_names=0", f"method.best_names={best}")
+    changes = ["method.decoding=exact", "method.all_names=0", f"method.best_names={best}"]
+    other = _linker(run, small_data, *changes)
     bounds = other.ranks(answered)
     beyond = int((exact.optimistic > best).sum())
     assert other.figures["searches"] == {"exact": len(answered), "inexact": 0, "not_found": beyond}
@@ -102,14 +103,18 @@ def test_beyond_the_best_names_ranks_are_bounds(
 def test_a_search_that_reads_too_much_is_given_up_and_counted(
     run: Path, small_data: Path, mentions: list[Mention]
 ) -> None:
-    linker = _linker(run, small_data, "method.all_names=0", "method.best_names=3", "method.most_prefixes=1")
+    changes = ["method.decoding=exact", "method.all_names=0", "method.best_names=3", "method.most_prefixes=1"]
+    linker = _linker(run, small_data, *changes)
     links, _ = linker.links_and_ranks(_answered(mentions), 3)
     assert linker.figures["searches"]["inexact"] > 0
     assert all(len(link.candidates) == 3 for link in links)
 
 
-def test_beams_find_some_names_and_bounds_say_so(run: Path, small_data: Path, mentions: list[Mention]) -> None:
-    linker = _linker(run, small_data, "method.decoding=beam", "method.beams=3")
+@pytest.mark.parametrize("changes", [["method.decoding=beam"], ["method.decoding=auto", "method.all_names=11"]])
+def test_beams_find_some_names_and_bounds_say_so(
+    run: Path, small_data: Path, mentions: list[Mention], changes: list[str]
+) -> None:
+    linker = _linker(run, small_data, *changes, "method.beams=3")
     links, ranks = linker.links_and_ranks(_answered(mentions), 20)
     for mention, link, high in zip(_answered(mentions), links, ranks.pessimistic, strict=True):
         assert len(link.candidates) <= 3

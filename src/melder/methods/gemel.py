@@ -137,10 +137,12 @@ class GEMELConfiguration(_Section):
     at_once: PositiveInt = Field(8, description="mentions that go through the language model together")
     aliases: bool = Field(False, description="an entity may be answered by its aliases too")
     score: Literal["mean", "sum"] = Field("mean", description="log-probability of a name: mean over its tokens, or sum")
-    decoding: Literal["exact", "beam"] = "exact"
+    decoding: Literal["auto", "exact", "beam"] = Field(
+        "auto", description="auto = exact where all names are scored; beams beyond, which may miss the best name"
+    )
     beams: PositiveInt = 5
-    all_names: NonNegativeInt = Field(2_000, description="up to so many names all are scored, and ranks are exact")
-    best_names: PositiveInt = Field(50, description="beyond that: names found a mention; ranks after them are bounds")
+    all_names: NonNegativeInt = Field(200, description="up to so many names all are scored, and ranks are exact")
+    best_names: PositiveInt = Field(50, description="exact beyond that: names found; ranks after them are bounds")
     most_prefixes: PositiveInt = Field(20_000, description="read a mention to find them; a search beyond is given up")
     matching: MatchingConfiguration = MatchingConfiguration()
     published: bool = False
