@@ -142,8 +142,8 @@ def without_labels() -> Iterator[Row]:
 
 def generative() -> Iterator[Row]:
     """GEMEL with pictures and with vectors of zeros in their place, with and without demonstrations, alone and over
-    M3EL's candidates; then with SmolLM2, which has read of the world. The toy's rows of one seed share the language model
-    that the first of them trains, but for the texts alone, which train one of their own that has never read of
+    M3EL's candidates; then with SmolLM2, which has read of the world. The toy's rows of one seed share the language
+    model that the first of them trains, but for the texts alone, which train one of their own that has never read of
     pictures."""
     table, data, zeros, bare = "generative", "grocery", "data.modalities=[text]", "method.demonstrations.count=0"
     first = Row(table, data, "pictures, 2 demonstrations", recipe("gemel", data), seeds=THREE)
