@@ -91,8 +91,8 @@ class RerankingLinker(Answering):
             yield [_cut(link, k) for link in self._fused(block, these, first)]
 
     def _fused(self, mentions: Sequence[Mention], items: Sequence[Item], links: Sequence[Link]) -> list[Link]:
-        columns = [[self.generative.column[each.id] for each in link.candidates[: self.top]] for link in links]
-        sums = self.generative.log_probabilities(mentions, items, columns)
+        rows = [[self.generative.row_of[each.id] for each in link.candidates[: self.top]] for link in links]
+        sums = self.generative.log_probabilities(mentions, items, rows)
         return [self._link(link, of_names) for link, of_names in zip(links, sums, strict=True)]
 
     def _link(self, link: Link, of_names: np.ndarray) -> Link:
@@ -106,7 +106,7 @@ class RerankingLinker(Answering):
             each.model_copy(update={"score": float(a + b), "units": {"matching": float(a), "generative": float(b)}})
             for each, a, b in zip(top, first, second, strict=True)
         ]
-        fused.sort(key=lambda each: (-each.score, self.generative.column[each.id]))
+        fused.sort(key=lambda each: (-each.score, self.generative.row_of[each.id]))
         after = [each.model_copy(update={"score": worst - 1 + each.score - below, "units": {}}) for each in rest]
         return link.model_copy(update={"candidates": (*fused, *after)})
 

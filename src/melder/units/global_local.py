@@ -68,6 +68,6 @@ class GlobalLocal(Local):
         queries, keys = to_queries(entities), to_keys(mentions)
         if self.assignment.kind == "transport":
             return transported_scores(self.assignment, queries, keys, norm)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or queries.query.device.type != "cpu":
             return pooled_scores(queries, keys, norm)
         return tiled_scores(queries, keys, norm, self.products)
