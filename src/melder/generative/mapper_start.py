@@ -45,7 +45,8 @@ def _targets(language_model: LanguageModel, names: Sequence[Sequence[int]], toke
     """[n, tokens * width] float64"""
     first = [[*name[:-1], *[name[-2]] * tokens][:tokens] for name in names]
     with torch.no_grad():
-        return language_model.embed(torch.tensor(first, device=language_model.device)).flatten(1).double().cpu()
+        targets = language_model.embed(torch.tensor(first, device=language_model.device)).flatten(1)
+    return targets.double().cpu()
 
 
 def _ridge(inputs: Tensor, targets: Tensor) -> Tensor:
@@ -61,4 +62,5 @@ def _ridge(inputs: Tensor, targets: Tensor) -> Tensor:
         return float((total - explained) / (1 - (shrunk.sum() + 1) / count).clamp(min=1e-3) ** 2)
 
     best = min((strength * count for strength in STRENGTHS), key=error)
-    return right.T @ ((singular / (squares + best))[:, None] * rotated)
+    weight: Tensor = right.T @ ((singular / (squares + best))[:, None] * rotated)
+    return weight

@@ -23,4 +23,5 @@ def build_mapper(options: GEMELConfiguration, picture_shape: tuple[int, ...], la
     scale = language_model.embedding_deviation
     if options.mapper == "bottleneck":
         return BottleneckMapper(picture_shape[0], tokens, width, hidden, scale)
-    return ResamplerMapper(*picture_shape, tokens=tokens, width=width, hidden=hidden, scale=scale)
+    patches, patch_width = picture_shape
+    return ResamplerMapper(patches, patch_width, tokens, width, hidden, scale)
