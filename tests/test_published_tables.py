@@ -13,8 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "experiments"))
 
 import run_published  # noqa: E402
-
-from published import PUBLISHED, PublishedRow  # noqa: E402
+from published_figures import PUBLISHED, PublishedRow  # noqa: E402
 
 M3EL = next(row for row in PUBLISHED if row.slug == "m3el-wikimel")
 
