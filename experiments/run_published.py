@@ -1,6 +1,6 @@
 """Trains and tests the published modes where their data and weights are there, and compares with what was published.
 
-    make reproduce DATA=data                                # all rows of `published_figures.py`; `--only m3el` of OPTIONS: some
+    make reproduce DATA=data                                # all rows of published_figures.py
     python experiments/run_published.py --data data --print  # the comparison so far, and what is missing
 
 A run that was stopped goes on, and what is there already is not run again: runs/published/METHOD-DATA. The comparison
