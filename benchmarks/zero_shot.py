@@ -29,7 +29,7 @@ from melder.data import DataSet, EntityFile, load
 from melder.data.writing import write_dataset
 from melder.encoders import build_encoder
 from melder.encoders.vocabulary import train_tokenizer
-from melder.evaluation.evaluate import evaluate_run
+from melder.evaluation.evaluate import EvaluationOptions, evaluate_run
 from melder.io.problems import Problems
 from melder.methods import build_matcher
 from melder.methods.clip import CLIPConfiguration
@@ -136,7 +136,7 @@ def _score(row: Row, folder: Path, split: str, stored: Path | None) -> Score:
         build(base, source, encoder=spec, pictures="none", counting=silent)
     else:
         build(base, source, run=_unfitted(spec, source, base.with_name("run")), pictures="none", counting=silent)
-    return _summary(evaluate_run(base, folder / "data", split, counting=silent, kept=1).figures)
+    return _summary(evaluate_run(base, folder / "data", split, EvaluationOptions(kept=1), counting=silent).figures)
 
 
 def _unfitted(spec: str, source: EntityFile, out: Path) -> Path:

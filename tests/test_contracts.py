@@ -16,6 +16,8 @@ from melder.methods.resolver import OFFICIAL_WEIGHTS
 from melder.registry import Registry
 from melder.search.resolver import SEARCHES
 from melder.training.trainings import TRAININGS
+from training import test_every_training
+from training.training_case import TrainingCase
 
 SOURCE = Path(melder.__file__).parent
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")}
@@ -107,6 +109,12 @@ def test_a_test_of_a_part_would_be_seen(source: str, classes: list[str], texts: 
     tree = ast.parse(source)
     assert sorted(_class_tests(tree), key=str.lower) == classes
     assert list(_name_tests(tree)) == texts
+
+
+def test_every_training_has_a_case() -> None:
+    classes = [value for value in vars(test_every_training).values() if isinstance(value, type)]
+    cases = [case for case in classes if issubclass(case, TrainingCase) and case is not TrainingCase]
+    assert {case.training for case in cases} == {*TRAININGS.names(), "matching"}
 
 
 @pytest.mark.parametrize("registry", EVERY, ids=lambda registry: registry.group)

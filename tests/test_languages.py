@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 import unicodedata
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from melder.languages import Languages
 from melder.mentions.dictionary import NameFinder
 from melder.records import Entity, MelderError, Mention, languages_of
 from melder.units.lexical import Lexical
+from samples import unpacked
 
-SAMPLE = Path(__file__).parent / "data/versions/3.tar.xz"
 GERMANY = Entity(
     id="Q183",
     name="Germany",
@@ -111,9 +110,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A knowledge base of two entities, one of which has names in three languages."""
     from melder.building.build import build
 
-    directory = tmp_path_factory.mktemp("languages")
-    with tarfile.open(SAMPLE) as archive:
-        archive.extractall(directory, filter="data")
+    directory = unpacked(3, tmp_path_factory.mktemp("languages"))
     lines = [entity.model_dump_json() for entity in (GERMANY, POLAND)]
     (directory / "entities.jsonl").write_text("\n".join(lines), encoding="utf-8")
     build(

@@ -39,7 +39,7 @@ LAYERS: list[set[str]] = [
     {"io"},
     {"protocols", "registry"},
     {"records", "features", "names"},  # names: how two are compared, which every layer above asks
-    {"further_pictures", "languages", "errors"},  # a part of features; what records are made of
+    {"further_pictures", "padding", "languages", "errors"},  # a part of features; what records are made of
 ]
 HEIGHT = {name: -depth for depth, names in enumerate(LAYERS) for name in names}
 UNPICKLES = {  # weights only

@@ -6,7 +6,6 @@ The samples in tests/data/versions are what the Melder of each version wrote (ma
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,20 +24,14 @@ from melder.records import Link, MelderError
 from melder.search.indexes.flat import FlatIndex
 from melder.search.stored import find_search
 from melder.search.two_stage import TwoStage
+from samples import SAMPLES, unpacked
 
-SAMPLES = Path(__file__).parent / "data/versions"
 READ = sorted({version for stored in VERSIONS.values() for version in stored.read})
 
 
 @pytest.fixture(scope="module", params=READ)
 def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpacked(request.param, tmp_path_factory.mktemp("version"))
-
-
-def unpacked(version: int, directory: Path) -> Path:
-    with tarfile.open(SAMPLES / f"{version}.tar.xz") as archive:
-        archive.extractall(directory, filter="data")
-    return directory
 
 
 @pytest.mark.parametrize("kind", VERSIONS)

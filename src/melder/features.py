@@ -10,15 +10,23 @@ import torch
 from torch import Tensor
 
 from melder.further_pictures import FurtherPictures
+from melder.padding import pad_and_stack
 
-__all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate", "not_finite"]
+__all__ = ["Alignment", "Features", "Heads", "Rows", "Scores", "Side", "Sizes", "concatenate"]
 
 Rows = slice | Tensor  # what selects mentions or entities: a slice, or a tensor of indices
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Widths of an encoder's features; the image widths are None when it has no vision."""
+    """Widths of an encoder's features; the image widths are None when it has no vision.
+
+    Args:
+        text_global: Of a text's vector.
+        text_tokens: Of the vector of one of its tokens.
+        image_global: Of a picture's vector.
+        image_tokens: Of the vector of one of its patches.
+    """
 
     text_global: int
     text_tokens: int
@@ -30,12 +38,15 @@ class Sizes:
 class Features:
     """Features of n mentions or n entities, straight from an encoder.
 
-    text_global [n, g_t], image_global [n, g_v]; L-2 normalised where the encoder projects
-    text_tokens [n, L, d_t], image_tokens [n, P, d_v]
-    text_mask [n, L], True = valid token; None = all valid. A row without any valid token has no text.
-    image_mask [n], True = has a picture; None = all have one (none has, when image_global is None)
-    surfaces: a mention's surface, or an entity's name and aliases; None where names are not to be compared
-    further: of the pictures behind the first, which the tensors above are of; None = no item has any
+    Args:
+        text_global: [n, g_t], L-2 normalised where the encoder projects.
+        text_tokens: [n, L, d_t].
+        image_global: [n, g_v], as `text_global`; None = no vision.
+        image_tokens: [n, P, d_v].
+        text_mask: [n, L], True = valid token; None = all valid. A row without any valid token has no text.
+        image_mask: [n], True = has a picture; None = all have one (none has, when image_global is None).
+        surfaces: A mention's surface, or an entity's name and aliases; None where names are not to be compared.
+        further: Of the pictures behind the first, which the tensors above are of; None = no item has any.
     """
 
     text_global: Tensor
@@ -142,6 +153,9 @@ class Side(Mapping[str, Tensor]):
 
     `side.take(slice(2, 5))` takes rows of every tensor; a name (`side["text.query"]`) gives one tensor;
     `side.part("text")` gives the bundle of the tensors whose names start with `text.`.
+
+    Args:
+        tensors: By their names, such as `text.query`.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -186,7 +200,12 @@ class Side(Mapping[str, Tensor]):
 
 @dataclass
 class Alignment:
-    """A unit's soft assignment between tokens: weights and logits, both [mentions, entities, L_e, L_m]."""
+    """A unit's soft assignment between tokens: weights and logits, both [mentions, entities, L_e, L_m].
+
+    Args:
+        weights: Attention, or a transport plan.
+        logits: What they were made of.
+    """
 
     weights: Tensor
     logits: Tensor
@@ -194,7 +213,12 @@ class Alignment:
 
 @dataclass
 class Scores:
-    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method."""
+    """total [mentions, entities], and in `parts` each unit's score [mentions, entities], in the order of the method.
+
+    Args:
+        total: What mentions and entities are ranked by.
+        parts: Unit by unit, before the mean.
+    """
 
     total: Tensor
     parts: dict[str, Tensor]
@@ -212,15 +236,22 @@ Bundle = TypeVar("Bundle", Features, Side)
 
 
 def concatenate(bundles: Sequence[Bundle]) -> Bundle:
-    """Rows of several bundles, one after the other; axes of tokens and of pictures are padded to the longest."""
+    """Rows of several bundles, one after the other; axes of tokens and of pictures are padded to the longest.
+
+    Args:
+        bundles: At least one, all of features or all of sides.
+
+    Returns:
+        One bundle of all rows.
+    """
     first = bundles[0]
     if len(bundles) == 1:
         return first
     if isinstance(first, Side):
         names = dict.fromkeys(name for bundle in bundles for name in bundle)
-        return Side({name: _stack(_everywhere(name, bundles)) for name in names})
+        return Side({name: pad_and_stack(_everywhere(name, bundles)) for name in names})
     masked = [_with_masks(bundle) for bundle in bundles]
-    tensors = {name: _stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
+    tensors = {name: pad_and_stack([bundle.tensors()[name] for bundle in masked]) for name in masked[0].tensors()}
     surfaces = None if first.surfaces is None else [row for bundle in bundles for row in bundle.surfaces or ()]
     further = FurtherPictures.joined([bundle.further for bundle in bundles], [len(bundle) for bundle in bundles])
     return replace(first, **tensors, surfaces=surfaces, further=further)
@@ -235,19 +266,6 @@ def _everywhere(name: str, sides: Sequence[Mapping[str, Tensor]]) -> list[Tensor
     ]
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor that holds NaN or infinity; None where all numbers are numbers.
-
-    A sum says so at a fraction of the cost of looking at each; where the sum itself overflows, each is looked at.
-    """
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or tensor.is_meta or bool(tensor.sum(dtype=torch.float32).isfinite()):
-            continue
-        if not bool(tensor.isfinite().all()):
-            return name
-    return None
-
-
 def _with_masks(features: Features) -> Features:
     shape = features.text_tokens.shape[:2]
     mask = features.text_mask
@@ -255,20 +273,6 @@ def _with_masks(features: Features) -> Features:
         mask = features.text_tokens.new_ones(shape, dtype=torch.bool)
     image_mask = None if features.image_global is None else features.has_image
     return replace(features, text_mask=mask, image_mask=image_mask)
-
-
-def _stack(tensors: Sequence[Tensor]) -> Tensor:
-    """Concatenate on the first axis; every other axis is padded with zeros to the longest."""
-    longest = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
-    return torch.cat([_pad(tensor, longest) for tensor in tensors])
-
-
-def _pad(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
-    if list(tensor.shape[1:]) == list(sizes):
-        return tensor
-    padded = tensor.new_zeros((len(tensor), *sizes))
-    padded[tuple(slice(0, size) for size in tensor.shape)] = tensor
-    return padded
 
 
 def _move(tensor: Tensor, *arguments: object, **options: object) -> Tensor:

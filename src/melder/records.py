@@ -53,6 +53,12 @@ REPR = 3  # candidates that the repr of a link lists
 def languages_of(text: str) -> Languages:
     """Languages as a user writes them, such as `de,en`.
 
+    Args:
+        text: Tags with commas between them.
+
+    Returns:
+        The languages in this order.
+
     Raises:
         MelderError: There is none, or one is no tag of a language.
     """
@@ -237,6 +243,16 @@ class Item:
     of an encoder's prompts stands before the text. `span` is where the mention stands in `text`, in code points, None =
     nowhere: a text that is too long for an encoder is cut around it; its first `lead` characters, surface and
     separator, are read in any case.
+
+    Args:
+        text: What is read; empty = no text.
+        image: A path, or the bytes of an image file; None = no picture.
+        surfaces: A mention's surface; an entity's name and aliases.
+        augment: The seed of a random view of the picture; None = the plain view.
+        role: Which of an encoder's prompts stands before the text.
+        span: Where the mention stands in `text`, code points [start, end).
+        lead: First characters of the text that are read in any case.
+        further: The pictures behind the first.
     """
 
     text: str = ""
@@ -260,6 +276,10 @@ class Ranks:
 
     optimistic = 1 + the number of better scores; pessimistic counts every tied score before the gold entity too
     (as PyKEEN defines them).
+
+    Args:
+        optimistic: [mentions], from 1.
+        pessimistic: [mentions], never below the optimistic ones.
     """
 
     optimistic: npt.NDArray[np.int64]

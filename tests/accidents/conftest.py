@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,8 @@ from melder.data import EntityFile
 from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.inspection import verify
 from melder.records import Entity, MelderError
+from samples import unpacked
 from training.small import read_lines, write_lines
-
-SAMPLE = Path(__file__).parents[1] / "data/versions/1.tar.xz"
 
 
 def silent(title: str, total: int) -> Callable[[int], None]:
@@ -29,10 +27,7 @@ def silent(title: str, total: int) -> Callable[[int], None]:
 @pytest.fixture(scope="package")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stored sample: a data set, a run, a knowledge base, features, predictions and links."""
-    directory = tmp_path_factory.mktemp("sample")
-    with tarfile.open(SAMPLE) as archive:
-        archive.extractall(directory, filter="data")
-    return directory
+    return unpacked(1, tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="package")

@@ -19,7 +19,7 @@ from melder.building.build import Built, add_entities, build, change_from_file, 
 from melder.building.zero_shot import ZERO_SHOT
 from melder.data import DataSet, EntityFile
 from melder.encoders import build_encoder
-from melder.evaluation.evaluate import evaluate_run
+from melder.evaluation.evaluate import EvaluationOptions, evaluate_run
 from melder.features import Side
 from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.format.rounding import StorageDtype
@@ -128,7 +128,9 @@ def test_a_knowledge_base_needs_nothing_else(bases: Bases, small_data: Path, tmp
 def test_it_is_evaluated_as_a_run_is(bases: Bases, small_run: Path, small_data: Path, tmp_path: Path) -> None:
     expected = evaluate_run(small_run, small_data, "dev", counting=silent)
     own = evaluate_run(bases("float32"), small_data, "dev", counting=silent)
-    named = evaluate_run(small_run, small_data, "dev", knowledge_base=bases("float32"), counting=silent)
+    named = evaluate_run(
+        small_run, small_data, "dev", EvaluationOptions(knowledge_base=bases("float32")), counting=silent
+    )
     for result in (own, named):
         assert result.figures["mrr"] == pytest.approx(expected.figures["mrr"])
         assert result.figures["name_match"] == expected.figures["name_match"]
@@ -146,7 +148,7 @@ def test_a_knowledge_base_of_another_model_is_refused(
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(MelderError, match=r"was built with another model than .*other \(model.safetensors differs\)"):
-        evaluate_run(other, small_data, "dev", knowledge_base=bases("float32"), counting=silent)
+        evaluate_run(other, small_data, "dev", EvaluationOptions(knowledge_base=bases("float32")), counting=silent)
 
 
 def test_a_damaged_model_is_refused(copied: Path) -> None:

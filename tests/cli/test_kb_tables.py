@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from melder.cli import app
 from melder.kb import open_knowledge_base
 from melder.records import BadData, MelderError
+from samples import unpacked
 
-SAMPLE = Path(__file__).parents[1] / "data/versions/3.tar.xz"
 EXPORT = (
     "sep=;\r\nNr;Label;Synonyms;Kind;Photo;;\r\n"
     "1;Café;Kaffeehaus; place;a%20b.PNG;;\r\n"
@@ -23,10 +22,7 @@ MAPPED = ["id=Nr", "name=Label", "aliases=Synonyms", "types=Kind", "images=Photo
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("sample")
-    with tarfile.open(SAMPLE) as archive:
-        archive.extractall(directory, filter="data")
-    return directory / "run"
+    return unpacked(3, tmp_path_factory.mktemp("sample")) / "run"
 
 
 @pytest.fixture

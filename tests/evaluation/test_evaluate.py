@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from melder.data import load
-from melder.evaluation.evaluate import Evaluation, evaluate, evaluate_run
+from melder.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate, evaluate_run
 from melder.linking import ExactLinker, exact, open_run
 from melder.metrics.metrics import FIGURES, metrics
 from melder.records import BadData, MelderError
@@ -77,9 +77,9 @@ def test_mentions_without_an_answer_are_predicted_but_not_counted(result: Evalua
 
 def test_too_few_candidates_for_what_is_asked_are_refused(small_run: Path, small_data: Path) -> None:
     with pytest.raises(MelderError, match="a threshold needs NIL probabilities, and these 5 candidates"):
-        evaluate_run(small_run, small_data, "dev", kept=4, nil_threshold=0.5, counting=silent)
+        evaluate_run(small_run, small_data, "dev", EvaluationOptions(kept=4, nil_threshold=0.5), counting=silent)
     with pytest.raises(MelderError, match="flat is measured by the best 10 candidates; keep more than 9"):
-        evaluate_run(small_run, small_data, "dev", kept=9, candidates="flat", counting=silent)
+        evaluate_run(small_run, small_data, "dev", EvaluationOptions(kept=9, candidates="flat"), counting=silent)
 
 
 @pytest.mark.parametrize("kept", [1, 2])
@@ -88,7 +88,7 @@ def test_few_candidates_are_found_without_scoring_all_and_ranks_stay_exact(
 ) -> None:
     monkeypatch.setattr(exact, "CERTIFIED_FROM", 1)
     monkeypatch.setattr(exact, "score_blocks", None)  # what scores all of them
-    few = evaluate_run(small_run, small_data, "dev", kept=kept, counting=silent)
+    few = evaluate_run(small_run, small_data, "dev", EvaluationOptions(kept=kept), counting=silent)
     assert few.ranks.optimistic.tolist() == result.ranks.optimistic.tolist()
     assert few.ranks.pessimistic.tolist() == result.ranks.pessimistic.tolist()
     for link, whole in zip(few.links, result.links, strict=True):
@@ -107,7 +107,9 @@ def test_stored_features_are_read_instead_of_encoding(
         encode_data(configuration, seed, dataset, encoder, part, tmp_path / "features", silent)
     fresh = evaluate_run(tmp_path / "run", small_data, "dev", counting=silent)
     monkeypatch.setattr(model, "encode_chunks", lambda *_, **__: pytest.fail("is encoded"))
-    stored = evaluate_run(tmp_path / "run", small_data, "dev", counting=silent, features=tmp_path / "features")
+    stored = evaluate_run(
+        tmp_path / "run", small_data, "dev", EvaluationOptions(features=tmp_path / "features"), counting=silent
+    )
     assert stored.ranks.realistic.tolist() == fresh.ranks.realistic.tolist()
     for one, other in zip(stored.links, fresh.links, strict=True):
         assert one.candidates[0].score == pytest.approx(other.candidates[0].score, abs=5e-3)  # tokens in float16
@@ -115,7 +117,7 @@ def test_stored_features_are_read_instead_of_encoding(
 
 def test_features_of_a_frozen_encoder_are_not_those_of_a_trained_one(small_run: Path, small_data: Path) -> None:
     with pytest.raises(MelderError, match=r"has trained its encoder.* leave them out"):
-        evaluate_run(small_run, small_data, "dev", counting=silent, features=small_data)
+        evaluate_run(small_run, small_data, "dev", EvaluationOptions(features=small_data), counting=silent)
 
 
 def test_slices_part_the_mentions(result: Evaluation) -> None:
@@ -141,7 +143,7 @@ def test_more_candidates_make_it_harder(
 ) -> None:
     entities = read_lines(small_data / "entities.jsonl")
     more = knowledge_base(entities + [entity | {"id": f"twin of {entity['id']}"} for entity in entities])
-    harder = evaluate_run(small_run, small_data, "dev", knowledge_base=more, counting=silent)
+    harder = evaluate_run(small_run, small_data, "dev", EvaluationOptions(knowledge_base=more), counting=silent)
     assert harder.figures["candidates"] == 24
     assert harder.figures["knowledge_base"] == more.name
     assert harder.figures["hits@1"] == 0  # every answer ties with its twin
@@ -154,7 +156,7 @@ def test_a_knowledge_base_that_lacks_an_answer_is_an_error(
 ) -> None:
     fewer = knowledge_base(read_lines(small_data / "entities.jsonl")[:5])
     with pytest.raises(MelderError, match=r"is not in the knowledge base .* evaluate against one that holds"):
-        evaluate_run(small_run, small_data, "dev", knowledge_base=fewer, counting=silent)
+        evaluate_run(small_run, small_data, "dev", EvaluationOptions(knowledge_base=fewer), counting=silent)
 
 
 def test_nil_mentions_alone_cannot_be_evaluated(small_run: Path, small_data: Path) -> None:
@@ -172,7 +174,7 @@ def test_bad_records_are_errors_or_left_out_and_listed(small_run: Path, small_da
     write_lines(tmp_path / "dev.jsonl", [mentions[0] | {"answer": "Q99"}, *mentions[1:]])
     with pytest.raises(BadData, match="entities"):
         evaluate_run(small_run, tmp_path, "dev", counting=silent)
-    result = evaluate_run(small_run, tmp_path, "dev", skip_bad=True, counting=silent)
+    result = evaluate_run(small_run, tmp_path, "dev", EvaluationOptions(skip_bad=True), counting=silent)
     assert [(Path(row.file).name, row.number) for row in result.skipped] == [("entities.jsonl", 13), ("dev.jsonl", 1)]
     assert result.figures["mentions"] == 12
 

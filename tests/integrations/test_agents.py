@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,17 +24,14 @@ from melder.integrations.agent_server import HOST, PATH, listen, server_of, web_
 from melder.integrations.agent_tools import AgentTools
 from melder.records import Entity, MelderError
 from melder.runs.directory import open_model
+from samples import unpacked
 
-SAMPLE = Path(__file__).parents[1] / "data/versions/3.tar.xz"
 TOOLS = {"link", "find_mentions", "get_entity", "search_entities"}
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("sample")
-    with tarfile.open(SAMPLE) as archive:
-        archive.extractall(directory, filter="data")
-    return directory
+    return unpacked(3, tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,12 @@ from melder.cli import app
 from melder.export.annotated_text import LinkedMention
 from melder.export.link_table import LinkTable, guarded
 from melder.records import BadData, Candidate, Decided, MelderError, Mention
-
-SAMPLE = Path(__file__).parents[1] / "data/versions/3.tar.xz"
+from samples import unpacked
 
 
 @pytest.fixture(scope="module")
 def kb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("sample")
-    with tarfile.open(SAMPLE) as archive:
-        archive.extractall(directory, filter="data")
-    return directory / "kb"
+    return unpacked(3, tmp_path_factory.mktemp("sample")) / "kb"
 
 
 def link(kb: Path, source: Path, output: Path, *more: str) -> int:

@@ -83,13 +83,20 @@ def test_segments_of_several_kinds_are_read_each_as_its_own(tmp_path: Path) -> N
         assert all(torch.equal(found[name][row], tensor) for name, tensor in side.items())
 
 
+@pytest.fixture(scope="module")
+def segments_of_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 entities, each in a segment of its own."""
+    out = tmp_path_factory.mktemp("segments") / "kb"
+    build(out, *([entity(f"Q{number}")] for number in range(300)))
+    return out
+
+
 @pytest.mark.parametrize(("allowed", "files"), [(100, 25), (1 << 20, 256), (resource.RLIM_INFINITY, 256)])
 def test_no_more_files_stay_open_than_the_system_allows(
-    allowed: int, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    allowed: int, files: int, segments_of_one: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(tmp_path / "kb", *([entity(f"Q{number}")] for number in range(300)))
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (allowed, allowed))
-    with open_knowledge_base(tmp_path / "kb") as base:
+    with open_knowledge_base(segments_of_one) as base:
         assert [each.id for each in base.records(range(300))] == [f"Q{number}" for number in range(300)]
         assert sum(part.segment.records._connection is not None for part in base.parts) == files
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import melder
@@ -32,6 +32,8 @@ from melder.records import Link, MelderError, Mention
 from melder.runs.model import Model
 from melder.search.filters import Types
 
+# Each example writes its shards, copies the model into them and links with all; half of them meet every kind of cut.
+FEWER = settings(max_examples=settings().max_examples // 2)
 pytestmark = pytest.mark.usefixtures("small_segments")
 NIL = Nil(
     means={"score": 1.0, "margin": 1.0, "lexical": 0.0, "picture": 0.5},
@@ -145,6 +147,7 @@ def cuts(draw: some.DrawFn) -> list[list[int]]:
     return [list(order[start:stop]) for start, stop in pairwise(edges)]
 
 
+@FEWER
 @given(groups=cuts())
 def test_any_cut_into_shards_gives_the_same_answers(
     groups: list[list[int]], cut_up: Cutting, expected: Answers, model: Model, dataset: DataSet, mentions: list[Mention]
@@ -157,6 +160,7 @@ def test_any_cut_into_shards_gives_the_same_answers(
     assert found.found == expected.found
 
 
+@FEWER
 @given(groups=cuts(), k=some.integers(1, 13))
 def test_shards_that_are_searched_apart_merge_to_the_same(
     groups: list[list[int]],
@@ -188,29 +192,28 @@ class Here:
         return [server.best(mentions, k, types) for server in self.servers]
 
 
-def test_processes_serve_shards(whole: Path, tmp_path: Path, mentions: list[Mention]) -> None:
+def test_processes_serve_shards_and_one_that_has_ended_is_told_of(
+    whole: Path, tmp_path: Path, mentions: list[Mention]
+) -> None:
     assert split(tmp_path / "parts", whole, 2) == 2
-    linker = melder.load(tmp_path / "parts")
     asked = [each.model_copy(update={"image": None}) for each in mentions[:8]]
     processes = Processes(shard_paths(tmp_path / "parts"))
     try:
-        same(attach_shards(linker, processes).link(asked, k=6), melder.load(whole).link(asked, k=6))  # type: ignore[arg-type]
+        linker = attach_shards(melder.load(tmp_path / "parts"), processes)  # type: ignore[arg-type]
+        same(linker.link(asked, k=6), melder.load(whole).link(asked, k=6))  # type: ignore[arg-type]
+        multiprocessing.active_children()[0].kill()
+        for _ in range(2):
+            with pytest.raises(MelderError, match="the process of a shard has ended"):
+                linker.link("a red kite")
     finally:
         processes.close()
-    with pytest.raises(MelderError, match="there is no such directory"):
-        Processes([tmp_path / "parts/shard-000", tmp_path / "nowhere"])
     assert not multiprocessing.active_children()
 
 
-def test_a_process_that_has_ended_is_told_of(whole: Path, tmp_path: Path) -> None:
-    split(tmp_path / "parts", whole, 2)
-    processes = Processes(shard_paths(tmp_path / "parts"))
-    linker = attach_shards(melder.load(tmp_path / "parts"), processes)  # type: ignore[arg-type]
-    multiprocessing.active_children()[0].kill()
-    for _ in range(2):
-        with pytest.raises(MelderError, match="the process of a shard has ended"):
-            linker.link("a red kite")
-    processes.close()
+def test_no_process_stays_where_one_cannot_open_its_shard(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match="there is no such directory"):
+        Processes([whole, tmp_path / "nowhere"])
+    assert not multiprocessing.active_children()
 
 
 def test_a_shard_without_entities_changes_nothing(whole: Path, tmp_path: Path, model: Model) -> None:

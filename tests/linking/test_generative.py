@@ -15,7 +15,7 @@ import melder
 from generative import tiny
 from melder.building.build import build, remove_entities
 from melder.data import DataSet, EntityFile, load
-from melder.evaluation.evaluate import evaluate, evaluate_run
+from melder.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_run
 from melder.generative import name_search
 from melder.generative.mapper import LinearMapper
 from melder.generative.names import Names
@@ -309,7 +309,7 @@ def test_any_knowledge_base_can_be_linked_to(
     mention = Mention(id="m", text="a red kite", surface="kite", image=str(small_data / "images/0.png"))
     own = mention.model_copy(update={"image": "images/0.png"})
     assert found.link([mention], k=20) == expected.link([own], k=20)
-    figures = evaluate_run(run, small_data, "dev", knowledge_base=base, counting=silent).figures
+    figures = evaluate_run(run, small_data, "dev", EvaluationOptions(knowledge_base=base), counting=silent).figures
     assert figures["mrr"] == pytest.approx(evaluate_run(run, small_data, "dev", counting=silent).figures["mrr"])
     both = melder.load(run, data=base, changes=[f"method.matching.run={small_run}", "method.matching.top=4"])
     assert isinstance(both, RerankingLinker)
@@ -336,8 +336,7 @@ def test_a_method_that_writes_names_has_no_nil_to_evaluate(run: Path, small_run:
                 run,
                 small_data,
                 "dev",
-                changes=changes,
-                nil_threshold=0.5,
+                EvaluationOptions(changes=changes, nil_threshold=0.5),
                 counting=lambda title, total: lambda done: None,
             )
 

@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from melder.building import build as kb_build
 from melder.data import DataSet, EntityFile
 from melder.encoders import encode_chunks
-from melder.features import Features, not_finite
+from melder.features import Features
 from melder.kb import open_knowledge_base
 from melder.linking import ExactLinker, open_run
+from melder.ops.not_finite import not_finite
 from melder.records import MelderError
 from melder.runs.model import Model
 

@@ -85,16 +85,22 @@ def database(folder: Path) -> Iterator[str]:
         server_manager_instance.release_server(uri)
 
 
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One database for all tests: starting one takes longer than any of them, and vectors that it has are not sent."""
+    pytest.importorskip("milvus_lite")
+    with database(tmp_path_factory.mktemp("database")) as address:
+        yield address
+
+
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest) -> Case:
     chosen: Case = request.param
     if chosen.package:
         pytest.importorskip(chosen.package)
     if not chosen.name.startswith("milvus"):
-        yield chosen
-        return
-    with database(tmp_path_factory.mktemp("database")) as uri:  # beside what a test saves
-        yield replace(chosen, name=f"milvus:{uri}")
+        return chosen
+    return replace(chosen, name=f"milvus:{request.getfixturevalue('uri')}")
 
 
 @pytest.fixture
@@ -232,34 +238,28 @@ def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
             assert np.mean(shares) >= case.found - 0.05
 
 
-def test_a_database_filters_by_types_itself(tmp_path: Path) -> None:
-    pytest.importorskip("milvus_lite")
-    with database(tmp_path) as uri:
-        index = MilvusIndex.build(VECTORS, uri, KINDS)
-        assert set(np.concatenate(found_by(index.only(Types(("port",)))))) <= set(range(0, COUNT, 7))
-        assert share(found_by(index), best(VECTORS, 10)) >= 0.999
+def test_a_database_filters_by_types_itself(uri: str) -> None:
+    index = MilvusIndex.build(VECTORS, uri, KINDS)
+    assert set(np.concatenate(found_by(index.only(Types(("port",)))))) <= set(range(0, COUNT, 7))
+    assert share(found_by(index), best(VECTORS, 10)) >= 0.999
 
 
-def test_a_database_that_fails_on_the_way_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("milvus_lite")
-    with database(tmp_path) as uri:
-        index = MilvusIndex.build(VECTORS[:50], uri)
-        index.client.drop_collection(index.collection)
-        with pytest.raises(MelderError, match=r"vectors\.db: failed \(.*\); see to the database"):
-            index.search(QUERIES[0], 3)
+def test_a_database_that_fails_on_the_way_is_named(uri: str) -> None:
+    index = MilvusIndex.build(VECTORS[:50], uri)
+    index.client.drop_collection(index.collection)
+    with pytest.raises(MelderError, match=r"vectors\.db: failed \(.*\); see to the database"):
+        index.search(QUERIES[0], 3)
 
 
-def test_a_database_that_has_the_vectors_is_sent_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("milvus_lite")
-    with database(tmp_path) as uri:
-        first = MilvusIndex.build(VECTORS, uri)
-        monkeypatch.setattr(MilvusIndex, "add", None)
-        assert all(map(np.array_equal, found_by(MilvusIndex.build(VECTORS, uri)), found_by(first)))
-        monkeypatch.undo()
-        first.remove(np.arange(5))  # as a process that was killed while it wrote leaves them
-        assert share(found_by(MilvusIndex.build(VECTORS, uri)), best(VECTORS, 10)) >= 0.999
-        other = MilvusIndex.build(MORE, uri)
-        assert share(found_by(other), best(MORE, 10)) >= 0.999
+def test_a_database_that_has_the_vectors_is_sent_none(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = MilvusIndex.build(VECTORS, uri)
+    monkeypatch.setattr(MilvusIndex, "add", None)
+    assert all(map(np.array_equal, found_by(MilvusIndex.build(VECTORS, uri)), found_by(first)))
+    monkeypatch.undo()
+    first.remove(np.arange(5))  # as a process that was killed while it wrote leaves them
+    assert share(found_by(MilvusIndex.build(VECTORS, uri)), best(VECTORS, 10)) >= 0.999
+    other = MilvusIndex.build(MORE, uri)
+    assert share(found_by(other), best(MORE, 10)) >= 0.999
 
 
 def test_a_database_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
@@ -286,14 +286,14 @@ def test_an_unknown_name_lists_those_that_there_are() -> None:
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16])
 @pytest.mark.parametrize("width", [3, 400])
-def test_ceilings_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
+def test_upper_bounds_are_never_below_the_inner_product_and_near_it(kind: torch.dtype, width: int) -> None:
     draw = torch.Generator().manual_seed(width)
     vectors = torch.randn(500, width, generator=draw) * torch.empty(500, 1).log_normal_(0, 3, generator=draw)
     index = FlatIndex.build(vectors, kind=kind)
     for scale in (1e-4, 1.0, 1e6):
         query = scale * torch.randn(width, generator=draw)
         real = vectors.double() @ query.double()
-        above = index.ceilings(query).double() - real
+        above = index.upper_bounds(query).double() - real
         room = vectors.double().norm(dim=1) * query.double().norm()
         assert (above >= 0).all()
         assert (above <= (5e-3 if kind == torch.float16 else 2e-4) * room + 5e-6 * room.max()).all()

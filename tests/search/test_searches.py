@@ -144,7 +144,7 @@ def test_certified_scores_few_where_the_local_part_is_small() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_ceilings_are_above_every_score(name: str) -> None:
+def test_upper_bounds_are_above_every_score(name: str) -> None:
     matcher, mentions, entities = made(name, seed=3)
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = BoundedSearch.build(matcher, Held(sides[1]))
@@ -152,12 +152,12 @@ def test_ceilings_are_above_every_score(name: str) -> None:
         scores = matcher.score(*sides).total
         queries = matcher.mention_bounds(sides[0])
     for row in range(MENTIONS):
-        ceilings = search.ceilings(sides[0].take(slice(row, row + 1)), queries[row]).values
-        assert (ceilings >= scores[row]).all()
+        bounds = search.upper_bounds(sides[0].take(slice(row, row + 1)), queries[row]).values
+        assert (bounds >= scores[row]).all()
 
 
 @pytest.mark.parametrize("name", ["m3el", "m3el without names", "mimic"])
-def test_ranks_by_ceilings_are_the_exact_ranks(name: str) -> None:
+def test_ranks_by_upper_bounds_are_the_exact_ranks(name: str) -> None:
     matcher, mentions, entities = made(name)
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search, gold = BoundedSearch.build(matcher, Held(sides[1])), torch.arange(MENTIONS) * 13
@@ -267,7 +267,9 @@ def test_of_equal_scores_the_first_entities_are_the_answer(name: str, monkeypatc
     search = build_search(name, matcher, Held(matcher.entity_side(entities)))
     if isinstance(search, BoundedSearch):
         bounds = UpperBounds(torch.rand(ENTITIES, generator=torch.Generator().manual_seed(0)), None)
-        monkeypatch.setattr(BoundedSearch, "ceilings", lambda *arguments: bounds._replace(values=bounds.values.clone()))
+        monkeypatch.setattr(
+            BoundedSearch, "upper_bounds", lambda *arguments: bounds._replace(values=bounds.values.clone())
+        )
     assert isinstance(search, BoundedSearch | TwoStage)
     side = matcher.mention_side(mentions)
     for row, best in enumerate(search.best(side, 40)):

@@ -101,8 +101,8 @@ def test_shards_are_searched_by_what_each_of_them_keeps(
         told = information(opened)
         assert (told["shards"], told["indexes"][name]["entities"]) == (2, 8)
     with monkeypatch.context() as patch:
-        patch.setattr(two_stage, "searched", None)
-        patch.setattr(certified, "searched", None)
+        patch.setattr(two_stage, "collect_index_inputs", None)
+        patch.setattr(certified, "collect_index_inputs", None)
         same(links(tmp_path / "set", name), expected)
     remove_entities(shard_paths(tmp_path / "set")[0], ["Q0"])
     assert all(candidate.id != "Q0" for link in links(tmp_path / "set", name) for candidate in link.candidates)

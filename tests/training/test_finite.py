@@ -12,7 +12,7 @@ import yaml
 from lightning.pytorch.callbacks import Callback
 
 from melder.cli import app
-from melder.features import not_finite
+from melder.ops.not_finite import not_finite
 from melder.records import MelderError
 from melder.training.configuration import Configuration
 from melder.training.loop.checkpoints import weights

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from melder.building.build import build
 from melder.data import EntityFile, load
 from melder.runs.configuration_file import read_yaml
+from melder.runs.model_configuration import DataConfiguration
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.from_entities import MADE, data_to_train_on, without_labels, write_made
 from melder.training.loop.train import train
@@ -41,7 +42,7 @@ def unlabelled(directory: Path, **training: Any) -> Configuration:
 
 
 def test_it_is_a_data_set_with_its_pictures(entities: Path, tmp_path: Path) -> None:
-    written = write_made(entities, tmp_path / "made", 4, 0, counting=silent)
+    written = write_made(DataConfiguration(directory=entities), tmp_path / "made", 4, 0, counting=silent)
     made = load(tmp_path / "made")
     mentions = made.split("train")
     assert made.splits == ("train",)
@@ -56,7 +57,7 @@ def test_it_is_a_data_set_with_its_pictures(entities: Path, tmp_path: Path) -> N
 
 def test_a_picture_that_cannot_be_read_is_not_shown(entities: Path, tmp_path: Path) -> None:
     (entities / "images/3.png").write_bytes(b"no picture")
-    written = write_made(entities, tmp_path / "made", 2, 0, counting=silent)
+    written = write_made(DataConfiguration(directory=entities), tmp_path / "made", 2, 0, counting=silent)
     shown = {mention.answer for mention in load(tmp_path / "made").split("train") if mention.image is None}
     assert shown == {"Q3"}
     assert len(written.unreadable) == 2
@@ -66,8 +67,8 @@ def test_a_picture_that_cannot_be_read_is_not_shown(entities: Path, tmp_path: Pa
 def test_a_knowledge_base_makes_what_its_entities_make(small_run: Path, entities: Path, tmp_path: Path) -> None:
     built = tmp_path / "kb"
     build(built, EntityFile(entities / "entities.jsonl"), run=small_run, counting=silent)
-    write_made(built, tmp_path / "from-kb", 3, 5, counting=silent)
-    write_made(entities, tmp_path / "from-data", 3, 5, counting=silent)
+    write_made(DataConfiguration(directory=built), tmp_path / "from-kb", 3, 5, counting=silent)
+    write_made(DataConfiguration(directory=entities), tmp_path / "from-data", 3, 5, counting=silent)
     for name in ("train.jsonl", "entities.jsonl"):
         assert read_lines(tmp_path / "from-kb" / name) == read_lines(tmp_path / "from-data" / name)
     made = load(tmp_path / "from-kb")
@@ -113,5 +114,5 @@ def test_there_is_no_development_set_to_select_on(entities: Path) -> None:
 def test_bad_entities_are_errors_or_left_out(entities: Path, tmp_path: Path) -> None:
     lines = read_lines(entities / "entities.jsonl")
     write_lines(entities / "entities.jsonl", [*lines, lines[0]])
-    written = write_made(entities, tmp_path / "made", 1, 0, skip_bad=True, counting=silent)
+    written = write_made(DataConfiguration(directory=entities, skip_bad=True), tmp_path / "made", 1, 0, counting=silent)
     assert [record.number for record in written.skipped] == [13]

@@ -76,6 +76,20 @@ def build(
     Finished segments stay when a build is stopped, and the same command takes them up. `write` is what encodes and
     writes them.
 
+    Args:
+        out: The directory; new, empty, or that of a build which was stopped.
+        source: Of the entities.
+        run: Whose model encodes them; or `encoder`.
+        encoder: The specification of an encoder that is used as it is.
+        kind: How numbers of sides are stored.
+        pictures: What is kept of them: small copies, the original files, or none.
+        skip_bad: Leave bad records out, and count pictures that cannot be read as missing.
+        counting: Starts a progress bar with a title and a total.
+        write: Encodes and writes the segments, here or elsewhere.
+
+    Returns:
+        How many entities there are, and what was skipped.
+
     Raises:
         MelderError: `out` is something else.
         BadData: Bad records and missing pictures unless these are to be skipped.
@@ -112,6 +126,18 @@ def add_entities(
     `model` is the knowledge base's own (`open_model`), opened here when it is not given; `progress` is told of
     entities. All come in together or, when anything fails, none.
 
+    Args:
+        directory: Of the knowledge base.
+        entities: With ids of their own.
+        source: Of their pictures.
+        model: The knowledge base's own (`open_model`); None = it is opened.
+        replace: Put them in the place of those with their ids.
+        skip_bad: Count pictures that cannot be read as missing.
+        progress: Is told of entities.
+
+    Returns:
+        How many entities were written, and what was skipped.
+
     Raises:
         MelderError: An id is there already, or with `replace` is not there.
     """
@@ -136,6 +162,16 @@ def change_from_file(
 ) -> Built:
     """`add_entities` of a file.
 
+    Args:
+        directory: Of the knowledge base.
+        source: Of the entities.
+        replace: Put them in the place of those with their ids.
+        skip_bad: Leave bad records out, and count pictures that cannot be read as missing.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        How many entities were written, and what was skipped.
+
     Raises:
         BadData: Bad records and missing pictures unless these are to be skipped.
     """
@@ -153,6 +189,10 @@ def change_from_file(
 
 def remove_entities(directory: Path, identities: Collection[str]) -> None:
     """Remove entities by their ids, and what was learned of them.
+
+    Args:
+        directory: Of the knowledge base.
+        identities: Ids of entities.
 
     Raises:
         MelderError: One is not there; none is removed then.

@@ -33,7 +33,13 @@ SAMPLE = 64  # entities whose scores say how far those of unrelated ones lie apa
 @dataclass(frozen=True)
 class Learned:
     """How many mentions are exemplars now that were none (`added`), that meant another entity (`corrected`), and that
-    meant the same (`known`)."""
+    meant the same (`known`).
+
+    Args:
+        added: Mentions that were no exemplars.
+        corrected: That meant another entity.
+        known: That meant the same.
+    """
 
     added: int = 0
     corrected: int = 0
@@ -41,13 +47,30 @@ class Learned:
 
 
 def mention_key(mention: Mention, item: Item) -> str:
-    """What a mention is known by: 32 hexadecimal digits; of its first picture the contents count, not the name."""
+    """What a mention is known by: 32 hexadecimal digits; of its first picture the contents count, not the name.
+
+    Args:
+        mention: Of which surface, text and place count.
+        item: Of which the picture counts.
+
+    Returns:
+        The key.
+    """
     content = json.dumps([mention.surface, mention.text, mention.start, _picture(item.image)])
     return hashlib.blake2b(content.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def unknown_answers(mentions: Sequence[Mention], known: Container[str | None], file: str) -> list[BadRecord]:
-    """What is wrong with the answers of mentions: one that is no entity's id. Null, none of these, teaches nothing."""
+    """What is wrong with the answers of mentions: one that is no entity's id. Null, none of these, teaches nothing.
+
+    Args:
+        mentions: With answers.
+        known: Ids of the entities that there are.
+        file: Whose mentions they are, for the messages.
+
+    Returns:
+        One record for each wrong answer, none if all is well.
+    """
     return [
         BadRecord(
             file,
@@ -61,7 +84,16 @@ def unknown_answers(mentions: Sequence[Mention], known: Container[str | None], f
 
 
 def encode_exemplars(model: Model, source: EntityStore, labelled: Labelled) -> Exemplars:
-    """Exemplars of mentions, float32: what the encoder makes of them, and how scores are scattered for each."""
+    """Exemplars of mentions, float32: what the encoder makes of them, and how scores are scattered for each.
+
+    Args:
+        model: The knowledge base's own.
+        source: Its entities.
+        labelled: Mentions with answers, and what the encoder reads of them.
+
+    Returns:
+        One exemplar a mention, in their order.
+    """
     pieces, sample = list[Exemplars](), _sample(source)
     for start in range(0, len(labelled), CHUNK):
         chunk = labelled[start : start + CHUNK]
@@ -80,6 +112,14 @@ def learn(directory: Path, labelled: Labelled, model: Model) -> Learned:
 
     `model` is the knowledge base's own.
 
+    Args:
+        directory: Of the knowledge base, or of the set.
+        labelled: Mentions with answers, and what the encoder reads of them.
+        model: Whose encoder reads them.
+
+    Returns:
+        How many were new, corrected and known.
+
     Raises:
         BadData: An answer is no entity's id.
     """
@@ -93,7 +133,16 @@ def learn(directory: Path, labelled: Labelled, model: Model) -> Learned:
 
 
 def forget(directory: Path, *, entities: Collection[str] | None = None, keys: Collection[str] | None = None) -> int:
-    """Forget the exemplars of some entities, or of these keys; None = of any. Gives how many there were."""
+    """Forget the exemplars of some entities, or of these keys; None = of any. Gives how many there were.
+
+    Args:
+        directory: Of the knowledge base, or of the set.
+        entities: Their ids.
+        keys: What `mention_key` gives.
+
+    Returns:
+        A number of exemplars.
+    """
     with open_knowledge_base(directory) as base:
         shards = [shard.directory for shard in base.shards or (base,)]
 
@@ -110,7 +159,17 @@ def _of_shard(base: KnowledgeBase, labelled: Labelled) -> Labelled:
 
 
 def with_new(before: Exemplars, labelled: Labelled, model: Model, source: EntityStore) -> tuple[Exemplars, Learned]:
-    """Exemplars with those of more mentions, the last word of each mention, and how many of them were new."""
+    """Exemplars with those of more mentions, the last word of each mention, and how many of them were new.
+
+    Args:
+        before: What is known.
+        labelled: Mentions with answers, and what the encoder reads of them; of the same mention twice the last counts.
+        model: The knowledge base's own.
+        source: Its entities.
+
+    Returns:
+        All exemplars; and how many mentions were new, corrected and known.
+    """
     new, corrected, result = _news(before, labelled)
     if not new:
         return before, result

@@ -21,6 +21,15 @@ def build_lock(out: Path) -> Iterator[None]:
     """Hold a new or empty directory, or the unfinished knowledge base of an earlier build.
 
     When all fails before there is a segment that a further build could go on with, what was made is removed again.
+
+    Args:
+        out: The directory.
+
+    Yields:
+        Nothing; the lock is held within.
+
+    Raises:
+        MelderError: It holds something else, or another build is at it.
     """
     _check_unfinished(out)
     there, begun = out.is_dir(), is_knowledge_base(out)

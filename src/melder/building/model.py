@@ -19,7 +19,15 @@ TOLD = ("metrics.json", "trained_on.json", "nil.json")  # what more can be said 
 
 
 def copy_run(run: Path, directory: Path) -> None:
-    """Copy what linking needs of a run into the knowledge base `directory`."""
+    """Copy what linking needs of a run into the knowledge base `directory`.
+
+    Args:
+        run: Where the model is.
+        directory: That of the knowledge base.
+
+    Raises:
+        MelderError: It is no run, or not a finished one.
+    """
     configuration = read_configuration(run)
     if not method_of(configuration.method).compares:
         raise MelderError(
@@ -33,7 +41,14 @@ def copy_run(run: Path, directory: Path) -> None:
 
 
 def identity_of(run: Path) -> Identity:
-    """The method, the encoder and the files of a run."""
+    """The method, the encoder and the files of a run.
+
+    Args:
+        run: A finished one.
+
+    Returns:
+        With what sides are made.
+    """
     configuration = read_configuration(run)
     return Identity(
         method=str(configuration.method.name),  # type: ignore[attr-defined]

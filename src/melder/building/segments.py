@@ -32,7 +32,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class BuildJob:
-    """What the segments of a build have in common; `model` is the run inside the knowledge base."""
+    """What the segments of a build have in common; `model` is the run inside the knowledge base.
+
+    Args:
+        model: Where the run is.
+        source: Of the entities' pictures.
+        settings: Of all segments.
+        skip_bad: Count pictures that cannot be read as missing.
+    """
 
     model: Path
     source: EntityFile
@@ -45,7 +52,16 @@ WriteSegments = Callable[[BuildJob, Iterable[Planned], Progress], Throughput]
 
 
 def write_segments(job: BuildJob, planned: Iterable[Planned], progress: Progress) -> Throughput:
-    """Encode and write the segments that are not there yet, one after the other; returns what was encoded."""
+    """Encode and write the segments that are not there yet, one after the other; returns what was encoded.
+
+    Args:
+        job: What segments have in common.
+        planned: Where segments are to be, or are already, and what is in them.
+        progress: Is told of entities.
+
+    Returns:
+        Texts and pictures, and how long they took.
+    """
     model, modalities = open_model(job.model)
     for path, entities in planned:
         if path.is_dir():
@@ -68,6 +84,18 @@ def encode_segment(
     """What a segment of these entities holds: a function of them, their pictures and the model, and of nothing else.
 
     A picture that cannot be read raises, or with `skip_bad` counts as missing and is listed.
+
+    Args:
+        entities: Of the segment, in order.
+        source: Of their pictures.
+        model: Encodes them.
+        modalities: What is read of them: text, image.
+        settings: How sides and pictures are stored.
+        skip_bad: Count pictures that cannot be read as missing.
+        progress: Is told of entities.
+
+    Returns:
+        What `write_segment` writes.
     """
     unreadable: dict[str, str] = {}
 
@@ -93,6 +121,17 @@ def segment_contents(
     """What a segment of these entities with these sides holds; `unreadable` says of which pictures that is known.
 
     A picture that cannot be read raises, or with `skip_bad` is added to them.
+
+    Args:
+        entities: Of the segment, in order.
+        source: Of their pictures.
+        sides: Theirs, packed.
+        settings: How pictures are stored.
+        skip_bad: Count pictures that cannot be read as missing.
+        unreadable: Reasons by the pictures' paths.
+
+    Returns:
+        What `write_segment` writes.
     """
     stored = list(_pictures(entities, source, settings, unreadable if skip_bad else None))
     return SegmentContents(entities, sides, pictures=stored, unreadable=unreadable)

@@ -48,6 +48,13 @@ def write_zero_shot(directory: Path, spec: str, source: EntityFile, count: int, 
 
     Where a text or a picture is missing, the score is that of unrelated ones: the mean over pairs of entities.
 
+    Args:
+        directory: Of the knowledge base, where the run becomes `model`.
+        spec: Of an encoder.
+        source: Of the entities.
+        count: How many there are.
+        counting: Starts a progress bar with a title and a total.
+
     Raises:
         MelderError: The encoder knows nothing before it is trained, or could not be read again.
     """
@@ -66,7 +73,14 @@ def write_zero_shot(directory: Path, spec: str, source: EntityFile, count: int, 
 
 
 def name_weight(entities: int) -> float:
-    """What a name that is like the surface counts, in deviations of one kind of evidence: √(2 ln N) for N entities."""
+    """What a name that is like the surface counts, in deviations of one kind of evidence: √(2 ln N) for N entities.
+
+    Args:
+        entities: How many there are.
+
+    Returns:
+        The weight.
+    """
     return math.sqrt(2 * math.log(max(entities, FEW)))
 
 

@@ -14,6 +14,7 @@ from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.audit import Audited, Finding, Findings
+from melder.cli.options import EntityText, TextField
 
 __all__ = ["audit"]
 
@@ -24,7 +25,7 @@ EXAMPLE = 200  # characters
 def audit(
     data: Path = typer.Argument(help="The directory of a data set."),
     layout: str = typer.Option("auto", "--layout", help="The layout of its files; auto looks at them."),
-    text_field: str = typer.Option("desc", "--text-field", help="attr or desc: the entity text of the layout mimic."),
+    text_field: EntityText = TextField.desc,
     json_file: Path = typer.Option(None, "--json", help="Write all findings with the ids of their rows to this file."),
     clean: Path = typer.Option(None, "--write-clean", help="Write the data set without its leaks to this directory."),
     strict: bool = typer.Option(False, "--strict", help="End with status 3 if there is a leak."),

@@ -53,7 +53,7 @@ def evaluate(
     melder evaluate runs/wikimel --data data/wikimel --kb data/union --json figures.json
     """
     from melder.evaluation.about import write_about
-    from melder.evaluation.evaluate import evaluate_run
+    from melder.evaluation.evaluate import EvaluationOptions, evaluate_run
     from melder.evaluation.predictions import write_predictions
     from melder.evaluation.report import write_report
 
@@ -64,16 +64,18 @@ def evaluate(
             run,
             data,
             split,
-            knowledge_base=kb,
-            skip_bad=skip_bad,
+            EvaluationOptions(
+                knowledge_base=kb,
+                skip_bad=skip_bad,
+                changes=settings,
+                nil_threshold=nil_threshold,
+                candidates=candidates,
+                kept=keep,
+                features=features,
+                kb_features=kb_features,
+            ),
             counting=start,
             on_unreadable=unreadable,
-            changes=settings,
-            nil_threshold=nil_threshold,
-            candidates=candidates,
-            kept=keep,
-            features=features,
-            kb_features=kb_features,
         )
     _print(result.figures)
     if json_file is not None:

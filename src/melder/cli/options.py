@@ -1,12 +1,13 @@
-"""Options of commands that link."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
 
-__all__ = ["Candidates", "Changes", "Language"]
+__all__ = ["Candidates", "Changes", "EntityText", "Language", "TextField"]
 
 Changes = Annotated[
     list[str],
@@ -26,3 +27,11 @@ Language = Annotated[
         "--language", metavar="TAGS", help="Name entities in these languages, such as de,en: the first that one has."
     ),
 ]
+
+
+class TextField(str, Enum):
+    attr = "attr"
+    desc = "desc"
+
+
+EntityText = Annotated[TextField, typer.Option("--text-field", help="Of an entity's two texts in the layout mimic.")]

@@ -1,5 +1,6 @@
 """What turns texts and pictures into features: CLIP, a small CLIP, any pair of models, stored features."""
 
+from melder.encoders.depth import layers_above, train_last_layers
 from melder.encoders.encode import batches_of, encode, encode_chunks
 from melder.encoders.picture_memory import PictureMemory
 from melder.encoders.precision import computing, has_bf16
@@ -24,9 +25,11 @@ __all__ = [
     "fingerprint",
     "from_scratch",
     "has_bf16",
+    "layers_above",
     "load_encoder",
     "load_features",
     "reading_threads",
     "save_features",
+    "train_last_layers",
     "trained_by_default",
 ]

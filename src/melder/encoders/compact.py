@@ -36,12 +36,27 @@ STAGES = ((16, 0), (40, 0), (80, 1), (128, 1))
 Stages = Sequence[tuple[int, int]]  # (channels, blocks)
 
 
+class PictureNorm(nn.GroupNorm):
+    """GroupNorm with one group.
+
+    PyTorch 2.13's gradient of it on a CPU ends the process where the maps are channels-last and what is before them is
+    frozen, so that only weight and bias learn; such maps are laid out the other way.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(1, width)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        learns_alone = self.weight.requires_grad and torch.is_grad_enabled() and not maps.requires_grad
+        return super().forward(maps.contiguous() if learns_alone else maps)
+
+
 class Residual(nn.Module):
     """x + two 3 × 3 convolutions of the normalised x."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(1, width)
+        self.norm = PictureNorm(width)
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
@@ -121,6 +136,6 @@ def _layers(stages: Stages) -> list[nn.Module]:
     layers: list[nn.Module] = [nn.Conv2d(3, stages[0][0], 5, stride=2, padding=2), nn.ReLU()]
     layers += [Residual(stages[0][0]) for _ in range(stages[0][1])]
     for (narrow, _), (wide, blocks) in pairwise(stages):
-        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1), nn.GroupNorm(1, wide), nn.ReLU()]
+        layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1), PictureNorm(wide), nn.ReLU()]
         layers += [Residual(wide) for _ in range(blocks)]
     return layers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,48 +30,81 @@ from melder.runs.directory import read_configuration, seed_of, versions
 from melder.runs.feature_cache import ENTITIES
 from melder.runs.model_configuration import ModelConfiguration
 
-__all__ = ["Evaluation", "describe", "evaluate", "evaluate_predictions", "evaluate_run", "open_both", "with_its_own"]
+__all__ = [
+    "Evaluation",
+    "EvaluationOptions",
+    "describe",
+    "evaluate",
+    "evaluate_predictions",
+    "evaluate_run",
+    "open_both",
+    "with_its_own",
+]
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What a run is evaluated against, and what is measured.
+
+    Args:
+        knowledge_base: A data set or knowledge base whose entities are linked to; None = the data set's own.
+        skip_bad: Leave bad records out, where they would raise `BadData`.
+        changes: Settings of the method that take the place of the run's.
+        nil_threshold: The NIL probability from which on the answer is "none of these".
+        candidates: A search (`melder.search.resolver`) whose agreement with the exact links is measured on some of the
+            mentions.
+        kept: Candidates of a link; of fewer than `NIL_TOP_K` (`melder.linking.nil_calibration`) no NIL probability is
+            known.
+        features: A directory that `melder features` wrote, of the mentions and the data set's entities.
+        kb_features: Another, of the entities of `knowledge_base`.
+    """
+
+    knowledge_base: Path | None = None
+    skip_bad: bool = False
+    changes: Sequence[str] = ()
+    nil_threshold: float | None = None
+    candidates: str | None = None
+    kept: int = CANDIDATES
+    features: Path | None = None
+    kb_features: Path | None = None
 
 
 def evaluate_run(
     run: Path,
     data: Path,
     split: str,
+    options: EvaluationOptions = EvaluationOptions(),
     *,
-    knowledge_base: Path | None = None,
-    skip_bad: bool = False,
     counting: Counting,
     on_unreadable: Callable[[Item, Exception], None] | None = None,
-    changes: Sequence[str] = (),
-    nil_threshold: float | None = None,
-    candidates: str | None = None,
-    kept: int = CANDIDATES,
-    features: Path | None = None,
-    kb_features: Path | None = None,
 ) -> Evaluation:
-    """Evaluate a run on a split, against the data set's own entities or those of `knowledge_base`.
+    """Evaluate a run on a split, against the data set's own entities or those of another knowledge base.
 
-    Either may be a knowledge base on disk: as the run it means its own model and its own entities.
+    Args:
+        run: A run; or a knowledge base on disk, which means its own model and its own entities.
+        data: The directory of the data set that the mentions are of.
+        split: Of these mentions.
+        options: What is measured, and against which entities.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Is told of pictures that cannot be read; None: they raise.
 
-    Bad records raise `BadData` or, with `skip_bad`, are left out; unreadable pictures raise too unless
-    `on_unreadable` is to be told of them. `changes` are settings of the method that take the place of the run's.
-    `nil_threshold` is the NIL probability from which on the answer is "none of these". `candidates` names a search
-    (`melder.search.resolver`), whose agreement with the exact links is measured on some of the mentions. `kept` is
-    how many candidates a link has; of fewer than `NIL_TOP_K` (`melder.linking.nil_calibration`) no NIL probability is
-    known.
-    `features`, of the mentions and the data set's entities, and `kb_features`, of those of `knowledge_base`, are
-    directories that `melder features` wrote.
+    Returns:
+        Figures, links and ranks.
+
+    Raises:
+        MelderError: Something cannot be read, or does not fit together.
     """
-    _check_kept(kept, nil_threshold, candidates)
-    run, knowledge_base = with_its_own(run, knowledge_base)
+    kept, changes, candidates = options.kept, options.changes, options.candidates
+    _check_kept(kept, options.nil_threshold, candidates)
+    run, knowledge_base = with_its_own(run, options.knowledge_base)
     configuration = read_configuration(run, changes)
-    dataset, base = open_both(configuration, data, knowledge_base, skip_bad)
+    dataset, base = open_both(configuration, data, knowledge_base, options.skip_bad)
     mentions = dataset.split(split)
-    stored = _stored(dataset, base, split, features, kb_features)
+    stored = _stored(dataset, base, split, options.features, options.kb_features)
     linker = open_linker(
         run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable, features=stored
     )
-    if not linker.calibrates and nil_threshold is not None:
+    if not linker.calibrates and options.nil_threshold is not None:
         raise MelderError(
             f"{run}: writes names, and has no NIL probabilities to compare with the threshold; leave it out"
         )
@@ -79,7 +113,7 @@ def evaluate_run(
     result = evaluate(linker, mentions, kept=kept, progress=counting("linking", len(mentions)), seen=_seen(run))
     if candidates is not None:
         result.figures["agreement"] = agreement_of(linker, candidates, mentions, result.links)
-    _add_nil(result, linker.nil, nil_threshold, run)
+    _add_nil(result, linker.nil, options.nil_threshold, run)
     return _described(result, run, configuration, split)
 
 

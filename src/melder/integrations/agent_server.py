@@ -47,7 +47,15 @@ Tag = Annotated[str | None, Field(description="the language of the text, such as
 
 
 def server_of(tools: AgentTools, name: str) -> MCPServer[Any]:
-    """A server of four tools, each of which only reads."""
+    """A server of four tools, each of which only reads.
+
+    Args:
+        tools: Of one knowledge base.
+        name: What programs call the server.
+
+    Returns:
+        The server, which nothing runs yet.
+    """
     server: MCPServer[Any] = MCPServer(
         f"melder: {name}", version=melder.__version__, instructions=INSTRUCTIONS, log_level="WARNING"
     )
@@ -101,6 +109,12 @@ def _said_to_the_agent() -> Iterator[None]:
 def listen(port: int) -> socket.socket:
     """A socket of this machine.
 
+    Args:
+        port: Of this machine; 0 = any that is free.
+
+    Returns:
+        The socket, bound to this machine alone.
+
     Raises:
         MelderError: The port is taken.
     """
@@ -111,6 +125,13 @@ def listen(port: int) -> socket.socket:
 
 
 def web_server(server: MCPServer[Any]) -> uvicorn.Server:
-    """What answers over HTTP; requests that name another host are refused (DNS rebinding)."""
+    """What answers over HTTP; requests that name another host are refused (DNS rebinding).
+
+    Args:
+        server: What `server_of` made.
+
+    Returns:
+        The server, which nothing runs yet.
+    """
     app = server.streamable_http_app(host=HOST, streamable_http_path=PATH)
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

@@ -88,7 +88,7 @@ class AgentTools:
         pictures: Path | None = None,
         counting: Counting | None = None,
     ) -> None:
-        self._directory, self._candidates, self._language = directory, candidates, language
+        self._directory, self._candidates = directory, candidates
         self._pictures = None if pictures is None else pictures.resolve()
         self._languages = None if language is None else languages_of(language)
         self._empty_finder, self._finder = open_finder(finder), cast("MentionFinder | None", None)
@@ -148,14 +148,17 @@ class AgentTools:
         return [entity.model_copy(update={"description": _short(entity.description)}) for entity in entities]
 
     def _open(self, counting: Counting | None = None) -> Linker:
-        return load(self._directory, candidates=self._candidates, language=self._language, counting=counting)
+        linker = load(self._directory, candidates=self._candidates, counting=counting)
+        if self._languages is not None:
+            linker.name_in(self._languages)
+        return linker
 
     def _current(self) -> tuple[Linker, KnowledgeBase]:
         """The linker to the newest generation."""
         base = cast(KnowledgeBase, self._linker.knowledge_base)
         if not base.is_current:
-            self._linker, self._finder = self._open(), None
-            base.close()
+            outdated, self._linker, self._finder = self._linker, self._open(), None
+            outdated.close()
             base = cast(KnowledgeBase, self._linker.knowledge_base)
         return self._linker, base
 

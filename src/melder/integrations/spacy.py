@@ -28,7 +28,13 @@ DOCUMENTS = 32  # linked together by `nlp.pipe`
 
 class SpacyLinker:
     """Links the entities of documents. `linker` searches, `k` candidates are kept of each entity; from the NIL
-    probability `nil_threshold` on an entity is none of them."""
+    probability `nil_threshold` on an entity is none of them.
+
+    Args:
+        linker: What searches.
+        k: Candidates of each entity.
+        nil_threshold: The NIL probability from which on an entity is none of them; None = never.
+    """
 
     def __init__(self, linker: Linker, k: int = 10, nil_threshold: float | None = None) -> None:
         self.linker, self.k, self.nil_threshold = linker, k, nil_threshold
@@ -75,6 +81,17 @@ def create(
     nlp: Language, name: str, kb: str | Path | None, data: str | Path | None, k: int, nil_threshold: float | None
 ) -> SpacyLinker:
     """What `nlp.add_pipe("melder", config=…)` calls. `kb` is a knowledge base, or a run with its `data`.
+
+    Args:
+        nlp: The pipeline that it is added to.
+        name: Of the component.
+        kb: A knowledge base, or a run.
+        data: With a run, the data set that it searches.
+        k: Candidates of each entity.
+        nil_threshold: The NIL probability from which on an entity is none of them.
+
+    Returns:
+        The component.
 
     Raises:
         MelderError: There is none.

@@ -53,14 +53,14 @@ def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
     Raises:
         MelderError: Damaged blocks.
     """
-    layouts = {layout.said: layout for arrays, _ in rows if (layout := arrays.layout) is not None}
+    layouts = {layout.key: layout for arrays, _ in rows if (layout := arrays.layout) is not None}
     plan = _plan(frozenset(layouts.values()), None if units is None else tuple(units))
     pieces = list[memoryview | bytes]()
     for arrays, row in rows:
         layout = arrays.layout
         assert layout is not None
         start = row * layout.step
-        for first, last, zeros in plan.pieces[layout.said]:
+        for first, last, zeros in plan.pieces[layout.key]:
             pieces += (arrays.part(start + first, start + last), zeros)
     tensors = dict[str, Tensor]()
     if plan.names:
@@ -84,7 +84,7 @@ def _plan(layouts: frozenset[ArrayLayout], units: tuple[str, ...] | None) -> Pla
         if name in names or name.removesuffix(SCALE) in names
     )
     kind = _kind(longest)
-    return Plan(names, kind, {layout.said: _pieces(layout, kind) for layout in layouts})
+    return Plan(names, kind, {layout.key: _pieces(layout, kind) for layout in layouts})
 
 
 @lru_cache

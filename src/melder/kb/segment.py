@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from melder.features import Rows, Side, not_finite
+from melder.features import Rows, Side
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
 from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, PictureArrays, write_arrays
@@ -23,6 +23,7 @@ from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.pictures import write_pictures
+from melder.ops.not_finite import not_finite
 from melder.records import Entity, MelderError
 
 __all__ = ["SEGMENT_ROWS", "Segment", "SegmentContents", "SegmentDescription", "write_segment"]

@@ -22,7 +22,14 @@ __all__ = ["nil_of", "open_exact_linker"]
 
 
 def open_exact_linker(opening: Opening) -> ExactLinker:
-    """The linker; a knowledge base must have been built with the run."""
+    """The linker; a knowledge base must have been built with the run.
+
+    Args:
+        opening: Of a run whose method compares sides.
+
+    Returns:
+        The linker.
+    """
     run, configuration, knowledge_base = opening.run, opening.configuration, opening.knowledge_base
     if knowledge_base.has_sides:
         cast(KnowledgeBase, knowledge_base).check_model(run)
@@ -44,7 +51,15 @@ def open_exact_linker(opening: Opening) -> ExactLinker:
 
 
 def nil_of(run: Path, knowledge_base: DataSet | KnowledgeBase) -> Nil | None:
-    """The calibration of the knowledge base itself, else of the run."""
+    """The calibration of the knowledge base itself, else of the run.
+
+    Args:
+        run: Whose calibration serves where the entities have none.
+        knowledge_base: The entities.
+
+    Returns:
+        The calibration; None where there is none.
+    """
     own = read_nil(knowledge_base.directory) if knowledge_base.has_sides else None
     return own or read_nil(run)
 

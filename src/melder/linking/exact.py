@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from melder.data import DataSet
-from melder.data.items import MentionPictures
 from melder.features import Side
 from melder.kb import KnowledgeBase
 from melder.linking.gold import gold_rows
 from melder.linking.learning import Learning
 from melder.linking.linker import check_link
+from melder.linking.mention_data import data_of_mentions
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
 from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
@@ -30,7 +29,7 @@ from melder.search.filters import AskedTypes, EntityFilter, Types, types_of_each
 from melder.search.resolver import Search
 from melder.search.topk import TopK
 
-__all__ = ["ExactLinker", "Files", "own_data"]
+__all__ = ["ExactLinker"]
 
 MAX_K_BOUNDED = 2  # wanted candidates: of so few, bounds rule out most entities
 TYPES = 32  # of which the entities are remembered: 8 bytes each of them
@@ -42,25 +41,18 @@ BestAndRanks = Callable[[Side, int, Tensor, Tensor], tuple[list[TopK], Ranks]]
 BestOfMention = tuple[TopK, int]  # the best entities of some mentions, and which of the rows is this mention's
 
 
-class Files:
-    """Where mentions of no data set have their pictures: in the files that they name."""
-
-    def mention_image(self, path: str) -> Path:
-        return Path(path)
-
-
-def own_data(knowledge_base: DataSet | KnowledgeBase) -> DataSet | None:
-    """The data set that mentions are of where none is named: that of the entities, if they are of one."""
-    return None if knowledge_base.has_sides else cast(DataSet, knowledge_base)
-
-
 class ExactLinker(Learning):
     """Links mentions to the entities of a data set, or of a knowledge base, without any approximation.
 
-    The entities of a data set are encoded when the linker is made (`progress` is told how many are done); those of a
-    knowledge base were, with this model, when it was built. Mentions given as records name their pictures within
-    `data`, by default the data set of the entities; without any data set they name files. `nil` gives the links their
-    NIL probabilities.
+    The entities of a data set are encoded when the linker is made; those of a knowledge base were when it was built.
+
+    Args:
+        model: With which a knowledge base must have been built.
+        knowledge_base: The entities.
+        data: Within which mentions name their pictures; None = that of the entities, else they name files.
+        modalities: What is read of entities and mentions.
+        progress: Is told of entities.
+        nil: Gives the links their NIL probabilities.
     """
 
     model: Model
@@ -80,8 +72,7 @@ class ExactLinker(Learning):
         self.nil = nil
         self.search: Search | None = None  # finds the links instead of scoring all entities; ranks stay exact
         self.knowledge_base: DataSet | KnowledgeBase = knowledge_base
-        self.data = data or own_data(knowledge_base)
-        self.pictures: MentionPictures = Files() if self.data is None else self.data
+        self.data, self.pictures = data_of_mentions(data, knowledge_base)
         self.modalities = frozenset(modalities)
         self._asked: dict[Types, EntityFilter] = {}
         self.entities: Sequence[Entity] = knowledge_base.entities

@@ -70,8 +70,19 @@ class _Text:
 def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None = None) -> Explanation:
     """What was matched in `link`, which `linker` answered for `mention`, with its first `CANDIDATES` candidates.
 
-    `item` is what the encoder reads of the mention, by default with the picture that the mention names. Raises
-    MelderError when the linker's method does not compare tokens.
+    `item` is what the encoder reads of the mention, by default with the picture that the mention names.
+
+    Args:
+        linker: That answered.
+        mention: What was asked.
+        link: What was answered.
+        item: What the encoder reads of the mention; None = what the record says.
+
+    Returns:
+        The matches of the first candidates.
+
+    Raises:
+        MelderError: The linker's method does not compare tokens.
     """
     searched = explainable(linker)
     item = item or searched.items([mention])[0]
@@ -93,7 +104,15 @@ def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None 
 
 
 def candidate_pictures(linker: Explaining, explanation: Explanation) -> dict[str, list[Picture | None]]:
-    """The pictures that were read of each candidate, by its id."""
+    """The pictures that were read of each candidate, by its id.
+
+    Args:
+        linker: That answered.
+        explanation: Of a link of it.
+
+    Returns:
+        Pictures in the order in which they were read; None where one is not kept.
+    """
     searched = explainable(linker)
     found = searched.source.rows([each.id for each in explanation.candidates])
     pictures, base = dict[str, list[Picture | None]](), searched.knowledge_base
@@ -104,14 +123,31 @@ def candidate_pictures(linker: Explaining, explanation: Explanation) -> dict[str
 
 
 def explainable(linker: Explaining) -> MatchingLinker:
-    """The linker, if its method is one that compares; raises MelderError otherwise."""
+    """The linker, if its method is one that compares.
+
+    Args:
+        linker: Any.
+
+    Returns:
+        The same.
+
+    Raises:
+        MelderError: Its method does not compare tokens.
+    """
     if linker.explains:
         return cast(MatchingLinker, linker)
     raise MelderError("links of a method that writes names cannot be explained; take a run of one that compares")
 
 
 def shows_matches(linker: Explaining) -> bool:
-    """Whether an explanation of its links can show words or patches: a unit in use aligns tokens."""
+    """Whether an explanation of its links can show words or patches: a unit in use aligns tokens.
+
+    Args:
+        linker: Any.
+
+    Returns:
+        False also for a method that does not compare.
+    """
     if not linker.explains:
         return False
     return any(unit.aligns for _, unit in explainable(linker).model.matcher.units_in_use())
@@ -121,6 +157,12 @@ def patch_grid(tokens: int) -> tuple[int, int] | None:
     """Rows and columns of the patches among a picture's tokens; None when they are no square behind a few others.
 
     Every encoder reads square pictures: 50 tokens are a class token and 7 × 7 patches, 49 are 7 × 7 patches.
+
+    Args:
+        tokens: Of a picture.
+
+    Returns:
+        Rows and columns.
     """
     side = isqrt(tokens)
     return (side, side) if side and tokens - side * side <= min(side, EXTRA_TOKENS) else None

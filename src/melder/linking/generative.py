@@ -14,16 +14,15 @@ import numpy as np
 import torch
 
 from melder.data import DataSet
-from melder.data.items import MentionPictures
 from melder.generative.name_search import NameSearch, ScoredName
 from melder.generative.names import Names
 from melder.generative.prompt import Blocks
 from melder.generative.prompt_builder import PromptBuilder
 from melder.kb import KnowledgeBase
-from melder.linking.exact import Files, own_data
 from melder.linking.gold import gold_rows
 from melder.linking.homonyms import Homonyms
-from melder.linking.linker import Answering, check_link
+from melder.linking.linker import BaseLinker, check_link
+from melder.linking.mention_data import data_of_mentions
 from melder.metrics.ranks import join
 from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
@@ -47,13 +46,19 @@ class Answers:
     scores: np.ndarray
 
 
-class GenerativeLinker(Answering):
+class GenerativeLinker(BaseLinker):
     """Links mentions to the entities of a data set, or of a knowledge base, by the log-probability of their names.
 
     Of a knowledge base only the records are read, so that any will do, whatever it was built with. Names that several
-    entities share are told apart by `Homonyms`. Mentions given as records name their pictures within `data`, by
-    default the data set of the entities; without any data set they name files. `kept` is a directory for the tries of
-    many names, which need not be made again there.
+    entities share are told apart by `Homonyms`.
+
+    Args:
+        model: Writes the names.
+        knowledge_base: The entities.
+        data: Within which mentions name their pictures; None = that of the entities, else they name files.
+        modalities: What is read of mentions.
+        homonyms: Tells entities of one name apart; None = by their descriptions.
+        kept: A directory for the tries of many names, which need not be made again there.
     """
 
     model: Gemel
@@ -70,8 +75,7 @@ class GenerativeLinker(Answering):
     ) -> None:
         self.model, self.options = model, model.options
         self.knowledge_base = knowledge_base
-        self.data = data or own_data(knowledge_base)
-        self.pictures: MentionPictures = Files() if self.data is None else self.data
+        self.data, self.pictures = data_of_mentions(data, knowledge_base)
         self.modalities = frozenset(modalities)
         self.entities: Sequence[Entity] = knowledge_base.entities
         self.row_of: dict[str, int] = {}

@@ -18,7 +18,7 @@ import torch
 
 from melder.languages import Languages
 from melder.linking.generative import GenerativeLinker
-from melder.linking.linker import Answering, MatchingLinker
+from melder.linking.linker import BaseLinker, MatchingLinker
 from melder.metrics.ranks import join
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, Mention, Ranks
@@ -31,8 +31,15 @@ CHUNK = 64  # mentions that go from one stage to the next together
 NAMELESS = 10.0  # how much less likely, as a logarithm, an entity without a name is than the least likely name
 
 
-class RerankingLinker(Answering):
-    """Links with `matching`, then orders its `top` best candidates anew; `weight` is that of the generative score."""
+class RerankingLinker(BaseLinker):
+    """Links with one linker, then orders its best candidates anew with another.
+
+    Args:
+        matching: Finds the candidates.
+        generative: Of the same entities; scores them by their names.
+        top: How many of the best it orders.
+        weight: Of the generative score.
+    """
 
     model: Gemel
 

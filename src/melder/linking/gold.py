@@ -12,6 +12,13 @@ __all__ = ["gold_rows"]
 def gold_rows(mentions: Sequence[Mention], known: Mapping[str, int]) -> list[int]:
     """The rows of the answers of mentions that all have one, given the row of each id that is there.
 
+    Args:
+        mentions: With answers.
+        known: Rows by id.
+
+    Returns:
+        In the order of the mentions.
+
     Raises:
         MelderError: An answer that is not.
     """

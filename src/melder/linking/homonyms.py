@@ -24,7 +24,13 @@ BETWEEN = ". "  # the name and the description
 
 
 class Homonyms:
-    """`ordered` is the one verb; `matching` scores entities of the same knowledge base."""
+    """Puts entities of one name in order, by `ordered`.
+
+    Args:
+        model: Scores descriptions where nothing else does.
+        entities: All of them, by row.
+        matching: Scores entities of the same knowledge base; None = the model does.
+    """
 
     def __init__(
         self, model: GenerativeModel, entities: Sequence[Entity], matching: MatchingLinker | None = None
@@ -62,7 +68,17 @@ class Homonyms:
 
 
 def matching_scores(linker: MatchingLinker, mention: Mention, item: Item, rows: Sequence[int]) -> list[float]:
-    """The matching linker's scores of some of its entities, for a mention with the pictures of `item`."""
+    """The matching linker's scores of some of its entities, for a mention with the pictures of `item`.
+
+    Args:
+        linker: Scores mentions and entities.
+        mention: One mention.
+        item: With its pictures.
+        rows: Of the entities.
+
+    Returns:
+        In the order of the rows.
+    """
     side = linker.model.mention_side([linker.item(mention, item.images)])
     chosen = linker.source.side(torch.tensor(list(rows))).to(linker.model.device)
     with torch.inference_mode():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from melder.io.hub import download
-from melder.linking.linker import Answering
+from melder.linking.linker import BaseLinker
 from melder.linking.load import load
 from melder.protocols import Linker
 
@@ -33,4 +33,4 @@ class PretrainedLinker(ABC):  # noqa: B024  linkers are registered, and none inh
         return load(path if path.is_dir() else download(str(name), revision), **options)
 
 
-PretrainedLinker.register(Answering)  # type: ignore[type-abstract]
+PretrainedLinker.register(BaseLinker)  # type: ignore[type-abstract]

@@ -10,7 +10,7 @@ from melder.building.learning import Labelled, Learned, learn, unknown_answers, 
 from melder.data.mention_inputs import is_single, read_mention, read_mentions
 from melder.kb import open_knowledge_base
 from melder.kb.exemplars import Exemplars
-from melder.linking.linker import Answering
+from melder.linking.linker import BaseLinker
 from melder.records import BadData, MelderError
 from melder.runs.model import Model
 from melder.search.entity_store import EntityStore
@@ -19,7 +19,7 @@ from melder.search.exemplars.memory import ExemplarMemory
 __all__ = ["Learning"]
 
 
-class Learning(Answering):
+class Learning(BaseLinker):
     """What a linker that compares sides makes of exemplars."""
 
     learns = True

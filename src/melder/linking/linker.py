@@ -29,7 +29,7 @@ from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
 
-__all__ = ["Answering", "MatchingLinker", "check_link"]
+__all__ = ["BaseLinker", "MatchingLinker", "check_link"]
 
 THUMBNAIL = 96  # pixels a side, in notebooks
 
@@ -56,7 +56,7 @@ class EncodingModel(Protocol):
     encoder: Towers
 
 
-class Answering(ABC):
+class BaseLinker(ABC):
     """`link`, in terms of the two verbs in which linkers differ; what they read of a mention; what most cannot do."""
 
     has_candidates = False
@@ -241,10 +241,17 @@ class Answering(ABC):
 
 
 def check_link(link: Link, knowledge_base: Path) -> Link:
-    """The link. Raises MelderError where a score is no number, which JSON could not hold.
+    """The link, if all its scores are numbers, as JSON can hold them.
 
     Args:
+        link: What was answered.
         knowledge_base: The directory of what was linked to, for the message.
+
+    Returns:
+        The same link.
+
+    Raises:
+        MelderError: A score is not finite.
     """
     for candidate in link.candidates:
         if not all(map(math.isfinite, (candidate.score, *candidate.units.values()))):

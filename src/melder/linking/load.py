@@ -4,6 +4,8 @@ which linker."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import cast
@@ -26,6 +28,18 @@ from melder.search.stored import find_search
 PROBE = "probe"  # a text that is linked before a stranger's knowledge base is used
 
 __all__ = ["load", "open_linker", "searching"]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What `load` was asked for, once its threads are set and its progress bars are there."""
+
+    path: Path
+    data: str | Path | None
+    changes: tuple[str, ...]
+    candidates: str | None
+    device: str | None
+    counting: Counting | None
 
 
 def load(
@@ -58,17 +72,17 @@ def load(
         trusted: False: the knowledge base is a stranger's. All of it is read and checked first, it is linked to once,
             and whatever fails then is one error; SECURITY.md says what that promises.
 
+    Returns:
+        A linker, which holds the files of a knowledge base until it is closed.
+
     Raises:
         MelderError: The knowledge base, the run or the data set cannot be read, or there is no such device.
     """
     if threads is not None:
         set_threads(threads)
     opens = _load if trusted else _load_untrusted
-    if show_progress and counting is None:
-        with progress_bars() as bars:
-            linker = opens(_path(path, "path"), data, changes, candidates, device, bars)
-    else:
-        linker = opens(_path(path, "path"), data, changes, candidates, device, counting)
+    with progress_bars() if show_progress and counting is None else nullcontext(counting) as bars:
+        linker = opens(_Request(_path(path, "path"), data, tuple(changes), candidates, device, bars))
     if language is not None:
         linker.name_in(languages_of(language))
     return linker
@@ -87,19 +101,13 @@ def _path(path: object, name: str) -> Path:
     return Path(path)
 
 
-def _load(
-    run: Path,
-    data: str | Path | None,
-    changes: Sequence[str],
-    candidates: str | None,
-    device: str | None,
-    counting: Counting | None,
-) -> Linker:
+def _load(request: _Request) -> Linker:
+    run, data = request.path, request.data
     if is_knowledge_base(run):
         if data is not None:
             raise MelderError(f"{run}: is a knowledge base, which holds what is searched; leave the data set out")
         base = open_knowledge_base(run)
-        return _over(base, base.model, changes, candidates, device, counting)
+        return _over(base, base.model, request)
     if not run.is_dir():
         raise MelderError(f"{run}: there is no such directory; name a knowledge base, or a run and its data set")
     if data is None:
@@ -108,45 +116,36 @@ def _load(
         )
     searched = _path(data, "data")
     if is_knowledge_base(searched):
-        return _over(open_knowledge_base(searched), run, changes, candidates, device, counting)
-    settings = read_configuration(run, changes).data
-    dataset = load_data(searched, text_field=settings.text_field)
-    return searching(open_linker(run, dataset, changes=changes, counting=counting, device=device), candidates, counting)
+        return _over(open_knowledge_base(searched), run, request)
+    settings = read_configuration(run, request.changes).data
+    return _opened(run, load_data(searched, text_field=settings.text_field), request)
 
 
-def _over(
-    base: KnowledgeBase,
-    run: Path,
-    changes: Sequence[str],
-    candidates: str | None,
-    device: str | None,
-    counting: Counting | None,
-) -> Linker:
+def _opened(run: Path, entities: DataSet | KnowledgeBase, request: _Request) -> Linker:
+    counting = request.counting
+    linker = open_linker(run, entities, changes=request.changes, counting=counting, device=request.device)
+    return searching(linker, request.candidates, counting)
+
+
+def _over(base: KnowledgeBase, run: Path, request: _Request) -> Linker:
     """The linker of a run over a knowledge base, which is given up when that fails."""
     try:
-        linker = open_linker(run, base, changes=changes, counting=counting, device=device)
-        return searching(linker, candidates, counting)
+        return _opened(run, base, request)
     except BaseException:
         base.close()
         raise
 
 
-def _load_untrusted(
-    run: Path,
-    data: str | Path | None,
-    changes: Sequence[str],
-    candidates: str | None,
-    device: str | None,
-    counting: Counting | None,
-) -> Linker:
+def _load_untrusted(request: _Request) -> Linker:
     """The linker over a stranger's knowledge base, after one link; what libraries raise at odd files is one line."""
-    if not is_knowledge_base(run) or data is not None:
-        raise MelderError(f"{run}: only a knowledge base by itself can be opened untrusted; leave data and runs out")
+    path, counting = request.path, request.counting
+    if not is_knowledge_base(path) or request.data is not None:
+        raise MelderError(f"{path}: only a knowledge base by itself can be opened untrusted; leave data and runs out")
     try:
-        base = open_knowledge_base(run, trusted=False)
-        for fault in verify(run, counting or (lambda title, total: lambda done: None))[1]:
+        base = open_knowledge_base(path, trusted=False)
+        for fault in verify(path, counting or (lambda title, total: lambda done: None))[1]:
             raise MelderError(fault)
-        linker = _over(base, base.model, changes, candidates, device, counting)
+        linker = _over(base, base.model, request)
         linker.link(PROBE)
         return linker
     except MelderError:
@@ -154,7 +153,7 @@ def _load_untrusted(
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise MelderError(
-            f"{run}: this knowledge base is not what Melder writes ({type(error).__name__}: {reason}); do not use it"
+            f"{path}: this knowledge base is not what Melder writes ({type(error).__name__}: {reason}); do not use it"
         ) from None
 
 
@@ -162,6 +161,17 @@ def searching(linker: Linker, candidates: str | None, counting: Counting | None 
     """The linker, whose links come from the search of this name; None = from scores of all entities.
 
     A search that the knowledge base keeps prepared is opened; any other is made now.
+
+    Args:
+        linker: That is given the search.
+        candidates: Its name.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        The same linker.
+
+    Raises:
+        MelderError: There is no such search, or a method that writes names has none.
     """
     if candidates is None:
         return linker
@@ -185,11 +195,24 @@ def open_linker(
     features: Sequence[Features] = (),
     device: str | None = None,
 ) -> Linker:
-    """The linker of a run's method over the entities of `knowledge_base`, for mentions of `data` (default: the same).
+    """The linker of a run's method.
 
-    A knowledge base must have been built with this run, unless the method writes names. Unreadable pictures raise
-    unless `on_unreadable` is to be told of them. What `features` hold is not encoded; a method that writes names reads
-    none.
+    Args:
+        run: A finished one.
+        knowledge_base: The entities; a knowledge base must have been built with this run, unless the method writes
+            names.
+        data: The data set that mentions are of; None = that of the entities.
+        changes: Settings of the method that take the place of the run's.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Is told of pictures that cannot be read; None: they raise.
+        features: What need not be encoded; a method that writes names reads none.
+        device: As PyTorch calls it; None = a GPU where there is one.
+
+    Returns:
+        The linker.
+
+    Raises:
+        MelderError: The run cannot be read, or does not fit the entities.
     """
     configuration = read_configuration(run, changes)
     opening = Opening(

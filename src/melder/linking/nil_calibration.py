@@ -88,6 +88,12 @@ class Nil(BaseModel):
 def read_nil(run: Path) -> Nil | None:
     """The calibration of a run, None where there is none.
 
+    Args:
+        run: Its directory, or that of a knowledge base.
+
+    Returns:
+        The calibration.
+
     Raises:
         MelderError: A damaged file.
     """
@@ -117,17 +123,39 @@ def without(ranking: Ranking, answer: object) -> Ranking:
 
 
 def of_link(link: Link) -> Ranking:
-    """The candidates of a link."""
+    """The candidates of a link.
+
+    Args:
+        link: With what units add to each candidate.
+
+    Returns:
+        Ids, best first.
+    """
     return [(each.id, each.score, each.units.get("lexical")) for each in link.candidates]
 
 
 def sample(mentions: int) -> slice:
-    """Which of so many selection mentions a training fits on."""
+    """Which of so many selection mentions a training fits on.
+
+    Args:
+        mentions: How many there are.
+
+    Returns:
+        Of their places.
+    """
     return slice(0, mentions, max(1, -(-mentions // SAMPLE)))
 
 
 def of_best(best: TopK, row: int) -> Ranking:
-    """The candidates of one mention, by row."""
+    """The candidates of one mention, by row.
+
+    Args:
+        best: Of some mentions.
+        row: Of one of them.
+
+    Returns:
+        Rows of entities, best first.
+    """
     names = best.parts["lexical"][row].tolist() if "lexical" in best.parts else [None] * best.rows.shape[1]
     return list(zip(best.rows[row].tolist(), best.totals[row].tolist(), names, strict=True))
 
@@ -144,6 +172,18 @@ def fit_nil(
 ) -> Nil | None:
     """Fit on mentions with their candidates (at least `NIL_TOP_K` + 1, unless there are fewer), answers, and whether
     they have a picture. None when there are fewer than two candidates, so that nothing can be taken out.
+
+    Args:
+        rankings: The candidates of each mention.
+        answers: Of each mention, as its candidates are named; None = none.
+        pictured: Whether each mention has a picture.
+        candidates: How many entities there are.
+        data: Of which the mentions are, for the record.
+        split: The same.
+        share: Of mentions whose entity is not there, which is presumed.
+
+    Returns:
+        The calibration, or None.
     """
     if candidates < 2 or not rankings:
         return None
@@ -177,6 +217,15 @@ def nil_figures(
     On the mentions with an answer, each with its entity and with it taken out, weighed by the share that the model
     presumes; `real` is the same of all mentions as they are, where there are both NIL and other ones. With a
     `threshold`, precision and recall of the answer "none of these". None when no mention has an answer.
+
+    Args:
+        nil: The calibration.
+        mentions: With answers, or without.
+        links: Theirs, in the same order, with at least `NIL_TOP_K` + 1 candidates where there are so many.
+        threshold: The probability from which on the answer is none of these.
+
+    Returns:
+        Figures by name, ready for JSON.
     """
     known = [(of_link(link), m.answer, m.image is not None) for m, link in zip(mentions, links, strict=True)]
     answered = [row for row in known if row[1] is not None]
@@ -195,6 +244,13 @@ def nil_figures(
 
 def decide(link: Link, threshold: float) -> Decided:
     """The link with an answer: null, none of these, where NIL is at least as probable as `threshold`.
+
+    Args:
+        link: With a NIL probability.
+        threshold: From 0 to 1.
+
+    Returns:
+        The link and its answer.
 
     Raises:
         MelderError: A link without a NIL probability.

@@ -54,6 +54,13 @@ _MATCHING = Entry("matching", "melder.linking.comparing:open_exact_linker")
 
 
 def linker_of(method: BaseModel) -> Callable[[Opening], Linker]:
-    """What opens the linker of a method with this configuration."""
+    """What opens the linker of a method with this configuration.
+
+    Args:
+        method: A method's configuration.
+
+    Returns:
+        A function that opens it.
+    """
     name = str(method.name)  # type: ignore[attr-defined]
     return LINKERS.get(name) if name in LINKERS else LINKERS.load(_MATCHING)

@@ -32,7 +32,11 @@ Packed = list[tuple[np.ndarray, np.ndarray, Arrays]]  # rows, totals and parts o
 
 
 class ShardWorker:
-    """A shard where it is searched, as its linker does. Arrays go in and come out."""
+    """A shard where it is searched, as its linker does. Arrays go in and come out.
+
+    Args:
+        linker: Of the shard alone.
+    """
 
     def __init__(self, linker: ExactLinker) -> None:
         self.linker = linker
@@ -64,7 +68,11 @@ class ShardWorkers(Protocol):
 
 
 class ShardSearch:
-    """Fulfils `melder.search.resolver.Search`; rows are those of the shards one after the other."""
+    """Fulfils `melder.search.resolver.Search`; rows are those of the shards one after the other.
+
+    Args:
+        shards: In the order of the set.
+    """
 
     def __init__(self, shards: ShardWorkers) -> None:
         self.shards = shards
@@ -88,7 +96,13 @@ class ShardSearch:
 
 
 class Processes:
-    """A process for each shard, on this machine; they end with `close`, or with this one. Fulfils `ShardWorkers`."""
+    """A process for each shard, on this machine; they end with `close`, or with this one. Fulfils `ShardWorkers`.
+
+    Args:
+        paths: Of the shards.
+        changes: Settings of the method that take the place of the run's.
+        candidates: A search that each uses; None = all entities are scored.
+    """
 
     def __init__(self, paths: Sequence[Path], changes: Sequence[str] = (), candidates: str | None = None) -> None:
         context, self._pipes, self._stack = multiprocessing.get_context("spawn"), list[Connection](), ExitStack()
@@ -118,7 +132,18 @@ class Processes:
 
 
 def attach_shards(linker: ExactLinker, shards: ShardWorkers) -> ExactLinker:
-    """The linker of a set of shards, which are searched by those servers; it reads the records of answers itself."""
+    """The linker of a set of shards, which are searched by those servers; it reads the records of answers itself.
+
+    Args:
+        linker: Of the whole set.
+        shards: Who search its parts.
+
+    Returns:
+        The same linker.
+
+    Raises:
+        MelderError: A shard was changed meanwhile.
+    """
     if sum(shards.sizes) != len(linker.source):
         raise MelderError("a shard was changed while it was opened; open the shards again")
     linker.search = ShardSearch(shards)

@@ -21,7 +21,14 @@ __all__ = ["open_generative_linker"]
 
 
 def open_generative_linker(opening: Opening) -> Linker:
-    """The linker that writes names or, with `method.matching.top`, orders the candidates of the run beside it."""
+    """The linker that writes names or, with `method.matching.top`, orders the candidates of the run beside it.
+
+    Args:
+        opening: Of a run whose method writes names.
+
+    Returns:
+        The linker.
+    """
     gemel = open_gemel(opening.run, opening.configuration).to(run_device(opening.device))
     gemel.encoder.on_unreadable = opening.on_unreadable
     options, knowledge_base = gemel.options.matching, opening.knowledge_base

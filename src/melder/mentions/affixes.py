@@ -53,7 +53,14 @@ class WordForm(NamedTuple):
 
 
 def particles(word: str) -> Iterator[WordForm]:
-    """A Korean word without the particles that it may end with."""
+    """A Korean word without the particles that it may end with.
+
+    Args:
+        word: A Korean word.
+
+    Yields:
+        The word without particles, and which of its letters that is.
+    """
     if not word or not "가" <= word[-1] <= "힣":
         return
     for length in range(1, min(4, len(word) - SHORTEST_SYLLABLES) + 1):
@@ -63,7 +70,14 @@ def particles(word: str) -> Iterator[WordForm]:
 
 
 def prefixes(word: str) -> Iterator[WordForm]:
-    """An Arabic or Hebrew word without the prefixes that it may begin with."""
+    """An Arabic or Hebrew word without the prefixes that it may begin with.
+
+    Args:
+        word: An Arabic or Hebrew word.
+
+    Yields:
+        The word without prefixes, and which of its letters that is.
+    """
     if not word or not "\u0590" <= word[0] <= "\u06ff":
         return
     for length in range(1, min(4, len(word) - SHORTEST_LETTERS) + 1):
@@ -75,7 +89,14 @@ def prefixes(word: str) -> Iterator[WordForm]:
 
 
 def plurals(word: str) -> Iterator[WordForm]:
-    """An English plural's singular; the mention is the whole word."""
+    """An English plural's singular; the mention is the whole word.
+
+    Args:
+        word: An English word.
+
+    Yields:
+        The word in the singular, and which of its letters that is.
+    """
     lower = word.lower()
     if not word.isascii() or not lower.endswith("s") or lower.endswith(NO_PLURALS):
         return

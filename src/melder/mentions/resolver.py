@@ -29,6 +29,12 @@ FINDERS = Registry[Callable[[str], MentionFinder]](
 def open_finder(spec: str) -> MentionFinder:
     """The finder that a specification names; one that reads names is made for those of a catalogue by `of_names`.
 
+    Args:
+        spec: A name of `melder list finders`, perhaps with options behind a colon.
+
+    Returns:
+        The finder.
+
     Raises:
         MelderError: There is none of that name, or what it needs is not there.
     """

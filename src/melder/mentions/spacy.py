@@ -22,6 +22,9 @@ class SpacyFinder:
     """The entities of a pipeline, without numbers and dates. Texts go through it one at a time.
 
     Fulfils `melder.protocols.MentionFinder`.
+
+    Args:
+        pipeline: One that finds entities; Melder leaves it as it is.
     """
 
     reads_names = False

@@ -12,6 +12,13 @@ __all__ = ["answers"]
 def answers(mentions: Iterable[Mention], candidates: Container[str]) -> list[str]:
     """The ids of the mentions' answers.
 
+    Args:
+        mentions: With an answer each.
+        candidates: The ids of the entities that are ranked.
+
+    Returns:
+        Ids, in the order of the mentions.
+
     Raises:
         MelderError: An answer that is null (a NIL mention has no rank) or not in `candidates`, the ids of the entities
             that are ranked.

@@ -14,6 +14,14 @@ def mean_intervals(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     """95 % intervals of the means of `values` [mentions, figures]: an array [figures, 2] of low and high.
 
     All figures share each resample. The outcome is a function of the arguments alone.
+
+    Args:
+        values: [mentions, figures].
+        seed: Of the resamples.
+        resamples: How many are drawn.
+
+    Returns:
+        [figures, 2]: low and high.
     """
     generator = np.random.default_rng(seed)
     at_once = max(1, DRAWS_AT_ONCE // len(values))

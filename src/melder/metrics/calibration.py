@@ -28,6 +28,14 @@ def calibration(
 
     A bin has `low`, `high`, `count`, `predicted` (the mean probability), `observed` (the share that happened) and the
     95 % interval `observed_ci` (Wilson's). `auroc` is null where everything happened, or nothing.
+
+    Args:
+        happened: [n], whether it was so.
+        probability: [n], that it would be.
+        weight: [n], how much each counts.
+
+    Returns:
+        Figures by name, ready for JSON.
     """
     from sklearn.metrics import roc_auc_score  # slow to import, and not needed to link
 
@@ -48,7 +56,17 @@ def decided(
     weight: npt.NDArray[np.float64],
     threshold: float,
 ) -> dict[str, float | None]:
-    """Precision and recall of saying that it happened where the probability is at least `threshold`; null for 0 / 0."""
+    """Precision and recall of saying that it happened where the probability is at least `threshold`; null for 0 / 0.
+
+    Args:
+        happened: [n], whether it was so.
+        probability: [n], that it would be.
+        weight: [n], how much each counts.
+        threshold: From it on the answer is yes.
+
+    Returns:
+        `precision` and `recall`.
+    """
     said = probability >= threshold
     hits, all_said, all_true = (float(weight[rows].sum()) for rows in (said & happened, said, happened))
     return {

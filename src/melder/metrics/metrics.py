@@ -26,6 +26,15 @@ Metrics = dict[str, Any]
 def metrics(ranks: Ranks, candidates: int, seed: int = 0, resamples: int = 1000) -> Metrics:
     """The figures of `ranks` among `candidates` entities, with bootstrap intervals over the mentions.
 
+    Args:
+        ranks: Of the gold entities.
+        candidates: How many entities were ranked.
+        seed: Of the bootstrap.
+        resamples: How many are drawn.
+
+    Returns:
+        hits@k, mrr and mr, each with its 95 % interval, by name.
+
     Raises:
         MelderError: There is no mention.
     """
@@ -41,7 +50,14 @@ def metrics(ranks: Ranks, candidates: int, seed: int = 0, resamples: int = 1000)
 
 
 def per_mention(ranks: Ranks) -> npt.NDArray[np.float64]:
-    """What each mention adds to each of FIGURES, [mentions, figures]; the figures are the means over the mentions."""
+    """What each mention adds to each of FIGURES, [mentions, figures]; the figures are the means over the mentions.
+
+    Args:
+        ranks: Of the gold entities.
+
+    Returns:
+        [mentions, figures].
+    """
     rank = ranks.realistic
     hits = [rank <= k for k in HITS]
     return np.stack([*hits, 1 / rank, rank], axis=1).astype(np.float64)

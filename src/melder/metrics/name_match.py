@@ -25,6 +25,13 @@ def name_match(mentions: Sequence[Mention], entities: Sequence[Entity]) -> Ranks
 
     There must be a mention.
 
+    Args:
+        mentions: With answers.
+        entities: All that are ranked.
+
+    Returns:
+        The ranks, in the order of the mentions.
+
     Raises:
         MelderError: No entity has a name or an answer is not among `entities`.
     """

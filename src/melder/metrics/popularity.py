@@ -17,6 +17,13 @@ def popularity(answers: Sequence[str], counts: Mapping[str, int]) -> dict[str, n
     """Boolean arrays [mentions] by the name of the group; `counts` are training mentions by entity.
 
     Entities that were never the answer are in no group here: `not seen in training` has them.
+
+    Args:
+        answers: Ids, [mentions].
+        counts: Of training mentions, by entity.
+
+    Returns:
+        A mask [mentions] of each group.
     """
     times = np.array([counts.get(answer, 0) for answer in answers], dtype=int)
     ends = [*BOUNDS[1:], np.inf]

@@ -26,6 +26,13 @@ __all__ = ["RankCounter", "join", "rank_of"]
 def rank_of(scores: Tensor, gold: Tensor) -> Ranks:
     """Ranks of the entities `gold` [mentions] (their places) by `scores` [mentions, entities].
 
+    Args:
+        scores: [mentions, entities].
+        gold: [mentions], int64.
+
+    Returns:
+        The ranks.
+
     Raises:
         MelderError: A score is not a number.
     """
@@ -39,6 +46,9 @@ class RankCounter:
 
     `gold_scores` [mentions] must be the very numbers that stand in the tiles: the same sum in another order can
     differ in its last bit, and the gold entity would then no longer tie with itself (`ranks` refuses that).
+
+    Args:
+        gold_scores: [mentions].
     """
 
     def __init__(self, gold_scores: Tensor) -> None:
@@ -62,7 +72,14 @@ class RankCounter:
 
 
 def join(parts: Sequence[Ranks]) -> Ranks:
-    """Ranks of several blocks of mentions, one after the other."""
+    """Ranks of several blocks of mentions, one after the other.
+
+    Args:
+        parts: Blocks in the order of their mentions.
+
+    Returns:
+        The ranks of all.
+    """
     none = np.zeros(0, np.int64)
     optimistic = np.concatenate([none, *(ranks.optimistic for ranks in parts)])
     return Ranks(optimistic, np.concatenate([none, *(ranks.pessimistic for ranks in parts)]))

@@ -33,7 +33,13 @@ ROUNDING = 1e-9  # of the sum of |d|: sums that differ by less are equal but for
 
 @dataclass(frozen=True)
 class Difference:
-    """mean(second) − mean(first), its 95 % interval (low, high), and the two-sided sign-flip p."""
+    """mean(second) − mean(first), its 95 % interval (low, high), and the two-sided sign-flip p.
+
+    Args:
+        mean: Of the differences.
+        interval: Low and high, 95 %.
+        p: Two-sided, by flipping signs.
+    """
 
     mean: float
     interval: tuple[float, float]
@@ -46,6 +52,15 @@ def paired_difference(
     """The difference of two systems, from the values [mentions] of each, mention by mention in the same order.
 
     The outcome is a function of the arguments alone.
+
+    Args:
+        first: Values [mentions] of one system.
+        second: Of the other.
+        seed: Of the resamples.
+        resamples: How many are drawn, for the interval and for p.
+
+    Returns:
+        The second's mean less the first's, with its interval.
 
     Raises:
         ValueError: The shapes are not one and the same [mentions] or there is no mention.
@@ -60,7 +75,16 @@ def paired_difference(
 
 
 def sign_flip(differences: npt.ArrayLike, seed: int = 0, draws: int = 10_000) -> float:
-    """The two-sided p of `differences` [mentions] under the hypothesis that every sign could be the other one."""
+    """The two-sided p of `differences` [mentions] under the hypothesis that every sign could be the other one.
+
+    Args:
+        differences: [mentions].
+        seed: Of the flips.
+        draws: How many are drawn.
+
+    Returns:
+        p, never 0.
+    """
     values = np.asarray(differences, np.float64)
     values = values[values != 0]  # a sign more or less of these changes no sum
     observed = abs(values.sum()) - ROUNDING * np.abs(values).sum()
@@ -71,7 +95,14 @@ def sign_flip(differences: npt.ArrayLike, seed: int = 0, draws: int = 10_000) ->
 
 
 def holm(p: npt.ArrayLike) -> Values:
-    """Adjusted p-values [comparisons], in the order given: compare each with the level itself."""
+    """Adjusted p-values [comparisons], in the order given: compare each with the level itself.
+
+    Args:
+        p: [comparisons], unadjusted.
+
+    Returns:
+        [comparisons], none below its unadjusted value.
+    """
     unadjusted = np.asarray(p, np.float64)
     order = np.argsort(unadjusted, kind="stable")
     steps = unadjusted[order] * np.arange(len(unadjusted), 0, -1)

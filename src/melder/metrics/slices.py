@@ -24,6 +24,14 @@ def groups(
     range of times; None = unknown, and those groups are left out. Names are compared as `melder.names.folded` gives
     them.
 
+    Args:
+        mentions: Those that are grouped.
+        entities: By id, with all answers among them.
+        seen: Ids of entities that were answers in training.
+
+    Returns:
+        A mask [mentions] of each group.
+
     Raises:
         MelderError: An answer that `entities` lacks.
     """
@@ -44,7 +52,16 @@ def groups(
 def group_names(
     mentions: Sequence[Mention], entities: Mapping[str, Entity], seen: Collection[str] | None
 ) -> list[list[str]]:
-    """The groups of each mention by name; none for a NIL mention."""
+    """The groups of each mention by name; none for a NIL mention.
+
+    Args:
+        mentions: Those that are grouped.
+        entities: By id, with all answers among them.
+        seen: Ids of entities that were answers in training; None = unknown.
+
+    Returns:
+        Names of groups, in the order of the mentions.
+    """
     answered = [row for row, mention in enumerate(mentions) if mention.answer is not None]
     names: list[list[str]] = [[] for _ in mentions]
     for name, inside in groups([mentions[row] for row in answered], entities, seen).items():
@@ -60,7 +77,18 @@ def slices(
     ranks: Ranks,
     seed: int = 0,
 ) -> dict[str, Metrics]:
-    """The metrics of each group of `mentions` that has any; `ranks` are theirs, in the same order."""
+    """The metrics of each group of `mentions` that has any; `ranks` are theirs, in the same order.
+
+    Args:
+        mentions: With answers.
+        entities: By id, with all answers among them.
+        seen: Ids of entities that were answers in training; None = unknown.
+        ranks: Of the mentions, in the same order.
+        seed: Of the bootstrap.
+
+    Returns:
+        Metrics by the name of the group.
+    """
     return {
         name: metrics(Ranks(ranks.optimistic[rows], ranks.pessimistic[rows]), len(entities), seed)
         for name, rows in groups(mentions, entities, seen).items()

@@ -24,6 +24,13 @@ class UnitMargin:
     """One unit over `mentions`: how often it prefers the gold entity (a tie counts half), and its mean margins.
 
     `right` is the mean over the mentions whose gold entity comes first, `wrong` over the others; None without any.
+
+    Args:
+        prefers: The share of mentions whose gold entity the unit scores higher than its rival.
+        prefers_ci: Low and high, 95 %.
+        right: Mean margin of the gold entity where it comes first.
+        wrong: Where it does not.
+        mentions: How many there are.
     """
 
     prefers: float
@@ -34,7 +41,15 @@ class UnitMargin:
 
 
 def unit_margins(mentions: Sequence[Mention], links: Sequence[Link]) -> dict[str, UnitMargin]:
-    """By unit, over the mentions whose gold entity is among their candidates; empty when no units are told."""
+    """By unit, over the mentions whose gold entity is among their candidates; empty when no units are told.
+
+    Args:
+        mentions: With answers.
+        links: Theirs, with candidates whose units are told.
+
+    Returns:
+        By the name of the unit.
+    """
     pairs = [pair for mention, link in zip(mentions, links, strict=True) for pair in _gold_and_rival(mention, link)]
     units = list(dict.fromkeys(unit for gold, _, _ in pairs for unit in gold.units))
     if not units:

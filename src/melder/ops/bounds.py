@@ -3,7 +3,7 @@ r"""The most that an inner product with a LayerNorm's output can be, whatever we
 A LayerNorm gives c = γ ∘ x̂ + β with mean(x̂) = 0 and ‖x̂‖ ≤ √h (a little less than √h, because of its epsilon), so that
 for any vector t
 
-    ⟨t, c⟩ = ⟨γ∘t − mean(γ∘t), x̂⟩ + ⟨β, t⟩ ≤ √h ‖γ∘t − mean(γ∘t)‖ + ⟨β, t⟩        `norm_ceiling`
+    ⟨t, c⟩ = ⟨γ∘t − mean(γ∘t), x̂⟩ + ⟨β, t⟩ ≤ √h ‖γ∘t − mean(γ∘t)‖ + ⟨β, t⟩        `norm_upper_bound`
 
 (a constant may be added to γ∘t, for x̂ sums to 0; the mean makes the norm smallest; then Cauchy and Schwarz).
 Numbers are rounded when they are stored and when they are computed with; `rounding` says how far an inner product
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from melder.ops.global_local import Norm
 
-__all__ = ["norm_ceiling", "rounding"]
+__all__ = ["norm_upper_bound", "rounding"]
 
 # The error of an inner product, as a share of the two lengths. float32: sums of a thousand terms, in any order, and the
 # scores that they are compared with. float16: both vectors and the result are rounded, by 2^-11 each; what is added up
@@ -34,9 +34,9 @@ def rounding(lengths: Tensor, longest: Tensor, width: int, kind: torch.dtype) ->
     return ROUNDING[kind] * lengths + 2 * math.sqrt(width) * smallest * longest
 
 
-def norm_ceiling(target: Tensor, norm: Norm) -> Tensor:
+def norm_upper_bound(target: Tensor, norm: Norm) -> Tensor:
     """[n]: at least <target, c> for every output c of the LayerNorm; target [n, h]."""
     scaled = norm.weight * target
     direction = scaled - scaled.mean(dim=-1, keepdim=True)
-    ceiling: Tensor = math.sqrt(target.shape[-1]) * torch.linalg.vector_norm(direction, dim=-1) + target @ norm.bias
-    return ceiling
+    bound: Tensor = math.sqrt(target.shape[-1]) * torch.linalg.vector_norm(direction, dim=-1) + target @ norm.bias
+    return bound

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from melder.features import Features, Scores, Side, not_finite
+from melder.features import Features, Scores, Side
+from melder.ops.not_finite import not_finite
 from melder.records import Item, MelderError
 
 __all__ = ["check_features", "check_scores", "check_side", "check_weights"]

@@ -64,6 +64,9 @@ class EncoderConfiguration(Section):
         "projected", description="a picture's vector: after CLIP's projection and of length 1, or raw, before it"
     )
     # What came later is left out of `repr`, which features that were stored before are known by.
+    trained_layers: PositiveInt | None = Field(
+        None, repr=False, description="with trained: the last layers of each tower that learn; null = all"
+    )
     width: PositiveInt | None = Field(
         None, repr=False, description="use so many first numbers of a text's vector (Matryoshka models); null = all"
     )

@@ -1,13 +1,13 @@
-r"""Certified search: exact answers without scoring every entity, by a ceiling that no pair's score exceeds.
+r"""Certified search: exact answers without scoring every entity, by a bound that no pair's score exceeds.
 
     s(m, e) ≤ ⟨a_m, b_e⟩ + w cos(m, e)
 
 a and b are what the units hand out as bounds (`melder.protocols.Bounded`): their inner-product parts, and a coordinate
 for the most that the rest can be. The cosine of names is computed for all entities by the index of names, so that it is
-no bound but the number itself. Errors of what is stored and of the arithmetic are added (`FlatIndex.ceilings`).
+no bound but the number itself. Errors of what is stored and of the arithmetic are added (`FlatIndex.upper_bounds`).
 
-Entities are scored in the order of their ceilings, until the next ceiling is below the k-th best score: nothing behind
-it can be among the k best. In the same way the rank of an entity needs the scores only of those whose ceiling is not
+Entities are scored in the order of their bounds, until the next bound is below the k-th best score: nothing behind
+it can be among the k best. In the same way the rank of an entity needs the scores only of those whose bound is not
 below its own score.
 """
 
@@ -30,7 +30,7 @@ from melder.search.filters import EntityFilter
 from melder.search.hybrid import HybridIndex, surface_of
 from melder.search.indexes.flat import FlatIndex
 from melder.search.topk import TopK
-from melder.search.two_stage import best_of, rerank, searched
+from melder.search.two_stage import best_of, collect_index_inputs, rerank
 
 __all__ = ["CERTIFIED_FROM", "BoundedSearch"]
 
@@ -48,9 +48,15 @@ class UpperBounds(NamedTuple):
 
 
 class BoundedSearch:
-    """parts: who together are all entities; indexes of their bounds and names.
+    """The search; fulfils `melder.search.resolver.Search`, and ranks exactly too.
 
-    scored: how many pairs were scored since it was made
+    Args:
+        matcher: Whose units have bounds.
+        source: The entities.
+        parts: Who together are all entities; indexes of their bounds and names.
+
+    Attributes:
+        scored: How many pairs were scored since it was made.
     """
 
     def __init__(self, matcher: Matcher, source: SideStore, parts: Sequence[HybridIndex[FlatIndex]]) -> None:
@@ -69,7 +75,7 @@ class BoundedSearch:
         cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[FlatIndex]:
         """All entities of the source, whose places are the rows there; the index is always flat."""
-        vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
+        vectors, names = collect_index_inputs(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
         return HybridIndex(FlatIndex.build(vectors), names)
 
     @staticmethod
@@ -94,17 +100,17 @@ class BoundedSearch:
         with answering(self.matcher):
             return self.matcher.mention_bounds(mentions)
 
-    def ceilings(self, mention: Side, query: Tensor) -> UpperBounds:
+    def upper_bounds(self, mention: Side, query: Tensor) -> UpperBounds:
         """At least the scores of one mention."""
         if len(self.parts) == 1 and self.parts[0].rows is None:
-            return self._ceilings(self.parts[0], mention, query)
+            return self._upper_bounds(self.parts[0], mention, query)
         values, pieces = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
         for index in self.parts:
             rows = np.arange(len(index.index)) if index.rows is None else index.rows
-            living, ceilings = rows >= 0, self._ceilings(index, mention, query)
-            values[rows[living]] = ceilings.values[living]
-            if ceilings.cosines is not None:
-                pieces.append((rows[living], ceilings.cosines[living]))
+            living, bounds = rows >= 0, self._upper_bounds(index, mention, query)
+            values[rows[living]] = bounds.values[living]
+            if bounds.cosines is not None:
+                pieces.append((rows[living], bounds.cosines[living]))
         if len(pieces) < len(self.parts):
             return UpperBounds(values, None)
         cosines = torch.zeros(len(self.source))
@@ -112,9 +118,9 @@ class BoundedSearch:
             cosines[rows] = piece
         return UpperBounds(values, cosines)
 
-    def _ceilings(self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor) -> UpperBounds:
+    def _upper_bounds(self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor) -> UpperBounds:
         """Those of a part, by place."""
-        values = part.index.ceilings(query)
+        values = part.index.upper_bounds(query)
         if part.names is None or self.matcher.lexical is None:
             return UpperBounds(values, None)
         weight = float(self.matcher.lexical.weight.detach())
@@ -122,19 +128,19 @@ class BoundedSearch:
         return UpperBounds(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
 
     def _best(self, mention: Side, query: Tensor, k: int, among: EntityFilter | None) -> TopK:
-        (ceilings, cosines), rows, scored = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        (bounds, cosines), rows, scored = self.upper_bounds(mention, query), list[Tensor](), list[Scores]()
         if among is not None:
             chosen = torch.from_numpy(among.rows)
-            ceilings = torch.full_like(ceilings, float("-inf")).index_copy_(0, chosen, ceilings[chosen])
+            bounds = torch.full_like(bounds, float("-inf")).index_copy_(0, chosen, bounds[chosen])
         floor, step = float("-inf"), max(FIRST, 2 * k)
         while True:
-            top = ceilings.topk(min(step, len(ceilings)))
+            top = bounds.topk(min(step, len(bounds)))
             likely = top.indices[(top.values >= floor) & (top.values > float("-inf"))]
             if not len(likely):
                 break
             rows.append(likely)
             scored.append(self._scored(mention, likely, cosines))
-            ceilings[likely] = float("-inf")
+            bounds[likely] = float("-inf")
             totals = torch.cat([scores.total for scores in scored], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
             step *= 4
@@ -144,8 +150,8 @@ class BoundedSearch:
         return best_of(self.matcher, ascending, _joined(scored).take(order), k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
-        ceilings, cosines = self.ceilings(mention, query)
-        near = ceilings >= self._scored(mention, gold, cosines).total[0]
+        bounds, cosines = self.upper_bounds(mention, query)
+        near = bounds >= self._scored(mention, gold, cosines).total[0]
         near[gold] = False
         # The gold entity is scored again with others, for the bits of a score may depend on those it is computed with.
         rows = torch.cat([gold, near.nonzero().flatten()])

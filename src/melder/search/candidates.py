@@ -29,6 +29,15 @@ def lexical_candidates(
     as the lexical unit of the model does; without, only upper and lower case are one.
 
     Entities that share no n-gram with the surface fill up the rest, in the order of the knowledge base.
+
+    Args:
+        surfaces: Of mentions.
+        entities: All that there are.
+        k: How many are wanted.
+        fold: Compare names as people compare them.
+
+    Returns:
+        [surfaces, min(k, entities)] int64.
     """
     k = min(k, len(entities))
     owner = np.repeat(np.arange(len(entities)), [len(entity.names) for entity in entities])
@@ -70,6 +79,15 @@ def dense_candidates(matcher: Matcher, mentions: Side, entities: Side, k: int) -
     `entity_vectors`, which hold what the matcher's units have of such.
 
     One matrix product for a block of mentions. Without any unit of that kind there are no rows.
+
+    Args:
+        matcher: Whose vectors are compared.
+        mentions: Their side.
+        entities: Their side.
+        k: How many are wanted.
+
+    Returns:
+        [mentions, min(k, entities)] int64.
     """
     queries, keys = mention_vectors(matcher, mentions), entity_vectors(matcher, entities)
     k = min(k, len(keys)) if keys.shape[1] else 0
@@ -79,12 +97,28 @@ def dense_candidates(matcher: Matcher, mentions: Side, entities: Side, k: int) -
 
 
 def mention_vectors(matcher: Matcher, side: Side) -> Tensor:
-    """[n, d]: what the matcher hands out of mentions for a first stage, as it is in evaluation."""
+    """[n, d]: what the matcher hands out of mentions for a first stage, as it is in evaluation.
+
+    Args:
+        matcher: Whose vectors they are.
+        side: Of n mentions.
+
+    Returns:
+        [n, d] float32.
+    """
     with answering(matcher):
         return matcher.mention_vectors(side)
 
 
 def entity_vectors(matcher: Matcher, side: Side) -> Tensor:
-    """[n, d]: what the matcher hands out of entities for a first stage, as it is in evaluation."""
+    """[n, d]: what the matcher hands out of entities for a first stage, as it is in evaluation.
+
+    Args:
+        matcher: Whose vectors they are.
+        side: Of n entities.
+
+    Returns:
+        [n, d] float32.
+    """
     with answering(matcher):
         return matcher.entity_vectors(side)

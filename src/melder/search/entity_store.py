@@ -75,7 +75,12 @@ class EntityStore(SideStore, Protocol):
 
 
 class SubsetSides:
-    """Some rows of a source, by place; fulfils `SideStore`."""
+    """Some rows of a source, by place; fulfils `SideStore`.
+
+    Args:
+        source: Of all entities.
+        rows: [n] int64, which of them there are here, in this order.
+    """
 
     has_records = False
 
@@ -94,7 +99,11 @@ class SubsetSides:
 
 
 class HeldSides:
-    """Sides in memory; fulfils `SideStore`."""
+    """Sides in memory; fulfils `SideStore`.
+
+    Args:
+        side: Of all entities.
+    """
 
     has_records = False
 
@@ -113,7 +122,14 @@ class HeldSides:
 
 
 class EncodedEntities(HeldSides):
-    """The entities of a data set, encoded when this is made; fulfils `EntityStore`."""
+    """The entities of a data set, encoded when this is made; fulfils `EntityStore`.
+
+    Args:
+        model: Encodes them.
+        dataset: Whose entities they are.
+        modalities: What is read of them: text, image.
+        progress: Is told of entities.
+    """
 
     has_records = True
     exemplars = Exemplars()  # a data set keeps none

@@ -16,7 +16,12 @@ __all__ = ["AskedTypes", "EntityFilter", "Types", "nearest_types", "types_of_eac
 
 @dataclass(frozen=True)
 class Types:
-    """Entities that have any of the types `names` or, with `every`, all of them."""
+    """Entities that have any of the types `names` or, with `every`, all of them.
+
+    Args:
+        names: Of types; at least one.
+        every: Whether an entity must have all of them.
+    """
 
     names: tuple[str, ...]
     every: bool = False
@@ -30,18 +35,39 @@ AskedTypes = Types | Sequence[Types | None] | None  # of all mentions, or of eac
 
 
 def nearest_types(name: str, types: Iterable[str]) -> str:
-    """A clause about the types that look most like one that there is not; what to do where none does."""
+    """A clause about the types that look most like one that there is not; what to do where none does.
+
+    Args:
+        name: Of no entity's type.
+        types: Those that there are.
+
+    Returns:
+        The end of a message, which begins with its semicolon.
+    """
     near = nearest(name, types)
     return f"; did you mean {', '.join(map(repr, near))}?" if near else "; write it as the entities' records do"
 
 
 def types_of_each(types: AskedTypes, mentions: int) -> Sequence[Types | None]:
-    """The types for each of some mentions."""
+    """The types for each of some mentions.
+
+    Args:
+        types: The same for all, or one for each.
+        mentions: How many there are.
+
+    Returns:
+        [mentions], None = any type.
+    """
     return [types] * mentions if types is None or isinstance(types, Types) else types
 
 
 class EntityFilter:
-    """The entities of a source that types admit; they are looked up when they are first needed."""
+    """The entities of a source that types admit; they are looked up when they are first needed.
+
+    Args:
+        types: What an entity must have.
+        source: The entities.
+    """
 
     def __init__(self, types: Types, source: EntityStore) -> None:
         self.types, self._source = types, source

@@ -69,26 +69,26 @@ class HybridIndex(Generic[Vectors]):
     def candidates(
         self, queries: Tensor, mentions: Side, near: int, named: int, lexical_weight: float
     ) -> list[Candidates]:
-        """Of each mention's vector [m, d] and side: so many of the nearest entities and of the likest names.
+        """Of each mention's vector [m, d] and side: so many of the nearest entities and names.
 
         Args:
             lexical_weight: Of the cosine of names, where the inner product of vectors has the weight 1.
         """
         nearest = self._nearest(queries, near)
-        likest = self._likest(mentions, [hits.rows for hits in nearest], named)
+        by_name = self._nearest_names(mentions, [hits.rows for hits in nearest], named)
         return [
             self._joined(query, near_hits, name_hits, lexical_weight)
-            for query, near_hits, name_hits in zip(queries, nearest, likest, strict=True)
+            for query, near_hits, name_hits in zip(queries, nearest, by_name, strict=True)
         ]
 
-    def _joined(self, query: Tensor, near: Nearest, likest: NameHits | None, lexical_weight: float) -> Candidates:
+    def _joined(self, query: Tensor, near: Nearest, name_hits: NameHits | None, lexical_weight: float) -> Candidates:
         """One mention's, the nearest first."""
         places, products, cosines = near.rows, near.products, None
-        if likest is not None:
+        if name_hits is not None:
             near_places = set(places.tolist())
-            others = np.array([place not in near_places for place in likest.rows.tolist()], dtype=bool)
-            cosines = np.concatenate([likest.of_asked, likest.cosines[others]])
-            places = np.concatenate([places, likest.rows[others]])
+            others = np.array([place not in near_places for place in name_hits.rows.tolist()], dtype=bool)
+            cosines = np.concatenate([name_hits.of_asked, name_hits.cosines[others]])
+            places = np.concatenate([places, name_hits.rows[others]])
         rows = places if self.rows is None else self.rows[places]
         if products is None:
             return Candidates(rows, cosines, None)
@@ -96,30 +96,30 @@ class HybridIndex(Generic[Vectors]):
         likely = np.concatenate([products, index.products(query, places[len(products) :])])
         return Candidates(rows, cosines, likely if cosines is None else likely + lexical_weight * cosines)
 
-    def _likest(self, mentions: Side, near: Sequence[np.ndarray], k: int) -> Sequence[NameHits | None]:
-        """For each mention places of the k entities with the likest names, and cosines, those of other places `near`
+    def _nearest_names(self, mentions: Side, near: Sequence[np.ndarray], k: int) -> Sequence[NameHits | None]:
+        """For each mention places of the k entities with the nearest names, and cosines, those of other places `near`
         too; mentions of one surface share a search."""
         if self.names is None:
             return [None] * mentions.rows
         hits = list[NameHits | None]([None] * mentions.rows)
         for rows in _by_surface(mentions):
-            shared = self._likest_names(surface_of(mentions, rows[0]), np.concatenate([near[row] for row in rows]), k)
+            shared = self._search_names(surface_of(mentions, rows[0]), np.concatenate([near[row] for row in rows]), k)
             ends = np.cumsum([len(near[row]) for row in rows])
             for row, of_row in zip(rows, np.split(shared.of_asked, ends[:-1]), strict=True):
                 hits[row] = shared._replace(of_asked=of_row)
         return hits
 
-    def _likest_names(self, surface: Surface, near: np.ndarray, k: int) -> NameHits:
+    def _search_names(self, surface: Surface, near: np.ndarray, k: int) -> NameHits:
         assert self.names is not None
         search = self.names.search
         of_near: list[np.ndarray] = []
 
-        def likest(count: int) -> tuple[np.ndarray, np.ndarray]:
+        def nearest(count: int) -> tuple[np.ndarray, np.ndarray]:
             best = search(*surface, count, None if of_near else near)
             of_near.append(best.of_asked)
             return best.rows, best.cosines
 
-        return NameHits(*self._living(likest, k), of_near[0])
+        return NameHits(*self._living(nearest, k), of_near[0])
 
     def _nearest(self, queries: Tensor, k: int) -> list[Nearest]:
         """For each query [m, d] the k entities with the largest inner products; rows of the index are places."""
@@ -169,5 +169,13 @@ def _by_surface(mentions: Side) -> list[list[int]]:
 
 
 def surface_of(mentions: Side, row: int) -> Surface:
-    """The n-grams [G] of a mention's surface and their weights."""
+    """The n-grams [G] of a mention's surface and their weights.
+
+    Args:
+        mentions: Their side.
+        row: Of one of them.
+
+    Returns:
+        Buckets [G] and weights [G], without padding.
+    """
     return mentions["lexical.bucket"][row, 0].cpu().numpy(), mentions["lexical.gram"][row, 0].float().cpu().numpy()

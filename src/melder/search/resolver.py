@@ -69,14 +69,29 @@ FLAT = "flat"
 
 @dataclass(frozen=True)
 class NamedSearch:
-    """What a name means: a kind of search, and the index that it is to have."""
+    """What a name means: a kind of search, and the index that it is to have.
+
+    Args:
+        kind: Its class.
+        index: The name of its index.
+    """
 
     kind: SearchClass
     index: str
 
 
 def find_kind(name: str) -> NamedSearch:
-    """Raises MelderError for the name of no search."""
+    """The search that a name means.
+
+    Args:
+        name: Of a search, or of an index for a search in two stages.
+
+    Returns:
+        Its kind and its index.
+
+    Raises:
+        MelderError: It is the name of none.
+    """
     if name in SEARCHES:
         return NamedSearch(SEARCHES.get(name), FLAT)
     if INDEXES.name_in(name) not in INDEXES:
@@ -86,6 +101,15 @@ def find_kind(name: str) -> NamedSearch:
 
 def build_search(name: str, matcher: Matcher, source: SideStore, counting: Counting | None = None) -> Search:
     """The search of this name over the entities of `source`, whose sides are read once for it.
+
+    Args:
+        name: Of a search, or of an index for a search in two stages.
+        matcher: Scores mentions and entities.
+        source: The entities.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        The search.
 
     Raises:
         MelderError: An unknown name, and when the matcher or what is installed does not allow it.

@@ -35,6 +35,14 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
 
     The knowledge base may be changed meanwhile.
 
+    Args:
+        directory: Of the knowledge base or set of shards.
+        name: Of a search, or of an index for a search in two stages.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        How many entities it finds.
+
     Raises:
         MelderError: Searches that cannot be kept.
     """
@@ -62,6 +70,15 @@ def store_search(directory: Path, name: str, counting: Counting) -> int:
 
 def find_search(name: str, matcher: Matcher, source: EntityStore, counting: Counting | None = None) -> Search:
     """The search of this name that the knowledge base `source` keeps; else, and of other sources, one that is made now.
+
+    Args:
+        name: Of a search, or of an index for a search in two stages.
+        matcher: Scores mentions and entities.
+        source: The entities.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        The search.
 
     Raises:
         MelderError: An unknown name, and when what is kept is damaged.

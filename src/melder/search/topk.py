@@ -17,6 +17,10 @@ class TopK:
 
     Of equal totals the one that came first stays in front, so that rows which come in ascending order give the
     order of the entities.
+
+    Args:
+        mentions: How many there are.
+        k: Rows that are kept of each.
     """
 
     def __init__(self, mentions: int, k: int) -> None:

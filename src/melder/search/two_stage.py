@@ -27,7 +27,7 @@ from melder.search.indexes import INDEXES, build_index
 from melder.search.indexes.names import NameIndex
 from melder.search.topk import TopK
 
-__all__ = ["TwoStage", "best_of", "rerank", "searched"]
+__all__ = ["TwoStage", "best_of", "collect_index_inputs", "rerank"]
 
 DENSE_K = 64  # candidates by vectors: at least so many, an eighth of the root of all there are, and the answers wanted
 LEXICAL_K = 128  # candidates by names, or as many as answers are wanted
@@ -39,11 +39,18 @@ FEW = 1024  # entities of the types wanted that are all scored: some millisecond
 
 
 class TwoStage:
-    """parts: who together are all entities; indexes of their `entity_vectors` and names.
+    """The search; fulfils `melder.search.resolver.Search`.
 
-    near, named, kept: how many candidates by vectors and by names each part gives, and how many of all get the full
-    score; or as many as answers are wanted
-    scored: how many pairs were scored since it was made
+    Args:
+        matcher: Gives the full scores.
+        source: The entities.
+        parts: Who together are all entities; indexes of their `entity_vectors` and names.
+
+    Attributes:
+        near: Candidates by vectors that each part gives, or as many as answers are wanted.
+        named: The same by names.
+        kept: How many of all get the full score, or as many as answers are wanted.
+        scored: How many pairs were scored since it was made.
     """
 
     def __init__(self, matcher: Matcher, source: SideStore, parts: Sequence[HybridIndex[Index | None]]) -> None:
@@ -63,7 +70,7 @@ class TwoStage:
         cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Index | None]:
         """All entities of the source, whose places are the rows there."""
-        vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
+        vectors, names = collect_index_inputs(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
         types = _types(source) if INDEXES.resolve(index)[0].filters_types else None
         built = build_index(index, vectors, counting, types) if vectors.shape[1] else None
         if names is None and built is None:
@@ -168,12 +175,21 @@ def _types(source: SideStore) -> list[tuple[str, ...]] | None:
     return [entity.types for block in blocks for entity in entities.records(block)]
 
 
-def searched(
+def collect_index_inputs(
     matcher: Matcher, source: SideStore, vectors_of: Callable[[Side], Tensor], counting: Counting | None = None
 ) -> tuple[Tensor, NameIndex | None]:
     """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).
 
     Each side is read once.
+
+    Args:
+        matcher: Whose lexical unit, if it has one, compares names.
+        source: The entities.
+        vectors_of: [n, d] of the side of n entities.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Vectors, and names.
     """
     progress = counting("reading entities", len(source)) if counting is not None else None
     vectors = list[Tensor]()
@@ -195,7 +211,18 @@ def searched(
 
 def rerank(matcher: Matcher, source: SideStore, mention: Side, rows: Tensor, cosines: Tensor | None = None) -> Scores:
     """The full scores [1, rows] of one mention and some entities, on the CPU; with the `cosines` [1, rows] of
-    their names, which need not be read then, where these are known."""
+    their names, which need not be read then, where these are known.
+
+    Args:
+        matcher: Gives the scores.
+        source: Of the entities.
+        mention: The side of one.
+        rows: [n] of entities.
+        cosines: [1, n] of their names with the surface.
+
+    Returns:
+        Scores [1, n].
+    """
     device = next(matcher.parameters()).device
     with answering(matcher):
         units = matcher.names_in_use(lexical=cosines is None)
@@ -204,7 +231,17 @@ def rerank(matcher: Matcher, source: SideStore, mention: Side, rows: Tensor, cos
 
 
 def best_of(matcher: Matcher, rows: Tensor, scores: Scores, k: int) -> TopK:
-    """The k best of the scores [1, rows] of ascending `rows`."""
+    """The k best of the scores [1, rows] of ascending `rows`.
+
+    Args:
+        matcher: Says what units contribute.
+        rows: [n] of entities, ascending.
+        scores: [1, n] of them.
+        k: How many are wanted.
+
+    Returns:
+        The best, first.
+    """
     best = TopK(1, k)
     best.update(0, scores.total, matcher.contributions(scores))
     best.rows = rows[best.rows]

@@ -36,6 +36,9 @@ class TrainingConfiguration(Section):
     learning_rate: PositiveFloat = Field(1e-5, description="of the encoder, and of the rest unless that has its own")
     matcher_learning_rate: PositiveFloat | None = Field(None, description="of heads and units; null = learning_rate")
     lexical_learning_rate: PositiveFloat | None = Field(None, description="of the lexical weight; null = the matcher's")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="the encoder's rate is multiplied by it for every layer further from the output"
+    )
     epsilon: PositiveFloat = 1e-4
     weight_decay: NonNegativeFloat = Field(1e-4, description="not applied to biases, norms and constants")
     warmup_steps: NonNegativeInt = 0
@@ -58,6 +61,11 @@ class TrainingConfiguration(Section):
     patience: PositiveInt = Field(3, description="looks without improvement before training stops")
     checkpoint_every: PositiveInt = Field(100, description="steps between checkpoints that training resumes from")
     negatives: NegativesConfiguration = NegativesConfiguration()
+    encode_at_once: PositiveInt | None = Field(
+        None,
+        description="items that a trained encoder reads together, with the pass through it repeated for gradients "
+        "(gradient caching): memory no longer grows with batch_size; null = all of a batch",
+    )
     workers: NonNegativeInt = Field(0, description="processes that tokenise and decode; 0 = the training process")
     processes: PositiveInt = Field(1, description="training processes, for several GPUs or (gloo) CPUs")
     seed: NonNegativeInt = 43
@@ -98,8 +106,13 @@ class Configuration(ModelConfiguration):
     def _nothing_without_effect(self) -> Configuration:
         if self.encoder.trained and self.data.features is not None:
             raise ValueError("data.features are of a frozen encoder: leave them out, or set encoder.trained: false")
-        if self.training.augment and not self.encoder.trained:
-            raise ValueError("training.augment needs an encoder that is trained: set encoder.trained: true")
+        for name in ("augment", "encode_at_once"):
+            if getattr(self.training, name) and not self.encoder.trained:
+                raise ValueError(f"training.{name} needs an encoder that is trained: set encoder.trained: true")
+        if self.encoder.trained_layers is not None and not self.encoder.trained:
+            raise ValueError("encoder.trained_layers needs an encoder that is trained: set encoder.trained: true")
+        if self.training.layer_decay < 1 and not self.encoder.trained:
+            raise ValueError("training.layer_decay needs an encoder that is trained: set encoder.trained: true")
         return self
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ from melder.methods import METHODS
 from melder.protocols import Counting
 from melder.records import BadRecord, Entity, MelderError
 from melder.runs.configuration_file import override
+from melder.runs.model_configuration import DataConfiguration
 from melder.training.configuration import Configuration
 from melder.training.prepare import open_data
 
@@ -66,42 +67,49 @@ def data_to_train_on(configuration: Configuration, out: Path, counting: Counting
         return open_data(configuration)
     if not (made / OwnLayout(made).entity_file.name).is_file():
         write_made(
-            data.directory,
+            data,
             made,
             data.from_entities,
             configuration.training.seed,
             views=decodes_pictures(configuration.encoder.name) and not configuration.training.augment,
-            layout=data.layout,
-            text_field=data.text_field,
-            skip_bad=data.skip_bad,
             counting=counting,
         )
     return load(made)
 
 
 def write_made(
-    source: Path,
+    data: DataConfiguration,
     out: Path,
     count: int,
     seed: int,
     *,
     views: bool = True,
-    layout: str = "auto",
-    text_field: str = "desc",
-    skip_bad: bool = False,
     counting: Counting,
 ) -> WrittenMentions:
-    """Write `count` mentions of each entity of `source`, a data set or a knowledge base, to the new directory `out`.
+    """Write mentions of the entities of a data set or a knowledge base to the new directory `out`.
 
     `out` appears when all of it is there. A picture that cannot be read is not shown by a mention.
+
+    Args:
+        data: Where the entities are, and how they are read.
+        count: Mentions of each entity.
+        seed: Of what is drawn.
+        views: Whether mentions show views of the entities' pictures.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        What could not be read or was left out.
 
     Raises:
         MelderError: `out` is in use, or there is nothing to make mentions from.
     """
     claim(out)
-    pictures = out.with_name(f"{out.name}.pictures")
+    source, pictures = data.directory, out.with_name(f"{out.name}.pictures")
     _remove(pictures)
-    dataset = _exported(source, pictures) if is_knowledge_base(source) else load(source, layout, text_field, skip_bad)
+    if is_knowledge_base(source):
+        dataset = _exported(source, pictures)
+    else:
+        dataset = load(source, data.layout, data.text_field, data.skip_bad)
     made = make_mentions(dataset.entities, count, seed, views=views)
     bare = [m.model_copy(update={"image": None}) if m.image in made.views else m for m in made.mentions]
     with writing(out, durable=False) as partial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from melder.data import DataSet, entity_items, load, mention_items, tune_split
-from melder.encoders import Towers, build_encoder, check_readable
+from melder.encoders import Towers, build_encoder, check_readable, train_last_layers
 from melder.features import concatenate
 from melder.methods import build_matcher, method_of
 from melder.protocols import Counting, Sampler
@@ -39,6 +39,7 @@ __all__ = [
     "Rank",
     "Split",
     "build_model",
+    "new_encoder",
     "open_data",
     "prepare",
     "sample_items",
@@ -117,26 +118,42 @@ def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list
 
 def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[Mention]) -> Model:
     """A new model; n-gram frequencies, and a compact encoder's vocabulary, are fitted on the records."""
-    torch.manual_seed(configuration.training.seed)
     entities = dataset.entities
     texts = [*(f"{' '.join(e.names)} {e.description}" for e in entities), *(mention.text for mention in train)]
     options = configuration.encoder
-    encoder = build_encoder(
+    encoder = new_encoder(configuration, texts, published=configuration.published)
+    encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
+    if options.trained_layers is not None:
+        train_last_layers(encoder, options.trained_layers)
+    matcher = build_matcher(configuration.method, encoder.sizes)
+    if matcher.lexical is not None:
+        matcher.lexical.fit(name for entity in entities for name in entity.names)
+    return Model(encoder, matcher, options.precision)
+
+
+def new_encoder(configuration: Configuration, texts: Iterable[str], *, published: bool = False) -> Towers:
+    """The encoder that a configuration names, before any training.
+
+    Args:
+        texts: What the vocabulary of a compact encoder is fitted on.
+        published: As MIMIC's code feeds CLIP.
+
+    Raises:
+        MelderError: The specification or what it names does not exist.
+    """
+    torch.manual_seed(configuration.training.seed)  # of an encoder that starts from nothing
+    options = configuration.encoder
+    return build_encoder(
         options.name,
         text_length=options.text_length,
         texts=texts,
-        published=configuration.published,
+        published=published,
         pooled=options.pooled,
         width=options.width,
         context=options.context,
         picture_formats=options.picture_formats,
         picture_pixels=options.picture_pixels,
     )
-    encoder.requires_grad_(options.trained).train(options.trained)  # with dropout, where it has any, if trained
-    matcher = build_matcher(configuration.method, encoder.sizes)
-    if matcher.lexical is not None:
-        matcher.lexical.fit(name for entity in entities for name in entity.names)
-    return Model(encoder, matcher, options.precision)
 
 
 def prepare(

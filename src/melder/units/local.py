@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from melder.features import Heads, Side
 from melder.protocols import SideTensor
 from melder.units.absent import Absent
-from melder.units.local_side import Modality, local_ceiling
+from melder.units.local_side import Modality, local_upper_bound
 
 __all__ = ["Local"]
 
@@ -73,4 +73,4 @@ class Local(nn.Module, ABC):
 
     def entity_bounds(self, side: Side) -> Tensor:
         """The global half, and the most that the local half can be with any mention."""
-        return self.absent.entity_vectors(side, "global", scale=0.5, more=local_ceiling(side, self.last_norm) / 2)
+        return self.absent.entity_vectors(side, "global", scale=0.5, more=local_upper_bound(side, self.last_norm) / 2)

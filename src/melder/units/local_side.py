@@ -8,10 +8,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from melder.features import Heads, Side
-from melder.ops.bounds import norm_ceiling
+from melder.ops.bounds import norm_upper_bound
 from melder.ops.global_local import AttentionQueries, Keys, Norm
 
-__all__ = ["Modality", "local_ceiling", "local_side", "to_keys", "to_queries"]
+__all__ = ["Modality", "local_side", "local_upper_bound", "to_keys", "to_queries"]
 
 Modality = Literal["text", "image"]
 
@@ -39,8 +39,8 @@ def to_keys(mentions: Side) -> Keys:
     return Keys(mentions["key"], mentions["value"], mentions.get("mask"), mentions.get("mass"))
 
 
-def local_ceiling(entities: Side, norm: nn.LayerNorm) -> Tensor | float:
+def local_upper_bound(entities: Side, norm: nn.LayerNorm) -> Tensor | float:
     """[entities]: the most that <target, an output of the LayerNorm> can be; 0 without a target, so without vision."""
     if "target" not in entities:
         return 0.0
-    return norm_ceiling(entities["target"].to(norm.weight.dtype), Norm(norm.weight, norm.bias, norm.eps))
+    return norm_upper_bound(entities["target"].to(norm.weight.dtype), Norm(norm.weight, norm.bias, norm.eps))

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from melder.features import Heads, Side
-from melder.ops.bounds import norm_ceiling
+from melder.ops.bounds import norm_upper_bound
 from melder.ops.global_local import Norm
 from melder.ops.pooled_attention import tiles
 from melder.protocols import SideTensor
@@ -73,18 +73,18 @@ class VisionDual(nn.Module):
         """[n, 3]; see `entity_bounds`."""
         reading = self.mention_to_entity if self.variant == "code" else self.entity_to_mention
         present = side["present"].to(self.absent.constant.dtype)
-        return torch.stack([reading.ceiling(side) / 2 * present, present, torch.ones_like(present)], dim=1)
+        return torch.stack([reading.upper_bound(side) / 2 * present, present, torch.ones_like(present)], dim=1)
 
     def entity_bounds(self, side: Side) -> Tensor:
         """[n, 3]: each direction's score is at most a constant of the side that its LayerNorm's output is read by.
 
-        With those ceilings M and E, the constant c and p = 1 where there is a picture:
+        With those bounds M and E, the constant c and p = 1 where there is a picture:
         p_m p_e (M / 2 + E / 2 - c) + c = <[p_m M / 2, p_m, 1], [p_e, p_e (E / 2 - c), c]>.
         """
         reading = self.entity_to_mention if self.variant == "code" else self.mention_to_entity
         present = side["present"].to(self.absent.constant.dtype)
         constant = self.absent.constant.expand_as(present)
-        return torch.stack([present, (reading.ceiling(side) / 2 - constant) * present, constant], dim=1)
+        return torch.stack([present, (reading.upper_bound(side) / 2 - constant) * present, constant], dim=1)
 
     def _score(self, mentions: Side, entities: Side) -> Tensor:
         return (
@@ -117,13 +117,13 @@ class Direction(nn.Module):
         factors = (rate * gate, rate * gate, gate, torch.ones_like(gate[:1, :1]))
         return self._read(factors, (*mixed, constant, added), reader)
 
-    def ceiling(self, side: Side) -> Tensor:
+    def upper_bound(self, side: Side) -> Tensor:
         """[n]: the most that the score can be, of the side that reads; zeros without vision."""
         if "query" not in side:
             return torch.zeros(side.rows, dtype=self.norm.weight.dtype, device=self.norm.weight.device)
         reader = self.norm(side["query"].to(self.norm.weight.dtype)) if self.variant == "code" else side["key"]
         norm = Norm(self.norm.weight, self.norm.bias, self.norm.eps)
-        return norm_ceiling(reader.to(self.norm.weight.dtype), norm)
+        return norm_upper_bound(reader.to(self.norm.weight.dtype), norm)
 
     def _mix(self, query: Tensor, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """1 / deviation of q + x, for all pairs, and A q and A x."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from melder.data import DataSet
     from melder.data.hdf5_features import StoredVectors
     from melder.data.writing import Written
+from melder.cli.options import EntityText, TextField
 
 __all__ = ["convert"]
 
@@ -25,7 +26,7 @@ def convert(
     source: Path = typer.Argument(metavar="IN", help="The directory of a data set in any layout."),
     out: Path = typer.Argument(metavar="OUT", help="A new or empty directory."),
     layout: str = typer.Option("auto", "--layout", help="Its name (melder list layouts), or auto."),
-    text_field: str = typer.Option("desc", "--text-field", help="attr or desc: an entity's text in the layout mimic."),
+    text_field: EntityText = TextField.desc,
     copy: bool = typer.Option(False, "--copy", help="Copy pictures; default: link them (hard links) where that works."),
     features: Path = typer.Option(None, "--features", help="GEMEL's HDF5 of picture features; default: the one in IN."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records out, and list them."),

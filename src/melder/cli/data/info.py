@@ -12,6 +12,7 @@ from melder.cli.console import console, finish, say
 
 if TYPE_CHECKING:
     from melder.data.counts import Counts
+from melder.cli.options import EntityText, TextField
 
 __all__ = ["info"]
 
@@ -40,7 +41,7 @@ MENTIONS = {
 def info(
     directory: Path = typer.Argument(help="The directory of a data set."),
     layout: str = typer.Option("auto", "--layout", help="Its name (melder list layouts), or auto."),
-    text_field: str = typer.Option("desc", "--text-field", help="attr or desc: an entity's text in the layout mimic."),
+    text_field: EntityText = TextField.desc,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave malformed records out, and list them."),
 ) -> None:

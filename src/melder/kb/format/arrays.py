@@ -109,9 +109,9 @@ class PictureArrays(NamedTuple):
 @dataclass(frozen=True)
 class ArrayLayout:
     """How arrays are stored row by row, from the beginning of a file: bytes from one row to the next, and the places of
-    the arrays. `said` is all of that but the number of rows, and what is compared."""
+    the arrays. `key` is all of that but the number of rows, and what is compared."""
 
-    said: str
+    key: str
     kinds: str = field(compare=False)  # the names of the arrays, and their types
     step: int = field(compare=False)
     places: Mapping[str, ArraySpec] = field(compare=False)

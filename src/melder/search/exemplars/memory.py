@@ -49,7 +49,16 @@ FAR = 80.0  # exponents below it are as good as none
 
 
 class ExemplarMemory:
-    """The exemplars of entities of a source. rows [e]: these entities, ascending; counts [e] of their exemplars."""
+    """The exemplars of entities of a source.
+
+    Args:
+        exemplars: Those that there are; of entities that are gone they count for nothing.
+        entity_rows: The row of each entity that is there, by its id.
+
+    Attributes:
+        rows: [e] the entities that have exemplars, ascending.
+        counts: [e] of their exemplars.
+    """
 
     def __init__(self, exemplars: Exemplars, entity_rows: Mapping[str, int]) -> None:
         rows = [row for row, record in enumerate(exemplars.records) if record.entity in entity_rows]
@@ -150,7 +159,14 @@ class ExemplarMemory:
 
 
 def global_vectors(features: Features) -> tuple[Tensor, Tensor]:
-    """Text [m, g] and picture [m, v] of length one, on the CPU; zeros where there is none, v = 0 without vision."""
+    """Text [m, g] and picture [m, v] of length one, on the CPU; zeros where there is none, v = 0 without vision.
+
+    Args:
+        features: Of m mentions.
+
+    Returns:
+        Vectors of text and of picture.
+    """
     text = normalize(features.text_global.float(), dim=1) * features.has_text[:, None]
     if features.image_global is None:
         return text.cpu(), text.new_zeros(len(text), 0).cpu()
@@ -158,13 +174,27 @@ def global_vectors(features: Features) -> tuple[Tensor, Tensor]:
 
 
 def adjustments_of(mentions: Side) -> Tensor | None:
-    """[m, e] of a side that `ExemplarMemory.beside` made."""
+    """[m, e] of a side that `ExemplarMemory.beside` made.
+
+    Args:
+        mentions: The side of m mentions.
+
+    Returns:
+        What is added to scores of entities that have exemplars; None where nothing is.
+    """
     found = mentions.get(TENSOR)
     return None if found is None else found.cpu()
 
 
 def without_adjustments(mentions: Side) -> Side:
-    """The side as the matcher made it."""
+    """The side as the matcher made it.
+
+    Args:
+        mentions: A side, with adjustments or without.
+
+    Returns:
+        The side without them.
+    """
     return Side({name: tensor for name, tensor in mentions.items() if name != TENSOR})
 
 

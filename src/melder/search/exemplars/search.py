@@ -32,7 +32,14 @@ AT_ONCE = 64  # entities that exemplars speak for, scored together
 
 
 class ExemplarSearch:
-    """A search over a source whose matcher's scores `memory` adds to."""
+    """A search over a source whose matcher's scores `memory` adds to.
+
+    Args:
+        search: Finds entities by the matcher's scores alone.
+        matcher: Gives these scores.
+        source: The entities.
+        memory: What is added for exemplars.
+    """
 
     def __init__(self, search: Search, matcher: Matcher, source: SideStore, memory: ExemplarMemory) -> None:
         self.search, self.matcher, self.source, self.memory = search, matcher, source, memory

@@ -25,7 +25,13 @@ PAIRS, COSINE, DEVIATION = 20, 0.4, 0.2  # pairs of different entities that are 
 
 
 class Similarity:
-    """vectors [n, d] of exemplars; present [n], False = nothing there; owner [n] = which entity each means."""
+    """How much more alike an exemplar and a mention are than unrelated ones.
+
+    Args:
+        vectors: [n, d] of exemplars.
+        present: [n], False = nothing there.
+        owner: [n], which entity each means.
+    """
 
     def __init__(self, vectors: Tensor, present: Tensor, owner: Tensor) -> None:
         known, owner = vectors[present].float(), owner[present]

@@ -27,9 +27,17 @@ INDEXES = Registry[IndexClass](
 def build_index(
     name: str, vectors: Tensor, counting: Counting | None = None, types: Sequence[tuple[str, ...]] | None = None
 ) -> Index:
-    """An index of vectors [n, d]. `name` is flat, hnsw, faiss, faiss: and one of its factory strings, milvus: and the
-    URI of a database, or that of another package's; `types` are those of each entity, for indexes that filter by them.
-    `counting` starts a progress bar where building takes long.
+    """An index of vectors.
+
+    Args:
+        name: flat, hnsw, faiss, faiss: and one of its factory strings, milvus: and the URI of a database, or that of
+            another package's.
+        vectors: [n, d].
+        counting: Starts a progress bar where building takes long.
+        types: Those of each entity, for indexes that filter by them.
+
+    Returns:
+        The index, in which an entity is its row.
 
     Raises:
         MelderError: An unknown name, or when the package that it needs is not there.

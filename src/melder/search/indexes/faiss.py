@@ -31,7 +31,12 @@ INDEX, LIFT = "index.faiss", "lift.json"
 
 
 class FaissIndex:
-    """index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length."""
+    """An index of FAISS; fulfils `melder.protocols.Index`.
+
+    Args:
+        index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length.
+        lift: What lifts vectors and queries.
+    """
 
     keeps_vectors, filters_types, tells_products = True, False, False
     trial = TRIAL

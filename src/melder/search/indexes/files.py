@@ -19,6 +19,12 @@ __all__ = ["new_directory", "no_options", "open_arrays", "save_arrays"]
 def new_directory(path: Path) -> Iterator[Path]:
     """A directory to fill that becomes `path` at once at the end.
 
+    Args:
+        path: Of a directory that is not there.
+
+    Yields:
+        A directory beside it.
+
     Raises:
         MelderError: That is there already.
     """
@@ -29,18 +35,43 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def no_options(name: str, options: str) -> None:
-    """Raises MelderError where something follows the name of an index that has nothing to choose."""
+    """Refuse options of an index that has nothing to choose.
+
+    Args:
+        name: Of the index.
+        options: What follows the name and a colon.
+
+    Raises:
+        MelderError: Something does.
+    """
     if options:
         raise MelderError(f"{name}:{options}: the index {name} has no options; write {name}")
 
 
 def save_arrays(directory: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write each array to a file of its name.
+
+    Args:
+        directory: That is there.
+        arrays: By name.
+    """
     for name, array in arrays.items():
         write_array(directory / f"{name}.npy", array)
 
 
 def open_arrays(directory: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Memory-mapped arrays that can be written to, for this process alone."""
+    """Memory-mapped arrays that can be written to, for this process alone.
+
+    Args:
+        directory: With what `save_arrays` wrote.
+        names: Of the arrays.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        MelderError: A file is missing or damaged.
+    """
     try:
         arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in names}
     except (OSError, ValueError, EOFError) as error:

@@ -2,7 +2,7 @@ r"""The flat index: the inner product with every vector, exact but for the round
 
 Vectors are divided by the length M of the longest, so that float16 neither overflows nor loses the short ones; half
 the bytes are half the time, since reading memory is all that takes any. How far an inner product can be from the real
-one is known (`melder.ops.bounds.rounding`): `ceilings` adds it, for a search that must not miss anything.
+one is known (`melder.ops.bounds.rounding`): `upper_bounds` adds it, for a search that must not miss anything.
 """
 
 from __future__ import annotations
@@ -27,9 +27,15 @@ ARRAYS = ("vectors", "lengths", "scale", "alive")
 
 
 class FlatIndex:
-    """vectors [n, d] in float16 or float32, over the scale M; lengths [n] of the real ones; alive [n], False = removed.
+    """All inner products; fulfils `melder.protocols.Index`.
 
     Opened from files it is memory-mapped, and nothing is read before the first search.
+
+    Args:
+        vectors: [n, d] in float16 or float32, over the scale M.
+        lengths: [n] of the real ones.
+        scale: M.
+        alive: [n], False = removed.
     """
 
     keeps_vectors, filters_types, tells_products, searches_many = True, False, True, True
@@ -107,7 +113,7 @@ class FlatIndex:
         vectors = self.vectors[torch.from_numpy(rows)].float()
         return (vectors @ query.detach().cpu().float()).mul_(self.scale).numpy()
 
-    def ceilings(self, query: Tensor) -> Tensor:
+    def upper_bounds(self, query: Tensor) -> Tensor:
         """[n] float32: the inner products of a query [d], none of them below the real one; -inf where removed."""
         products, length = self._products(query)
         error = rounding(self.lengths, self.scale, self.vectors.shape[1], self.vectors.dtype)

@@ -43,7 +43,14 @@ GRAPH, LIFT, EQUAL = "graph.usearch", "lift.json", "equal.npy"
 
 
 class HNSWIndex:
-    """graph: usearch's index of lifted vectors; its keys are rows, of equal vectors the first."""
+    """A graph of near vectors; fulfils `melder.protocols.Index`.
+
+    Args:
+        graph: usearch's index of lifted vectors; its keys are rows, of equal vectors the first.
+        lift: What lifts vectors and queries.
+        rows: How many vectors there are, removed ones too.
+        equal: Which of them are the same; None = all differ.
+    """
 
     keeps_vectors, filters_types, tells_products = True, False, True
     trial = TRIAL

@@ -22,7 +22,12 @@ ROOM = 1.05  # M over the longest vector at first: a few that come later may be 
 
 @dataclass(frozen=True)
 class MipsToCosine:
-    """radius: M; width: of the vectors before they are lifted"""
+    """Vectors of any lengths as ones of one length, so that the nearest by cosine have the largest inner products.
+
+    Args:
+        radius: M, the length of the longest.
+        width: Of the vectors before they are lifted.
+    """
 
     radius: float
     width: int

@@ -40,7 +40,15 @@ QUIET = {"grpc.keepalive_permit_without_calls": 0}  # a client that rests sends 
 
 
 class MilvusIndex:
-    """client: of the database at `uri`; its `collection` has lifted vectors under their rows, and types"""
+    """Vectors in a database; fulfils `melder.protocols.Index`.
+
+    Args:
+        client: Of the database.
+        uri: Where it is.
+        collection: Has lifted vectors under their rows, and types.
+        lift: What lifts vectors and queries.
+        rows: How many vectors there are, removed ones too.
+    """
 
     keeps_vectors, filters_types, tells_products = False, True, False
 

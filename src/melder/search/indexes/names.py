@@ -28,11 +28,17 @@ LOOKED_UP = 250  # names, at least, for which the postings of further n-grams ar
 
 
 class NameIndex:
-    """first [buckets + 1]: where the postings of a bucket begin in `name` and `weight` [postings], names ascending.
-    owner [names]: the entity whose name it is, ascending; entities []: how many there are.
+    """Names by their n-grams, each with its postings.
 
     A surface is `bucket` and `gram` [G], as the lexical unit's mention side has them; zeros in `gram` are padding.
     Threads may share it.
+
+    Args:
+        first: [buckets + 1], where the postings of a bucket begin.
+        name: [postings], names ascending.
+        weight: [postings], of the n-gram in the name.
+        owner: [names], the entity whose name it is, ascending.
+        entities: [], how many there are.
     """
 
     def __init__(
@@ -79,7 +85,7 @@ class NameIndex:
         read, sums = _read_whole(grams), self._zeros()
         names = self._add(grams[:read], sums)
         try:
-            best = self._likest(names, sums[names], grams[read:], k)
+            best = self._best_rows(names, sums[names], grams[read:], k)
             rows = best if asked is None else np.concatenate([best, asked])
             cosines = self._exact(rows, sums, grams[read:])
         finally:
@@ -117,7 +123,7 @@ class NameIndex:
         except IndexError:
             return np.zeros(len(self.owner), np.float32)
 
-    def _likest(self, names: np.ndarray, cosines: np.ndarray, others: Sequence[_Gram], k: int) -> np.ndarray:
+    def _best_rows(self, names: np.ndarray, cosines: np.ndarray, others: Sequence[_Gram], k: int) -> np.ndarray:
         """The rows of at most k entities, from names and the cosines as far as they are summed up; `others` are
         the n-grams that are looked up for the best of them."""
         wanted = max(LOOKED_UP, 2 * k)  # names, which may be of fewer entities

@@ -32,7 +32,15 @@ class _Postings(NamedTuple):
 
 
 def inverted(sides: Iterable[Side], buckets: int) -> Inverted:
-    """Of entity sides of the lexical unit, block after block."""
+    """Of entity sides of the lexical unit, block after block.
+
+    Args:
+        sides: Blocks of entities in order.
+        buckets: How many hashes of n-grams there are.
+
+    Returns:
+        Postings, names ascending in each bucket.
+    """
     postings, owners, entities, names = list[_Postings](), list[np.ndarray](), 0, 0
     for side in sides:
         block, owner = _postings(side)

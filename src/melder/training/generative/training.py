@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from melder.data import DataSet, mention_items
-from melder.encoders import Towers, build_encoder, check_readable, fingerprint, load_features, save_features
+from melder.encoders import Towers, check_readable, fingerprint, load_features, save_features
 from melder.encoders.sources import ModelSource
 from melder.features import Features
 from melder.generative.compact_model import Texts, TrainingSentence, train_compact
@@ -45,7 +45,7 @@ from melder.training.configuration import Configuration
 from melder.training.generative.module import GenerativeModule
 from melder.training.generative.prompt_batch import Asked
 from melder.training.order import BatchPlan
-from melder.training.prepare import OnUnreadable, Rank, Split, sample_items, split_data
+from melder.training.prepare import OnUnreadable, Rank, Split, new_encoder, sample_items, split_data
 
 __all__ = ["PreparedGenerative", "PromptExamples", "prepare_generative"]
 
@@ -169,18 +169,7 @@ def _examples(
 
 def _encoder(configuration: Configuration, dataset: DataSet, split: Split, folder: Path) -> Towers:
     texts = [*(entity.description for entity in dataset.entities), *(mention.text for mention in split.train)]
-    options = configuration.encoder
-    torch.manual_seed(configuration.training.seed)  # of an encoder that starts from nothing
-    encoder = build_encoder(
-        options.name,
-        text_length=options.text_length,
-        texts=texts,
-        pooled=options.pooled,
-        width=options.width,
-        context=options.context,
-        picture_formats=options.picture_formats,
-        picture_pixels=options.picture_pixels,
-    )
+    encoder = new_encoder(configuration, texts)
     check_readable(encoder, sample_items(configuration, dataset, split, encoder), folder)
     return encoder.requires_grad_(False).to(run_device())
 

@@ -8,7 +8,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from melder.features import not_finite
+from melder.ops.not_finite import not_finite
 from melder.records import MelderError
 
 __all__ = ["FiniteTraining"]

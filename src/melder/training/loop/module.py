@@ -8,9 +8,10 @@ from typing import Any, cast
 import lightning
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from melder.encoders import computing
-from melder.features import Features, Scores
+from melder.features import Features, Scores, concatenate
 from melder.methods.losses import Batch
 from melder.protocols import Inputs
 from melder.records import MelderError
@@ -26,21 +27,29 @@ from melder.training.order import draw
 __all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
 
 
-def training_losses(model: Model, batched: Batched, *, mask_duplicates: bool) -> dict[str, Tensor]:
+def training_losses(
+    model: Model, batched: Batched, *, mask_duplicates: bool, encode_at_once: int | None = None
+) -> dict[str, Tensor]:
     """The losses of a batch by name; their sum is what is minimised."""
-    batch, scores = batch_scores(model, batched, mask_duplicates=mask_duplicates)
+    batch, scores = batch_scores(model, batched, mask_duplicates=mask_duplicates, encode_at_once=encode_at_once)
     return model.matcher.losses(batch, scores)
 
 
-def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tuple[Batch, Scores]:
+def batch_scores(
+    model: Model, batched: Batched, *, mask_duplicates: bool, encode_at_once: int | None = None
+) -> tuple[Batch, Scores]:
     """What losses read of a batch, and the scores [own mentions, all entities].
+
+    With `encode_at_once` a trained encoder reads so many items together, and keeps nothing of them for gradients but
+    what they are read from: each part goes through it once more in the backward pass, alone. The gradients are the same
+    (gradient caching; Gao et al. 2021), and memory is that of one part.
 
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
     """
-    own = _features(model, batched.mentions, batched.mention_surfaces)
+    own = _features(model, batched.mentions, batched.mention_surfaces, encode_at_once)
     pairs, mentions = len(own), gather(own)
-    entities = gather(_features(model, batched.entities, batched.entity_surfaces))
+    entities = gather(_features(model, batched.entities, batched.entity_surfaces, encode_at_once))
     order = _gold_first(len(batched.entity_rows), pairs, batched.entity_rows.device)
     if len(order) > len(mentions):
         entities = entities[order]
@@ -53,12 +62,24 @@ def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tu
     return batch, model.matcher.score(mention_side, model.matcher.entity_side_of(batch.entities))
 
 
-def _features(model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]]) -> Features:
+def _features(
+    model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]], encode_at_once: int | None
+) -> Features:
     if isinstance(given, Features):
         return given
+    count = len(next(iter(given.values())))
+    if encode_at_once is None or count <= encode_at_once:
+        features = _encoded(model, given)
+    else:
+        cuts = [slice(start, start + encode_at_once) for start in range(0, count, encode_at_once)]
+        parts = [{name: tensor[cut] for name, tensor in given.items()} for cut in cuts]
+        features = concatenate([checkpoint(_encoded, model, part, use_reentrant=False) for part in parts])
+    return replace(features, surfaces=surfaces)
+
+
+def _encoded(model: Model, inputs: Inputs) -> Features:
     with computing(model.device, model.precision):
-        features = model.encoder(given)
-    return replace(cast(Features, features).to(torch.float32), surfaces=surfaces)
+        return cast(Features, model.encoder(inputs)).to(torch.float32)
 
 
 def no_negatives(columns: Tensor, gold: Tensor, pairs: int, *, mask_duplicates: bool) -> Tensor:
@@ -133,7 +154,12 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         return torch.stack(list(losses.values())).sum()
 
     def forward(self, batched: Batched) -> dict[str, Tensor]:
-        batch, scores = batch_scores(self.model, batched, mask_duplicates=self.mask_duplicates)
+        batch, scores = batch_scores(
+            self.model,
+            batched,
+            mask_duplicates=self.mask_duplicates,
+            encode_at_once=self.options.encode_at_once,
+        )
         losses = self.model.matcher.losses(batch, scores)
         if self.player is None:
             return losses

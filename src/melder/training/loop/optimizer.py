@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from melder.encoders import layers_above
 from melder.training.configuration import TrainingConfiguration
 
 __all__ = ["build_optimizer", "learning_rate_factor"]
@@ -19,13 +20,17 @@ def build_optimizer(
 ) -> torch.optim.AdamW:
     """Encoder, matcher, lexical weight and a generator of negatives may have learning rates of their own.
 
+    With `layer_decay` below 1 a layer of the encoder learns the slower the further it is from the output.
+
     Biases, norms and constants are not decayed. (Of the published patterns for that only `bias` matches names of
     parameters, so the published recipe decays the norms' weights.)
     """
-    groups = []
+    groups, above = [], layers_above(model.get_submodule("encoder")) if training.layer_decay < 1 else {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.append(_group(name, parameter, training))
+            group = _group(name, parameter, training)
+            group["lr"] *= training.layer_decay ** above.get(name.removeprefix("encoder."), 0)
+            groups.append(group)
     if generator is not None:
         groups += [_group(f"generator.{name}", parameter, training) for name, parameter in generator.named_parameters()]
     return torch.optim.AdamW(_merged(groups), eps=training.epsilon)
