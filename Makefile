@@ -7,12 +7,18 @@ TORCH := 2.13.0
 OLDEST ?= torch==$(TORCH)
 OLDEST_TESTS ?= tests/ops tests/units tests/methods tests/kb tests/search tests/serving tests/integrations tests/readers tests/generative/test_golden.py tests/test_versions.py
 
-.PHONY: demo test matrix numeric fuzz lint docs oldest setup clean
+.PHONY: demo reproduce test matrix numeric fuzz lint docs oldest setup clean
 
 # Draws flags, trains M3EL on them and shows what it can do.
 demo: $(VENV)/ready
 	@echo "The demo: draws flags, trains on them, links photographs; some minutes."
 	$(BIN)/melder demo
+
+# The published tables again: trains and tests every published mode whose data (below DATA) and weights are there, a day or
+# two of one GPU; goes on where it was stopped. OPTIONS="--fetch" downloads weights, OPTIONS="--only m3el" takes some rows.
+DATA ?= data
+reproduce: $(VENV)/ready
+	$(BIN)/python experiments/run_published.py --data "$(DATA)" $(OPTIONS)
 
 # All tests, one process a core; OPTIONS are pytest's, such as OPTIONS="-k lexical".
 test: $(VENV)/ready-dev

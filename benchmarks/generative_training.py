@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from melder.generative import GenerativeModel, LanguageModel, open_language_model
-from melder.generative.mapper import Mapper
+from melder.generative.mapper import LinearMapper
 from melder.generative.prompt import Block, Blocks, Template
 from melder.methods.gemel import PUBLISHED_TEMPLATE
 from melder.training.generative.prompt_batch import Asked
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     options = parser.parse_args()
     language_model = open_language_model(options.language_model, precision=options.precision, kept=options.kept)
-    model = GenerativeModel(language_model, Mapper(PICTURE, PREFIX, language_model.width))
+    model = GenerativeModel(language_model, LinearMapper(PICTURE, PREFIX, language_model.width))
     seconds, processor, tokens = list[float](), list[float](), list[int]()
     for step in range(options.steps + 1):
         batch = made_batch(language_model, step)

@@ -65,7 +65,7 @@ def test_logits_are_computed_from_the_first_answer_on() -> None:
     hook = model.language_model.model.register_forward_hook(lambda *of: kept.append(of[2].logits.shape[1]))
     model.loss(golden.prompts()[:1], golden.targets()[:1])
     hook.remove()
-    assert kept == [len(golden.targets()[0]) + 1]
+    assert kept == [len(golden.targets()[0])]
 
 
 def test_every_name_has_the_published_log_probability() -> None:

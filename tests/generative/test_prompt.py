@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from melder.data.gemel import unmarked
-from melder.generative.prompt import Block, Template, fitted, prompt_text
+from melder.generative.prompt import Block, Blocks, Template, fitted, prompt_text
 from melder.methods.gemel import PUBLISHED_TEMPLATE, GEMELConfiguration
 from melder.records import MelderError, Mention
 
@@ -36,13 +36,39 @@ def test_markers_that_a_reader_took_out_come_back(text: str, surface: str) -> No
     assert prompt_text(mention, markers=False) == plain
 
 
+def test_a_picture_stands_where_the_template_says() -> None:
+    template = Template("{text} {mention} [{picture}] {answer}\n")
+    assert template.around_picture("A kite.", "kite") == ("A kite. kite [", "] ")
+    assert template.around_picture("A kite.", "kite", "Red kite") == ("A kite. kite [", "] Red kite\n")
+    assert template.question("{picture}", "kite") == "{picture} kite [] "
+    assert Template(PUBLISHED_TEMPLATE).around_picture("A kite.", "kite")[0] == ""
+
+
+def test_what_stands_before_the_first_picture_is_the_prompts_head() -> None:
+    blocks = [Block([1, 2, 3], None, 2), Block([4, 5], None, 1)]
+    assert Blocks(blocks, lead=[9]).head == [9, 1, 2]
+    assert Blocks(blocks[1:]).head == [4]
+    assert Blocks([Block([1, 2], None)]).head == []
+
+
 def test_braces_in_texts_are_only_braces() -> None:
     assert Template("{text} {mention}: {answer}").demonstration("{mention}", "{answer}", "{text}") == (
         "{mention} {answer}: {text}"
     )
 
 
-@pytest.mark.parametrize("template", ["{text} {mention}", "{answer} {text} {mention}", "{text} {text} {answer}", ""])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{text} {mention}",
+        "{answer} {text} {mention}",
+        "{text} {text} {answer}",
+        "",
+        "{text} {mention} {answer} {picture}",
+        "{picture} {text} {mention} {picture} {answer}",
+        "{image} {text} {mention} {answer}",
+    ],
+)
 def test_a_template_needs_its_fields(template: str) -> None:
     with pytest.raises(ValueError, match="once each"):
         GEMELConfiguration(template=template)

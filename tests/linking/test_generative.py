@@ -17,7 +17,7 @@ from melder.building.build import build, remove_entities
 from melder.data import DataSet, EntityFile, load
 from melder.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_run
 from melder.generative import name_search
-from melder.generative.mapper import Mapper
+from melder.generative.mapper import LinearMapper
 from melder.generative.names import Names
 from melder.generative.trie import NameTrie
 from melder.linking import GenerativeLinker, RerankingLinker
@@ -91,7 +91,8 @@ def test_beyond_the_best_names_ranks_are_bounds(
 ) -> None:
     answered = _answered(mentions)
     exact = linker.ranks(answered)
-    other = _linker(run, small_data, "method.all_names=0", f"method.best_names={best}")
+    changes = ["method.decoding=exact", "method.all_names=0", f"method.best_names={best}"]
+    other = _linker(run, small_data, *changes)
     bounds = other.ranks(answered)
     beyond = int((exact.optimistic > best).sum())
     assert other.figures["searches"] == {"exact": len(answered), "inexact": 0, "not_found": beyond}
@@ -102,14 +103,18 @@ def test_beyond_the_best_names_ranks_are_bounds(
 def test_a_search_that_reads_too_much_is_given_up_and_counted(
     run: Path, small_data: Path, mentions: list[Mention]
 ) -> None:
-    linker = _linker(run, small_data, "method.all_names=0", "method.best_names=3", "method.most_prefixes=1")
+    changes = ["method.decoding=exact", "method.all_names=0", "method.best_names=3", "method.most_prefixes=1"]
+    linker = _linker(run, small_data, *changes)
     links, _ = linker.links_and_ranks(_answered(mentions), 3)
     assert linker.figures["searches"]["inexact"] > 0
     assert all(len(link.candidates) == 3 for link in links)
 
 
-def test_beams_find_some_names_and_bounds_say_so(run: Path, small_data: Path, mentions: list[Mention]) -> None:
-    linker = _linker(run, small_data, "method.decoding=beam", "method.beams=3")
+@pytest.mark.parametrize("changes", [["method.decoding=beam"], ["method.decoding=auto", "method.all_names=11"]])
+def test_beams_find_some_names_and_bounds_say_so(
+    run: Path, small_data: Path, mentions: list[Mention], changes: list[str]
+) -> None:
+    linker = _linker(run, small_data, *changes, "method.beams=3")
     links, ranks = linker.links_and_ranks(_answered(mentions), 20)
     for mention, link, high in zip(_answered(mentions), links, ranks.pessimistic, strict=True):
         assert len(link.candidates) <= 3
@@ -343,7 +348,7 @@ def test_without_the_picture_modality_every_prefix_is_that_of_a_vector_of_zeros(
     bare = GenerativeLinker(shown.model, load(small_data), modalities=["text"])
     assert any(picture is not None for picture in shown.model.pictures(shown.items(mentions)).rows())
     assert all(picture is None for picture in bare.model.pictures(bare.items(mentions)).rows())
-    fresh = Mapper(5, 2, 4)
+    fresh = LinearMapper(5, 2, 4)
     zeros = torch.zeros(1, 5)
     assert torch.equal(fresh(zeros, torch.tensor([False])), fresh(zeros, torch.tensor([True])))
 

@@ -65,6 +65,9 @@ def train(
             return
         rows = {"name match": result.metrics["name_match"], "trained": result.metrics}
         console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
+        if parameters := result.metrics["parameters"]:
+            trained, every = parameters["trained"], parameters["all"]
+            say(f"Trained: {trained:,} of {every:,} parameters ({100 * trained / every:.2g} %).")
     if from_kb is not None:
         _keep_better(out, chosen, from_kb)
     say(f"The run is in {out}. Next: {_next(out, chosen, result.splits if result else ())}")

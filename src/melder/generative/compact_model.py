@@ -125,7 +125,8 @@ class _Reader:
         self.texts, self.seed, self.model = texts, seed, language_model
         self.start: int = language_model.tokenizer.bos_token_id
         write, template = language_model.tokens, texts.template
-        self.questions = write([template.question(example.text, example.surface) for example in texts.examples])
+        around = [template.around_picture(example.text, example.surface) for example in texts.examples]
+        self.before, self.behind = (write([pair[side] for pair in around]) for side in (0, 1))
         self.answers = write([example.answer for example in texts.examples])
         self.after = write([template.pattern.partition("{answer}")[2]])[0]
         self.about = _shared(write, [f"{example.answer} {example.about}" for example in texts.examples])
@@ -151,7 +152,7 @@ class _Reader:
         if self.descriptions and draw.random() < PLAIN:
             chosen = self.descriptions[draw.integers(len(self.descriptions))]
             return [(token, True, False) for token in [*chosen, self.model.end]]
-        query = int(draw.integers(len(self.questions)))
+        query = int(draw.integers(len(self.before)))
         text: list[tuple[int, bool, bool]] = []
         for _ in range(demonstrations):
             text += self._block(draw, self._demonstration(draw, query), last=False)
@@ -160,14 +161,15 @@ class _Reader:
     def _demonstration(self, draw: np.random.Generator, query: int) -> int:
         alike = self.alike[self.texts.examples[query].surface]
         foreign = len(alike) == 1 or draw.random() < FOREIGN
-        return int(draw.integers(len(self.questions))) if foreign else alike[draw.integers(len(alike))]
+        return int(draw.integers(len(self.before))) if foreign else alike[draw.integers(len(alike))]
 
     def _block(self, draw: np.random.Generator, row: int, *, last: bool) -> list[tuple[int, bool, bool]]:
         prefix = self._stand_in(draw, row)
         end = [(self.model.end, True, True)] if last else [(token, True, False) for token in self.after]
         return [
+            *((token, True, False) for token in self.before[row]),
             *((token, False, False) for token in prefix),
-            *((token, True, False) for token in self.questions[row]),
+            *((token, True, False) for token in self.behind[row]),
             *((token, True, True) for token in self.answers[row]),
             *end,
         ]

@@ -113,6 +113,16 @@ class LanguageModel(nn.Module):
         return embeddings
 
     @property
+    def learns(self) -> bool:
+        """Some of its weights are being trained."""
+        return any(parameter.requires_grad for parameter in self.model.parameters())
+
+    @property
+    def embedding_deviation(self) -> float:
+        """The standard deviation of the numbers of its token embeddings."""
+        return float(self.model.get_input_embeddings().weight.detach().float().std())
+
+    @property
     def device(self) -> torch.device:
         return self.model.get_input_embeddings().weight.device  # type: ignore[no-any-return]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from melder.generative.language_model import LanguageModel
 from melder.generative.mapper import Mapper, read_official_mapper
 from melder.generative.prompt import Blocks
+from melder.generative.prompt_heads import PromptHeads
 
 __all__ = ["Embedded", "GenerativeModel", "from_official_mapper"]
 
@@ -29,11 +30,12 @@ class Embedded:
 
 
 class GenerativeModel(nn.Module):
-    """Prompts in, log-probabilities of continuations out; only the mapper has gradients."""
+    """Prompts in, log-probabilities of continuations out; the mapper has gradients, and what LoRA added."""
 
     def __init__(self, language_model: LanguageModel, mapper: Mapper) -> None:
         super().__init__()
         self.language_model, self.mapper = language_model, mapper
+        self._heads = PromptHeads(language_model.model)
 
     def embed(
         self,
@@ -41,14 +43,16 @@ class GenerativeModel(nn.Module):
         continuations: Sequence[Sequence[int]] | None = None,
         *,
         padding: Literal["left", "right"] = "left",
+        heads: Sequence[int] | None = None,
     ) -> Embedded:
         """Prompts, and what is to follow each of them, as the language model reads them.
 
         The mapper runs once, over every picture of every prompt. Published: padding on the left to generate, on the
-        right to train.
+        right to train. `heads`: how many of each prompt's first tokens are left out.
         """
         tails = [()] * len(prompts) if continuations is None else continuations
-        rows = [_row(prompt, tail, self.mapper.tokens) for prompt, tail in zip(prompts, tails, strict=True)]
+        starts_at = [0] * len(prompts) if heads is None else heads
+        rows = [_row(*row, self.mapper.tokens) for row in zip(prompts, tails, starts_at, strict=True)]
         longest = max(len(tokens) for tokens, _ in rows)
         pad, device = self.language_model.pad, self.language_model.device
         starts = [longest - len(tokens) if padding == "left" else 0 for tokens, _ in rows]
@@ -72,21 +76,21 @@ class GenerativeModel(nn.Module):
         """The sum of the log-probabilities of each continuation's tokens [n], and how many there are [n].
 
         The vocabulary is large: logits are computed from the first continuation's beginning on, and their
-        log-probabilities for tokens of continuations only.
+        log-probabilities for tokens of continuations only. The last position is not read, since nothing follows it.
+        What no mapper changes is read once (`PromptHeads`).
         """
-        batch = self.embed(prompts, continuations, padding="right")
+        heads = [self._head(prompt) for prompt in prompts]
+        batch = self.embed(prompts, continuations, padding="right", heads=[len(head) for head in heads])
         assert batch.labels is not None
         answers = batch.labels != IGNORED
         first = int(answers.any(dim=0).long().argmax())
-        padded = None if bool(batch.mask.all()) else batch.mask  # None: the faster, plainly causal kernel
         logits = self.language_model.model(
-            inputs_embeds=batch.embeds,
-            attention_mask=padded,
-            logits_to_keep=answers.shape[1] - first + 1,
-            use_cache=False,
+            inputs_embeds=batch.embeds[:, :-1],
+            logits_to_keep=answers.shape[1] - first,
+            **self._context(heads, batch.mask[:, :-1]),
         ).logits
         answers, labels = answers[:, first:], batch.labels[:, first:]
-        losses = cross_entropy(logits[:, :-1][answers].float(), labels[answers], reduction="none")
+        losses = cross_entropy(logits[answers].float(), labels[answers], reduction="none")
         rows = torch.arange(len(answers), device=answers.device)[:, None].expand_as(answers)[answers]
         return losses.new_zeros(len(answers)).index_add(0, rows, -losses), answers.sum(dim=1)
 
@@ -103,8 +107,9 @@ class GenerativeModel(nn.Module):
         Prompts of like length go together, so that little is spent on padding; which do changes no more than rounding.
         """
         lengths = [
-            prompt.positions(self.mapper.tokens) + len(tail)
+            (prompt.positions(self.mapper.tokens) - len(head) + len(tail), len(head))
             for prompt, tail in zip(prompts, continuations, strict=True)
+            for head in [self._head(prompt)]
         ]
         order = sorted(range(len(prompts)), key=lengths.__getitem__)
         for start in range(0, len(order), at_once):
@@ -112,12 +117,30 @@ class GenerativeModel(nn.Module):
             losses = self.loss([prompts[row] for row in rows], [continuations[row] for row in rows])
             yield losses.sum() / len(prompts)
 
+    def _head(self, prompt: Blocks) -> list[int]:
+        """The first tokens of a prompt that need not be read anew: none where the language model itself changes."""
+        model = self.language_model.model
+        fixed = self._heads.supported and not model.training and not self.language_model.learns
+        return prompt.head if fixed else []
+
+    def _context(self, heads: Sequence[Sequence[int]], mask: Tensor) -> dict[str, Any]:
+        """What the language model is told beside the embeddings [n, L, width] that follow `heads`."""
+        if not any(heads):
+            # No mask: the faster, plainly causal kernel.
+            return {"attention_mask": None if bool(mask.all()) else mask, "use_cache": False}
+        lengths, longest = torch.tensor([len(head) for head in heads]), max(map(len, heads))
+        before = torch.arange(longest) >= longest - lengths[:, None]
+        positions = lengths[:, None] + torch.arange(mask.shape[1])
+        whole = torch.cat([before.to(mask), mask], dim=1)
+        positioned = {"position_ids": positions.to(mask.device), "use_cache": True}
+        return {"attention_mask": whole, **positioned, **self._heads.cache(heads)}
+
     def _prefixes(self, prompts: Sequence[Blocks]) -> Tensor:
         pictures = [block.picture for prompt in prompts for block in prompt.blocks]
         there = torch.tensor([picture is not None for picture in pictures])
-        blank = torch.zeros(self.mapper.linear.in_features)
+        blank = torch.zeros(self.mapper.picture_shape)
         stacked = torch.stack([blank if picture is None else picture.float() for picture in pictures])
-        device = self.mapper.linear.weight.device
+        device = self.language_model.device
         prefixes: Tensor = self.mapper(stacked.to(device), there.to(device))
         return prefixes
 
@@ -133,11 +156,12 @@ def from_official_mapper(
     return GenerativeModel(language_model, read_official_mapper(state, language_model.width, prefix_tokens))
 
 
-def _row(prompt: Blocks, tail: Sequence[int], prefix_tokens: int) -> tuple[list[int], list[int]]:
-    """All tokens of a prompt, zeros where the prefixes stand, and the places of those."""
+def _row(prompt: Blocks, tail: Sequence[int], start: int, prefix_tokens: int) -> tuple[list[int], list[int]]:
+    """The tokens of a prompt from `start` on, zeros where the prefixes stand, and the places of those."""
     tokens: list[int] = list(prompt.lead)
     places: list[int] = []
     for block in prompt.blocks:
-        places += range(len(tokens), len(tokens) + prefix_tokens)
-        tokens += [*([0] * prefix_tokens), *block.tokens]
-    return [*tokens, *tail], places
+        tokens += block.tokens[: block.place]
+        places += range(len(tokens) - start, len(tokens) - start + prefix_tokens)
+        tokens += [*([0] * prefix_tokens), *block.tokens[block.place :]]
+    return [*tokens[start:], *tail], places

@@ -51,14 +51,14 @@ class NameSearch:
             self.trie, self.numbers = kept_names(directory, names, language_model)
         self.place = np.zeros(self.trie.given, np.int64)  # in the list of all, by number
         self.place[self.numbers] = np.arange(len(names))
-        self.all = options.decoding == "exact" and len(names) <= options.all_names
+        self.all = options.decoding != "beam" and len(names) <= options.all_names
         self.longest = int(self.trie.longest(np.array([self.trie.root]))[0])
 
     def __call__(self, prompts: Embedded) -> list[ScoredName]:
         prompt, model, options = Prompt(prompts.embeds, prompts.mask), self.model.model, self.options
         if self.all:
             return [_sorted(scores) for scores in self.every(prompts)]
-        if options.decoding == "beam":
+        if options.decoding != "exact":
             results = beam_search(model, prompt, self.trie, beams=options.beams, score=options.score)
         else:
             most = options.most_prefixes

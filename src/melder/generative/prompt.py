@@ -1,7 +1,9 @@
-"""Prompts: demonstrations and the question about a mention, each after the prefix of its picture.
+"""Prompts: demonstrations and the question about a mention, each with the prefix of its picture.
 
 A prompt is a list of blocks, the last one the question. Each block's text is tokenised by itself, and nothing stands
-between blocks, as in the published code: no token of beginning, no separator but what the template holds.
+between blocks, as in the published code: no token of beginning, no separator but what the template holds. The prefix
+stands before its block, as published, or where the template has {picture}; what comes before and after it is then
+tokenised apart. All before a prompt's first prefix is the same whatever the mapper has learned.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ from torch import Tensor
 from melder.generative.language_model import LanguageModel
 from melder.records import MelderError, Mention
 
-__all__ = ["Block", "Blocks", "Template", "fitted", "prompt_text"]
+__all__ = ["Block", "Blocks", "Template", "fitted", "prompt_text", "write_blocks"]
 
 _FIELD = re.compile(r"\{(text|mention|answer)\}")
+_PICTURE = "{picture}"
 
 
 @dataclass(frozen=True)
 class Block:
-    """tokens: of its text; picture: its vector [picture_width], None = no picture."""
+    """tokens: of its text; picture: its vector [picture_width], or [patches, picture_width], None = no picture;
+    place: how many of the tokens stand before the picture's prefix."""
 
     tokens: Sequence[int]
     picture: Tensor | None
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,21 +46,35 @@ class Blocks:
         """How long the prompt is, prefixes included."""
         return len(self.lead) + sum(prefix_tokens + len(block.tokens) for block in self.blocks)
 
+    @property
+    def head(self) -> list[int]:
+        """The tokens before the first prefix, which no mapper changes."""
+        first = self.blocks[0]
+        return [*self.lead, *first.tokens[: first.place]]
+
 
 @dataclass(frozen=True)
 class Template:
-    """A text with {text}, {mention} and, last of these, {answer}; `lead` stands once, before all blocks."""
+    """A text with {text}, {mention} and, last of these, {answer}, and perhaps {picture}; `lead` stands once, before
+    all blocks."""
 
     pattern: str
     lead: str = ""
 
     def question(self, text: str, mention: str) -> str:
         """All that stands before the answer."""
-        return self._filled(self.pattern[: self.pattern.index("{answer}")], text, mention, "")
+        return "".join(self.around_picture(text, mention))
 
     def demonstration(self, text: str, mention: str, answer: str) -> str:
         """The question with its answer."""
-        return self._filled(self.pattern, text, mention, answer)
+        return "".join(self.around_picture(text, mention, answer))
+
+    def around_picture(self, text: str, mention: str, answer: str | None = None) -> tuple[str, str]:
+        """What stands before the picture and after it; without an answer up to its place."""
+        pattern = self.pattern if answer is not None else self.pattern[: self.pattern.index("{answer}")]
+        before, picture, after = pattern.partition(_PICTURE)
+        before, after = (before, after) if picture else ("", pattern)
+        return self._filled(before, text, mention, answer or ""), self._filled(after, text, mention, answer or "")
 
     def _filled(self, pattern: str, text: str, mention: str, answer: str) -> str:
         """What is filled in is not looked at again: braces in texts are only braces."""
@@ -74,6 +93,13 @@ def prompt_text(mention: Mention, markers: bool) -> str:
         return mention.text
     before, after = mention.text[: mention.start], mention.text[mention.end :]
     return f"{before}[START_ENT] {mention.text[mention.start : mention.end]} [END_ENT]{after}"
+
+
+def write_blocks(language_model: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[Block]:
+    """Blocks without pictures, of what stands before each one's picture and after it."""
+    befores = language_model.tokens([before for before, _ in texts])
+    afters = language_model.tokens([after for _, after in texts])
+    return [Block([*before, *after], None, len(before)) for before, after in zip(befores, afters, strict=True)]
 
 
 def fitted(

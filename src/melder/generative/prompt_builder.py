@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
 from melder.generative.demonstrations import Demonstrations
 from melder.generative.language_model import LanguageModel
-from melder.generative.prompt import Block, Blocks, Template, answer_room, fitted, prompt_text
+from melder.generative.prompt import Blocks, Template, answer_room, fitted, prompt_text, write_blocks
 from melder.records import Mention
 
 __all__ = ["PromptBuilder"]
@@ -39,11 +40,12 @@ class PromptBuilder:
         self.lead = language_model.tokens([template.lead])[0] if template.lead else []
         self.room = answer_room(language_model, limit, longest_answer)
         texts = [
-            template.demonstration(demonstration.text, demonstration.surface, demonstration.answer)
+            template.around_picture(demonstration.text, demonstration.surface, demonstration.answer)
             for demonstration in demonstrations.shown
         ]
         self.blocks = [
-            Block(tokens, demonstrations.picture(row)) for row, tokens in enumerate(language_model.tokens(texts))
+            replace(block, picture=demonstrations.picture(row))
+            for row, block in enumerate(write_blocks(language_model, texts))
         ]
 
     def __call__(
@@ -53,18 +55,18 @@ class PromptBuilder:
 
         Raises `MelderError` when a question alone is longer than the context.
         """
-        questions = [
-            self.template.question(prompt_text(mention, self.markers), mention.surface) for mention in mentions
+        texts = [
+            self.template.around_picture(prompt_text(mention, self.markers), mention.surface) for mention in mentions
         ]
-        tokens = self.language_model.tokens(questions)
+        questions = write_blocks(self.language_model, texts)
         return [
             fitted(
                 [self.blocks[row] for row in rows],
-                Block(ids, picture),
+                replace(question, picture=picture),
                 self.room,
                 self.prefix_tokens,
                 mention,
                 self.lead,
             )
-            for mention, ids, picture, rows in zip(mentions, tokens, pictures, shown, strict=True)
+            for mention, question, picture, rows in zip(mentions, questions, pictures, shown, strict=True)
         ]

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from melder.generative.model import GenerativeModel
-from melder.generative.prompt import Block, Blocks
+from melder.generative.prompt import Blocks
 from melder.linking.linker import MatchingLinker
 from melder.records import Entity, Item, Mention
 
@@ -50,7 +50,7 @@ class Homonyms:
         """The mean log-probability of the tokens of each one's description."""
         language_model = self.model.language_model
         question = prompt.blocks[-1]
-        answered = Block([*question.tokens, *language_model.tokens([name + BETWEEN])[0]], question.picture)
+        answered = replace(question, tokens=[*question.tokens, *language_model.tokens([name + BETWEEN])[0]])
         rows = language_model.tokens([self.entities[entity_row].description for entity_row in entity_rows])
         described = [place for place, row in enumerate(rows) if row]
         scores = [-float("inf")] * len(entity_rows)

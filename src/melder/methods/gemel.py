@@ -1,7 +1,7 @@
 """GEMEL: generative multimodal entity linking (LREC-COLING 2024, arXiv 2306.12725), its settings.
 
-A frozen language model writes the name of the entity; a frozen picture encoder and one trained linear layer, the
-mapper, put the picture before the text. `melder.generative` holds what does that; this file holds only what a
+A frozen language model writes the name of the entity; a frozen picture encoder and a trained mapper, as published one
+linear layer, put the picture before the text. `melder.generative` holds what does that; this file holds only what a
 configuration says, so that it can be read without a language model.
 
 What is corrected here and restored by `published: true`:
@@ -39,12 +39,15 @@ __all__ = [
     "COMPACT",
     "METHOD",
     "PUBLISHED_TEMPLATE",
+    "RESAMPLER_HEADS",
     "CompactConfiguration",
     "DemonstrationsConfiguration",
     "GEMELConfiguration",
+    "LoRAConfiguration",
     "MatchingConfiguration",
 ]
 
+RESAMPLER_HEADS = 4
 COMPACT = "lm:compact"  # the language model that is part of the run; others are named
 CHAT = "chat"  # the template of the language model's tokenizer
 PUBLISHED_TEMPLATE = "[Text]{text}\n[Question]What does {mention} mentioned in the text refer to?\n[Answer]{answer}\n"
@@ -97,6 +100,14 @@ class MatchingConfiguration(_Section):
     weight: float = Field(0.5, ge=0, le=1, description="of the language model's score among the candidates")
 
 
+class LoRAConfiguration(_Section):
+    """Low-rank terms beside the language model's weights, trained with the mapper. Published: none."""
+
+    rank: NonNegativeInt = Field(0, description="of the terms; 0 = the language model stays as it is")
+    alpha: PositiveFloat = Field(16.0, description="the terms are multiplied with alpha / rank")
+    layers: tuple[str, ...] = Field((), description="names of linear layers, such as q_proj; none = peft's choice")
+
+
 class GEMELConfiguration(_Section):
     """Published: OPT-6.7B, 4 prefix tokens, 16 demonstrations, 5 beams, mean log-probability."""
 
@@ -106,9 +117,19 @@ class GEMELConfiguration(_Section):
     )
     precision: Precision = Field("float32", description="of the language model; the mapper is float32")
     compact: CompactConfiguration = CompactConfiguration()
+    mapper: Literal["linear", "bottleneck", "resampler"] = Field(
+        "linear", description="one layer (published), two with fewer units between them, or attention over patches"
+    )
+    mapper_start: Literal["random", "names"] = Field(
+        "random", description="of a linear mapper; names = near the words that name what the training pictures show"
+    )
+    mapper_width: PositiveInt = Field(128, description="units within a bottleneck or a resampler")
+    lora: LoRAConfiguration = LoRAConfiguration()
     prefix_tokens: PositiveInt = Field(4, description="vectors that a picture becomes")
     template: str = Field(
-        PUBLISHED_TEMPLATE, description="with {text}, {mention} and, last of them, {answer}; or chat: the model's own"
+        PUBLISHED_TEMPLATE,
+        description="with {text}, {mention} and, last of them, {answer}; {picture} where its prefix stands; "
+        "or chat: the model's own",
     )
     markers: bool = Field(False, description="mark the mention in its text, as [START_ENT] mention [END_ENT]")
     demonstrations: DemonstrationsConfiguration = DemonstrationsConfiguration()
@@ -116,10 +137,12 @@ class GEMELConfiguration(_Section):
     at_once: PositiveInt = Field(8, description="mentions that go through the language model together")
     aliases: bool = Field(False, description="an entity may be answered by its aliases too")
     score: Literal["mean", "sum"] = Field("mean", description="log-probability of a name: mean over its tokens, or sum")
-    decoding: Literal["exact", "beam"] = "exact"
+    decoding: Literal["auto", "exact", "beam"] = Field(
+        "auto", description="auto = exact where all names are scored; beams beyond, which may miss the best name"
+    )
     beams: PositiveInt = 5
-    all_names: NonNegativeInt = Field(2_000, description="up to so many names all are scored, and ranks are exact")
-    best_names: PositiveInt = Field(50, description="beyond that: names found a mention; ranks after them are bounds")
+    all_names: NonNegativeInt = Field(200, description="up to so many names all are scored, and ranks are exact")
+    best_names: PositiveInt = Field(50, description="exact beyond that: names found; ranks after them are bounds")
     most_prefixes: PositiveInt = Field(20_000, description="read a mention to find them; a search beyond is given up")
     matching: MatchingConfiguration = MatchingConfiguration()
     published: bool = False
@@ -132,14 +155,38 @@ class GEMELConfiguration(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> GEMELConfiguration:
+        if self.published and (self.mapper != "linear" or self.mapper_start != "random" or self.lora.rank):
+            raise ValueError("published: its mapper is linear with a random start, its language model without LoRA")
+        if self.mapper_start == "names" and self.mapper != "linear":
+            raise ValueError("mapper_start: names is a start for the linear mapper; leave it out, or take that one")
+        if self.lora.rank and self.language_model == COMPACT:
+            raise ValueError(f"lora: {COMPACT} is trained itself; name another language model, or leave lora out")
+        if self.mapper == "resampler" and self.mapper_width % RESAMPLER_HEADS:
+            raise ValueError(f"mapper_width: a resampler's must be a multiple of {RESAMPLER_HEADS}")
+        return self
+
+    @property
+    def reads_patches(self) -> bool:
+        """Its mapper reads the tokens of a picture, not its one vector."""
+        return self.mapper == "resampler"
+
     @field_validator("template")
     @classmethod
     def _has_its_fields(cls, template: str) -> str:
         if template == CHAT:
             return template
         fields = re.findall(r"\{(\w*)\}", template)
-        if sorted(fields) != ["answer", "mention", "text"] or fields[-1] != "answer":
-            raise ValueError("the template is chat, or needs {text}, {mention} and {answer}, once each, {answer} last")
+        if (
+            sorted({*fields, "picture"}) != ["answer", "mention", "picture", "text"]
+            or fields[-1] != "answer"
+            or (len(set(fields)) < len(fields))
+        ):
+            raise ValueError(
+                "the template is chat, or needs {text}, {mention} and {answer}, once each, {answer} last; {picture} "
+                "may stand once before {answer}"
+            )
         return template
 
 

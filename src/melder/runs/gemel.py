@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from melder.encoders import Towers, encode, load_encoder
 from melder.encoders.sources import ModelSource
 from melder.encoders.towers import TextTower
+from melder.features import Features, Sizes
 from melder.generative.chat_template import prompt_template
 from melder.generative.demonstrations import Demonstrations, join_keys
 from melder.generative.language_model import LanguageModel, open_language_model, read_language_model
-from melder.generative.mapper import Mapper
+from melder.generative.lora import LORA, add_lora
+from melder.generative.mappers import build_mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.prompt import Template
 from melder.generative.sentences import embed_texts, open_retriever
@@ -28,15 +30,15 @@ from melder.records import Item, MelderError, Mention
 from melder.runs.finite import check_weights
 from melder.runs.model_configuration import ModelConfiguration
 
-__all__ = ["Gemel", "Pictures", "build_retriever", "open_gemel"]
+__all__ = ["Gemel", "Pictures", "build_retriever", "no_pictures", "open_gemel", "picture_vectors"]
 
 CHUNK = 256  # pictures encoded together
 _MODEL, _SHOWN = "language_model", "demonstrations"  # directories of a run
-_NAMED = ("model.language_model.", "retriever.")  # weights that are not the run's
+_NAMED = ("model.language_model.", "retriever.")  # weights that are not the run's, but for LoRA's
 
 
 class Pictures(NamedTuple):
-    """vectors [n, g], zeros where there is no picture; there [n]"""
+    """vectors [n, g], or [n, patches, g], zeros where there is no picture; there [n]"""
 
     vectors: Tensor
     there: Tensor
@@ -70,11 +72,12 @@ class Gemel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.model.mapper.linear.weight.device
+        return next(self.model.mapper.parameters()).device
 
     def pictures(self, items: Sequence[Item], progress: Progress | None = None) -> Pictures:
-        """The encoder's global vectors of the items' pictures; their texts are not read."""
-        return read_pictures(self.encoder, items, self.device, self.precision, progress)
+        """What the mapper reads of the items' pictures; their texts are not read."""
+        patches = self.options.reads_patches
+        return read_pictures(self.encoder, items, self.device, self.precision, progress, patches=patches)
 
     def keys(self, mentions: Sequence[Mention], pictures: Pictures) -> Tensor:
         """[n, k] what demonstrations are found by."""
@@ -82,8 +85,8 @@ class Gemel(nn.Module):
         return keys_of(tower, self.options, mentions, pictures)
 
     def weights(self) -> dict[str, Tensor]:
-        """The state that only the run has: encoder and mapper. Language model and retriever are read by name."""
-        return {name: each for name, each in self.state_dict().items() if not name.startswith(_NAMED)}
+        """The state that only the run has: encoder, mapper, LoRA. Language model and retriever are read by name."""
+        return {name: tensor for name, tensor in self.state_dict().items() if _of_run(name)}
 
     def save(self, directory: Path) -> None:
         """Write what `model.safetensors` does not hold: the demonstrations, and a language model of the run's own."""
@@ -98,21 +101,36 @@ def read_pictures(
     device: torch.device,
     precision: Precision = "float32",
     progress: Progress | None = None,
+    *,
+    patches: bool = False,
 ) -> Pictures:
-    """Global vectors of pictures, a chunk at a time; without vision, of width 1 and never there."""
+    """Global vectors of pictures, or their patches, a chunk at a time; without vision as `no_pictures`."""
     bare = [Item(image=item.image) for item in items]
-    if encoder.sizes.image_global is None:
-        return Pictures(torch.zeros(len(items), 1), torch.zeros(len(items), dtype=torch.bool))
-    vectors, there = [torch.zeros(0, encoder.sizes.image_global)], [torch.zeros(0, dtype=torch.bool)]
+    if encoder.sizes.image_global is None or not bare:
+        return no_pictures(len(bare), encoder.sizes, patches=patches)
+    vectors, there = list[Tensor](), list[Tensor]()
     for start in range(0, len(bare), CHUNK):
         chunk = bare[start : start + CHUNK]
         features = encode(encoder, chunk, device=device, precision=precision)
-        assert features.image_global is not None
-        vectors.append(features.image_global * features.has_image[:, None])
+        vectors.append(picture_vectors(features, patches=patches))
         there.append(features.has_image)
         if progress is not None:
             progress(len(chunk))
     return Pictures(torch.cat(vectors), torch.cat(there))
+
+
+def no_pictures(count: int, sizes: Sizes, *, patches: bool = False) -> Pictures:
+    """Pictures that are not there; without vision they have the width 1."""
+    width = sizes.image_tokens if patches else sizes.image_global
+    shape = (count, 1, width or 1) if patches else (count, width or 1)
+    return Pictures(torch.zeros(shape), torch.zeros(count, dtype=torch.bool))
+
+
+def picture_vectors(features: Features, *, patches: bool = False) -> Tensor:
+    """[n, g] of features with pictures, or [n, patches, g]; zeros where there is no picture."""
+    vectors = features.image_tokens if patches else features.image_global
+    assert vectors is not None
+    return vectors.float() * features.has_image.view(-1, *[1] * (vectors.dim() - 1))
 
 
 def keys_of(tower: TextTower, options: GEMELConfiguration, mentions: Sequence[Mention], pictures: Pictures) -> Tensor:
@@ -126,7 +144,8 @@ def keys_of(tower: TextTower, options: GEMELConfiguration, mentions: Sequence[Me
     if weights.context:
         parts.append((weights.context, embed_texts(tower, [mention.text for mention in mentions])))
     if weights.picture:
-        parts.append((weights.picture, pictures.vectors))
+        vectors = pictures.vectors
+        parts.append((weights.picture, vectors.mean(dim=1) if vectors.dim() > 2 else vectors))
     return join_keys(parts)
 
 
@@ -146,8 +165,9 @@ def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
     encoder = load_encoder(directory / "encoder")
     language_model = _language_model(directory, options)
     demonstrations = Demonstrations.load(directory / _SHOWN)
-    width = encoder.sizes.image_global or 1
-    mapper = Mapper(width, options.prefix_tokens, language_model.width, published=options.published)
+    if options.lora.rank:
+        add_lora(language_model, options.lora)
+    mapper = build_mapper(options, tuple(demonstrations.pictures.shape[1:]), language_model)
     model = GenerativeModel(language_model, mapper)
     gemel = Gemel(encoder, model, demonstrations, options, build_retriever(options), configuration.encoder.precision)
     _load(gemel, directory / "model.safetensors")
@@ -162,12 +182,16 @@ def _language_model(directory: Path, options: GEMELConfiguration) -> LanguageMod
     return read_language_model(ModelSource(str(directory / _MODEL), local=True), **settings)  # type: ignore[arg-type]
 
 
+def _of_run(name: str) -> bool:
+    return LORA in name or not name.startswith(_NAMED)
+
+
 def _load(gemel: Gemel, file: Path) -> None:
     try:
         missing, unknown = gemel.load_state_dict(load_file(file), strict=False)
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = shorten(str(error), 200, placeholder=" …")
         raise MelderError(f"{file}: cannot be loaded ({reason}); train again") from None
-    lacking = [name for name in missing if not name.startswith(_NAMED)] + list(unknown)
+    lacking = [name for name in missing if _of_run(name)] + list(unknown)
     if lacking:
         raise MelderError(f"{file}: cannot be loaded ({lacking[0]} is missing or unknown); train again")

@@ -17,7 +17,7 @@ __all__ = ["GenerativeModule"]
 
 
 class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
-    """Trains the mapper for `steps` optimizer steps at most.
+    """Trains the mapper, and LoRA's terms where there are any, for `steps` optimizer steps at most.
 
     The loss is the mean over the mentions of a batch of - the mean log-probability of the tokens of their answers.
     Gradients of parts of a batch are added up before the one step, so that the size of the parts changes nothing,
@@ -30,7 +30,7 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
         super().__init__()
         self.automatic_optimization = False
         self.model, self.options, self.steps = model, training, steps
-        self.strict_loading = False  # checkpoints hold the mapper only
+        self.strict_loading = False  # checkpoints hold what learns only
         self.train()  # from the first step on: models are opened in evaluation mode, and Lightning leaves the mode be
 
     def training_step(self, batch: Asked, batch_idx: int) -> None:
@@ -43,7 +43,8 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
             self.manual_backward(loss)
             total += float(loss.detach())
         if self.options.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.model.mapper.parameters(), self.options.gradient_clip)
+            learned = [parameter for parameter in self.parameters() if parameter.requires_grad]
+            torch.nn.utils.clip_grad_norm_(learned, self.options.gradient_clip)
         optimizer.step()
         schedule.step()
         self.log("loss_answer", total)

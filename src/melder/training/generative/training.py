@@ -17,7 +17,10 @@ from melder.features import Features
 from melder.generative.compact_model import Texts, TrainingSentence, train_compact
 from melder.generative.demonstrations import Demonstration, Demonstrations
 from melder.generative.language_model import LanguageModel, open_language_model, read_language_model
+from melder.generative.lora import add_lora, check_lora_readable
 from melder.generative.mapper import Mapper
+from melder.generative.mapper_start import start_at_names
+from melder.generative.mappers import build_mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.names import name_of
 from melder.generative.prompt import Template, prompt_text
@@ -28,7 +31,15 @@ from melder.protocols import Counting, Sampler
 from melder.records import MelderError, Mention, Ranks
 from melder.runs.directory import run_device
 from melder.runs.feature_cache import stored_features
-from melder.runs.gemel import Gemel, Pictures, build_retriever, keys_of, read_pictures
+from melder.runs.gemel import (
+    Gemel,
+    Pictures,
+    build_retriever,
+    keys_of,
+    no_pictures,
+    picture_vectors,
+    read_pictures,
+)
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.generative.module import GenerativeModule
@@ -104,8 +115,13 @@ def prepare_generative(
     demonstrations = Demonstrations(shown, keys, pictures.vectors, pictures.there)
     language_model = _language_model(configuration, dataset, split, cache.parent / "language_model", counting)
     torch.manual_seed(configuration.training.seed)
-    width = encoder.sizes.image_global or 1
-    mapper = Mapper(width, options.prefix_tokens, language_model.width, published=options.published)
+    if options.lora.rank:
+        add_lora(language_model, options.lora)
+        check_lora_readable(language_model, cache.parent)
+    mapper = build_mapper(options, tuple(pictures.vectors.shape[1:]), language_model)
+    mapper.fit(pictures.vectors[pictures.there])
+    if options.mapper_start == "names":
+        _start(mapper, language_model, pictures, shown)
     gemel = Gemel(
         encoder,
         GenerativeModel(language_model, mapper),
@@ -126,6 +142,14 @@ def prepare_generative(
         return found
 
     return PreparedGenerative(gemel, _examples(configuration, split, pictures, linker.asker, gemel), split, rank)
+
+
+def _start(mapper: Mapper, language_model: LanguageModel, pictures: Pictures, shown: Sequence[Demonstration]) -> None:
+    """Of the mentions with pictures; without two of these, of all as if they showed nothing."""
+    rows = pictures.there.nonzero().flatten().tolist()
+    rows = rows if len(rows) > 1 else list(range(len(shown)))
+    names = language_model.name_tokens([shown[row].answer for row in rows])
+    start_at_names(mapper, language_model, pictures.vectors[rows], names)
 
 
 def _examples(
@@ -174,34 +198,42 @@ def _pictures(
 ) -> Pictures:
     """The pictures of mentions of a split, read once."""
     row = {mention.id: number for number, mention in enumerate(dataset.split(part))}
+    patches = cast(GEMELConfiguration, configuration.method).reads_patches
     features = _features(configuration, dataset, encoder, part, cache, counting)
     rows = torch.tensor([row[mention.id] for mention in mentions])
     if features.image_global is None:
-        return Pictures(torch.zeros(len(mentions), 1), torch.zeros(len(mentions), dtype=torch.bool))
-    return Pictures(features.image_global[rows].float(), features.has_image[rows])
+        return no_pictures(len(mentions), encoder.sizes, patches=patches)
+    return Pictures(picture_vectors(features, patches=patches)[rows], features.has_image[rows])
 
 
 def _features(
     configuration: Configuration, dataset: DataSet, encoder: Towers, part: str, cache: Path, counting: Counting
 ) -> Features:
-    """Those that `melder features` wrote, where they are named; else only the pictures' vectors."""
+    """Those that `melder features` wrote, where they are named; else only the pictures' vectors, or their patches."""
     if configuration.data.features is not None:
         seed = configuration.training.seed
         return stored_features(configuration, seed, dataset, encoder, part, configuration.data.features)[1]
     mentions, modalities = dataset.split(part), frozenset(configuration.data.modalities)
     items = mention_items(mentions, dataset, encoder.separator, modalities)
     ids, where = [mention.id for mention in mentions], cache / part
-    settings = (configuration.encoder, configuration.training.seed, "pictures")
+    patches = cast(GEMELConfiguration, configuration.method).reads_patches
+    settings = (configuration.encoder, configuration.training.seed, "patches" if patches else "pictures")
     width = configuration.encoder.width
     mark = fingerprint(items, repr(settings if width is None else (*settings, width)))
     try:
         return load_features(where, ids=ids, fingerprint=mark)
     except MelderError:
         read = read_pictures(
-            encoder, items, run_device(), configuration.encoder.precision, counting(f"encoding {part}", len(items))
+            encoder,
+            items,
+            run_device(),
+            configuration.encoder.precision,
+            counting(f"encoding {part}", len(items)),
+            patches=patches,
         )
     none = torch.zeros(len(items), 1, 1)
-    features = Features(none[:, 0], none, read.vectors, none, image_mask=read.there)
+    seen = (none[:, 0], read.vectors) if patches else (read.vectors, none)
+    features = Features(none[:, 0], none, *seen, image_mask=read.there)
     save_features(features, where, ids=ids, fingerprint=mark)
     return features
 

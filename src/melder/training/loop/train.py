@@ -164,8 +164,15 @@ def _selected(
         mentions, entities, Counter(str(mention.answer) for mention in prepared.split.train), ranks
     )
     figures["name_match"] = metrics(name_match(mentions, dataset.entities), len(dataset.entities))
+    figures["parameters"] = _parameters(prepared.model) if configuration.training.epochs else {}
     split = "tune (held out of train)" if prepared.split.source == "train" else prepared.split.source
     return {**figures, **describe(out, configuration, dataset, dataset, split)}
+
+
+def _parameters(model: Any) -> dict[str, int]:
+    """How many parameters a model has, and how many of them were trained."""
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return {"all": sum(count for count, _ in counts), "trained": sum(count for count, learns in counts if learns)}
 
 
 def _write(out: Path, prepared: PreparedTraining, configuration: Configuration, selected: dict[str, Any]) -> None:
