@@ -15,7 +15,7 @@ from melder.runs.directory import read_configuration
 __all__ = ["copy_run", "identity_of"]
 
 NEEDED = ("config.yaml", "environment.json", "model.safetensors", "encoder")  # of a run, for linking
-TOLD = ("metrics.json", "trained_on.json", "nil.json")  # what more can be said with, where it is there
+TOLD = ("metrics.json", "trained_on.json", "nil.json", "rerank")  # what more can be said with, where it is there
 
 
 def copy_run(run: Path, directory: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from melder.data import DataSet
 from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
-from melder.linking.load import open_linker
+from melder.linking.load import open_first_stage
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.protocols import Counting
 from melder.records import MelderError, Mention
@@ -41,7 +41,7 @@ def calibrate(
     configuration = read_configuration(run)
     dataset, base = open_both(configuration, data, base_path, skip_bad)
     mentions = [mention for mention in _mentions(run, dataset, split) if mention.answer is not None]
-    linker = open_linker(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
+    linker = open_first_stage(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
     if not linker.calibrates:
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
     links, _ = linker.links_and_ranks(mentions, NIL_TOP_K + 1, counting("linking", len(mentions)))
