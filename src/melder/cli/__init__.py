@@ -28,6 +28,7 @@ from melder.cli.link import link
 from melder.cli.list import list_parts
 from melder.cli.mcp import mcp
 from melder.cli.report import report
+from melder.cli.rerank import rerank
 from melder.cli.serve import serve
 from melder.cli.train import train
 from melder.records import MelderError
@@ -70,6 +71,7 @@ app.command("init")(init)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
+app.command("rerank")(rerank)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("link")(link)

@@ -174,17 +174,18 @@ def _frame(language_model: LanguageModel, chat: bool) -> tuple[str, str]:
 def _letter_tokens(language_model: LanguageModel, after: str) -> tuple[list[int], list[int]]:
     """The tokens behind the answers up to the letter, and the one token of each letter.
 
-    Behind words a letter is written with a space, at the start of a turn without one.
+    Behind words a letter is written with a space, where the tokenizer does that with all of them alike; at the start
+    of a turn without one.
     """
-    space = " " if after.endswith(ENDING) else ""
-    rows = language_model.tokens([f"{space}{letter}" for letter in ascii_uppercase])
-    shared, letters = rows[0][:-1], [row[-1] for row in rows]
-    if any(row[:-1] != shared for row in rows) or len(set(letters)) < len(letters):
-        raise MelderError(
-            f"language model '{language_model.name}': its tokenizer has no token for each letter, so no answer can be "
-            "read off; use another"
-        )
-    return [*language_model.tokens([after])[0], *shared], letters
+    for space in (" ", "") if after.endswith(ENDING) else ("",):
+        rows = language_model.tokens([f"{space}{letter}" for letter in ascii_uppercase])
+        shared, letters = rows[0][:-1], [row[-1] for row in rows]
+        if all(row[:-1] == shared for row in rows) and len(set(letters)) == len(letters):
+            return [*language_model.tokens([after])[0], *shared], letters
+    raise MelderError(
+        f"language model '{language_model.name}': its tokenizer has no token for each letter, so no answer can be read "
+        "off; use another"
+    )
 
 
 def _left_padded(

@@ -47,13 +47,13 @@ def log_softmax(scores: Numbers) -> Numbers:
     return logarithms
 
 
-def learn_weight(mentions: Sequence[StageScores]) -> tuple[float, float]:
-    """The weight of `WEIGHTS` with which most mentions have the right candidate first, and that share.
+def learn_weight(mentions: Sequence[StageScores], weights: Sequence[float] = WEIGHTS) -> tuple[float, float]:
+    """Of some weights that with which most mentions have the right candidate first, and that share.
 
     Of weights that are equally good that with the higher mean reciprocal rank wins, then the smaller. Mentions whose
     entity is not among the candidates count as wrong with every weight.
     """
-    figures = [(*_figures(mentions, weight), -weight) for weight in WEIGHTS]
+    figures = [(*_figures(mentions, weight), -weight) for weight in weights]
     hits, _, negated = max(figures)
     return -negated, hits
 

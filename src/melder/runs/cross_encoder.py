@@ -60,7 +60,7 @@ class PairModel(nn.Module):
 
     def __init__(self, model: Any, tokenizer: Any, length: int) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.length = model, tokenizer, length
+        self.encoder, self.tokenizer, self.length = model, tokenizer, length
 
     def prepare(self, pairs: Sequence[Pair]) -> Inputs:
         left, right = zip(*pairs, strict=True)
@@ -68,11 +68,11 @@ class PairModel(nn.Module):
         return dict(self.tokenizer(list(left), list(right), padding=True, return_tensors="pt", **cut))
 
     def forward(self, inputs: Inputs) -> Tensor:
-        logits: Tensor = self.model(**inputs).logits
+        logits: Tensor = self.encoder(**inputs).logits
         return logits[:, 0]
 
     def save(self, directory: Path) -> None:
-        self.model.config.save_pretrained(directory / MODEL)
+        self.encoder.config.save_pretrained(directory / MODEL)
         self.tokenizer.save_pretrained(directory / MODEL)
 
 
