@@ -164,13 +164,20 @@ def _ready(look: RerankConfiguration, run: Path) -> CrossEncoder:
 
 
 def _own(towers: Towers, look: RerankConfiguration) -> TowerPair:
-    length = min(_length(look), towers.text.tokens.tokenizer.model_max_length)
-    if length < look.text_length + look.entity_length:
+    """The tower is tried with so long a text: none says how many tokens it reads."""
+    length, tower = _length(look), towers.text
+    tokenizer = tower.tokens.tokenizer
+    try:
+        pair = TowerPair(Towers(towers.spec, tower, None, towers.separator, towers.context), length)
+        with torch.no_grad():
+            pair.encoder.text(pair.tokens([" ".join(["a"] * length)]))
+    except Exception:
+        most = min(tower.tokens.length, tokenizer.model_max_length)
         raise MelderError(
-            f"rerank.cross: own: the run's text tower reads {length} tokens at most; lower rerank.text_length and "
-            "rerank.entity_length"
-        )
-    return TowerPair(Towers(towers.spec, towers.text, None, towers.separator, towers.context), length)
+            f"rerank.cross: own: the run's text tower does not read {length} tokens, {MARKS} of them marks, but was "
+            f"trained with {most}; lower rerank.text_length and rerank.entity_length"
+        ) from None
+    return pair
 
 
 def _published(spec: str, look: RerankConfiguration) -> tuple[PairModel, Sequence[str]]:
