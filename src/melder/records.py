@@ -191,7 +191,8 @@ class Candidate(_Record):
 
 
 class Link(_Record):
-    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated."""
+    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated, unless a language
+    model has looked again, which says it itself."""
 
     id: str
     start: int | None

