@@ -77,8 +77,8 @@ def _features(configuration: Configuration, dataset: DataSet, model: Model, part
 
 
 def _gold(dataset: DataSet, mentions: list[Mention]) -> Tensor:
-    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    return torch.tensor([column[str(mention.answer)] for mention in mentions])
+    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    return torch.tensor([row_of[str(mention.answer)] for mention in mentions])
 
 
 def _chosen(dataset: DataSet, features: Mapping[str, Features], part: str, mentions: list[Mention]) -> Features:

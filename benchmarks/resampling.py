@@ -21,11 +21,11 @@ def resampled(base: KnowledgeBase, lexical: Lexical | None, start: int, count: i
     """Entities from number `start` on, and their sides: each another one's with a tenth of noise, under a name put
     together from two names. They depend on nothing but that number."""
     draw, noise = np.random.default_rng(start), torch.Generator().manual_seed(start)
-    columns = draw.integers(len(base), size=(2, count))
-    names = [[entity.name or entity.id for entity in base.records(each.tolist())] for each in columns]
+    rows = draw.integers(len(base), size=(2, count))
+    names = [[entity.name or entity.id for entity in base.records(each.tolist())] for each in rows]
     made = [_new_name(one, other) for one, other in zip(*names, strict=True)]
     entities = [Entity(id=f"M{start + row}", name=name) for row, name in enumerate(made)]
-    side = dict(base.side(torch.from_numpy(columns[0])))
+    side = dict(base.side(torch.from_numpy(rows[0])))
     for name, tensor in side.items():
         if tensor.is_floating_point() and tensor.dim() > 1 and not name.startswith("lexical."):
             side[name] = tensor + NOISE * tensor.std() * torch.randn(tensor.shape, generator=noise)

@@ -120,8 +120,8 @@ def _configuration(method: str, seed: int, folder: Path, given: Any) -> Configur
 
 
 def _gold(dataset: DataSet) -> list[int]:
-    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    return [column[str(mention.answer)] for mention in dataset.split("dev")]
+    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    return [row_of[str(mention.answer)] for mention in dataset.split("dev")]
 
 
 def _measured(method: str, seed: int, name: str, folder: Path, given: Any) -> dict[str, float]:

@@ -76,7 +76,7 @@ def test_a_change_makes_a_knowledge_base_one_of_the_newest_version(version: int,
     remove_entities(sample / "kb", ["Q1"])
     assert json.loads(manifest(sample).read_text())["schema_version"] == VERSIONS["knowledge base"].current
     with open_knowledge_base(sample / "kb") as base:
-        assert base.columns(["Q1", "Q2"]).keys() == {"Q2"}
+        assert base.rows(["Q1", "Q2"]).keys() == {"Q2"}
 
 
 def manifest(sample: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar, cast
 
@@ -62,9 +62,13 @@ class Features:
 
     def to(self, *arguments: object, **options: object) -> Features:
         """The same features on another device or, for floating-point tensors, in another type."""
-        moved = {name: _move(tensor, *arguments, **options) for name, tensor in self.tensors().items()}
-        further = self.further and self.further.mapped(lambda tensor: _move(tensor, *arguments, **options))
-        return replace(self, **moved, further=further)  # type: ignore[arg-type]
+        return self.mapped(lambda tensor: _move(tensor, *arguments, **options))
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Features:
+        """The same with every tensor changed, such as moved to another device."""
+        changed = {name: change(tensor) for name, tensor in self.tensors().items()}
+        further = self.further and self.further.mapped(change)
+        return replace(self, **changed, further=further)  # type: ignore[arg-type]
 
     @property
     def has_text(self) -> Tensor:
@@ -199,9 +203,9 @@ class Scores:
         """Copies that hold no graph, on the CPU."""
         return Scores(self.total.detach().cpu(), {name: scores.detach().cpu() for name, scores in self.parts.items()})
 
-    def take(self, columns: Tensor) -> Scores:
+    def take(self, rows: Tensor) -> Scores:
         """Those of some entities, in their order."""
-        return Scores(self.total[:, columns], {name: part[:, columns] for name, part in self.parts.items()})
+        return Scores(self.total[:, rows], {name: part[:, rows] for name, part in self.parts.items()})
 
 
 Bundle = TypeVar("Bundle", Features, Side)

@@ -103,7 +103,7 @@ def test_smaller_types_are_close(
     assert 0 < max(differences) < error
 
 
-def test_sides_of_some_columns_are_those_of_the_blocks(bases: Bases, model: Model, dataset: DataSet) -> None:
+def test_sides_of_some_rows_are_those_of_the_blocks(bases: Bases, model: Model, dataset: DataSet) -> None:
     with open_knowledge_base(bases("float32")) as base:
         wanted = torch.tensor([11, 0, 5])
         found, expected = base.side(wanted), ExactLinker(model, dataset).source.side(wanted)
@@ -372,7 +372,7 @@ def test_with_precomputed_features_pictures_need_not_be_there(small_data: Path, 
     more = _file(tmp_path, [json.dumps({"id": "N", "name": "N", "images": ["images/12.png"]})])
     assert change_from_file(tmp_path / "kb", more, replace=False, skip_bad=False) == Built(1)
     with open_knowledge_base(tmp_path / "kb") as base:
-        assert [column for column in range(13) if base.picture(column)] == [4]
+        assert [row for row in range(13) if base.picture(row)] == [4]
         assert base.side(torch.arange(13))["image.present"].all()
 
 

@@ -42,6 +42,15 @@ def melder(*arguments: object) -> int:
     return int(app(["kb", *map(str, arguments), *columns], standalone_mode=False) or 0)
 
 
+def test_a_check_says_that_no_entity_has_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "export.csv"
+    table.write_text("Id,Label,Description\nA,Café,place\n")
+    assert int(app(["kb", "check", str(table)], standalone_mode=False) or 0) == 0
+    printed = capsys.readouterr().err
+    assert "no entity has a name: say which column it is by --column name=HEADER" in printed
+    assert "nothing is wrong" not in printed
+
+
 def test_a_check_says_what_is_in_a_table_and_how_it_is_read(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert melder("check", export) == 0
     printed = capsys.readouterr()
@@ -96,7 +105,7 @@ def test_a_knowledge_base_is_built_and_changed_from_a_table(
     columns = ["--column", "id=Nr", "--column", "name=Label"]
     app(["kb", "update", str(kb), "--entities", str(more), *columns], standalone_mode=False)
     with open_knowledge_base(kb) as base:
-        names = {entity.id: entity.names for entity in base.records(sorted(base.columns(["1", "2", "7"]).values()))}
+        names = {entity.id: entity.names for entity in base.records(sorted(base.rows(["1", "2", "7"]).values()))}
         assert names == {"1": ("Café", "Kaffeehaus"), "2": ("Möller",), "7": ("Łódź", "Lodz")}
         assert base.records(base.named("Lodz"))[0].types == ("place", "city")
         assert base.records(base.named("cafe"))[0].images == ("a b.png",)

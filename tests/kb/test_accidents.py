@@ -142,7 +142,7 @@ def test_a_flipped_bit_in_a_description_is_refused_at_opening(base: Path) -> Non
 def test_a_reader_keeps_its_generation_while_it_is_replaced(base: Path) -> None:
     reader = open_knowledge_base(base)
     with Writer.open(base) as writer:
-        writer.commit(dead=["Q0"])
+        writer.commit(deleted=["Q0"])
         compact(writer)
         writer.commit([writer.write(contents(NEW))])
     assert not reader.is_current
@@ -153,7 +153,7 @@ def test_a_reader_keeps_its_generation_while_it_is_replaced(base: Path) -> None:
     before = {path.name for path in (base / "segments").iterdir()}
     reader.close()
     with Writer.open(base) as writer:
-        writer.commit(dead=["N1"])
+        writer.commit(deleted=["N1"])
     assert {path.name for path in (base / "segments").iterdir()} < before
     assert [each.id for each in holds(base)] == ["Q1", "Q2", "Q3", "Q4", "Q5", "N2"]
 
@@ -171,7 +171,7 @@ def test_a_reader_in_another_process_keeps_its_generation(base: Path) -> None:
     process.start()
     assert ours.recv() == "open"
     with Writer.open(base) as writer:
-        writer.commit(dead=[each.id for each in OLD])
+        writer.commit(deleted=[each.id for each in OLD])
     ours.send("go on")
     assert ours.recv() == [each.id for each in OLD]
     process.join()

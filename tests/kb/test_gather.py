@@ -23,16 +23,16 @@ GROUPS = [
     [entity(f"Q{number}", aliases=[f"alias {n}" for n in range(number % 4)]) for number in range(first, first + count)]
     for first, count in ((0, 5), (5, 1), (6, 30))
 ]
-COLUMNS = torch.tensor([35, 0, 5, 35, 4, 6, 20, 1])
+ROWS = torch.tensor([35, 0, 5, 35, 4, 6, 20, 1])
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
 def test_it_is_what_segments_give(kind: StorageDtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
     with open_knowledge_base(tmp_path / "kb") as base:
-        one_by_one = base.side(COLUMNS)
+        one_by_one = base.side(ROWS)
         monkeypatch.setattr(knowledge_base, "SCATTERED", 0)
-        by_segment = base.side(COLUMNS)
+        by_segment = base.side(ROWS)
         assert one_by_one.keys() == by_segment.keys()
         for name, expected in by_segment.items():
             assert one_by_one[name].dtype == expected.dtype
@@ -42,11 +42,11 @@ def test_it_is_what_segments_give(kind: StorageDtype, tmp_path: Path, monkeypatc
 def test_only_the_units_that_are_wanted_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path / "kb", *GROUPS, kind="int8")
     with open_knowledge_base(tmp_path / "kb") as base:
-        whole = base.side(COLUMNS)
+        whole = base.side(ROWS)
         for scattered in (64, 0):
             monkeypatch.setattr(knowledge_base, "SCATTERED", scattered)
             for units in (["text"], ["image"], ["lexical", "image"]):
-                found = base.side(COLUMNS, units)
+                found = base.side(ROWS, units)
                 assert {name.partition(".")[0] for name in found} == set(units)
                 assert all(torch.equal(tensor, whole[name]) for name, tensor in found.items())
 
@@ -60,8 +60,8 @@ def test_arrays_that_an_earlier_melder_stored_one_after_the_other_are_read(
     build(tmp_path / "old", *GROUPS, kind=kind)
     with open_knowledge_base(tmp_path / "new") as new, open_knowledge_base(tmp_path / "old") as old:
         assert [part.segment.sides.layout is None for part in (*new.parts, *old.parts)] == [False] * 3 + [True] * 3
-        for columns in (COLUMNS, torch.arange(len(new))):
-            found, expected = old.side(columns), new.side(columns)
+        for rows in (ROWS, torch.arange(len(new))):
+            found, expected = old.side(rows), new.side(rows)
             assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
 
 
@@ -97,7 +97,7 @@ def test_no_more_files_stay_open_than_the_system_allows(
 def test_units_without_anything_stored_row_by_row_are_read(tmp_path: Path) -> None:
     build(tmp_path / "kb", *GROUPS)
     with open_knowledge_base(tmp_path / "kb") as base:
-        assert set(base.side(COLUMNS, ["lexical"])) == {"lexical.bucket", "lexical.gram"}
+        assert set(base.side(ROWS, ["lexical"])) == {"lexical.bucket", "lexical.gram"}
 
 
 def test_no_rows_at_the_end_of_a_file_need_no_block(tmp_path: Path) -> None:

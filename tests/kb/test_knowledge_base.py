@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sqlite3
@@ -21,6 +22,7 @@ from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base, segme
 from melder.kb.format.records import Records, write_records
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.inspection import information
+from melder.kb.manifest import GENERATIONS
 from melder.records import Entity
 
 GROUPS = [
@@ -58,7 +60,7 @@ def test_what_was_written_is_read(tmp_path: Path, kind: StorageDtype) -> None:
         assert list(base.entities) == [*GROUPS[0], *GROUPS[1]]
         assert base.entities[7] == GROUPS[1][2]
         assert base.entities[3:6] == [*GROUPS[0][3:], GROUPS[1][0]]
-        assert base.columns(["Q9", "Q0", "Q77"]) == {"Q9": 9, "Q0": 0}
+        assert base.rows(["Q9", "Q0", "Q77"]) == {"Q9": 9, "Q0": 0}
         assert_close(whole(base), side_of([*GROUPS[0], *GROUPS[1]]), kind)
 
 
@@ -81,11 +83,11 @@ def test_one_entity_of_many_names_makes_no_other_larger(tmp_path: Path) -> None:
     assert sizes[1] - sizes[0] < 300 * 30 * 8 * 2
 
 
-def test_columns_are_read_in_any_order(tmp_path: Path, kind: StorageDtype) -> None:
+def test_rows_are_read_in_any_order(tmp_path: Path, kind: StorageDtype) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
     with open_knowledge_base(tmp_path / "kb") as base:
-        columns = torch.tensor([8, 0, 8, 4, 5])
-        expected, found = whole(base).take(columns), base.side(columns)
+        rows = torch.tensor([8, 0, 8, 4, 5])
+        expected, found = whole(base).take(rows), base.side(rows)
         for name in expected:
             cut = expected[name][tuple(slice(0, size) for size in found[name].shape)]
             assert torch.equal(found[name], cut)
@@ -106,7 +108,7 @@ def test_blocks_are_cut_to_size_and_small_segments_share_one(tmp_path: Path, mon
 def test_pictures_are_kept(tmp_path: Path) -> None:
     build(tmp_path / "kb", [entity("A", images=["one", "two"]), entity("B"), entity("C", images=["three"])])
     with Writer.open(tmp_path / "kb") as writer:
-        writer.commit(dead=["B"])
+        writer.commit(deleted=["B"])
         compact(writer)
         assert [writer.base.picture(0, n) for n in range(3)] == [b"one", b"two", None]
         assert writer.base.picture(1) == writer.base.entity_picture(entity("C", images=["three"])) == b"three"
@@ -135,8 +137,17 @@ def test_names_and_aliases_are_searched(tmp_path: Path, query: str, found: set[s
     first = [entity("GN", "Guinea", ["Guinea-Conakry"]), entity("GQ", "Equatorial Guinea"), entity("AX", "Åland")]
     build(tmp_path / "kb", first, [entity("GW", "Guinea-Bissau"), entity("X", "Guinea pig")])
     with Writer.open(tmp_path / "kb") as writer:
-        writer.commit(dead=["X"])
+        writer.commit(deleted=["X"])
         assert {each.id for each in writer.base.records(writer.base.search(query))} == found
+
+
+def test_removed_rows_keep_their_key_in_the_manifest(tmp_path: Path) -> None:
+    """Melder 0.2.0 opens what is written today, and reads them there."""
+    build(tmp_path / "kb", [entity("A"), entity("B"), entity("C")])
+    with Writer.open(tmp_path / "kb") as writer:
+        writer.commit(deleted=["C", "B"])
+    manifest = max((tmp_path / "kb" / GENERATIONS).iterdir())
+    assert json.loads(manifest.read_bytes())["segments"][0]["dead"] == [1, 2]
 
 
 def test_whole_names_are_found_among_any_number_that_are_alike(tmp_path: Path) -> None:
@@ -144,7 +155,7 @@ def test_whole_names_are_found_among_any_number_that_are_alike(tmp_path: Path) -
     many = entity("M", "Milvus", [*(f"other {n}" for n in range(300)), "Red  KITE"])
     build(tmp_path / "kb", [*alike, many, entity("X", "red kite")], [entity("K", "Red kite", ["red kite", " "])])
     with Writer.open(tmp_path / "kb") as writer:
-        writer.commit(dead=["X"])
+        writer.commit(deleted=["X"])
         for name, found in {" red kite": ["M", "K"], "milvus": ["M"], "red": [], "": [], " ": []}.items():
             assert [each.id for each in writer.base.records(writer.base.named(name))] == found, name
 
@@ -188,7 +199,7 @@ def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, m
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 90, most[1]))
     try:
         with Writer.open(tmp_path / "kb") as writer:
-            writer.commit(dead=["Q7"])
+            writer.commit(deleted=["Q7"])
             compact(writer)
             assert (len(writer.base), len(writer.base.parts), writer.base.picture(118)) == (119, 1, b"a picture")
     finally:
@@ -198,9 +209,9 @@ def test_any_number_of_segments_is_changed_with_few_open_files(tmp_path: Path, m
 def test_a_merge_rounds_nothing_again(tmp_path: Path, kind: StorageDtype) -> None:
     build(tmp_path / "kb", *GROUPS, kind=kind)
     with Writer.open(tmp_path / "kb") as writer:
-        columns = torch.tensor([0, 2, 3, 4, 5, 6, 7, 8])
-        expected = writer.base.side(columns)
-        writer.commit(dead=["Q1", "Q9"])
+        rows = torch.tensor([0, 2, 3, 4, 5, 6, 7, 8])
+        expected = writer.base.side(rows)
+        writer.commit(deleted=["Q1", "Q9"])
         compact(writer)
         assert len(writer.base.parts) == 1
         found = whole(writer.base)
@@ -216,7 +227,7 @@ def test_without_anything_to_merge_the_generation_stays(tmp_path: Path) -> None:
 def test_everything_can_be_removed(tmp_path: Path) -> None:
     build(tmp_path / "kb", GROUPS[0])
     with Writer.open(tmp_path / "kb") as writer:
-        writer.commit(dead=[each.id for each in GROUPS[0]])
+        writer.commit(deleted=[each.id for each in GROUPS[0]])
         assert (len(writer.base), list(writer.base.blocks()), writer.base.search("name")) == (0, [], [])
         writer.commit([writer.write(contents(GROUPS[1]))])
         assert list(writer.base.entities) == GROUPS[1]
@@ -240,7 +251,7 @@ def test_any_sequence_of_changes_leaves_what_a_dict_would_hold(steps: list[tuple
         with open_knowledge_base(Path(folder, "kb")) as base:
             found = {each.id: each for each in base.entities}
             assert found == model
-            assert base.columns(sorted(model)) == {each.id: column for column, each in enumerate(base.entities)}
+            assert base.rows(sorted(model)) == {each.id: row for row, each in enumerate(base.entities)}
             expected = side_of([*found.values()]) if found else Side({})
             got = whole(base) if found else Side({})
             for name in expected:
@@ -255,11 +266,11 @@ def _apply(writer: Writer, model: dict[str, Entity], verb: str, ids: list[str], 
         compact(writer)
         return
     chosen = [each for each in ids if (each in model) != (verb == "add")]
-    dead = [] if verb == "add" else chosen
+    deleted = [] if verb == "add" else chosen
     records = [] if verb == "remove" else [entity(each, f"{verb} {number}") for each in chosen]
     if chosen:
-        writer.commit([writer.write(contents(records))] if records else [], dead=dead)
-    for each in dead:
+        writer.commit([writer.write(contents(records))] if records else [], deleted=deleted)
+    for each in deleted:
         del model[each]
     model.update({each.id: each for each in records})
 
@@ -281,11 +292,11 @@ def test_why_a_picture_could_not_be_read_is_told_as_long_as_its_entity_has_it(tm
         spoilt = replace(contents(old), pictures=[], unreadable=reasons)
         writer.commit([writer.write(spoilt)])
         assert information(writer.base)["unreadable_pictures"] == reasons
-        writer.commit([writer.write(contents([entity("Q1", images=["a/1.png"])]))], dead=["Q1"])
+        writer.commit([writer.write(contents([entity("Q1", images=["a/1.png"])]))], deleted=["Q1"])
         left = {"/somewhere/a/2.png": "is damaged"}
         assert information(writer.base)["unreadable_pictures"] == left
         compact(writer)
         assert information(writer.base)["unreadable_pictures"] == left
-        writer.commit(dead=["Q2"])
+        writer.commit(deleted=["Q2"])
         compact(writer)
         assert writer.base.parts[0].segment.description.unreadable == {}

@@ -72,8 +72,8 @@ class Answers:
         self.ranks = np.stack([ranks.optimistic, ranks.pessimistic])
         found: list[Link] = linker.link(mentions, k=4)
         self.nil = [link.nil_probability for link in found]
-        self.named = {name: {base.entities[column].id for column in base.named(name)} for name in NAMES}
-        self.found = {name: {base.entities[column].id for column in base.search(name, 13)} for name in NAMES}
+        self.named = {name: {base.entities[row].id for row in base.named(name)} for name in NAMES}
+        self.found = {name: {base.entities[row].id for row in base.search(name, 13)} for name in NAMES}
 
 
 NAMES = ("red panda", "grey kite", "panda")
@@ -106,15 +106,15 @@ def same(one: Sequence[Link], other: Sequence[Link]) -> None:
 
 
 def cut(whole: Path, groups: Sequence[Sequence[int]], out: Path) -> Path:
-    """Shards with these columns of a knowledge base, nothing of which is encoded again."""
+    """Shards with these rows of a knowledge base, nothing of which is encoded again."""
     paths = [out / f"{number}" for number in range(len(groups))]
     with open_knowledge_base(whole) as base:
-        for path, columns in zip(paths, groups, strict=True):
-            rows = [base._place(column) for column in columns]
+        for path, entity_rows in zip(paths, groups, strict=True):
+            rows = [base._place(entity_row) for entity_row in entity_rows]
             contents = _contents(base, [(part, np.array([row])) for part, row in rows])
             digest = write_segment(path / "segments" / "000001-000000000000", contents, "float32")
             shutil.copytree(base.model, path / MODEL)
-            listed = SegmentEntry(name="000001-000000000000", rows=len(columns), digest=digest)
+            listed = SegmentEntry(name="000001-000000000000", rows=len(entity_rows), digest=digest)
             publish(path, 1, base.generation.settings, (listed,))
     join(out / "all", paths)
     return out / "all"
@@ -125,7 +125,7 @@ Cutting = Callable[[Sequence[Sequence[int]]], AbstractContextManager[Path]]
 
 @pytest.fixture(scope="module")
 def cut_up(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Cutting:
-    """`whole` in shards with these columns, in a directory of its own that is removed again."""
+    """`whole` in shards with these rows, in a directory of its own that is removed again."""
     numbers, root = count(), tmp_path_factory.mktemp("cuts")
 
     @contextmanager
@@ -139,7 +139,7 @@ def cut_up(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Cutting:
 
 @some.composite
 def cuts(draw: some.DrawFn) -> list[list[int]]:
-    """The thirteen columns in any order, cut anywhere into one to six groups."""
+    """The thirteen rows in any order, cut anywhere into one to six groups."""
     order = draw(some.permutations(range(13)))
     edges = [0, *sorted(draw(some.sets(some.integers(1, 12), max_size=5))), 13]
     return [list(order[start:stop]) for start, stop in pairwise(edges)]
@@ -265,7 +265,7 @@ def test_a_cut_has_all_segments_and_leaves_the_whole_alone(whole: Path, tmp_path
     with open_knowledge_base(tmp_path / "parts") as base, open_knowledge_base(whole) as one:
         assert isinstance(base, ShardedKnowledgeBase)
         assert list(base.entities) == list(one.entities)
-        assert base.columns(["Q5"]) == {}
+        assert base.rows(["Q5"]) == {}
     assert (whole / CURRENT).read_text() == before
 
 
@@ -276,7 +276,7 @@ def test_a_shard_can_be_changed_and_the_set_is_told(whole: Path, tmp_path: Path,
         remove_entities(tmp_path / "parts/shard-001", ["Q11"])
         assert not base.is_current
     with open_knowledge_base(tmp_path / "parts") as base:
-        assert (len(base), base.columns(["Q11"])) == (12, {})
+        assert (len(base), base.rows(["Q11"])) == (12, {})
     with pytest.raises(MelderError, match=r"is a set of shards; name the one of them"), Writer.open(tmp_path / "parts"):
         pass
     with open_knowledge_base(tmp_path / "parts") as base:

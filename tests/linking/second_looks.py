@@ -57,6 +57,11 @@ def pair_model() -> Path:
     return small.once("pairs", _write_pair_model)
 
 
+def copied_pair_model() -> Path:
+    """The same under another name, so that it is not taken for what a run has trained."""
+    return small.once("copied pairs", _copy_pair_model)
+
+
 def headless_pair_model() -> Path:
     """The same without the layer that scores."""
     return small.once("headless", _write_headless)
@@ -73,6 +78,10 @@ def _write_pair_model(directory: Path) -> None:
     PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=128, **names).save_pretrained(directory)
     torch.manual_seed(0)
     _bert(len(vocabulary)).save_pretrained(directory)
+
+
+def _copy_pair_model(directory: Path) -> None:
+    shutil.copytree(pair_model(), directory, dirs_exist_ok=True)
 
 
 def _bert(words: int) -> BertForSequenceClassification:

@@ -115,7 +115,7 @@ def test_nothing_can_be_read_of_one_that_is_closed_but_what_was_taken(base: Path
     reads: list[Callable[[], object]] = [
         lambda: opened.entities[0],
         lambda: list(opened.blocks()),
-        lambda: opened.columns(["Q1"]),
+        lambda: opened.rows(["Q1"]),
         lambda: opened.picture(0),
         lambda: opened.named("Red kite"),
     ]

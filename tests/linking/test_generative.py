@@ -174,13 +174,13 @@ def test_homonyms_are_ordered_by_the_likelihood_of_their_descriptions(
     mention = Mention(id="m", text="a red kite", surface="kite")
     item = linker.item(mention, None)
     prompt = linker.prompts([mention], linker.model.pictures([item]))[0]
-    twin = linker.column["Twin"]
+    twin = linker.row_of["Twin"]
     model, name = linker.model.model, "Red kite"
     likelihoods = []
-    for column in (0, twin):
+    for row in (0, twin):
         begun, whole = (
             model.language_model.tokens([f"{name}. "])[0],
-            model.language_model.tokens([linker.entities[column].description])[0],
+            model.language_model.tokens([linker.entities[row].description])[0],
         )
         with torch.inference_mode():
             both, first = model([prompt], [begun + whole])[0], model([prompt], [begun])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,18 @@ def test_scores_losses_and_gradients_are_finite(
     torch.stack(list(losses.values())).sum().backward()
     gradients = [parameter.grad for parameter in matcher.parameters() if parameter.grad is not None]
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_a_step_never_waits_for_the_device(matcher: UnitMatcher, vision: bool) -> None:
+    """On a device without numbers each `.item()`, `.cpu()`, `if tensor:` and indexing by a mask is an error."""
+    mentions, entities = _pair(vision, text=[0], image=[1])
+    _losses(matcher, mentions, entities)  # what is copied to the host is copied once
+    matcher.to("meta").zero_grad()
+    away = [replace(side.to("meta"), surfaces=side.surfaces) for side in (mentions, entities)]
+    batched = Batched(*away, [], [], torch.tensor([0, 1, 0, 2], device="meta"))  # type: ignore[arg-type]
+    losses = training_losses(Model(nn.Identity(), matcher), batched, mask_duplicates=True)  # type: ignore[arg-type]
+    torch.stack(list(losses.values())).sum().backward()
+    assert all(parameter.device.type == "meta" for parameter in matcher.parameters())
 
 
 def test_every_parameter_in_use_learns(matcher: UnitMatcher, vision: bool) -> None:

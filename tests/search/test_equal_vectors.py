@@ -30,41 +30,41 @@ def test_the_best_are_found_among_equal_vectors(equal: int, others: int, groups:
     graph, flat = HNSWIndex.build(vectors), FlatIndex.build(vectors)
     for query in torch.randn(20, vectors.shape[1], generator=torch.Generator().manual_seed(1)):
         nearest, exact = graph.search(query, 10), flat.search(query, 10)
-        assert nearest.columns[0] == exact.columns[0]
-        assert len({*nearest.columns.tolist()}) == 10
+        assert nearest.rows[0] == exact.rows[0]
+        assert len({*nearest.rows.tolist()}) == 10
         assert nearest.products is not None
         scale = float(vectors.norm(dim=1).max() * query.norm())
         assert np.allclose(nearest.products, exact.products, atol=2**-9 * scale)  # float16 has 11 bits
 
 
-def test_of_equal_vectors_the_first_columns_come_first() -> None:
+def test_of_equal_vectors_the_first_rows_come_first() -> None:
     vectors = crowd(50, 5)
     graph = HNSWIndex.build(vectors)
-    assert graph.search(vectors[0], 7).columns.tolist() == list(range(7))
-    assert len(graph.search(vectors[0], 55).columns) == 55
+    assert graph.search(vectors[0], 7).rows.tolist() == list(range(7))
+    assert len(graph.search(vectors[0], 55).rows) == 55
 
 
-def test_columns_are_removed_and_kept(tmp_path: Path) -> None:
+def test_rows_are_removed_and_kept(tmp_path: Path) -> None:
     vectors = crowd(4, 3)
     graph = HNSWIndex.build(vectors)
     graph.save(tmp_path / "index")
     opened = HNSWIndex.open(tmp_path / "index")
-    assert opened.search(vectors[0], 4).columns.tolist() == [0, 1, 2, 3]
+    assert opened.search(vectors[0], 4).rows.tolist() == [0, 1, 2, 3]
     assert np.allclose(opened.products(vectors[0], np.arange(4)), opened.products(vectors[0], np.zeros(4, int)))
     graph.remove(np.array([0, 2]))
-    assert graph.search(vectors[0], 2).columns.tolist() == [1, 3]
+    assert graph.search(vectors[0], 2).rows.tolist() == [1, 3]
     graph.remove(np.array([1, 3]))
-    assert {*graph.search(vectors[0], 7).columns.tolist()} == {4, 5, 6}
+    assert {*graph.search(vectors[0], 7).rows.tolist()} == {4, 5, 6}
     graph.add(vectors[:2])
-    assert graph.search(vectors[0], 2).columns.tolist() == [7, 8]
+    assert graph.search(vectors[0], 2).rows.tolist() == [7, 8]
 
 
-def test_columns_are_known_by_the_first_that_has_their_vector() -> None:
+def test_rows_are_known_by_the_first_that_has_their_vector() -> None:
     known = EqualVectors(np.arange(0))
     assert known.add(np.array([[1, 2], [3, 4], [1, 2]])).tolist() == [0, 1]
     assert known.add(np.array([[3, 4], [5, 6]])).tolist() == [4]
     assert (known.firsts.tolist(), known.has_any) == ([0, 1, 0, 1, 4], True)
-    columns, places = known.columns_of(np.array([1, 0]))
-    assert (columns.tolist(), places.tolist()) == ([1, 3, 0, 2], [0, 0, 1, 1])
+    rows, places = known.rows_of(np.array([1, 0]))
+    assert (rows.tolist(), places.tolist()) == ([1, 3, 0, 2], [0, 0, 1, 1])
     assert known.remove(np.array([0])).tolist() == []
     assert known.remove(np.array([2])).tolist() == [0]

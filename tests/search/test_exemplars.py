@@ -158,7 +158,7 @@ def test_every_search_finds_what_scoring_all_finds(name: str, k: int) -> None:
     for row, best in enumerate(ExemplarSearch(search, matcher, source, learned).best(side, added, k)):
         assert close(best.totals[0], expected.values[row], TERMS)
         assert close(sum(best.parts.values())[0], best.totals[0], TERMS)  # type: ignore[index]
-        assert close(best.parts[UNIT][0], whole[row, best.columns[0]], TERMS)
+        assert close(best.parts[UNIT][0], whole[row, best.rows[0]], TERMS)
 
 
 def test_only_the_entities_of_a_filter_are_found() -> None:
@@ -189,8 +189,8 @@ def learned_of(mentions: Features) -> ExemplarMemory:
     records = [
         ExemplarRecord(f"{row:03d}", str(7 * row + row % 2), "".join(names)) for row, names in enumerate(surfaces)
     ]
-    columns = {record.entity: int(record.entity) for record in records}
-    return ExemplarMemory(Exemplars(records, text, image, torch.full((len(records),), 0.5)), columns)
+    rows = {record.entity: int(record.entity) for record in records}
+    return ExemplarMemory(Exemplars(records, text, image, torch.full((len(records),), 0.5)), rows)
 
 
 def test_a_side_without_adjustments_has_none() -> None:

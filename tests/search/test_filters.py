@@ -143,7 +143,7 @@ def test_a_data_set_and_a_knowledge_base_know_the_same(linker: ExactLinker, data
                 kinds = [set(entity.types) for entity in source.records(range(len(source)))]
                 fits = [set(types) <= own if every else bool(set(types) & own) for own in kinds]
                 if types:
-                    wanted = [column for column, fit in enumerate(fits) if fit]
+                    wanted = [row for row, fit in enumerate(fits) if fit]
                     assert source.typed(types, every=every).tolist() == wanted
 
 

@@ -66,7 +66,7 @@ def best(vectors: Tensor, k: int, without: list[int] | None = None) -> np.ndarra
 
 
 def found_by(index: Index, k: int = 10) -> list[np.ndarray]:
-    return [index.search(query, k).columns for query in QUERIES]
+    return [index.search(query, k).rows for query in QUERIES]
 
 
 def share(found: Sequence[np.ndarray], real: np.ndarray) -> float:
@@ -113,11 +113,11 @@ def test_it_finds_the_largest_inner_products_whatever_the_lengths(case: Case, in
     found = found_by(index)
     assert share(found, best(VECTORS, 10)) >= case.found
     largest = float((QUERIES @ VECTORS.t()).abs().max())
-    for columns, query in zip(found, QUERIES, strict=True):
-        assert columns.dtype == np.int64
-        assert len(set(columns)) == len(columns)
-        assert len(columns) == 10 or "IVF" in case.name
-        assert (np.diff((VECTORS[torch.from_numpy(columns)] @ query).numpy()) <= 2e-2 * largest).all()
+    for rows, query in zip(found, QUERIES, strict=True):
+        assert rows.dtype == np.int64
+        assert len(set(rows)) == len(rows)
+        assert len(rows) == 10 or "IVF" in case.name
+        assert (np.diff((VECTORS[torch.from_numpy(rows)] @ query).numpy()) <= 2e-2 * largest).all()
 
 
 def test_one_that_was_saved_finds_the_same(case: Case, index: Index, tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_the_products_it_tells_are_those_of_the_vectors(index: Index) -> None:
     if not index.tells_products:
         assert products is None
         return
-    columns = np.array([5, 0, COUNT - 1, 5])
-    real = VECTORS[torch.from_numpy(columns)] @ QUERIES[0]
-    assert np.allclose(index.products(QUERIES[0], columns), real.numpy(), atol=1e-2 * float(real.abs().max()))
-    assert index.products(QUERIES[0], columns[:0]).shape == (0,)
+    rows = np.array([5, 0, COUNT - 1, 5])
+    real = VECTORS[torch.from_numpy(rows)] @ QUERIES[0]
+    assert np.allclose(index.products(QUERIES[0], rows), real.numpy(), atol=1e-2 * float(real.abs().max()))
+    assert index.products(QUERIES[0], rows[:0]).shape == (0,)
     assert products is not None
     assert np.allclose(products, index.products(QUERIES[0], nearest), atol=2e-3 * float(real.abs().max()))
 
@@ -169,19 +169,19 @@ def test_many_queries_find_what_each_finds(index: Index, monkeypatch: pytest.Mon
     for k in (1, 10, 2 * COUNT):
         for query, hits in zip(QUERIES, cast(BatchIndex, index).search_many(QUERIES, k), strict=True):
             alone = index.search(query, k)
-            assert len(hits.columns) == len(alone.columns)
+            assert len(hits.rows) == len(alone.rows)
             assert np.allclose(hits.products, alone.products, atol=1e-4)
-            assert np.mean(hits.columns == alone.columns) > 0.99  # but for equal ones, to rounding
+            assert np.mean(hits.rows == alone.rows) > 0.99  # but for equal ones, to rounding
 
 
-def test_of_equal_products_the_lower_column_comes_first(case: Case) -> None:
+def test_of_equal_products_the_lower_row_comes_first(case: Case) -> None:
     """Four vectors that are equal, 75 times. Their products with the query are one number times one: exact."""
     size = 1 + torch.arange(COUNT // 10) * 7 % 75
     vectors = torch.cat([size[:, None].float(), torch.ones(len(size), WIDTH - 1)], dim=1)
     query = torch.eye(WIDTH)[0]
-    found = build_index(case.name, vectors).search(query, 20).columns.tolist()
-    order = sorted(range(len(size)), key=lambda column: (-int(size[column]), column))
-    assert found == [column for column in order if column in found]
+    found = build_index(case.name, vectors).search(query, 20).rows.tolist()
+    order = sorted(range(len(size)), key=lambda row: (-int(size[row]), row))
+    assert found == [row for row in order if row in found]
     if case.found >= 0.999:
         assert found == order[:20]
 
@@ -192,7 +192,7 @@ def test_fewer_vectors_than_asked_for(case: Case) -> None:
             build_index(case.name, VECTORS[:3])
         return
     found = found_by(build_index(case.name, VECTORS[:3]), 5)
-    assert all(sorted(columns) == [0, 1, 2] for columns in found)
+    assert all(sorted(rows) == [0, 1, 2] for rows in found)
 
 
 LONG = "ü" * 300  # more bytes than Milvus keeps of a type
@@ -223,12 +223,11 @@ def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
     for among in (EntityFilter(types, TypeCounts()) for types in WANTED):  # type: ignore[arg-type]
         part = every.only(among, COUNT)
         found = [
-            part.candidates(query[None], Side({"row": torch.zeros(1)}), 64, 0, 0.0)[0].columns
-            for query in QUERIES[some]
+            part.candidates(query[None], Side({"row": torch.zeros(1)}), 64, 0, 0.0)[0].rows for query in QUERIES[some]
         ]
-        assert all(set(row) <= set(among.columns) for row in found)
-        if len(among.columns):
-            real = among.columns[best(VECTORS[among.columns], min(10, len(among.columns)))[some]]
+        assert all(set(row) <= set(among.rows) for row in found)
+        if len(among.rows):
+            real = among.rows[best(VECTORS[among.rows], min(10, len(among.rows)))[some]]
             shares = [len(set(f) & set(r)) / len(r) for f, r in zip(found, real, strict=True)]
             assert np.mean(shares) >= case.found - 0.05
 

@@ -86,9 +86,9 @@ def test_one_that_was_saved_finds_the_same(unit: Lexical, index: NameIndex, tmp_
 def test_entities_without_names_are_not_found(unit: Lexical) -> None:
     index = NameIndex.build([side(unit, [(), ("Ann Lee",), ()])], BUCKETS)
     surface = surfaces(unit)[0]
-    assert index.search(*surface, 5).columns.tolist() == [1]
+    assert index.search(*surface, 5).rows.tolist() == [1]
     assert index.cosines(*surface)[[0, 2]].tolist() == [0, 0]
-    assert NameIndex.build([], BUCKETS).search(*surface, 5).columns.tolist() == []
+    assert NameIndex.build([], BUCKETS).search(*surface, 5).rows.tolist() == []
 
 
 def test_beyond_the_postings_that_are_read_whole_all_that_look_alike_are_found(
@@ -97,17 +97,17 @@ def test_beyond_the_postings_that_are_read_whole_all_that_look_alike_are_found(
     exact = [index.search(*surface, 600)[:2] for surface in surfaces(unit)]
     monkeypatch.setattr(names_module, "POSTINGS", 0)
     fewer = 0
-    for surface, (columns, cosines) in zip(surfaces(unit), exact, strict=True):
+    for surface, (rows, cosines) in zip(surfaces(unit), exact, strict=True):
         found, values, _ = index.search(*surface, 600)
         alike = int((cosines > names_module.UNREAD + 1e-3).sum())
         assert np.allclose(values[:alike], cosines[:alike], atol=1e-6)
         assert np.allclose(values, index.cosines(*surface)[found], atol=1e-6)
-        fewer += len(found) < len(columns)
+        fewer += len(found) < len(rows)
     assert fewer
 
 
 @pytest.mark.parametrize("postings", [0, 10**6])
-def test_columns_that_are_asked_about_are_told_exactly(
+def test_rows_that_are_asked_about_are_told_exactly(
     unit: Lexical, index: NameIndex, monkeypatch: pytest.MonkeyPatch, postings: int
 ) -> None:
     monkeypatch.setattr(names_module, "POSTINGS", postings)
@@ -140,17 +140,17 @@ def test_many_names_of_few_entities_do_not_take_the_places_of_others(
     monkeypatch.setattr(names_module, "POSTINGS", 0)
     monkeypatch.setattr(names_module, "LOOKED_UP", 5)
     surface = surfaces(unit)[0]
-    assert len(index.search(*surface, 40).columns) == 40
-    columns = np.full(80, -1)
-    columns[[3, 71]] = [3, 71]  # all others were removed
-    indexed = HybridIndex(None, index, columns)
+    assert len(index.search(*surface, 40).rows) == 40
+    rows = np.full(80, -1)
+    rows[[3, 71]] = [3, 71]  # all others were removed
+    indexed = HybridIndex(None, index, rows)
     mention = Side(
         {
             "lexical.bucket": torch.from_numpy(surface[0])[None, None],
             "lexical.gram": torch.from_numpy(surface[1])[None, None],
         }
     )
-    assert indexed.candidates(torch.zeros(1, 0), mention, 2, 2, 1.0)[0].columns.tolist() == [3, 71]
+    assert indexed.candidates(torch.zeros(1, 0), mention, 2, 2, 1.0)[0].rows.tolist() == [3, 71]
 
 
 def test_searches_of_threads_do_not_meet(unit: Lexical, index: NameIndex) -> None:

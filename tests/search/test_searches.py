@@ -61,14 +61,14 @@ class Held:
         for first in range(0, len(self), self.step):
             yield first, self.whole.take(slice(first, first + self.step))
 
-    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
-        return (self.whole if units is None else self.whole.only(units)).take(columns)
+    def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
+        return (self.whole if units is None else self.whole.only(units)).take(rows)
 
-    def columns(self, identities: Sequence[str]) -> dict[str, int]:
+    def rows(self, identities: Sequence[str]) -> dict[str, int]:
         return {each: int(each) for each in identities}
 
-    def records(self, columns: Sequence[int]) -> list[Entity]:
-        return [Entity(id=str(column)) for column in columns]
+    def records(self, rows: Sequence[int]) -> list[Entity]:
+        return [Entity(id=str(row)) for row in rows]
 
 
 def some(count: int, seed: int, vision: bool) -> Features:
@@ -108,7 +108,7 @@ def check(matcher: UnitMatcher, mentions: Side, source: Held, k: int) -> Bounded
     expected = scores.topk(k, dim=1)
     for row, best in enumerate(search.best(mentions, k)):
         assert close(best.totals[0], expected.values[row], TERMS)
-        assert close(scores[row, best.columns[0]], expected.values[row], TERMS)
+        assert close(scores[row, best.rows[0]], expected.values[row], TERMS)
         assert close(sum(best.parts.values())[0], best.totals[0], TERMS)  # type: ignore[index]
     return search
 
@@ -188,7 +188,7 @@ def test_two_stages_score_only_candidates_of_either_index() -> None:
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
     search.near = search.named = 7
-    candidates = [each.columns for each in search.candidates(sides[0], 3)]
+    candidates = [each.rows for each in search.candidates(sides[0], 3)]
     assert all(7 <= len(each) <= 14 for each in candidates[4:])
     assert search.parts[0].index is not None
     assert search.parts[0].names is not None
@@ -208,7 +208,7 @@ def test_many_mentions_get_the_answers_of_one_by_one(name: str, pairs: int, monk
     together = search.best(side, 5)
     for row in range(MENTIONS):
         (alone,) = search.best(side.take(slice(row, row + 1)), 5)
-        assert alone.columns.tolist() == together[row].columns.tolist()
+        assert alone.rows.tolist() == together[row].rows.tolist()
         assert close(alone.totals, together[row].totals, TERMS)
 
 
@@ -217,9 +217,11 @@ def test_an_entity_is_read_once_for_the_mentions_of_a_group(monkeypatch: pytest.
     side, source = matcher.mention_side(mentions), Held(matcher.entity_side(entities))
     search, read = TwoStage.build(matcher, source, "flat"), list[list[int]]()
     search.near, search.named, search.kept = 40, 40, 60
-    candidates = [each.columns for each in search.candidates(side, 3)]
+    candidates = [each.rows for each in search.candidates(side, 3)]
     take = source.side
-    monkeypatch.setattr(source, "side", lambda columns, units: read.append(columns.tolist()) or take(columns, units))
+    monkeypatch.setattr(
+        source, "side", lambda entity_rows, units: read.append(entity_rows.tolist()) or take(entity_rows, units)
+    )
     monkeypatch.setattr(two_stage, "PAIRS", 300)
     search.best(side, 3)
     assert 1 < len(read) < MENTIONS
@@ -238,9 +240,9 @@ def test_of_the_candidates_the_likeliest_are_kept(name: str) -> None:
     sides = matcher.mention_side(mentions), matcher.entity_side(entities)
     search = TwoStage.build(matcher, Held(sides[1]), "flat")
     search.kept = ENTITIES
-    everyone = [each.columns for each in search.candidates(sides[0], 2)]
+    everyone = [each.rows for each in search.candidates(sides[0], 2)]
     search.kept = 20
-    chosen = [each.columns for each in search.candidates(sides[0], 2)]
+    chosen = [each.rows for each in search.candidates(sides[0], 2)]
     likely = mention_vectors(matcher, sides[0]) @ entity_vectors(matcher, sides[1]).t()
     if matcher.lexical is not None:
         with torch.inference_mode():
@@ -271,8 +273,8 @@ def test_of_equal_scores_the_first_entities_are_the_answer(name: str, monkeypatc
     for row, best in enumerate(search.best(side, 40)):
         scored = range(ENTITIES)
         if isinstance(search, TwoStage):
-            scored = search.candidates(side.take(slice(row, row + 1)), 40)[0].columns.tolist()
-        assert best.columns.tolist() == [list(scored)[:40]]
+            scored = search.candidates(side.take(slice(row, row + 1)), 40)[0].rows.tolist()
+        assert best.rows.tolist() == [list(scored)[:40]]
 
 
 def test_a_unit_without_a_bound_is_refused() -> None:

@@ -25,13 +25,13 @@ def first_of_equal(scores: torch.Tensor, k: int) -> list[list[int]]:
 
 
 @given(seed=st.integers(0, 2**31), sizes=st.lists(st.integers(1, 60), min_size=1, max_size=5), k=st.integers(1, 70))
-def test_of_equal_totals_the_first_column_wins_whatever_the_blocks(seed: int, sizes: list[int], k: int) -> None:
+def test_of_equal_totals_the_first_row_wins_whatever_the_blocks(seed: int, sizes: list[int], k: int) -> None:
     scores, best, first = scores_of(seed, sum(sizes)), TopK(3, k), 0
     for size in sizes:
         best.update(first, scores[:, first : first + size], {"only": scores[:, first : first + size]})
         first += size
-    assert best.columns.tolist() == first_of_equal(scores, k)
-    assert torch.equal(best.totals, scores.gather(1, best.columns))
+    assert best.rows.tolist() == first_of_equal(scores, k)
+    assert torch.equal(best.totals, scores.gather(1, best.rows))
     assert torch.equal(best.parts["only"], best.totals)
 
 
@@ -47,7 +47,7 @@ class Workers:
         for shard in self.shards:
             best = TopK(len(shard), k)
             best.update(0, shard, {})
-            found.append([(best.columns.numpy(), best.totals.numpy(), {})])
+            found.append([(best.rows.numpy(), best.totals.numpy(), {})])
         return found
 
 
@@ -55,4 +55,4 @@ class Workers:
 def test_of_equal_totals_the_first_shard_wins(seed: int, sizes: list[int], k: int) -> None:
     scores = scores_of(seed, sum(sizes))
     (best,) = ShardSearch(Workers(scores.split(sizes, dim=1))).best(Side({}), k)
-    assert best.columns.tolist() == first_of_equal(scores, k)
+    assert best.rows.tolist() == first_of_equal(scores, k)

@@ -72,6 +72,22 @@ def test_a_form_does_what_json_does(client: TestClient, linker: ToyLinker) -> No
     assert linker.pictures == [picture(), None]
 
 
+def test_a_form_has_a_part_for_each_picture(client: TestClient, linker: ToyLinker) -> None:
+    fields = {"text": TEXT, "mentions": json.dumps(ASKED["mentions"])}
+    first, second = picture(), picture(colour="blue")
+    two = [("image", ("a.png", first, "image/png")), ("image", ("b.png", second, "image/png"))]
+    assert client.post("/link", data=fields, files=two).status_code == 200
+    assert linker.pictures[-2:] == [first, second]
+    encoded = ("image", (None, base64.b64encode(second).decode()))  # a text among files
+    assert client.post("/link", data=fields, files=[two[0], encoded]).status_code == 200
+    left_alone = [*two[:1], ("image", ("", b"", "application/octet-stream"))]
+    assert client.post("/link", data=fields, files=left_alone).status_code == 200
+    assert linker.pictures[-1] == first
+    assert client.post("/link", data=fields, files=[two[0]] * 3).status_code == 422
+    twice = client.post("/link", files=[("text", (None, TEXT)), ("text", (None, TEXT))])
+    assert (twice.status_code, "each of them once, but for image" in twice.json()["error"]) == (400, True)
+
+
 def test_several_mentions_of_one_text_come_back_in_order(client: TestClient) -> None:
     mentions = [{"start": 9, "end": 12}, {"start": 2, "end": 8}]
     links = client.post("/link", json={"text": TEXT, "mentions": mentions}).json()["links"]

@@ -41,8 +41,8 @@ def encoder(small_data: Path, dataset: DataSet) -> Towers:
 @pytest.fixture(scope="module")
 def items(small_data: Path, dataset: DataSet, encoder: Towers) -> ItemExamples:
     split = split_data(Configuration(**settings(small_data)), dataset)
-    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    answers = [column[str(mention.answer)] for mention in split.train]
+    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    answers = [row_of[str(mention.answer)] for mention in split.train]
     return ItemExamples(encoder, dataset, split.train, answers, MODALITIES, options(), InBatch())
 
 
@@ -63,7 +63,7 @@ def tensors(batched: Batched) -> dict[str, Tensor]:
         f"{side} {name}": tensor
         for side, content in sides.items()
         for name, tensor in (content.tensors() if isinstance(content, Features) else content).items()
-    } | {"columns": batched.columns}
+    } | {"rows": batched.entity_rows}
 
 
 def equal(one: Batched, other: Batched) -> bool:
@@ -75,7 +75,7 @@ def equal(one: Batched, other: Batched) -> bool:
 def test_a_batch_holds_each_mention_beside_its_entity(items: ItemExamples, features: FeatureExamples) -> None:
     for examples in (items, features):
         batched = examples.batch(PLAN, 0, ROWS)
-        assert batched.columns.tolist() == [items.numbers[items.answers[row]] for row in ROWS]
+        assert batched.entity_rows.tolist() == [items.numbers[items.answers[row]] for row in ROWS]
         assert batched.mention_surfaces == [(items.mentions[row].surface,) for row in ROWS]
         assert batched.entity_surfaces == [items.dataset.entities[items.answers[row]].names for row in ROWS]
 

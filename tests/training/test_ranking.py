@@ -43,5 +43,5 @@ def test_first_candidates_are_those_of_the_sample(certified_from: int, monkeypat
     sides = mention_side_of(model.matcher, [mentions]), entity_side_of(model.matcher, [entities])
     with answering(model.matcher):
         first = model.matcher.score(*sides).total.argmax(dim=1)
-    assert torch.cat([best.columns for best in found])[:, 0].tolist() == first[nil.sample(70)].tolist()
+    assert torch.cat([best.rows for best in found])[:, 0].tolist() == first[nil.sample(70)].tolist()
     assert len(first[nil.sample(70)]) == 18

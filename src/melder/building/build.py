@@ -127,7 +127,7 @@ def add_entities(
             replaced += [entity.id for entity in batch] if replace else []
             built.note(len(batch), contents.unreadable)
         if new:
-            writer.commit(new, dead=replaced)
+            writer.commit(new, deleted=replaced)
     return built
 
 
@@ -162,7 +162,7 @@ def remove_entities(directory: Path, identities: Collection[str]) -> None:
         if identities:
             known, gone = writer.base.generation.exemplars, frozenset(identities)
             exemplars = dead_rows(directory, known, lambda record: record.entity in gone)
-            writer.commit(dead=identities, exemplars=exemplars)
+            writer.commit(deleted=identities, exemplars=exemplars)
 
 
 def _encoder_of(run: Path | None, encoder: str | None) -> str:
@@ -233,7 +233,7 @@ def _check_once(directory: Path, entities: Sequence[Entity], seen: set[str]) -> 
 
 def _check_known(base: KnowledgeBase, identities: Sequence[str], wanted: bool) -> None:
     """Raises MelderError for the ids that are not in the knowledge base, or that are when they should not be."""
-    rows = base.columns(identities)
+    rows = base.rows(identities)
     wrong = [identity for identity in identities if (identity in rows) != wanted]
     if not wrong:
         return

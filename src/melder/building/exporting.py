@@ -35,30 +35,30 @@ def export_entities(base: KnowledgeBase, out: Path, images: Path | None, progres
     pictures = 0
     with replacing(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         write = _writer(out, file, base)
-        for column, entity in enumerate(base.entities):
+        for row, entity in enumerate(base.entities):
             if images is not None:
-                entity = _with_pictures(base, column, entity, images)
+                entity = _with_pictures(base, row, entity, images)
                 pictures += len(entity.images)
             write(entity)
             progress(1)
     return pictures
 
 
-def _with_pictures(base: KnowledgeBase, column: int, entity: Entity, images: Path) -> Entity:
+def _with_pictures(base: KnowledgeBase, row: int, entity: Entity, images: Path) -> Entity:
     """The entity, which names its pictures by the files that they were written to."""
     names = []
-    for number, content in _pictures(base, column, len(entity.images)):
+    for number, content in _pictures(base, row, len(entity.images)):
         ending = "png" if content.startswith(b"\x89PNG") else "webp" if content[8:12] == b"WEBP" else "jpg"
-        file = images / f"{column // 1000:06d}" / f"{column:09d}-{number}.{ending}"
+        file = images / f"{row // 1000:06d}" / f"{row:09d}-{number}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         names.append(file.relative_to(images).as_posix())
     return entity.model_copy(update={"images": tuple(names)})
 
 
-def _pictures(base: KnowledgeBase, column: int, count: int) -> Iterator[tuple[int, bytes]]:
+def _pictures(base: KnowledgeBase, row: int, count: int) -> Iterator[tuple[int, bytes]]:
     for number in range(count):
-        content = base.picture(column, number)
+        content = base.picture(row, number)
         if content is not None:
             yield number, content
 

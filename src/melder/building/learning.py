@@ -105,7 +105,7 @@ def forget(directory: Path, *, entities: Collection[str] | None = None, keys: Co
 
 def _of_shard(base: KnowledgeBase, labelled: Labelled) -> Labelled:
     """Those whose entity is in it."""
-    there = base.columns(list({str(mention.answer) for mention, _ in labelled}))
+    there = base.rows(list({str(mention.answer) for mention, _ in labelled}))
     return [(mention, item) for mention, item in labelled if mention.answer in there]
 
 

@@ -34,8 +34,8 @@ OTHER_SPELLING = (
 )
 ADDRESSES = "{} [picture is an address|pictures are addresses], and no file of that name is there: Melder fetches none"
 NAMED_BY_ID = (
-    "{} [name is the entity's id|names are the entities' ids], as Wikidata writes what has no label: [it finds|they "
-    "find] nothing"
+    "{} [name is the entity's id|names are the entities' ids]: good if texts call [it|them] that (Asparagus), of no "
+    "use where a label is wanting (Q123)"
 )
 ROUNDED_IDS = (
     "{} [id is a rounded number|ids are rounded numbers] such as 1.2E+15: format the column as text before saving it"

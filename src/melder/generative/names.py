@@ -12,7 +12,7 @@ __all__ = ["Names", "name_of"]
 
 @dataclass(frozen=True)
 class Names:
-    """texts: the different names, in order; owners: the columns of the entities that have each.
+    """texts: the different names, in order; owners: the rows of the entities that have each.
 
     Several owners are homonyms: a name alone cannot tell them apart. An entity without a name has none here, and
     can never be answered.
@@ -25,10 +25,10 @@ class Names:
     def of(entities: Iterable[Entity], *, aliases: bool = False) -> Names:
         """The names of entities and, with `aliases`, their other names."""
         owners: dict[str, list[int]] = {}
-        for column, entity in enumerate(entities):
+        for row, entity in enumerate(entities):
             every = [name_of(entity), *(alias.strip() for alias in entity.aliases if aliases)]
             for name in dict.fromkeys(label for label in every if label):
-                owners.setdefault(name, []).append(column)
+                owners.setdefault(name, []).append(row)
         return Names(list(owners), list(owners.values()))
 
 

@@ -134,17 +134,17 @@ class AgentTools:
         """Everything about the entity of an id."""
         with self._lock:
             _, base = self._current()
-            columns = base.columns([identity])
-            if identity not in columns:
+            rows = base.rows([identity])
+            if identity not in rows:
                 raise MelderError(f"there is no entity {identity!r}; look for it by its name with search_entities")
-            return self._shown(base.records([columns[identity]])[0])
+            return self._shown(base.records([rows[identity]])[0])
 
     def search_entities(self, name: str, limit: int = 5) -> list[EntityAnswer]:
         """Entities by their names: those of just this name first, then those with all of its words."""
         with self._lock:
             _, base = self._current()
-            columns = dict.fromkeys([*base.named(name), *base.search(name, _within(limit))])
-            entities = [self._shown(entity) for entity in base.records([*columns][:limit])]
+            rows = dict.fromkeys([*base.named(name), *base.search(name, _within(limit))])
+            entities = [self._shown(entity) for entity in base.records([*rows][:limit])]
         return [entity.model_copy(update={"description": _short(entity.description)}) for entity in entities]
 
     def _open(self, counting: Counting | None = None) -> Linker:
@@ -160,8 +160,8 @@ class AgentTools:
         return self._linker, base
 
     def _answer(self, link: Link, base: KnowledgeBase) -> LinkAnswer:
-        columns = base.columns([candidate.id for candidate in link.candidates])
-        entities = base.records([columns[candidate.id] for candidate in link.candidates])
+        rows = base.rows([candidate.id for candidate in link.candidates])
+        entities = base.records([rows[candidate.id] for candidate in link.candidates])
         candidates = [
             ScoredEntity(
                 id=candidate.id,

@@ -20,7 +20,7 @@ def side_blocks(parts: Sequence[SegmentReader]) -> Iterator[tuple[int, Side]]:
         parts: The segments, one after the other.
 
     Yields:
-        A block's first column, and the sides of it and those after it. A block takes about `BLOCK_BYTES`; small
+        A block's first row, and the sides of it and those after it. A block takes about `BLOCK_BYTES`; small
         segments share one.
     """
     first, gathered, size = 0, list[Side](), 0

@@ -1,4 +1,4 @@
-"""Merging small segments and those with dead rows into full ones; nothing is encoded or rounded again."""
+"""Merging small segments and those with deleted rows into full ones; nothing is encoded or rounded again."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Rows = tuple[SegmentReader, np.ndarray]  # some living rows of a segment
 
 
 def to_merge(base: KnowledgeBase) -> list[SegmentReader]:
-    """The segments that `compact` would write anew: those that are not full or have dead rows, unless there is just
+    """The segments that `compact` would write anew: those that are not full or have deleted rows, unless there is just
     one that is not full."""
-    parts = [reader for reader in base.parts if reader.dead or len(reader) < SEGMENT_ROWS]
-    return parts if len(parts) > 1 or any(reader.dead for reader in parts) else []
+    parts = [reader for reader in base.parts if reader.deleted_rows or len(reader) < SEGMENT_ROWS]
+    return parts if len(parts) > 1 or any(reader.deleted_rows for reader in parts) else []
 
 
 def compact(writer: Writer, progress: Progress | None = None) -> Generation:
-    """A generation in which at most one segment is not full and none has dead rows.
+    """A generation in which at most one segment is not full and none has deleted rows.
 
-    Segments that are full and without dead rows stay as they are; the others are written anew, and their entities
+    Segments that are full and without deleted rows stay as they are; the others are written anew, and their entities
     come last then; exemplars become one part. Without anything to merge the current generation stays. `progress` is
     told of entities.
     """
@@ -49,8 +49,8 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
 
 
 def _are_scattered(exemplars: Sequence[SegmentEntry]) -> bool:
-    """Whether exemplars are in several parts, or in one with dead rows."""
-    return len(exemplars) > 1 or any(listed.dead for listed in exemplars)
+    """Whether exemplars are in several parts, or in one with deleted rows."""
+    return len(exemplars) > 1 or any(listed.deleted_rows for listed in exemplars)
 
 
 def _groups(parts: Sequence[SegmentReader]) -> Iterator[list[Rows]]:

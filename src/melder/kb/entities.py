@@ -17,11 +17,11 @@ class RecordSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def records(self, columns: Sequence[int]) -> list[Entity]: ...
+    def records(self, rows: Sequence[int]) -> list[Entity]: ...
 
 
 class Entities(Sequence[Entity]):
-    """The entities of a knowledge base by column, read from the disk each time."""
+    """The entities of a knowledge base by row, read from the disk each time."""
 
     def __init__(self, base: RecordSource) -> None:
         self._base = base
@@ -30,13 +30,13 @@ class Entities(Sequence[Entity]):
         return len(self._base)
 
     @overload
-    def __getitem__(self, column: int) -> Entity: ...
+    def __getitem__(self, row: int) -> Entity: ...
 
     @overload
-    def __getitem__(self, column: slice) -> Sequence[Entity]: ...
+    def __getitem__(self, row: slice) -> Sequence[Entity]: ...
 
-    def __getitem__(self, column: int | slice) -> Entity | Sequence[Entity]:
-        chosen = range(len(self))[column]
+    def __getitem__(self, row: int | slice) -> Entity | Sequence[Entity]:
+        chosen = range(len(self))[row]
         return self._base.records([chosen])[0] if isinstance(chosen, int) else self._base.records(chosen)
 
     def __iter__(self) -> Iterator[Entity]:

@@ -6,8 +6,8 @@ text.npy          [n, g] float16, what the encoder made of the text; zeros witho
 image.npy         the same of the picture
 scale.npy         [n] float32, how far scores of unrelated entities lie apart for it
 
-A generation lists parts as it lists segments, with the rows that are dead: forgotten, corrected, or of an entity that
-was removed. An entity that is updated keeps its exemplars, for they are its by its id.
+A generation lists parts as it lists segments, with the rows that are deleted: forgotten, corrected, or of an entity
+that was removed. An entity that is updated keeps its exemplars, for they are its by its id.
 """
 
 from __future__ import annotations
@@ -142,18 +142,20 @@ def exemplar_faults(directory: Path, listed: SegmentEntry) -> Iterator[str]:
 def dead_rows(
     directory: Path, entries: Sequence[SegmentEntry], dies: Callable[[ExemplarRecord], bool]
 ) -> tuple[SegmentEntry, ...]:
-    """The parts with the rows marked dead of which that is said, but for parts in which none lives then."""
+    """The parts with the rows marked deleted of which that is said, but for parts in which none lives then."""
     marked = []
     for listed in entries:
         records = _whole_part(directory / EXEMPLARS / listed.name, listed.digest).records
         gone = {row for row, record in enumerate(records) if dies(record)}
-        marked.append(listed.model_copy(update={"dead": tuple(sorted({*listed.dead, *gone}))}) if gone else listed)
+        marked.append(
+            listed.model_copy(update={"deleted_rows": tuple(sorted({*listed.deleted_rows, *gone}))}) if gone else listed
+        )
     return tuple(listed for listed in marked if listed.living)
 
 
 def _living(path: Path, listed: SegmentEntry) -> Exemplars:
     part = _whole_part(path, listed.digest)
-    return part.take(sorted(set(range(len(part))) - set(listed.dead))) if listed.dead else part
+    return part.take(sorted(set(range(len(part))) - set(listed.deleted_rows))) if listed.deleted_rows else part
 
 
 @lru_cache(PARTS)

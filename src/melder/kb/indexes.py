@@ -28,7 +28,7 @@ DESCRIPTION = "index.json"
 
 
 class _Description(BaseModel):
-    """What index.json holds; `segments` with the rows that were dead then, of which the index knows nothing."""
+    """What index.json holds; `segments` with the rows that were deleted then, of which the index knows nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,17 +49,17 @@ class StoredIndex:
     def bytes(self) -> int:
         return sum(file.size for file in self._files.values())
 
-    def columns(self, parts: Sequence[SegmentReader]) -> np.ndarray:
-        """[entities of the index] int64: their columns in a knowledge base of these parts; -1 for those gone since."""
+    def rows(self, parts: Sequence[SegmentReader]) -> np.ndarray:
+        """[entities of the index] int64: their rows in a knowledge base of these parts; -1 for those gone since."""
         by_segment, pieces, first = dict[tuple[str, str], np.ndarray](), [np.zeros(0, dtype=np.int64)], 0
         for reader in parts:
-            column = np.full(reader.listed.rows, -1, dtype=np.int64)
-            column[reader.living] = first + np.arange(len(reader))
-            by_segment[reader.listed.name, reader.listed.digest], first = column, first + len(reader)
+            rows = np.full(reader.listed.rows, -1, dtype=np.int64)
+            rows[reader.living] = first + np.arange(len(reader))
+            by_segment[reader.listed.name, reader.listed.digest], first = rows, first + len(reader)
         for listed in self.segments:
             gone = np.full(listed.rows, -1, dtype=np.int64)
-            dead = np.array(listed.dead, dtype=np.int64)
-            pieces.append(np.delete(by_segment.get((listed.name, listed.digest), gone), dead))
+            deleted = np.array(listed.deleted_rows, dtype=np.int64)
+            pieces.append(np.delete(by_segment.get((listed.name, listed.digest), gone), deleted))
         return np.concatenate(pieces)
 
     def check(self) -> None:
@@ -82,7 +82,7 @@ def write_index(
         fill(partial)
         paths = sorted(path for path in partial.rglob("*") if path.is_file())
         files = {path.relative_to(partial).as_posix(): WholeFile.of(path) for path in paths}
-        content = _Description(segments=tuple(segments), files=files).model_dump_json().encode()
+        content = _Description(segments=tuple(segments), files=files).model_dump_json(by_alias=True).encode()
         (partial / DESCRIPTION).write_bytes(content)
     return IndexEntry(name=name, search=search, digest=digest_of(content))
 

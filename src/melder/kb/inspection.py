@@ -103,7 +103,7 @@ def _exemplar_bytes(base: KnowledgeBase) -> int:
 
 def _known(base: KnowledgeBase, indexes: Sequence[StoredIndex]) -> dict[str, int]:
     """Of what is stored for a search: one index, or one of each shard."""
-    entities = sum(int((index.columns(base.parts) >= 0).sum()) for index in indexes)
+    entities = sum(int((index.rows(base.parts) >= 0).sum()) for index in indexes)
     return {"entities": entities, "bytes": sum(index.bytes for index in indexes)}
 
 

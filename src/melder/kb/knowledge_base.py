@@ -35,7 +35,7 @@ SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
 
 
 class KnowledgeBase:
-    """A generation of a knowledge base; its entities are its columns 0, 1, … in the order of segments and rows.
+    """A generation of a knowledge base; its entities are its rows 0, 1, … in the order of segments.
 
     Nothing but the manifest and the descriptions of segments is read when it is opened; sides are memory-mapped, and
     what is read is checked against its digest when it is first read. Threads may share it. `close`, the end of a `with`
@@ -107,7 +107,7 @@ class KnowledgeBase:
 
     @property
     def entities(self) -> Sequence[Entity]:
-        """The entities by column, read when they are asked for."""
+        """The entities by row, read when they are asked for."""
         return Entities(self)
 
     def __len__(self) -> int:
@@ -145,23 +145,25 @@ class KnowledgeBase:
         """What it has learned from labelled mentions, read each time; MelderError when that is damaged."""
         return read_exemplars(self.directory, self.generation.exemplars)
 
-    def columns(self, identities: Sequence[str]) -> dict[str, int]:
-        """The column of each id that is here."""
-        columns: dict[str, int] = {}
+    def rows(self, identities: Sequence[str]) -> dict[str, int]:
+        """The row of each id that is here."""
+        rows: dict[str, int] = {}
         for reader, first in zip(self.parts, self._first, strict=False):
-            rows = self.records_of(reader).rows(identities)
-            columns |= {
-                identity: first + reader.position(row) for identity, row in rows.items() if row not in reader.dead
+            stored = self.records_of(reader).rows(identities)
+            rows |= {
+                identity: first + reader.position(row)
+                for identity, row in stored.items()
+                if row not in reader.deleted_rows
             }
-        return columns
+        return rows
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
-        """Ascending columns of the entities that have any of some types, or with `every` all of them."""
-        columns = [np.zeros(0, dtype=np.int64)]
+        """Ascending rows of the entities that have any of some types, or with `every` all of them."""
+        rows = [np.zeros(0, dtype=np.int64)]
         for reader, first in zip(self.parts, self._first, strict=False):
-            rows = np.array(self.records_of(reader).typed(types, every=every), dtype=np.int64)
-            columns.append(first + np.flatnonzero(np.isin(reader.living, rows)))
-        return np.concatenate(columns)
+            stored = np.array(self.records_of(reader).typed(types, every=every), dtype=np.int64)
+            rows.append(first + np.flatnonzero(np.isin(reader.living, stored)))
+        return np.concatenate(rows)
 
     @property
     def searches(self) -> list[str]:
@@ -181,65 +183,65 @@ class KnowledgeBase:
         ]
 
     def stored_searches(self, search: str) -> list[tuple[StoredIndex, np.ndarray]]:
-        """The same with the [entities] columns of each; -1 for an entity that is gone since."""
-        return [(stored, stored.columns(self.parts)) for stored in self.indexes(search)]
+        """The same with the [entities] rows of each; -1 for an entity that is gone since."""
+        return [(stored, stored.rows(self.parts)) for stored in self.indexes(search)]
 
     def blocks(self) -> Iterator[tuple[int, Side]]:
-        """All sides in float32, a block of some megabytes at a time: the block's first column, and the sides of it and
+        """All sides in float32, a block of some megabytes at a time: the block's first row, and the sides of it and
         those after it."""
         self._check_open()
         yield from side_blocks(self.parts)
 
-    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
-        """The sides of some columns, in float32 and in their order; of these units, by default of all."""
+    def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
+        """The sides of some rows, in float32 and in their order; of these units, by default of all."""
         self._check_open()
-        rows = stored_rows(self.parts, self._first, columns.numpy())
-        segments = {arrays for arrays, _ in rows}
-        if len(rows) <= SCATTERED * len(segments) and gatherable(segments):
-            return gather(rows, units)
+        stored = stored_rows(self.parts, self._first, rows.numpy())
+        segments = {arrays for arrays, _ in stored}
+        if len(stored) <= SCATTERED * len(segments) and gatherable(segments):
+            return gather(stored, units)
         order, sides = [], []
-        for number, places in self._by_part(columns.tolist()).items():
+        for number, places in self._by_part(rows.tolist()).items():
             reader = self.parts[number]
-            chosen = reader.living[[column - self._first[number] for _, column in places]]
+            chosen = reader.living[[row - self._first[number] for _, row in places]]
             sides.append(reader.segment.side(torch.from_numpy(chosen), units))
             order += [place for place, _ in places]
         return concatenate(sides).take(torch.tensor(order).argsort())
 
-    def picture(self, column: int, number: int = 0) -> bytes | None:
+    def picture(self, row: int, number: int = 0) -> bytes | None:
         """A stored picture of an entity; None when it has none, or none was kept."""
-        reader, row = self._place(column)
+        reader, stored = self._place(row)
         self.records_of(reader)
-        return reader.segment.picture(row, number)
+        return reader.segment.picture(stored, number)
 
     def entity_picture(self, entity: Entity, number: int = 0) -> bytes | None:
         """A picture of an entity of this knowledge base, by default its first."""
-        return self.picture(self.columns([entity.id])[entity.id], number) if entity.images else None
+        return self.picture(self.rows([entity.id])[entity.id], number) if entity.images else None
 
     def named(self, name: str) -> list[int]:
-        """Columns of entities with just this name or alias, as names are compared (melder/names.py); where there are
+        """Rows of entities with just this name or alias, as names are compared (melder/names.py); where there are
         none, of those with it but for diacritics."""
         return self._named(name, Records.named) or self._named(name, Records.named_but_for_accents)
 
     def search(self, query: str, limit: int = 10) -> list[int]:
-        """Columns of entities with every word of the query in a name or an alias, the last word perhaps only begun;
+        """Rows of entities with every word of the query in a name or an alias, the last word perhaps only begun;
         the best (BM25) first."""
         hits = [
             (-score, first + reader.position(row))
             for reader, first in zip(self.parts, self._first, strict=False)
-            for row, score in self.records_of(reader).search(query, limit + len(reader.dead))
-            if row not in reader.dead
+            for row, score in self.records_of(reader).search(query, limit + len(reader.deleted_rows))
+            if row not in reader.deleted_rows
         ]
-        return [column for _, column in sorted(hits)[:limit]]
+        return [row for _, row in sorted(hits)[:limit]]
 
-    def records(self, columns: Sequence[int]) -> list[Entity]:
-        """The entities of some columns, in their order."""
+    def records(self, rows: Sequence[int]) -> list[Entity]:
+        """The entities of some rows, in their order."""
         by_place: dict[int, Entity] = {}
-        for number, places in self._by_part(columns).items():
+        for number, places in self._by_part(rows).items():
             reader = self.parts[number]
-            rows = [int(reader.living[column - self._first[number]]) for _, column in places]
-            entities = self.records_of(reader).entities(rows)
+            stored = [int(reader.living[row - self._first[number]]) for _, row in places]
+            entities = self.records_of(reader).entities(stored)
             by_place |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
-        return [by_place[place] for place in range(len(columns))]
+        return [by_place[place] for place in range(len(rows))]
 
     def records_of(self, reader: SegmentReader) -> Records:
         """The records of a part, of which only the last `files_at_once()` used stay open."""
@@ -275,18 +277,18 @@ class KnowledgeBase:
             first + reader.position(row)
             for reader, first in zip(self.parts, self._first, strict=False)
             for row in rows(self.records_of(reader), name)
-            if row not in reader.dead
+            if row not in reader.deleted_rows
         ]
 
-    def _place(self, column: int) -> tuple[SegmentReader, int]:
-        number = bisect_right(self._first, column) - 1
-        return self.parts[number], int(self.parts[number].living[column - self._first[number]])
+    def _place(self, row: int) -> tuple[SegmentReader, int]:
+        number = bisect_right(self._first, row) - 1
+        return self.parts[number], int(self.parts[number].living[row - self._first[number]])
 
-    def _by_part(self, columns: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
-        """(place, column) of the columns, by the number of their part."""
+    def _by_part(self, rows: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
+        """(place, row) of each, by the number of their part."""
         by_part: dict[int, list[tuple[int, int]]] = {}
-        for place, column in enumerate(columns):
-            by_part.setdefault(bisect_right(self._first, column) - 1, []).append((place, column))
+        for place, row in enumerate(rows):
+            by_part.setdefault(bisect_right(self._first, row) - 1, []).append((place, row))
         return by_part
 
 

@@ -84,17 +84,17 @@ class KnowledgeBaseSettings(_Part):
 class SegmentEntry(_Part):
     """A segment of a generation, or a part of its exemplars.
 
-    `dead` are the rows that were removed or replaced, in ascending order.
+    `deleted_rows` are the rows that were removed or replaced, in ascending order.
     """
 
     name: str = Field(pattern=r"^[0-9a-z-]+$")
     rows: int = Field(ge=1)
     digest: str
-    dead: tuple[int, ...] = ()
+    deleted_rows: tuple[int, ...] = Field((), alias="dead")  # as the manifests of all versions have it
 
     @property
     def living(self) -> int:
-        return self.rows - len(self.dead)
+        return self.rows - len(self.deleted_rows)
 
 
 class IndexEntry(_Part):
@@ -143,7 +143,7 @@ def publish(
         indexes=indexes,
         exemplars=exemplars,
     )
-    content = generation.model_dump_json(exclude_defaults=True, exclude={"schema_version"})
+    content = generation.model_dump_json(by_alias=True, exclude_defaults=True, exclude={"schema_version"})
     content = json.dumps({"schema_version": SCHEMA, **json.loads(content)}) + "\n"
     path = directory / GENERATIONS / f"{number:06d}.json"
     path.parent.mkdir(exist_ok=True)

@@ -21,14 +21,16 @@ class SegmentReader:
     def __init__(self, segment: Segment, listed: SegmentEntry) -> None:
         self.segment = segment
         self.listed = listed
-        self.dead = frozenset(listed.dead)
-        self.living = np.setdiff1d(np.arange(listed.rows), np.array(listed.dead, dtype=np.int64), assume_unique=True)
+        self.deleted_rows = frozenset(listed.deleted_rows)
+        self.living = np.setdiff1d(
+            np.arange(listed.rows), np.array(listed.deleted_rows, dtype=np.int64), assume_unique=True
+        )
 
     def __len__(self) -> int:
         return len(self.living)
 
     def rows(self, start: int, stop: int) -> Rows:
-        """The rows of the living ones from `start` to `stop`: a slice, which needs no copy, if none between is dead."""
+        """The rows of the living ones from `start` to `stop`: a slice, without a copy, if none between is deleted."""
         chosen = self.living[start:stop]
         if chosen[-1] - chosen[0] == len(chosen) - 1:
             return slice(int(chosen[0]), int(chosen[-1]) + 1)
@@ -40,16 +42,16 @@ class SegmentReader:
 
 
 def stored_rows(
-    parts: Sequence[SegmentReader], first: Sequence[int], columns: np.ndarray
+    parts: Sequence[SegmentReader], first: Sequence[int], rows: np.ndarray
 ) -> list[tuple[MappedArrays, int]]:
-    """The arrays and the row in them of each column [n] of entities, of which those of a part begin at `first` [parts].
+    """Where each of the rows [n] of entities is stored: the arrays, and the row in them.
 
-    A few operations for all: one mention has a hundred candidates.
+    Rows of a part begin at `first` [parts]. A few operations for all: one mention has a hundred candidates.
     """
-    numbers = np.searchsorted(first, columns, side="right") - 1
-    rows = columns - np.asarray(first)[numbers]
+    numbers = np.searchsorted(first, rows, side="right") - 1
+    stored = rows - np.asarray(first)[numbers]
     for number in np.unique(numbers).tolist():
-        if parts[number].dead:
+        if parts[number].deleted_rows:
             of_part = numbers == number
-            rows[of_part] = parts[number].living[rows[of_part]]
-    return [(parts[number].segment.sides, row) for number, row in zip(numbers.tolist(), rows.tolist(), strict=True)]
+            stored[of_part] = parts[number].living[stored[of_part]]
+    return [(parts[number].segment.sides, row) for number, row in zip(numbers.tolist(), stored.tolist(), strict=True)]

@@ -1,7 +1,7 @@
 """Several knowledge bases as one: what one disk, or one process, is too small for.
 
 A directory with shards.json names them, and each stays a knowledge base of its own, which can be changed, verified and
-moved by itself. Together they are searched exactly as one that holds all their segments: its columns are those of the
+moved by itself. Together they are searched exactly as one that holds all their segments: its rows are those of the
 first shard, then those of the second, and so on.
 """
 
@@ -219,7 +219,7 @@ def _copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> N
 
 
 def _exemplars_of(base: KnowledgeBase, segments: Sequence[SegmentEntry]) -> tuple[SegmentEntry, ...]:
-    """The parts with every exemplar dead whose entity is in none of these segments."""
+    """The parts with every exemplar deleted whose entity is in none of these segments."""
     names = {listed.name for listed in segments}
     readers = [reader for reader in base.parts if reader.listed.name in names]
     identities = list({record.entity for record in base.exemplars.records})
@@ -227,7 +227,7 @@ def _exemplars_of(base: KnowledgeBase, segments: Sequence[SegmentEntry]) -> tupl
         identity
         for reader in readers
         for identity, row in base.records_of(reader).rows(identities).items()
-        if row not in reader.dead
+        if row not in reader.deleted_rows
     }
     return dead_rows(base.directory, base.generation.exemplars, lambda record: record.entity not in living)
 
@@ -277,7 +277,7 @@ def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:
 
 def _check_apart(shard: KnowledgeBase, other: KnowledgeBase) -> None:
     for start in range(0, len(shard), AT_ONCE):
-        both = other.columns([entity.id for entity in shard.entities[start : start + AT_ONCE]])
+        both = other.rows([entity.id for entity in shard.entities[start : start + AT_ONCE]])
         if both:
             raise MelderError(
                 f"{shard.directory}: holds {next(iter(both))!r}, as {other.directory} does; remove it from one of them"

@@ -34,7 +34,7 @@ class TypeCounts:
             total: Counter[str] = Counter()
             for part in base.parts:
                 total.update(self._counted[part.listed.digest])
-                total.subtract(_count(base, part, sorted(part.dead)))
+                total.subtract(_count(base, part, sorted(part.deleted_rows)))
         return +total
 
     def _all(self, base: KnowledgeBase, part: SegmentReader) -> Counter[str]:

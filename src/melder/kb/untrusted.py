@@ -69,8 +69,8 @@ def check_segment(reader: SegmentReader) -> None:
     description, sides = reader.segment.description, reader.segment.sides
     if description.rows != reader.listed.rows:
         raise damaged(reader.segment.path, f"has {description.rows} rows, and is listed with {reader.listed.rows}")
-    dead = reader.listed.dead
-    if list(dead) != sorted(set(dead)) or (dead and not 0 <= dead[0] <= dead[-1] < description.rows):
+    deleted = reader.listed.deleted_rows
+    if list(deleted) != sorted(set(deleted)) or (deleted and not 0 <= deleted[0] <= deleted[-1] < description.rows):
         raise damaged(reader.segment.path, "is listed with rows removed that it does not have")
     ragged = {name for group in sides.flat for name in (*group.tensors, group.first_name, group.first_gram)}
     ragged |= {name for group in sides.pictures for name in (*stored_names(sides.places, group), group.first)}

@@ -96,16 +96,16 @@ class Writer:
         self,
         new: Sequence[SegmentEntry] = (),
         *,
-        dead: Collection[str] = (),
+        deleted: Collection[str] = (),
         merged: Collection[str] = (),
         exemplars: Sequence[SegmentEntry] | None = None,
     ) -> Generation:
         """Make a generation of the segments there are, without those of the names `merged`, and of `new` ones.
 
-        `dead` are ids of entities that are no longer to be found in the segments there were. `exemplars` take the place
-        of those there were; None: they stay.
+        `deleted` are ids of entities that are no longer to be found in the segments there were. `exemplars` take the
+        place of those there were; None: they stay.
         """
-        entries = [mark_deleted(listed, gone) for listed, gone in self._rows(dead) if listed.name not in merged]
+        entries = [mark_deleted(listed, gone) for listed, gone in self._rows(deleted) if listed.name not in merged]
         segments = (*(listed for listed in entries if listed.living), *new)
         return self._publish(segments, self._useful(segments), exemplars)
 
@@ -162,7 +162,7 @@ class Writer:
         wanted = list(identities)
         for reader in self.base.parts:
             rows = self.base.records_of(reader).rows(wanted).values() if wanted else ()
-            yield reader.listed, set(rows) - reader.dead
+            yield reader.listed, set(rows) - reader.deleted_rows
 
 
 def collect_garbage(directory: Path, current: Generation) -> list[str]:
@@ -212,4 +212,4 @@ def _removed(path: Path) -> bool:
 
 
 def mark_deleted(listed: SegmentEntry, gone: set[int]) -> SegmentEntry:
-    return listed.model_copy(update={"dead": tuple(sorted({*listed.dead, *gone}))}) if gone else listed
+    return listed.model_copy(update={"deleted_rows": tuple(sorted({*listed.deleted_rows, *gone}))}) if gone else listed

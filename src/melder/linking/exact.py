@@ -13,7 +13,7 @@ from melder.data import DataSet
 from melder.data.items import MentionPictures
 from melder.features import Side
 from melder.kb import KnowledgeBase
-from melder.linking.gold import gold_columns
+from melder.linking.gold import gold_rows
 from melder.linking.learning import Learning
 from melder.linking.linker import check_link
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_best
@@ -21,6 +21,7 @@ from melder.metrics.ranks import join, rank_of
 from melder.protocols import Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import CHUNK, MENTIONS, Model, mention_side_of, score_blocks
+from melder.runs.streaming import streamed
 from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import EncodedEntities, EntityStore, SideStore, SubsetSides
 from melder.search.exemplars.memory import UNIT, adjustments_of
@@ -36,7 +37,7 @@ TYPES = 32  # of which the entities are remembered: 8 bytes each of them
 RECORDS = 4096  # entities that are read together
 SCORE_BUFFER = 1 << 26  # scores that are held for ranks: 256 MB
 
-# Of the sides of a block of mentions the best k entities, and of its rows [r] the ranks of the columns gold [r].
+# Of the sides of a block of mentions the best k entities, and of its rows [r] the ranks of the entities gold [r].
 BestAndRanks = Callable[[Side, int, Tensor, Tensor], tuple[list[TopK], Ranks]]
 BestOfMention = tuple[TopK, int]  # the best entities of some mentions, and which of the rows is this mention's
 
@@ -98,8 +99,8 @@ class ExactLinker(Learning):
         return self.model.matcher.pictures
 
     def entity(self, identity: str) -> Entity | None:
-        column = self.source.columns([identity]).get(identity)
-        return None if column is None else self.source.records([column])[0]
+        row = self.source.rows([identity]).get(identity)
+        return None if row is None else self.source.records([row])[0]
 
     def close(self) -> None:
         self.search = None  # which maps its own files
@@ -157,15 +158,15 @@ class ExactLinker(Learning):
 
     def best(self, mentions: Side, k: int, types: Types | None = None) -> list[TopK]:
         """At least the k best entities (of some types) of mentions by their sides, for some of the mentions each."""
-        among, wanted = None if types is None else self._columns_of(types), self._wanted(k)
+        among, wanted = None if types is None else self._rows_of(types), self._wanted(k)
         if self.search is not None:
             return self._searched(self.search, mentions, min(wanted, len(self.source)), among)
         if among is None:
             return self._search(mentions, k)
-        columns = torch.from_numpy(among.columns)
-        found = self._search(mentions, k, subset=columns)
+        rows = torch.from_numpy(among.rows)
+        found = self._search(mentions, k, subset=rows)
         for each in found:
-            each.columns = columns[each.columns]
+            each.rows = rows[each.rows]
         return found
 
     def _searched(self, search: Search, mentions: Side, k: int, among: EntityFilter | None) -> list[TopK]:
@@ -188,14 +189,14 @@ class ExactLinker(Learning):
 
     def known_types(self, types: Sequence[str]) -> Types | None:
         for each in types:
-            if not len(self._columns_of(Types((each,))).columns):
+            if not len(self._rows_of(Types((each,))).rows):
                 raise MelderError(f"no entity has the type {each!r}; write it as the entities' records do")
         return Types(tuple(types)) if types else None
 
     def gold(self, mentions: Sequence[Mention]) -> Tensor:
-        """[mentions] columns of the answers; an answer that is not among the entities is an error."""
-        known = self.source.columns(list({str(mention.answer) for mention in mentions}))
-        return torch.tensor(gold_columns(mentions, known), dtype=torch.long)
+        """The rows [mentions] of the answers; an answer that is not among the entities is an error."""
+        known = self.source.rows(list({str(mention.answer) for mention in mentions}))
+        return torch.tensor(gold_rows(mentions, known), dtype=torch.long)
 
     def _encoded(
         self, mentions: Sequence[Mention], items: Sequence[Item], at_once: int
@@ -215,25 +216,25 @@ class ExactLinker(Learning):
     def _search(self, mentions: Side, k: int, totals: Tensor | None = None, subset: Tensor | None = None) -> list[TopK]:
         """At least the k best entities, for `MENTIONS` mentions each; `totals` [mentions, entities] is filled.
 
-        With a `subset` of columns only these are scored, and a column is a place among them.
+        With a `subset` of rows only these are scored, and a row is a place among them.
         """
         wanted, added = self._wanted(k), adjustments_of(mentions)
         sides: SideStore = self.source if subset is None else SubsetSides(self.source, subset)
         best = [TopK(min(MENTIONS, mentions.rows - start), wanted) for start in range(0, mentions.rows, MENTIONS)]
-        for first, side in sides.blocks():
-            columns = torch.arange(first, first + side.rows)
-            columns = columns if subset is None else subset[columns]
-            for rows, scores in score_blocks(self.model.matcher, mentions, side.to(self.model.device)):
+        for first, side in streamed(sides.blocks(), self.model.device):
+            entity_rows = torch.arange(first, first + side.rows)
+            entity_rows = entity_rows if subset is None else subset[entity_rows]
+            for rows, scores in score_blocks(self.model.matcher, mentions, side):
                 total, units = scores.total, self.model.matcher.contributions(scores)
                 if added is not None and self.memory is not None:
-                    units = {**units, UNIT: self.memory.added_to(columns, added[rows])}
+                    units = {**units, UNIT: self.memory.added_to(entity_rows, added[rows])}
                     total = total + units[UNIT]
                 best[rows.start // MENTIONS].update(first, total, units)
                 if totals is not None:
                     totals[rows, first : first + side.rows] = total
         return best
 
-    def _columns_of(self, types: Types) -> EntityFilter:
+    def _rows_of(self, types: Types) -> EntityFilter:
         """The entities of these types, which are looked up once for many mentions."""
         if types not in self._asked:
             if len(self._asked) >= TYPES:
@@ -251,8 +252,10 @@ class ExactLinker(Learning):
         links, at_once = list[Link](), max(1, RECORDS // max(1, k))
         for start in range(0, len(mentions), at_once):
             rows = slice(start, start + at_once)
-            columns = sorted({column for block, row in best[rows] for column in block.columns[row, :k].tolist()})
-            entities = dict(zip(columns, self.source.records(columns), strict=True))
+            entity_rows = sorted(
+                {entity_row for block, row in best[rows] for entity_row in block.rows[row, :k].tolist()}
+            )
+            entities = dict(zip(entity_rows, self.source.records(entity_rows), strict=True))
             answers = zip(mentions[rows], items[rows], best[rows], strict=True)
             links += [self._link(*answer, k, entities) for answer in answers]
         return links
@@ -262,12 +265,12 @@ class ExactLinker(Learning):
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
         candidates = [
             Candidate(
-                id=entities[column].id,
-                name=self.shown_name(entities[column], mention),
+                id=entities[entity_row].id,
+                name=self.shown_name(entities[entity_row], mention),
                 score=totals[n],
                 units={name: part[n] for name, part in parts.items()},
             )
-            for n, column in enumerate(best.columns[row, :k].tolist())
+            for n, entity_row in enumerate(best.rows[row, :k].tolist())
         ]
         link = Link(
             id=mention.id,
@@ -281,4 +284,4 @@ class ExactLinker(Learning):
 
 
 def _rows(best: Sequence[TopK]) -> list[BestOfMention]:
-    return [(block, row) for block in best for row in range(len(block.columns))]
+    return [(block, row) for block in best for row in range(len(block.rows))]

@@ -76,10 +76,10 @@ def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None 
     searched = explainable(linker)
     item = item or searched.items([mention])[0]
     candidates = link.candidates[:CANDIDATES]
-    found = searched.source.columns([each.id for each in candidates])
-    columns = [found[each.id] for each in candidates]
-    matched = _match(searched.model, item, searched.source.side(torch.tensor(columns, dtype=torch.long)))
-    texts = _entity_texts(searched, columns)
+    found = searched.source.rows([each.id for each in candidates])
+    rows = [found[each.id] for each in candidates]
+    matched = _match(searched.model, item, searched.source.side(torch.tensor(rows, dtype=torch.long)))
+    texts = _entity_texts(searched, rows)
     told, span = _text(searched.model, item, mention.surface)
     explained = [
         _candidate(each, row, text, told, matched)
@@ -95,7 +95,7 @@ def explain(linker: Explaining, mention: Mention, link: Link, item: Item | None 
 def candidate_pictures(linker: Explaining, explanation: Explanation) -> dict[str, list[Picture | None]]:
     """The pictures that were read of each candidate, by its id."""
     searched = explainable(linker)
-    found = searched.source.columns([each.id for each in explanation.candidates])
+    found = searched.source.rows([each.id for each in explanation.candidates])
     pictures, base = dict[str, list[Picture | None]](), searched.knowledge_base
     for entity in searched.source.records(list(found.values())):
         count = min(len(entity.images), searched.pictures_read)
@@ -157,9 +157,9 @@ def _align_unit(unit: Aligner, mention: Side, entities: Side) -> _Aligned | None
     return _Aligned(unit, weights.float().cpu(), both.cpu(), None if mask is None else mask.cpu())
 
 
-def _entity_texts(linker: MatchingLinker, columns: Sequence[int]) -> list[_Text]:
+def _entity_texts(linker: MatchingLinker, rows: Sequence[int]) -> list[_Text]:
     separator, reads = linker.model.encoder.separator, "text" in linker.modalities
-    entities = linker.source.records(columns)
+    entities = linker.source.records(rows)
     texts = [joined(entity.name, entity.description, separator) if reads else "" for entity in entities]
     items = [Item(text, role="entity") for text in texts]
     return [_text(linker.model, item, entity.name)[0] for item, entity in zip(items, entities, strict=True)]

@@ -21,7 +21,7 @@ from melder.generative.prompt import Blocks
 from melder.generative.prompt_builder import PromptBuilder
 from melder.kb import KnowledgeBase
 from melder.linking.exact import Files, own_data
-from melder.linking.gold import gold_columns
+from melder.linking.gold import gold_rows
 from melder.linking.homonyms import Homonyms
 from melder.linking.linker import Answering, check_link
 from melder.metrics.ranks import join
@@ -43,7 +43,7 @@ APART = 1e-9  # between the scores of homonyms: less than between any two names,
 class Answers:
     """Entities of one mention, best first."""
 
-    columns: np.ndarray
+    rows: np.ndarray
     scores: np.ndarray
 
 
@@ -74,12 +74,12 @@ class GenerativeLinker(Answering):
         self.pictures: MentionPictures = Files() if self.data is None else self.data
         self.modalities = frozenset(modalities)
         self.entities: Sequence[Entity] = knowledge_base.entities
-        self.column: dict[str, int] = {}
+        self.row_of: dict[str, int] = {}
         self.names = Names.of(self._noted(), aliases=self.options.aliases)
         self.names_of: list[list[int]] = [[] for _ in range(len(self.entities))]
         for name, owners in enumerate(self.names.owners):
-            for column in owners:
-                self.names_of[column].append(name)
+            for row in owners:
+                self.names_of[row].append(name)
         where = None if kept is None else kept / _key(knowledge_base.directory, self.options.aliases)
         self.search = NameSearch(model.model.language_model, self.names.texts, self.options, where)
         self.homonyms = homonyms or Homonyms(model.model, self.entities)
@@ -98,8 +98,8 @@ class GenerativeLinker(Answering):
         self.knowledge_base.close()
 
     def entity(self, identity: str) -> Entity | None:
-        column = self.column.get(identity)
-        return None if column is None else self.entities[column]
+        row = self.row_of.get(identity)
+        return None if row is None else self.entities[row]
 
     def ranks(self, mentions: Sequence[Mention], pictures: Pictures | None = None) -> Ranks:
         """Ranks of the answers of mentions that all have one; bounds where not all names are scored.
@@ -116,7 +116,7 @@ class GenerativeLinker(Answering):
         pictures: Pictures | None = None,
     ) -> tuple[list[Link], Ranks]:
         """Links of all the mentions, and the ranks of the answers of those that have one, in one pass."""
-        gold_columns([mention for mention in mentions if mention.answer is not None], self.column)
+        gold_rows([mention for mention in mentions if mention.answer is not None], self.row_of)
         links, ranks = list[Link](), list[Ranks]()
         for block, found in self._found(mentions, self.items(mentions), progress, pictures):
             links += [self._link(mention, each, k) for mention, each in zip(block, found, strict=True)]
@@ -146,14 +146,14 @@ class GenerativeLinker(Answering):
         return prompts
 
     def log_probabilities(
-        self, mentions: Sequence[Mention], items: Sequence[Item], columns: Sequence[Sequence[int]]
+        self, mentions: Sequence[Mention], items: Sequence[Item], entity_rows: Sequence[Sequence[int]]
     ) -> list[np.ndarray]:
-        """Of each mention's entities `columns` the log-probability of its name, the best of its names."""
+        """Of each mention's entities `entity_rows` the log-probability of its name, the best of its names."""
         prompts = self.prompts(mentions, self.model.pictures(items))
         found: list[np.ndarray] = []
         for start in range(0, len(mentions), self.options.at_once):
             rows = slice(start, start + self.options.at_once)
-            wanted = [[self.names_of[column] for column in each] for each in columns[rows]]
+            wanted = [[self.names_of[entity_row] for entity_row in each] for each in entity_rows[rows]]
             every = sorted({name for names in wanted for each in names for name in each})
             place = {name: number for number, name in enumerate(every)}
             with torch.inference_mode():
@@ -188,9 +188,9 @@ class GenerativeLinker(Answering):
         return {group: {name: self._counts[name] for name in names} for group, names in COUNTED.items()}
 
     def _noted(self) -> Iterator[Entity]:
-        """Every entity, read once; its column is noted on the way."""
-        for column, entity in enumerate(self.entities):
-            self.column[entity.id] = column
+        """Every entity, read once; its row is noted on the way."""
+        for row, entity in enumerate(self.entities):
+            self.row_of[entity.id] = row
             yield entity
 
     def _found(
@@ -223,31 +223,31 @@ class GenerativeLinker(Answering):
     def _of_entities(self, mention: Mention, item: Item, prompt: Blocks, found: ScoredName) -> Answers:
         """Entities from names, best first, with their scores; the first of an entity's names counts."""
         best: dict[int, float] = {}
-        gold = self.column.get(str(mention.answer), -1)
+        gold = self.row_of.get(str(mention.answer), -1)
         for place, (number, score) in enumerate(zip(found.names.tolist(), found.scores.tolist(), strict=True)):
-            owners = [column for column in self.names.owners[number] if column not in best]
+            owners = [row for row in self.names.owners[number] if row not in best]
             if len(owners) > 1 and (place < self.options.best_names or gold in owners):
                 owners = self.homonyms.ordered(mention, item, prompt, self.names.texts[number], owners)
-                best |= {column: score - APART * behind for behind, column in enumerate(owners)}
+                best |= {row: score - APART * behind for behind, row in enumerate(owners)}
             else:
                 best |= dict.fromkeys(owners, score)
-        columns, values = np.array(list(best), np.int64), np.array(list(best.values()))
-        order = np.lexsort((columns, -values))
-        return Answers(columns[order], values[order])
+        rows, values = np.array(list(best), np.int64), np.array(list(best.values()))
+        order = np.lexsort((rows, -values))
+        return Answers(rows[order], values[order])
 
     def _rank(self, mention: Mention, found: Answers) -> Ranks:
         """Exact where the answer is found; else between the last that was found and the last of all."""
-        place = np.flatnonzero(found.columns == self.column[str(mention.answer)])
+        place = np.flatnonzero(found.rows == self.row_of[str(mention.answer)])
         if len(place):
             score = found.scores[place[0]]
             bounds = 1 + int((found.scores > score).sum()), int((found.scores >= score).sum())
         else:
             self._counts["not_found"] += 1
-            bounds = len(found.columns) + 1, len(self.entities)
+            bounds = len(found.rows) + 1, len(self.entities)
         return Ranks(np.array(bounds[:1]), np.array(bounds[1:]))
 
     def _link(self, mention: Mention, found: Answers, k: int) -> Link:
-        entities = (self.entities[column] for column in found.columns[:k].tolist())
+        entities = (self.entities[row] for row in found.rows[:k].tolist())
         candidates = [
             Candidate(id=entity.id, name=self.shown_name(entity, mention), score=score)
             for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)

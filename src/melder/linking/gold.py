@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from melder.records import MelderError, Mention
 
-__all__ = ["gold_columns"]
+__all__ = ["gold_rows"]
 
 
-def gold_columns(mentions: Sequence[Mention], known: Mapping[str, int]) -> list[int]:
-    """The columns of the answers of mentions that all have one, given the column of each id that is there.
+def gold_rows(mentions: Sequence[Mention], known: Mapping[str, int]) -> list[int]:
+    """The rows of the answers of mentions that all have one, given the row of each id that is there.
 
     Raises:
         MelderError: An answer that is not.

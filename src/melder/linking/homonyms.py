@@ -31,23 +31,23 @@ class Homonyms:
     ) -> None:
         self.model, self.entities, self.matching = model, entities, matching
 
-    def ordered(self, mention: Mention, item: Item, prompt: Blocks, name: str, columns: Sequence[int]) -> list[int]:
-        """`columns`, the entities with this name, best first."""
+    def ordered(self, mention: Mention, item: Item, prompt: Blocks, name: str, rows: Sequence[int]) -> list[int]:
+        """`rows`, the entities with this name, best first."""
         if self.matching is not None:
-            scores = matching_scores(self.matching, mention, item, columns)
+            scores = matching_scores(self.matching, mention, item, rows)
         else:
-            scores = self._likelihoods(prompt, name, columns)
-        order = sorted(zip(columns, scores, strict=True), key=lambda pair: -pair[1])
-        return [column for column, _ in order]
+            scores = self._likelihoods(prompt, name, rows)
+        order = sorted(zip(rows, scores, strict=True), key=lambda pair: -pair[1])
+        return [row for row, _ in order]
 
-    def _likelihoods(self, prompt: Blocks, name: str, columns: Sequence[int]) -> list[float]:
+    def _likelihoods(self, prompt: Blocks, name: str, entity_rows: Sequence[int]) -> list[float]:
         """The mean log-probability of the tokens of each one's description."""
         language_model = self.model.language_model
         question = prompt.blocks[-1]
         answered = Block([*question.tokens, *language_model.tokens([name + BETWEEN])[0]], question.picture)
-        rows = language_model.tokens([self.entities[column].description for column in columns])
+        rows = language_model.tokens([self.entities[entity_row].description for entity_row in entity_rows])
         described = [place for place, row in enumerate(rows) if row]
-        scores = [-float("inf")] * len(columns)
+        scores = [-float("inf")] * len(entity_rows)
         longer = replace(prompt, blocks=[*prompt.blocks[:-1], answered])
         for place in described:  # one at a time: homonyms are few, and prompts long
             room = self._room(longer)
@@ -61,10 +61,10 @@ class Homonyms:
         return LONGEST if limit is None else max(1, limit - prompt.positions(self.model.mapper.tokens))
 
 
-def matching_scores(linker: MatchingLinker, mention: Mention, item: Item, columns: Sequence[int]) -> list[float]:
+def matching_scores(linker: MatchingLinker, mention: Mention, item: Item, rows: Sequence[int]) -> list[float]:
     """The matching linker's scores of some of its entities, for a mention with the pictures of `item`."""
     side = linker.model.mention_side([linker.item(mention, item.images)])
-    chosen = linker.source.side(torch.tensor(list(columns))).to(linker.model.device)
+    chosen = linker.source.side(torch.tensor(list(rows))).to(linker.model.device)
     with torch.inference_mode():
         scores: list[float] = linker.model.matcher.score(side, chosen).total[0].tolist()
     return scores

@@ -42,8 +42,8 @@ class Learning(Answering):
     def memory(self) -> ExemplarMemory | None:
         """The exemplars as evidence; None without any. Made when it is first asked for."""
         if self._memory is None and len(self._exemplars):
-            columns = self.source.columns(list({record.entity for record in self._exemplars.records}))
-            self._memory = ExemplarMemory(self._exemplars, columns) if columns else None
+            rows = self.source.rows(list({record.entity for record in self._exemplars.records}))
+            self._memory = ExemplarMemory(self._exemplars, rows) if rows else None
         return self._memory
 
     def learn(
@@ -77,8 +77,8 @@ class Learning(Answering):
         """In words, how often exemplars of entities were called by a surface; those without exemplars are left out."""
         if self.memory is None:
             return {}
-        columns = self.source.columns(identities)
-        words = {identity: self.memory.words(column, surface) for identity, column in columns.items()}
+        rows = self.source.rows(identities)
+        words = {identity: self.memory.words(row, surface) for identity, row in rows.items()}
         return {identity: sentence for identity, sentence in words.items() if sentence is not None}
 
     def _learn(self, labelled: Labelled) -> Learned:
@@ -93,7 +93,7 @@ class Learning(Answering):
                 self.exemplars = newest.exemplars
             return result
         mentions = [mention for mention, _ in labelled]
-        known = self.source.columns([str(mention.answer) for mention in mentions])
+        known = self.source.rows([str(mention.answer) for mention in mentions])
         if bad := unknown_answers(mentions, known, str(self.knowledge_base.directory)):
             raise BadData(bad)
         self.exemplars, result = with_new(self.exemplars, labelled, self.model, self.source)

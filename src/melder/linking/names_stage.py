@@ -27,8 +27,8 @@ class NamesStage:
     def opinions(
         self, mentions: Sequence[Mention], items: Sequence[Item], candidates: Sequence[Sequence[Entity]]
     ) -> list[Opinion]:
-        columns = [[self.generative.column[entity.id] for entity in entities] for entities in candidates]
-        return [Opinion(sums) for sums in self.generative.log_probabilities(mentions, items, columns)]
+        rows = [[self.generative.row_of[entity.id] for entity in entities] for entities in candidates]
+        return [Opinion(sums) for sums in self.generative.log_probabilities(mentions, items, rows)]
 
     def name_in(self, languages: Languages) -> None:
         self.generative.name_in(languages)

@@ -127,9 +127,9 @@ def sample(mentions: int) -> slice:
 
 
 def of_best(best: TopK, row: int) -> Ranking:
-    """The candidates of one mention, by column."""
-    names = best.parts["lexical"][row].tolist() if "lexical" in best.parts else [None] * best.columns.shape[1]
-    return list(zip(best.columns[row].tolist(), best.totals[row].tolist(), names, strict=True))
+    """The candidates of one mention, by row."""
+    names = best.parts["lexical"][row].tolist() if "lexical" in best.parts else [None] * best.rows.shape[1]
+    return list(zip(best.rows[row].tolist(), best.totals[row].tolist(), names, strict=True))
 
 
 def fit_nil(

@@ -28,7 +28,7 @@ __all__ = ["Packed", "Processes", "ShardSearch", "ShardWorker", "ShardWorkers", 
 
 ENDED = "the process of a shard has ended; open the shards again, with room in memory for all of them"
 Arrays = dict[str, np.ndarray]
-Packed = list[tuple[np.ndarray, np.ndarray, Arrays]]  # columns, totals and parts of some mentions each
+Packed = list[tuple[np.ndarray, np.ndarray, Arrays]]  # rows, totals and parts of some mentions each
 
 
 class ShardWorker:
@@ -51,7 +51,7 @@ class ShardWorker:
         side = Side({name: torch.tensor(array) for name, array in mentions.items()})
         found = self.linker.best(side.to(self.linker.model.device), k, types)
         parts = [{name: part.numpy() for name, part in each.parts.items()} for each in found]
-        return [(each.columns.numpy(), each.totals.numpy(), part) for each, part in zip(found, parts, strict=True)]
+        return [(each.rows.numpy(), each.totals.numpy(), part) for each, part in zip(found, parts, strict=True)]
 
 
 class ShardWorkers(Protocol):
@@ -65,7 +65,7 @@ class ShardWorkers(Protocol):
 
 
 class ShardSearch:
-    """Fulfils `melder.search.resolver.Search`; columns are those of the shards one after the other."""
+    """Fulfils `melder.search.resolver.Search`; rows are those of the shards one after the other."""
 
     def __init__(self, shards: ShardWorkers) -> None:
         self.shards = shards
@@ -79,9 +79,9 @@ class ShardSearch:
 
     def _merged(self, blocks: Sequence[tuple[np.ndarray, np.ndarray, Arrays]], k: int) -> TopK:
         best = TopK(len(blocks[0][0]), k)
-        for first, (columns, totals, parts) in zip(self._first, blocks, strict=False):
+        for first, (rows, totals, parts) in zip(self._first, blocks, strict=False):
             best.join(
-                first + torch.tensor(columns),
+                first + torch.tensor(rows),
                 torch.tensor(totals),
                 {name: torch.tensor(part) for name, part in parts.items()},
             )

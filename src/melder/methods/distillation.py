@@ -23,7 +23,7 @@ weight, scale and direction are not known.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -58,7 +58,7 @@ class Distillation:
     group: int = 8
 
     def __call__(self, batch: Batch) -> Tensor:
-        own = cast(Heads, batch.mentions[batch.gold]), cast(Heads, batch.entities[batch.gold])
+        own = _rows(batch.mentions, batch.gold), _rows(batch.entities, batch.gold)
         losses = [
             self._unit(unit, self.teachers.get(name), *own)
             for name, unit in self.units.items()
@@ -95,6 +95,11 @@ class Distillation:
             for alignment, of in zip(alignments.values(), limits, strict=True)
         ]
         return _mean(torch.stack(losses).mean(dim=0), heads.has_both)
+
+
+def _rows(heads: Heads, rows: Tensor) -> Heads:
+    """Without names, which are not compared here: to pick them, a GPU would have to be waited for."""
+    return cast(Heads, replace(heads, surfaces=None)[rows])
 
 
 def divergence(

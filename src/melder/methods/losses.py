@@ -100,13 +100,13 @@ def _one_way(
     rows, pairs = batch.gold, torch.arange(len(anchors), device=anchors.device)
     inter = weights[0] * anchors[rows] @ others.t()
     intra = weights[1] * anchors[rows] @ anchors.t()
-    own = rows[:, None] == pairs[None, :]
+    own, positive = rows[:, None] == pairs[None, :], inter.gather(1, rows[:, None])[:, 0]
     if published:
         denominator = torch.cat([inter, intra.masked_fill(own, 0.0)], dim=1).logsumexp(dim=1)
-        return (denominator - inter[own]).mean()
+        return (denominator - positive).mean()
     out = batch.ignore[:, : len(anchors)] | ~present[None, :]
     inter = inter.masked_fill(out & ~own, float("-inf"))
     intra = intra.masked_fill(out | own, float("-inf"))
-    loss = torch.cat([inter, intra], dim=1).logsumexp(dim=1) - inter[own]
+    loss = torch.cat([inter, intra], dim=1).logsumexp(dim=1) - positive
     # Divided by the pairs of the whole batch, so that averaging over processes gives one process's loss.
     return (loss * present[rows]).sum() / present.sum().clamp(min=1) / batch.share

@@ -28,8 +28,8 @@ def name_match(mentions: Sequence[Mention], entities: Sequence[Entity]) -> Ranks
     Raises:
         MelderError: No entity has a name or an answer is not among `entities`.
     """
-    column = {entity.id: number for number, entity in enumerate(entities)}
-    gold = np.array([column[answer] for answer in answers(mentions, column)], dtype=np.int64)
+    row_of = {entity.id: number for number, entity in enumerate(entities)}
+    gold = np.array([row_of[answer] for answer in answers(mentions, row_of)], dtype=np.int64)
     from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and not needed to link
 
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)

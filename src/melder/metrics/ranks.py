@@ -24,7 +24,7 @@ __all__ = ["RankCounter", "join", "rank_of"]
 
 
 def rank_of(scores: Tensor, gold: Tensor) -> Ranks:
-    """Ranks of the entities `gold` [mentions] (column numbers) by `scores` [mentions, entities].
+    """Ranks of the entities `gold` [mentions] (their places) by `scores` [mentions, entities].
 
     Raises:
         MelderError: A score is not a number.

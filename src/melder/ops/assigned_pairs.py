@@ -2,6 +2,8 @@
 
 A tile is some entities and one mention, small enough that all that is computed for it stays in the cache. With
 gradients nothing of a tile is kept: the backward pass computes it again.
+
+A GPU is not waited for: there nothing is cut off, which would take the host to know how long it is; padding is masked.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ __all__ = ["EntityTile", "MentionTokens", "assigned", "scores_by_tiles"]
 
 # Floats of a tile's widest tensor, [entities, tokens, hidden]: a few such tensors fit in the cache.
 TILE_FLOATS = 600_000
+DEVICE_FLOATS = 1 << 25  # the same on a GPU: 128 MB
 
 
 @dataclass
@@ -39,12 +42,14 @@ class EntityTile:
 
 @dataclass
 class MentionTokens:
-    """One mention's valid tokens: key [h, L] as the assignment wants it, value [L, h], mass [L], longest key."""
+    """One mention's tokens: key [h, L] as the assignment wants it, value [L, h], mass [L], longest key; on a CPU the
+    valid ones, elsewhere all of them, of which the mask [L] says which are valid."""
 
     key: Tensor
     value: Tensor
     mass: Tensor
     longest: float
+    mask: Tensor | None = None
 
 
 Pairs = Callable[[MentionTokens], Tensor]
@@ -60,7 +65,7 @@ def scores_by_tiles(
     """[M, E] in type `kind`: for each tile `prepare` gives what scores its T entities and one mention, [T]."""
     mentions = _mentions(assignment, keys.to(kind))
     size = queries.query.shape[1] * max(queries.query.shape[2], keys.key.shape[1])
-    step = max(1, TILE_FLOATS // max(1, size))
+    step = max(1, (TILE_FLOATS if _on_cpu(keys.key) else DEVICE_FLOATS) // max(1, size))
     columns = []
     for start in range(0, len(queries.query), step):
         pairs = prepare(_tile(assignment, queries, slice(start, start + step), kind))
@@ -77,7 +82,7 @@ def _again(pairs: Pairs, mention: MentionTokens) -> Tensor:
 def _tile(assignment: Assignment, queries: AttentionQueries, rows: slice, kind: torch.dtype) -> EntityTile:
     """Padding that all the entities of a tile have is cut off."""
     mask = never_empty(None if queries.mask is None else queries.mask[rows])
-    end = None if mask is None else int(mask.any(dim=0).nonzero().max()) + 1
+    end = None if mask is None or not _on_cpu(mask) else int(mask.any(dim=0).nonzero().max()) + 1
     mask = None if mask is None else mask[:, :end]
     tokens = queries.query[rows, :end].to(kind)
     query = assignment.query(tokens).reshape(-1, tokens.shape[-1])
@@ -90,6 +95,10 @@ def _mentions(assignment: Assignment, keys: Keys) -> list[MentionTokens]:
     mass = _mass(keys.mass, mask, keys.key)
     key, value = assignment.key(keys.key), keys.value
     longest = _longest(key)
+    if not _on_cpu(key):
+        masks = [None] * len(key) if mask is None else list(mask)
+        rows = zip(key.transpose(1, 2), value, mass, masks, strict=True)
+        return [MentionTokens(k, v, own_mass, longest, own_mask) for k, v, own_mass, own_mask in rows]
     valid = [slice(None)] * len(key) if mask is None else list(mask)
     return [
         MentionTokens(key[row][one].t().contiguous(), value[row][one], mass[row][one], longest)
@@ -100,10 +109,17 @@ def _mentions(assignment: Assignment, keys: Keys) -> list[MentionTokens]:
 def assigned(assignment: Assignment, entities: EntityTile, mention: MentionTokens) -> Tensor:
     """Unscaled rows of the assignment, [T, L_e, L_m]."""
     largest = entities.longest * mention.longest
-    return assign(assignment, entities.query, mention.key, entities.mass, mention.mass, largest)
+    return assign(assignment, entities.query, mention.key, entities.mass, mention.mass, largest, mention.mask)
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 def _longest(vectors: Tensor) -> float:
+    """Infinite where finding out would mean to wait for a GPU: what is safe for any length is computed then."""
+    if not _on_cpu(vectors):
+        return float("inf")
     return float(torch.linalg.vector_norm(vectors.detach(), dim=-1).max())
 
 

@@ -110,13 +110,24 @@ def _products(assignment: Assignment, queries: AttentionQueries, keys: Keys) -> 
     return torch.einsum("eih,mjh->meij", assignment.query(queries.query), assignment.key(keys.key))
 
 
-def assign(assignment: Assignment, query: Tensor, key: Tensor, rows: Tensor, columns: Tensor, largest: float) -> Tensor:
-    """Rows [T, L_e, L_m] of T entities and one mention whose tokens are all valid; a row's sum may be anything.
+def assign(
+    assignment: Assignment,
+    query: Tensor,
+    key: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    largest: float,
+    column_mask: Tensor | None = None,
+) -> Tensor:
+    """Rows [T, L_e, L_m] of T entities and one mention; a row's sum may be anything.
 
     query [T * L_e, h] and key [h, L_m] are what `Assignment.query` and `key` gave; rows [T, L_e] and columns [L_m]
-    are the marginals, zero at an entity's padding; `largest`: no logit is further than this from zero.
+    are the marginals, zero at padding; `largest`: no logit is further than this from zero; `column_mask` [L_m]: which
+    of the mention's tokens are valid, None = all.
     """
     logits = (query @ key).view(*rows.shape, -1)
+    if column_mask is not None and assignment.kind == "attention":
+        logits = logits.masked_fill(~column_mask, float("-inf"))
     learning = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (logits, rows, columns))
     if assignment.kind == "attention":
         return logits.softmax(dim=-1) if learning or largest > LARGEST_LOGIT else exponentials_(logits)

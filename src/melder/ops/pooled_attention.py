@@ -4,7 +4,7 @@ r"""The mean over an entity's tokens of their attention to a mention's tokens, f
 
 with r the weights of the entity's tokens (they sum to 1). The attention of a pair is L_e x L_m numbers, pooled only
 L_m; for a batch of 128 x 128 pairs the former are hundreds of megabytes. Forward and backward therefore work on tiles
-that stay in the cache, and the backward pass computes the attention again:
+that stay in the cache (on a GPU `melder.ops.blocked_attention`), and the backward pass computes the attention again:
 
     dA_ij = r_i g_j,   dS_ij = A_ij r_i (g_j - sum_j' A_ij' g_j'),   dQ = dS K,   dK = dS^T Q
 """
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from melder.ops.blocked_attention import pooled_by_blocks, pooled_gradients
 from melder.ops.softmax import softmax
 
 __all__ = ["TILE_FLOATS", "PooledAttention", "attend", "tiles"]
@@ -47,6 +48,8 @@ class PooledAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, average: Tensor, mask: Tensor | None) -> Tensor:
         ctx.save_for_backward(query, key, average, mask)
+        if query.device.type != "cpu":
+            return pooled_by_blocks(query, key, average, mask)
         pooled = query.new_zeros(len(key), len(query), key.shape[1])
         for row in range(len(key)):
             valid = _valid(mask, row)
@@ -59,6 +62,8 @@ class PooledAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         query, key, average, mask = ctx.saved_tensors
+        if query.device.type != "cpu":
+            return *pooled_gradients(query, key, average, mask, gradients[0]), None, None
         query_gradient, key_gradient = torch.zeros_like(query), torch.zeros_like(key)
         for row in range(len(key)):
             valid = _valid(mask, row)

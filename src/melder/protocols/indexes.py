@@ -25,10 +25,10 @@ class TypeNames(Protocol):
 
 
 class Nearest(NamedTuple):
-    """columns [n] int64, best first; products [n] float32: their inner products with the query, None where an index
+    """rows [n] int64, best first; products [n] float32: their inner products with the query, None where an index
     does not tell them"""
 
-    columns: np.ndarray
+    rows: np.ndarray
     products: np.ndarray | None
 
 
@@ -77,7 +77,7 @@ class IndexClass(Protocol):
 
 
 class Index(Protocol):
-    """Vectors of entities [n, d], of any lengths; an entity is its column, 0 to n - 1, in the order of adding."""
+    """Vectors of entities [n, d], of any lengths; an entity is its row, 0 to n - 1, in the order of adding."""
 
     @property
     def filters_types(self) -> bool: ...
@@ -90,24 +90,24 @@ class Index(Protocol):
         ...
 
     def add(self, vectors: Tensor) -> None:
-        """More vectors, as the next columns."""
+        """More vectors, as the next rows."""
         ...
 
-    def remove(self, columns: np.ndarray) -> None:
+    def remove(self, rows: np.ndarray) -> None:
         """These are not found any more; the numbers of the others stay."""
         ...
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        """The columns with the largest inner products with a query [d]: k, or as many as are found; of equal products
-        the lower column first."""
+        """The rows with the largest inner products with a query [d]: k, or as many as are found; of equal products
+        the lower row first."""
         ...
 
 
 class ScoringIndex(Index, Protocol):
     """An index that can tell the inner product of a query and any of its vectors."""
 
-    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
-        """[columns] float32, of a query [d] and vectors that were not removed, to the rounding of what is stored."""
+    def products(self, query: Tensor, rows: np.ndarray) -> np.ndarray:
+        """[rows] float32, of a query [d] and vectors that were not removed, to the rounding of what is stored."""
         ...
 
 

@@ -31,5 +31,5 @@ class Sampler(Protocol):
         ...
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
-        """[rows, count] columns of entities; one of an example's own may be among them, and is masked later."""
+        """[rows, count] rows of entities; one of an example's own may be among them, and is masked later."""
         ...

@@ -68,7 +68,7 @@ class BoundedSearch:
     def indexed(
         cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[FlatIndex]:
-        """All entities of the source, whose places are the columns there; the index is always flat."""
+        """All entities of the source, whose places are the rows there; the index is always flat."""
         vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
         return HybridIndex(FlatIndex.build(vectors), names)
 
@@ -84,7 +84,7 @@ class BoundedSearch:
         return [self._best(mentions.take(slice(row, row + 1)), query, k, among) for row, query in enumerate(queries)]
 
     def ranks(self, mentions: Side, gold: Tensor) -> Ranks:
-        """The exact ranks of the columns `gold` [mentions]."""
+        """The exact ranks of the rows `gold` [mentions]."""
         queries, pairs = self._queries(mentions), list[Ranks]()
         for row, query in enumerate(queries):
             pairs.append(self._rank(mentions.take(slice(row, row + 1)), query, gold[row : row + 1]))
@@ -96,20 +96,20 @@ class BoundedSearch:
 
     def ceilings(self, mention: Side, query: Tensor) -> UpperBounds:
         """At least the scores of one mention."""
-        if len(self.parts) == 1 and self.parts[0].columns is None:
+        if len(self.parts) == 1 and self.parts[0].rows is None:
             return self._ceilings(self.parts[0], mention, query)
         values, pieces = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
         for index in self.parts:
-            columns = np.arange(len(index.index)) if index.columns is None else index.columns
-            living, ceilings = columns >= 0, self._ceilings(index, mention, query)
-            values[columns[living]] = ceilings.values[living]
+            rows = np.arange(len(index.index)) if index.rows is None else index.rows
+            living, ceilings = rows >= 0, self._ceilings(index, mention, query)
+            values[rows[living]] = ceilings.values[living]
             if ceilings.cosines is not None:
-                pieces.append((columns[living], ceilings.cosines[living]))
+                pieces.append((rows[living], ceilings.cosines[living]))
         if len(pieces) < len(self.parts):
             return UpperBounds(values, None)
         cosines = torch.zeros(len(self.source))
-        for columns, piece in pieces:
-            cosines[columns] = piece
+        for rows, piece in pieces:
+            cosines[rows] = piece
         return UpperBounds(values, cosines)
 
     def _ceilings(self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor) -> UpperBounds:
@@ -122,9 +122,9 @@ class BoundedSearch:
         return UpperBounds(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
 
     def _best(self, mention: Side, query: Tensor, k: int, among: EntityFilter | None) -> TopK:
-        (ceilings, cosines), columns, scored = self.ceilings(mention, query), list[Tensor](), list[Scores]()
+        (ceilings, cosines), rows, scored = self.ceilings(mention, query), list[Tensor](), list[Scores]()
         if among is not None:
-            chosen = torch.from_numpy(among.columns)
+            chosen = torch.from_numpy(among.rows)
             ceilings = torch.full_like(ceilings, float("-inf")).index_copy_(0, chosen, ceilings[chosen])
         floor, step = float("-inf"), max(FIRST, 2 * k)
         while True:
@@ -132,15 +132,15 @@ class BoundedSearch:
             likely = top.indices[(top.values >= floor) & (top.values > float("-inf"))]
             if not len(likely):
                 break
-            columns.append(likely)
+            rows.append(likely)
             scored.append(self._scored(mention, likely, cosines))
             ceilings[likely] = float("-inf")
             totals = torch.cat([scores.total for scores in scored], dim=1)[0]
             floor = float(totals.topk(k).values[-1]) if len(totals) >= k else floor
             step *= 4
-        if not columns:
+        if not rows:
             return TopK(1, k)
-        ascending, order = torch.cat(columns).sort()
+        ascending, order = torch.cat(rows).sort()
         return best_of(self.matcher, ascending, _joined(scored).take(order), k)
 
     def _rank(self, mention: Side, query: Tensor, gold: Tensor) -> Ranks:
@@ -148,17 +148,17 @@ class BoundedSearch:
         near = ceilings >= self._scored(mention, gold, cosines).total[0]
         near[gold] = False
         # The gold entity is scored again with others, for the bits of a score may depend on those it is computed with.
-        columns = torch.cat([gold, near.nonzero().flatten()])
-        tiles = [columns[start : start + AT_ONCE] for start in range(0, len(columns), AT_ONCE)]
+        rows = torch.cat([gold, near.nonzero().flatten()])
+        tiles = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
         totals = torch.cat([self._scored(mention, tile, cosines).total for tile in tiles], dim=1)
         counter = RankCounter(totals[:, 0])
         counter.update(totals)
         return counter.ranks()
 
-    def _scored(self, mention: Side, columns: Tensor, cosines: Tensor | None) -> Scores:
-        self.scored += len(columns)
-        names = None if cosines is None else cosines[None, columns]
-        return rerank(self.matcher, self.source, mention, columns, names)
+    def _scored(self, mention: Side, rows: Tensor, cosines: Tensor | None) -> Scores:
+        self.scored += len(rows)
+        names = None if cosines is None else cosines[None, rows]
+        return rerank(self.matcher, self.source, mention, rows, names)
 
 
 def _joined(found: list[Scores]) -> Scores:

@@ -24,7 +24,7 @@ MENTIONS_AT_ONCE = 128  # x 50,000 entities, of which over half share some n-gra
 def lexical_candidates(
     surfaces: Sequence[str], entities: Sequence[Entity], k: int, *, fold: bool = False
 ) -> np.ndarray:
-    """[surfaces, min(k, entities)] columns of entities, best first: the cosine of character n-grams (2 to 4), of the
+    """[surfaces, min(k, entities)] rows of entities, best first: the cosine of character n-grams (2 to 4), of the
     best of each entity's names and aliases. With `fold` names are compared as people compare them (melder/names.py),
     as the lexical unit of the model does; without, only upper and lower case are one.
 
@@ -66,10 +66,10 @@ def _blocks(rows: int) -> Iterator[slice]:
 
 
 def dense_candidates(matcher: Matcher, mentions: Side, entities: Side, k: int) -> np.ndarray:
-    """[mentions, min(k, entities)] columns of entities, best first: those with the largest inner products of
+    """[mentions, min(k, entities)] rows of entities, best first: those with the largest inner products of
     `entity_vectors`, which hold what the matcher's units have of such.
 
-    One matrix product for a block of mentions. Without any unit of that kind there are no columns.
+    One matrix product for a block of mentions. Without any unit of that kind there are no rows.
     """
     queries, keys = mention_vectors(matcher, mentions), entity_vectors(matcher, entities)
     k = min(k, len(keys)) if keys.shape[1] else 0

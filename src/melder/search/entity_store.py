@@ -33,7 +33,7 @@ class StoredSearch(Protocol):
 
 
 class SideStore(Protocol):
-    """The sides of entities, by column; `has_records`: it is an `EntityStore`."""
+    """The sides of entities, by row; `has_records`: it is an `EntityStore`."""
 
     @property
     def has_records(self) -> bool: ...
@@ -41,56 +41,56 @@ class SideStore(Protocol):
     def __len__(self) -> int: ...
 
     def blocks(self) -> Iterator[tuple[int, Side]]:
-        """All sides, a block at a time: the block's first column, and the sides of it and those after it."""
+        """All sides, a block at a time: the block's first row, and the sides of it and those after it."""
         ...
 
-    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
-        """The sides of some columns, in their order; of these units, by default of all."""
+    def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
+        """The sides of some rows, in their order; of these units, by default of all."""
         ...
 
 
 class EntityStore(SideStore, Protocol):
-    """Entities by column, and their sides. `melder.kb.KnowledgeBase` is one."""
+    """Entities by row, and their sides. `melder.kb.KnowledgeBase` is one."""
 
     @property
     def exemplars(self) -> Exemplars:
         """What it keeps that was learned from labelled mentions."""
         ...
 
-    def columns(self, identities: Sequence[str]) -> dict[str, int]:
-        """The column of each id that is here."""
+    def rows(self, identities: Sequence[str]) -> dict[str, int]:
+        """The row of each id that is here."""
         ...
 
     def stored_searches(self, search: str) -> Sequence[tuple[StoredSearch, np.ndarray]]:
-        """What is kept prepared for a search, each of other entities, with its [entities] columns (-1: gone since)."""
+        """What is kept prepared for a search, each of other entities, with its [entities] rows (-1: gone since)."""
         ...
 
-    def records(self, columns: Sequence[int]) -> list[Entity]:
-        """The entities of some columns, in their order."""
+    def records(self, rows: Sequence[int]) -> list[Entity]:
+        """The entities of some rows, in their order."""
         ...
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
-        """Ascending columns of the entities that have any of some types, or with `every` all of them."""
+        """Ascending rows of the entities that have any of some types, or with `every` all of them."""
         ...
 
 
 class SubsetSides:
-    """Some columns of a source, by place; fulfils `SideStore`."""
+    """Some rows of a source, by place; fulfils `SideStore`."""
 
     has_records = False
 
-    def __init__(self, source: SideStore, columns: Tensor) -> None:
-        self._source, self._columns = source, columns
+    def __init__(self, source: SideStore, rows: Tensor) -> None:
+        self._source, self._rows = source, rows
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self._rows)
 
     def blocks(self) -> Iterator[tuple[int, Side]]:
         for first in range(0, len(self), BLOCK):
-            yield first, self._source.side(self._columns[first : first + BLOCK])
+            yield first, self._source.side(self._rows[first : first + BLOCK])
 
-    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
-        return self._source.side(self._columns[columns], units)
+    def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
+        return self._source.side(self._rows[rows], units)
 
 
 class HeldSides:
@@ -107,9 +107,9 @@ class HeldSides:
     def blocks(self) -> Iterator[tuple[int, Side]]:
         yield 0, self._side
 
-    def side(self, columns: Tensor, units: Collection[str] | None = None) -> Side:
+    def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
         side = self._side if units is None else self._side.only(units)
-        return side.take(columns.to(next(iter(self._side.values())).device))
+        return side.take(rows.to(next(iter(self._side.values())).device))
 
 
 class EncodedEntities(HeldSides):
@@ -122,21 +122,21 @@ class EncodedEntities(HeldSides):
         self, model: Model, dataset: DataSet, modalities: frozenset[str], progress: Progress | None = None
     ) -> None:
         self._entities = dataset.entities
-        self._column = {entity.id: column for column, entity in enumerate(self._entities)}
+        self._row = {entity.id: row for row, entity in enumerate(self._entities)}
         pictures = model.matcher.pictures
         items = entity_items(self._entities, dataset, model.encoder.separator, modalities, pictures=pictures)
         super().__init__(model.entity_side(items, progress))
 
-    def columns(self, identities: Sequence[str]) -> dict[str, int]:
-        return {identity: self._column[identity] for identity in identities if identity in self._column}
+    def rows(self, identities: Sequence[str]) -> dict[str, int]:
+        return {identity: self._row[identity] for identity in identities if identity in self._row}
 
     def stored_searches(self, search: str) -> Sequence[tuple[StoredSearch, np.ndarray]]:
         return ()
 
-    def records(self, columns: Sequence[int]) -> list[Entity]:
-        return [self._entities[column] for column in columns]
+    def records(self, rows: Sequence[int]) -> list[Entity]:
+        return [self._entities[row] for row in rows]
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
         fits = set(types).issubset if every else lambda own: not set(types).isdisjoint(own)
-        columns = [column for column, entity in enumerate(self._entities) if fits(entity.types)]
-        return np.array(columns, dtype=np.int64)
+        rows = [row for row, entity in enumerate(self._entities) if fits(entity.types)]
+        return np.array(rows, dtype=np.int64)

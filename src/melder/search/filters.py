@@ -47,6 +47,6 @@ class EntityFilter:
         self.types, self._source = types, source
 
     @cached_property
-    def columns(self) -> np.ndarray:
+    def rows(self) -> np.ndarray:
         """Ascending, int64."""
         return self._source.typed(self.types.names, every=self.types.every)

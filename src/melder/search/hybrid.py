@@ -1,4 +1,4 @@
-"""Entities as a search sees them: an index of their vectors, an index of their names, and which columns they are."""
+"""Entities as a search sees them: an index of their vectors, an index of their names, and which rows they are."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["Candidates", "HybridIndex", "surface_of"]
 
 
 class Candidates(NamedTuple):
-    """columns [n] of entities; cosines [n] of their names, None where these are not compared; likely [n]: what the
+    """rows [n] of entities; cosines [n] of their names, None where these are not compared; likely [n]: what the
     matcher scores them as far as inner products and names tell, None where the index does not tell products"""
 
-    columns: np.ndarray
+    rows: np.ndarray
     cosines: np.ndarray | None
     likely: np.ndarray | None
 
     def take(self, places: np.ndarray) -> Candidates:
-        return Candidates(*(None if column is None else column[places] for column in self))  # type: ignore[arg-type]
+        return Candidates(*(None if row is None else row[places] for row in self))  # type: ignore[arg-type]
 
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)
@@ -42,14 +42,14 @@ class HybridIndex(Generic[Vectors]):
 
     Args:
         index: None where the matcher has no vectors.
-        names: None where it compares no names columns [n]: of each place; -1 for an entity that is not to be found;
-            None = a place is the column.
+        names: None where it compares no names.
+        rows: [n], of each place; -1 for an entity that is not to be found; None = a place is the row.
         filtered: Whether these are some of many, so that what an index finds first may be none of them.
     """
 
     index: Vectors
     names: NameIndex | None
-    columns: np.ndarray | None = None
+    rows: np.ndarray | None = None
     filtered: bool = False
 
     def only(self, among: EntityFilter, entities: int) -> HybridIndex[Vectors]:
@@ -58,13 +58,13 @@ class HybridIndex(Generic[Vectors]):
         Where an index gives up before it has found enough of them, all count as nearest.
         """
         allowed = np.zeros(entities, dtype=bool)
-        allowed[among.columns] = True
-        columns = np.arange(entities) if self.columns is None else self.columns
+        allowed[among.rows] = True
+        rows = np.arange(entities) if self.rows is None else self.rows
         index: Any = self.index
         if index is not None and index.filters_types:
             index = cast(FilteringIndex, index).only(among.types)
-        allowed_columns = np.where((columns >= 0) & allowed[columns], columns, -1)
-        return replace(self, index=index, columns=allowed_columns, filtered=True)
+        allowed_rows = np.where((rows >= 0) & allowed[rows], rows, -1)
+        return replace(self, index=index, rows=allowed_rows, filtered=True)
 
     def candidates(
         self, queries: Tensor, mentions: Side, near: int, named: int, lexical_weight: float
@@ -75,7 +75,7 @@ class HybridIndex(Generic[Vectors]):
             lexical_weight: Of the cosine of names, where the inner product of vectors has the weight 1.
         """
         nearest = self._nearest(queries, near)
-        likest = self._likest(mentions, [hits.columns for hits in nearest], named)
+        likest = self._likest(mentions, [hits.rows for hits in nearest], named)
         return [
             self._joined(query, near_hits, name_hits, lexical_weight)
             for query, near_hits, name_hits in zip(queries, nearest, likest, strict=True)
@@ -83,18 +83,18 @@ class HybridIndex(Generic[Vectors]):
 
     def _joined(self, query: Tensor, near: Nearest, likest: NameHits | None, lexical_weight: float) -> Candidates:
         """One mention's, the nearest first."""
-        places, products, cosines = near.columns, near.products, None
+        places, products, cosines = near.rows, near.products, None
         if likest is not None:
             near_places = set(places.tolist())
-            others = np.array([place not in near_places for place in likest.columns.tolist()], dtype=bool)
+            others = np.array([place not in near_places for place in likest.rows.tolist()], dtype=bool)
             cosines = np.concatenate([likest.of_asked, likest.cosines[others]])
-            places = np.concatenate([places, likest.columns[others]])
-        columns = places if self.columns is None else self.columns[places]
+            places = np.concatenate([places, likest.rows[others]])
+        rows = places if self.rows is None else self.rows[places]
         if products is None:
-            return Candidates(columns, cosines, None)
+            return Candidates(rows, cosines, None)
         index = cast(ScoringIndex, self.index)  # which an index is that told products; asking takes longer than this
         likely = np.concatenate([products, index.products(query, places[len(products) :])])
-        return Candidates(columns, cosines, likely if cosines is None else likely + lexical_weight * cosines)
+        return Candidates(rows, cosines, likely if cosines is None else likely + lexical_weight * cosines)
 
     def _likest(self, mentions: Side, near: Sequence[np.ndarray], k: int) -> Sequence[NameHits | None]:
         """For each mention places of the k entities with the likest names, and cosines, those of other places `near`
@@ -117,12 +117,12 @@ class HybridIndex(Generic[Vectors]):
         def likest(count: int) -> tuple[np.ndarray, np.ndarray]:
             best = search(*surface, count, None if of_near else near)
             of_near.append(best.of_asked)
-            return best.columns, best.cosines
+            return best.rows, best.cosines
 
         return NameHits(*self._living(likest, k), of_near[0])
 
     def _nearest(self, queries: Tensor, k: int) -> list[Nearest]:
-        """For each query [m, d] the k entities with the largest inner products; columns of the index are places."""
+        """For each query [m, d] the k entities with the largest inner products; rows of the index are places."""
         index = self.index
         if index is None:
             return [Nearest(np.zeros(0, np.int64), None)] * len(queries)
@@ -136,10 +136,10 @@ class HybridIndex(Generic[Vectors]):
         index = self.index
         assert index is not None
         nearest = Nearest(*self._living(lambda count: index.search(query, count), k, first))
-        if not self.filtered or self.columns is None:
+        if not self.filtered or self.rows is None:
             return nearest
-        every = np.flatnonzero(self.columns >= 0)
-        if len(nearest.columns) >= min(k, len(every)):
+        every = np.flatnonzero(self.rows >= 0)
+        if len(nearest.rows) >= min(k, len(every)):
             return nearest
         return Nearest(every, cast(ScoringIndex, index).products(query, every) if index.tells_products else None)
 
@@ -151,7 +151,7 @@ class HybridIndex(Generic[Vectors]):
         count, hits = k, first or search(k)
         while True:
             places, products = hits
-            alive = np.ones(len(places), dtype=bool) if self.columns is None else self.columns[places] >= 0
+            alive = np.ones(len(places), dtype=bool) if self.rows is None else self.rows[places] >= 0
             living = np.flatnonzero(alive)[:k]
             if len(living) >= k or len(places) < count:
                 return places[living], None if products is None else products[living]

@@ -30,7 +30,7 @@ class Search(Protocol):
     scored: int
 
     def best(self, mentions: Side, k: int, among: EntityFilter | None = None) -> list[TopK]:
-        """One a mention, in order; fewer than k columns where there are no more candidates.
+        """One a mention, in order; fewer than k rows where there are no more candidates.
 
         Args:
             among: Only of these entities; None = of all.
@@ -46,7 +46,7 @@ class SearchClass(Protocol):
     def indexed(
         self, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Any]:
-        """All entities of the source in an index of this name, whose places are the columns there.
+        """All entities of the source in an index of this name, whose places are the rows there.
 
         Raises:
             MelderError: The matcher or what is installed does not allow it.

@@ -74,11 +74,11 @@ def _open_search(name: str, matcher: Matcher, base: EntityStore) -> Search | Non
     """None when none is kept, or only of a matcher with other settings. Each shard of a set keeps its own."""
     named = find_kind(name)
     parts, covered = list[HybridIndex[Any]](), np.zeros(0, np.int64)
-    for stored, columns in base.stored_searches(name):
-        if _fits(stored.path / PROBE, named, matcher, base, columns):
+    for stored, rows in base.stored_searches(name):
+        if _fits(stored.path / PROBE, named, matcher, base, rows):
             stored.check()
-            parts.append(_opened(named, stored.path, columns, trusted=stored.trusted))
-            covered = np.concatenate([covered, columns])
+            parts.append(_opened(named, stored.path, rows, trusted=stored.trusted))
+            covered = np.concatenate([covered, rows])
     if not parts:
         return None
     rest = np.setdiff1d(np.arange(len(base)), covered)
@@ -87,33 +87,33 @@ def _open_search(name: str, matcher: Matcher, base: EntityStore) -> Search | Non
     return named.kind(matcher, base, parts)
 
 
-def _opened(named: NamedSearch, path: Path, columns: np.ndarray, *, trusted: bool) -> HybridIndex[Any]:
+def _opened(named: NamedSearch, path: Path, rows: np.ndarray, *, trusted: bool) -> HybridIndex[Any]:
     opener, _ = INDEXES.resolve(named.index)
     if not trusted and (path / VECTORS).is_dir():
         try_in_child(getattr(opener, "trial", ""), path / VECTORS)
     index = opener.open(path / VECTORS) if (path / VECTORS).is_dir() else None
     names = NameIndex.open(path / NAMES) if (path / NAMES).is_dir() else None
-    return _at(columns, HybridIndex(index, names))
+    return _at(rows, HybridIndex(index, names))
 
 
-def _at(columns: np.ndarray, part: HybridIndex[Any]) -> HybridIndex[Any]:
-    """The part with its columns, unless every place is its column."""
-    same = np.array_equal(columns, np.arange(len(columns)))
-    return HybridIndex(part.index, part.names, None if same else columns)
+def _at(rows: np.ndarray, part: HybridIndex[Any]) -> HybridIndex[Any]:
+    """The part with its rows, unless every place is its row."""
+    same = np.array_equal(rows, np.arange(len(rows)))
+    return HybridIndex(part.index, part.names, None if same else rows)
 
 
-def _probe(named: NamedSearch, matcher: Matcher, base: SideStore, columns: Tensor) -> Tensor:
-    return named.kind.entity_vectors(matcher, base.side(columns)).cpu()
+def _probe(named: NamedSearch, matcher: Matcher, base: SideStore, rows: Tensor) -> Tensor:
+    return named.kind.entity_vectors(matcher, base.side(rows)).cpu()
 
 
-def _fits(path: Path, named: NamedSearch, matcher: Matcher, base: SideStore, columns: np.ndarray) -> bool:
+def _fits(path: Path, named: NamedSearch, matcher: Matcher, base: SideStore, rows: np.ndarray) -> bool:
     """Whether the first entities that the index knows have the vectors they had, as far as they are still there."""
     try:
         before = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise MelderError(f"{path}: is damaged ({error}); make the index again with `melder kb index`") from None
-    places = np.flatnonzero(columns[: len(before)] >= 0)
+    places = np.flatnonzero(rows[: len(before)] >= 0)
     if not len(places):
         return False
-    now = _probe(named, matcher, base, torch.from_numpy(columns[places])).numpy()
+    now = _probe(named, matcher, base, torch.from_numpy(rows[places])).numpy()
     return now.shape[1] == before.shape[1] and np.allclose(now, before[places], rtol=1e-3, atol=1e-3)

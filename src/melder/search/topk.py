@@ -13,32 +13,32 @@ __all__ = ["TopK"]
 
 
 class TopK:
-    """The k best of the columns seen so far, best first: columns and totals [mentions, k], and what each unit adds.
+    """The k best of the rows seen so far, best first: rows and totals [mentions, k], and what each unit adds.
 
-    Of equal totals the one that came first stays in front, so that columns which come in ascending order give the
+    Of equal totals the one that came first stays in front, so that rows which come in ascending order give the
     order of the entities.
     """
 
     def __init__(self, mentions: int, k: int) -> None:
         self.k = k
-        self.columns = torch.zeros(mentions, 0, dtype=torch.long)
+        self.rows = torch.zeros(mentions, 0, dtype=torch.long)
         self.totals = torch.zeros(mentions, 0)
         self.parts: dict[str, Tensor] = {}
 
     def update(self, first: int, total: Tensor, parts: Mapping[str, Tensor]) -> None:
-        """Take in the scores [mentions, n] of the columns from `first` on."""
-        totals, columns = largest(total, self.k)
-        self.join(first + columns, totals, {name: scores.gather(1, columns) for name, scores in parts.items()})
+        """Take in the scores [mentions, n] of the rows from `first` on."""
+        totals, rows = largest(total, self.k)
+        self.join(first + rows, totals, {name: scores.gather(1, rows) for name, scores in parts.items()})
 
-    def join(self, columns: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:
-        """Take in other columns, best first, with their totals and what each unit adds, all [mentions, n].
+    def join(self, rows: Tensor, totals: Tensor, parts: Mapping[str, Tensor]) -> None:
+        """Take in other rows, best first, with their totals and what each unit adds, all [mentions, n].
 
         Where there are none, what each unit adds need not be said.
         """
-        if not columns.shape[1]:
+        if not rows.shape[1]:
             return
-        if not self.columns.shape[1]:
-            self.columns, self.totals = columns[:, : self.k], totals[:, : self.k].float()
+        if not self.rows.shape[1]:
+            self.rows, self.totals = rows[:, : self.k], totals[:, : self.k].float()
             self.parts = {name: scores[:, : self.k].float() for name, scores in parts.items()}
             return
         merged, order = torch.cat([self.totals, totals], dim=1).sort(dim=1, descending=True, stable=True)
@@ -47,5 +47,5 @@ class TopK:
         self.parts = {
             name: torch.cat([before[name], scores], dim=1).gather(1, chosen) for name, scores in parts.items()
         }
-        self.columns = torch.cat([self.columns, columns], dim=1).gather(1, chosen)
+        self.rows = torch.cat([self.rows, rows], dim=1).gather(1, chosen)
         self.totals = merged[:, : self.k]

@@ -62,7 +62,7 @@ class TwoStage:
     def indexed(
         cls, matcher: Matcher, source: SideStore, index: str, counting: Counting | None = None
     ) -> HybridIndex[Index | None]:
-        """All entities of the source, whose places are the columns there."""
+        """All entities of the source, whose places are the rows there."""
         vectors, names = searched(matcher, source, lambda side: cls.entity_vectors(matcher, side), counting)
         types = _types(source) if INDEXES.resolve(index)[0].filters_types else None
         built = build_index(index, vectors, counting, types) if vectors.shape[1] else None
@@ -89,8 +89,8 @@ class TwoStage:
 
         `among` few entities all are candidates: an index would have to be searched for many more to find them.
         """
-        if among is not None and len(among.columns) <= FEW:
-            return [Candidates(among.columns, None, None)] * mentions.rows
+        if among is not None and len(among.rows) <= FEW:
+            return [Candidates(among.rows, None, None)] * mentions.rows
         parts = self.parts if among is None else [index.only(among, len(self.source)) for index in self.parts]
         queries = mention_vectors(self.matcher, mentions)
         near, named, lexical = max(k, self.near), max(k, self.named), self.matcher.lexical
@@ -101,8 +101,8 @@ class TwoStage:
 
     def _best(self, mentions: Side, candidates: Sequence[Candidates], k: int) -> list[TopK]:
         """Those of a group of mentions."""
-        self.scored += sum(len(candidate_list.columns) for candidate_list in candidates)
-        every = np.unique(np.concatenate([candidate_list.columns for candidate_list in candidates]))
+        self.scored += sum(len(candidate_list.rows) for candidate_list in candidates)
+        every = np.unique(np.concatenate([candidate_list.rows for candidate_list in candidates]))
         if not len(every):
             return [TopK(1, k) for _ in candidates]
         device = next(self.matcher.parameters()).device
@@ -119,23 +119,23 @@ def _groups(candidates: Sequence[Candidates]) -> Iterator[slice]:
     """Slices of mentions that have `PAIRS` candidates together, or are one."""
     start, pairs = 0, 0
     for row, candidate_list in enumerate(candidates):
-        pairs += len(candidate_list.columns)
+        pairs += len(candidate_list.rows)
         if pairs > PAIRS and row > start:
             yield slice(start, row)
-            start, pairs = row, len(candidate_list.columns)
+            start, pairs = row, len(candidate_list.rows)
     if candidates:
         yield slice(start, len(candidates))
 
 
 def _best_of_mention(
-    matcher: Matcher, mention: Side, columns: np.ndarray, side: Side, candidates: Candidates, k: int
+    matcher: Matcher, mention: Side, rows: np.ndarray, side: Side, candidates: Candidates, k: int
 ) -> TopK:
-    """The k best of a mention's candidates, which are some of the ascending `columns` of `side`."""
-    if not len(candidates.columns):
+    """The k best of a mention's candidates, which are some of the ascending `rows` of `side`."""
+    if not len(candidates.rows):
         return TopK(1, k)
-    own = torch.from_numpy(candidates.columns)
-    if len(own) < len(columns):
-        side = side.take(torch.from_numpy(columns.searchsorted(candidates.columns)).to(_device(side)))
+    own = torch.from_numpy(candidates.rows)
+    if len(own) < len(rows):
+        side = side.take(torch.from_numpy(rows.searchsorted(candidates.rows)).to(_device(side)))
     cosines = None if candidates.cosines is None else torch.from_numpy(candidates.cosines)[None].to(_device(side))
     return best_of(matcher, own, matcher.score(mention, side, cosines).cpu(), k)
 
@@ -147,8 +147,8 @@ def _device(side: Side) -> torch.device:
 def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:
     """In ascending order, the `kept` likeliest, or all where it is not known how likely they are."""
     every = found[0] if len(found) == 1 else Candidates(*map(_together, zip(*found, strict=True)))  # type: ignore[arg-type]
-    every = every.take(np.argsort(every.columns))
-    if every.likely is not None and len(every.columns) > kept:
+    every = every.take(np.argsort(every.rows))
+    if every.likely is not None and len(every.rows) > kept:
         every = every.take(np.sort(largest_of_array(every.likely, kept)))
     return every
 
@@ -193,21 +193,19 @@ def searched(
     return torch.cat(vectors), None
 
 
-def rerank(
-    matcher: Matcher, source: SideStore, mention: Side, columns: Tensor, cosines: Tensor | None = None
-) -> Scores:
-    """The full scores [1, columns] of one mention and some entities, on the CPU; with the `cosines` [1, columns] of
+def rerank(matcher: Matcher, source: SideStore, mention: Side, rows: Tensor, cosines: Tensor | None = None) -> Scores:
+    """The full scores [1, rows] of one mention and some entities, on the CPU; with the `cosines` [1, rows] of
     their names, which need not be read then, where these are known."""
     device = next(matcher.parameters()).device
     with answering(matcher):
         units = matcher.names_in_use(lexical=cosines is None)
         on_device = None if cosines is None else cosines.to(device)
-        return matcher.score(mention, source.side(columns, units).to(device), on_device).cpu()
+        return matcher.score(mention, source.side(rows, units).to(device), on_device).cpu()
 
 
-def best_of(matcher: Matcher, columns: Tensor, scores: Scores, k: int) -> TopK:
-    """The k best of the scores [1, columns] of ascending `columns`."""
+def best_of(matcher: Matcher, rows: Tensor, scores: Scores, k: int) -> TopK:
+    """The k best of the scores [1, rows] of ascending `rows`."""
     best = TopK(1, k)
     best.update(0, scores.total, matcher.contributions(scores))
-    best.columns = columns[best.columns]
+    best.rows = rows[best.rows]
     return best

@@ -6,7 +6,7 @@ FastAPI describes the parameter in OpenAPI, and takes the value that is handed o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,8 +37,8 @@ async def in_thread_if_large(content: bytes | str, work: Callable[[], Result]) -
 
 
 class BodyRoute(APIRoute):
-    """A route of one body parameter: a form, bytes, or a model in JSON; a model that has `of_form` may also come as a
-    multipart form."""
+    """A route of one body parameter: a form, bytes, or a model in JSON; a model that has `of_form`, and names
+    in `several` the fields that may be repeated, may also come as a multipart form."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -65,7 +65,7 @@ async def read_body(request: Request, settings: ServiceSettings, kind: Any) -> A
         ApiError: (400, 413, 422).
     """
     if hasattr(kind, "of_form") and request.headers.get("content-type", "").lower().startswith(MULTIPART):
-        fields = await read_form(request, settings)
+        fields = await read_form(request, settings, kind.several)
         return await anyio.to_thread.run_sync(kind.of_form, fields, settings)
     content = await request.body()
     if kind is bytes:
@@ -79,7 +79,7 @@ async def read_fields(request: Request, settings: ServiceSettings) -> FormData:
     Raises:
         ApiError: (400, 413).
     """
-    fields: Mapping[str, str | bytes] = await read_form(request, settings)
+    fields = await read_form(request, settings)
     return FormData([(name, value) for name, value in fields.items() if isinstance(value, str)])
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import anyio.to_thread
 from fastapi import Request
@@ -13,7 +14,9 @@ from starlette.datastructures import UploadFile
 from melder.serving.errors import ApiError
 from melder.serving.settings import ServiceSettings
 
-__all__ = ["read_form", "url_decoded"]
+__all__ = ["FormValue", "read_form", "url_decoded"]
+
+FormValue = str | bytes | tuple[str | bytes, ...]
 
 URL_ENCODED = "application/x-www-form-urlencoded"
 BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -21,11 +24,19 @@ LARGE = 65_536  # bytes
 ESCAPES = 2  # for each byte of JSON that is taken: every one of them escaped, and as many in pictures
 
 
-async def read_form(request: Request, settings: ServiceSettings) -> Mapping[str, str | bytes]:
+async def read_form(
+    request: Request, settings: ServiceSettings, several: Sequence[str] = ()
+) -> Mapping[str, FormValue]:
     """The fields of a form, multipart or not: texts, and the contents of files.
 
+    Args:
+        request: whose body is read.
+        settings: how many parts there may be, and how large.
+        several: the fields that a multipart form may repeat; one that is repeated is a tuple, in order.
+
     Raises:
-        ApiError: (400) when it cannot be read, or has too many parts, or a field twice, (413) for too many escapes.
+        ApiError: (400) when it cannot be read, or has too many parts, or another field twice, (413) for too many
+            escapes.
     """
     if request.headers.get("content-type", "").lower().startswith(URL_ENCODED):
         content = await request.body()
@@ -37,16 +48,24 @@ async def read_form(request: Request, settings: ServiceSettings) -> Mapping[str,
     parts = settings.parts
     async with request.form(max_files=parts, max_fields=parts, max_part_size=settings.json_bytes) as form:
         fields = form.multi_items()
-        _check_fields(len(fields), len(dict(fields)), parts)
-        return {name: await value.read() if isinstance(value, UploadFile) else value for name, value in fields}
+        _check_fields([name for name, _ in fields], parts, several)
+        values: dict[str, FormValue] = {}
+        for name, value in fields:
+            part = await value.read() if isinstance(value, UploadFile) else value
+            values[name] = _joined(values[name], part) if name in values else part
+        return values
 
 
-def _url_encoded(content: bytes, parts: int) -> dict[str, str | bytes]:
+def _joined(before: FormValue, content: str | bytes) -> tuple[str | bytes, ...]:
+    return (*(before if isinstance(before, tuple) else (before,)), content)
+
+
+def _url_encoded(content: bytes, parts: int) -> dict[str, FormValue]:
     pairs = content.split(b"&", parts + 1)
     fields = [pair.partition(b"=") for pair in pairs if pair]
-    decoded: dict[str, str | bytes] = {url_decoded(name): url_decoded(value) for name, _, value in fields}
-    _check_fields(len(fields), len(decoded), parts)
-    return decoded
+    decoded = [(url_decoded(name), url_decoded(value)) for name, _, value in fields]
+    _check_fields([name for name, _ in decoded], parts)
+    return dict(decoded)
 
 
 def url_decoded(content: bytes) -> str:
@@ -63,6 +82,8 @@ def url_decoded(content: bytes) -> str:
     return binascii.a2b_qp(plain).decode(errors="replace")
 
 
-def _check_fields(count: int, distinct: int, parts: int) -> None:
-    if count > parts or count != distinct:
-        raise ApiError(400, f"a form may have {parts} fields at most, and each of them once")
+def _check_fields(names: Sequence[str], parts: int, several: Sequence[str] = ()) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1 and name not in several]
+    if len(names) > parts or repeated:
+        also = f", but for {' and '.join(several)}" if several else ""
+        raise ApiError(400, f"a form may have {parts} fields at most, and each of them once{also}")

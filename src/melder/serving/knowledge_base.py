@@ -50,16 +50,16 @@ class KnowledgeBaseCatalogue:
         return (name for entity in self._base.entities for name in entity.names)
 
     def entity(self, identity: str) -> Entity | None:
-        column = self._base.columns([identity]).get(identity)
-        return None if column is None else self._base.records([column])[0]
+        row = self._base.rows([identity]).get(identity)
+        return None if row is None else self._base.records([row])[0]
 
     def named(self, name: str) -> Sequence[Entity]:
         return self._base.records(self._base.named(name))
 
     def starting(self, prefix: str, limit: int) -> Sequence[Entity]:
         """Those with just this name come first."""
-        columns = dict.fromkeys([*self._base.named(prefix), *self._base.search(prefix, limit)])
-        return self._base.records([*columns][:limit])
+        rows = dict.fromkeys([*self._base.named(prefix), *self._base.search(prefix, limit)])
+        return self._base.records([*rows][:limit])
 
     def picture(self, entity: Entity) -> bytes | None:
         return self._base.entity_picture(entity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import MaxLen
 from pydantic import (
@@ -26,6 +26,7 @@ from melder.linking.evidence import Explanation
 from melder.records import LanguageTag, Link
 from melder.serving.entity_summary import EntitySummary
 from melder.serving.errors import ApiError, validated
+from melder.serving.forms import FormValue
 from melder.serving.json_bounds import check_json
 from melder.serving.settings import ServiceSettings
 
@@ -64,7 +65,11 @@ FORM: dict[str, Any] = {
     "properties": {
         "text": {"type": "string"},
         "mentions": {"type": "string", "description": f"JSON, such as {MENTIONS}; left out: find them"},
-        "image": {"type": "string", "format": "binary"},
+        "image": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "a part for each picture, all of this name",
+        },
         "k": {"type": "integer", "minimum": 1, "default": 10},
         "language": {"type": "string", "description": "of the text, such as de"},
         "types": {"type": "string", "description": f"JSON, such as {TYPES}; left out: of every type"},
@@ -72,6 +77,9 @@ FORM: dict[str, Any] = {
 }
 OR_FORM: dict[str, Any] = {"requestBody": {"content": {"multipart/form-data": {"schema": FORM}}}}
 IDENTITY: dict[str, Any] = {"generation": "000007", "model": "m3el-3f9a12cd07b4"}
+
+
+Picture = str | SkipJsonSchema[bytes]  # bytes come in forms alone
 
 
 class _Part(BaseModel):
@@ -93,11 +101,13 @@ class LinkRequest(_Part):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
+    several: ClassVar[tuple[str, ...]] = ("image",)
+
     text: str
     mentions: Annotated[tuple[Span, ...], FailFast()] = Field(
         (), description="none: find names of entities in the text"
     )
-    image: str | SkipJsonSchema[bytes] | Annotated[tuple[str, ...], MaxLen(PICTURES)] | None = Field(
+    image: str | SkipJsonSchema[bytes] | Annotated[tuple[Picture, ...], MaxLen(PICTURES)] | None = Field(
         None,
         description="base64 or a data URI; an http address or a file's name where the service allows it; or a list of "
         "such pictures",
@@ -117,8 +127,8 @@ class LinkRequest(_Part):
         return (self.image,) if isinstance(self.image, (str, bytes)) else self.image or ()
 
     @classmethod
-    def of_form(cls, fields: Mapping[str, str | bytes], settings: ServiceSettings) -> Self:
-        """A request from a form, whose picture is a file or a text.
+    def of_form(cls, fields: Mapping[str, FormValue], settings: ServiceSettings) -> Self:
+        """A request from a form, whose pictures are files or texts.
 
         Raises:
             ApiError: (413, 422).
@@ -200,10 +210,12 @@ class BatchAnswer(_PerhapsDescribed):
     results: tuple[Links, ...]
 
 
-def _form_value(name: str, value: str | bytes, settings: ServiceSettings) -> Any:
+def _form_value(name: str, value: FormValue, settings: ServiceSettings) -> Any:
+    if isinstance(value, tuple):
+        return tuple(picture for picture in value if picture)  # a file field that was left alone is empty
     if isinstance(value, bytes):
         if name != "image":
-            raise ApiError(422, f"field '{name}': is a file; only the picture may be one")
+            raise ApiError(422, f"field '{name}': is a file; only pictures may be some")
         return value or None
     if name not in INSIDE:
         return value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,15 +18,34 @@ __all__ = ["Batched"]
 class Batched:
     """A batch of n mentions before the encoder (inputs) or after it (features).
 
-    The first n entities are the gold ones, the others sampled negatives; `columns` [entities] numbers them all, with
-    one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
-    [n, count] the columns of the knowledge base that they drew as negatives.
+    The first n entities are the gold ones, the others sampled negatives; `entity_rows` [entities] numbers them all,
+    with one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
+    [n, count] the rows of the knowledge base that they drew as negatives.
     """
 
     mentions: Features | Inputs
     entities: Features | Inputs
     mention_surfaces: list[tuple[str, ...]]
     entity_surfaces: list[tuple[str, ...]]
-    columns: Tensor
+    entity_rows: Tensor
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
+
+    def to(self, device: torch.device | str) -> Batched:
+        """What a step computes with on the device, queued without waiting; `rows` and `drawn`, which the host reads,
+        stay where they are."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batched:
+        """The same in memory from which a GPU copies while the host goes on; the data loader asks for it."""
+        return self._mapped(Tensor.pin_memory)
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batched:
+        mentions, entities = _mapped(self.mentions, change), _mapped(self.entities, change)
+        return replace(self, mentions=mentions, entities=entities, entity_rows=change(self.entity_rows))
+
+
+def _mapped(given: Features | Inputs, change: Callable[[Tensor], Tensor]) -> Features | Inputs:
+    if isinstance(given, Features):
+        return given.mapped(change)
+    return {name: change(tensor) for name, tensor in given.items()}

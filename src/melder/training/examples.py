@@ -61,11 +61,11 @@ class ItemExamples:
     def numbers(self) -> np.ndarray:
         return same_entity(self.dataset)
 
-    def _entities(self, plan: BatchPlan, epoch: int, columns: np.ndarray) -> list[Item]:
-        entities = [self.dataset.entities[column] for column in columns]
+    def _entities(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> list[Item]:
+        entities = [self.dataset.entities[row] for row in rows]
         images = [
-            draw_image(len(entity.images), plan.seed, epoch, int(column))
-            for entity, column in zip(entities, columns, strict=True)
+            draw_image(len(entity.images), plan.seed, epoch, int(row))
+            for entity, row in zip(entities, rows, strict=True)
         ]
         return entity_items(entities, self.dataset, self.encoder.separator, self.modalities, images)
 
@@ -118,9 +118,9 @@ class FeatureExamples:
         drawn = torch.from_numpy(self.negatives.draw(plan.seed, epoch, rows))
         if drawn.numel():
             entities = concatenate([entities, self._read(self.entities, drawn.flatten())])
-        columns = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
+        entity_rows = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
         surfaces = list(mentions.surfaces or ()), list(entities.surfaces or ())
-        return Batched(mentions, entities, *surfaces, columns, torch.from_numpy(rows), drawn)
+        return Batched(mentions, entities, *surfaces, entity_rows, torch.from_numpy(rows), drawn)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
         chosen = replace(features, further=None)[rows]

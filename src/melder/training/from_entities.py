@@ -148,14 +148,14 @@ def _exported(source: Path, pictures: Path) -> DataSet:
     with open_knowledge_base(source) as base:
         entities = list(base.entities)
         if base.generation.settings.pictures != "none":
-            entities = [_with_files(entity, column, base, pictures) for column, entity in enumerate(entities)]
+            entities = [_with_files(entity, row, base, pictures) for row, entity in enumerate(entities)]
     return DataSet(source, entities, OwnLayout(pictures))
 
 
-def _with_files(entity: Entity, column: int, base: KnowledgeBase, pictures: Path) -> Entity:
+def _with_files(entity: Entity, row: int, base: KnowledgeBase, pictures: Path) -> Entity:
     names = []
     for number, name in enumerate(entity.images):
-        content = base.picture(column, number)
+        content = base.picture(row, number)
         if content is not None:
             file = inside(pictures, name)
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -224,14 +224,14 @@ def _planted(c: Configuration, dataset: DataSet, answers: Sequence[int]) -> tupl
     share = c.training.negatives.planted
     if not share:
         return dataset, None
-    copies, columns = plant(dataset.entities, share, c.training.seed)
+    copies, rows = plant(dataset.entities, share, c.training.seed)
     searched = replace(dataset, entities=[*dataset.entities, *copies])
-    return searched, Planted(columns, np.array(answers), len(dataset.entities))
+    return searched, Planted(rows, np.array(answers), len(dataset.entities))
 
 
 def _answers(dataset: DataSet, mentions: Sequence[Mention]) -> list[int]:
-    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    return [column[str(mention.answer)] for mention in mentions]
+    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    return [row_of[str(mention.answer)] for mention in mentions]
 
 
 def _places(dataset: DataSet, split: str, wanted: Sequence[Mention]) -> list[int]:

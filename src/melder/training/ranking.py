@@ -30,7 +30,7 @@ def rank_items(
     gold: Sequence[int],
     best: list[TopK] | None = None,
 ) -> Ranks:
-    """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are columns.
+    """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are rows.
 
     `best`, if given, gets the first candidates of a sample of the mentions, for some mentions an element.
     """

@@ -31,7 +31,7 @@ ROUNDS = 100  # of L-BFGS at most
 
 
 def fit_unit_weights(matcher: Matcher, mentions: Side, entities: Side, gold: Sequence[int]) -> Mapping[str, float]:
-    """Set the weights of the matcher's units, and return them by name; `gold` are columns of the mentions' answers."""
+    """Set the weights of the matcher's units, and return them by name; `gold` are rows of the mentions' answers."""
     rows = _spread(mentions.rows, MENTIONS)
     names = tuple(matcher.names_in_use())
     blocks = [
@@ -56,9 +56,9 @@ def _candidates(parts: Mapping[str, Tensor], gold: Tensor) -> tuple[Tensor, Tens
     [b, c] True where an entity stands there for the first time."""
     scores = torch.stack(list(parts.values()), dim=-1)
     first = scores.topk(min(FIRST, scores.shape[1]), dim=1).indices.flatten(1)
-    columns = torch.cat([gold[:, None], first], dim=1)
-    repeated = (columns[:, :, None] == columns[:, None, :]).tril(-1).any(dim=-1)
-    return scores.gather(1, columns[..., None].expand(-1, -1, scores.shape[-1])), ~repeated
+    rows = torch.cat([gold[:, None], first], dim=1)
+    repeated = (rows[:, :, None] == rows[:, None, :]).tril(-1).any(dim=-1)
+    return scores.gather(1, rows[..., None].expand(-1, -1, scores.shape[-1])), ~repeated
 
 
 def _fit(units: Tensor, names: Tensor, valid: Tensor) -> Tensor:

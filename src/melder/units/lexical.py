@@ -21,7 +21,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -80,6 +80,7 @@ class Lexical(nn.Module):
         self.fold = fold
         self.log_weight = nn.Parameter(torch.tensor(math.log(initial_weight)))
         self.register_buffer("inverse_frequency", torch.ones(buckets))
+        self._host_frequency: np.ndarray | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -98,6 +99,11 @@ class Lexical(nn.Module):
             total, occurrences = total + len(some), occurrences + np.bincount(found, minlength=self.buckets)
         frequency = np.log((1 + total) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
+        self._host_frequency = None
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._host_frequency = None
 
     def entity_side(self, heads: Heads) -> Side:
         names = self._surfaces(heads)
@@ -138,7 +144,9 @@ class Lexical(nn.Module):
         return cosine.view(rows, names, -1).amax(dim=1).t()
 
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
-        return _weighted(names, self.buckets, self.inverse_frequency.cpu().numpy())
+        if self._host_frequency is None:  # copied once: names are counted on the host, whatever device scores
+            self._host_frequency = self.inverse_frequency.cpu().numpy()
+        return _weighted(names, self.buckets, self._host_frequency)
 
     def _runs(self, names: Sequence[tuple[str, ...]]) -> _Features:
         """Of weight 1 each, however often one occurs."""
@@ -263,12 +271,14 @@ def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
 
 def _lookup(mentions: Side, buckets: int) -> tuple[Tensor, Tensor]:
     """The mentions' n-grams as a table [grams + 1, mentions], and the row of each bucket [buckets]; the last row,
-    of the buckets that no mention has, is zero."""
+    of the buckets that no mention has, is zero. How many rows are filled is not asked: a GPU would be waited for."""
     bucket, gram = mentions["bucket"][:, 0].long(), mentions["gram"][:, 0].float()
-    known, row = torch.unique(bucket, return_inverse=True)
-    table = gram.new_zeros(len(known) + 1, len(bucket))
-    column = torch.arange(len(bucket), device=gram.device)[:, None].expand_as(row)
-    table.index_put_((row, column), gram, accumulate=True)
-    place = torch.full((buckets,), len(known), dtype=torch.int32, device=gram.device)
-    place[known] = torch.arange(len(known), dtype=torch.int32, device=gram.device)
-    return table, place
+    flat = bucket.flatten()
+    ordered, order = flat.sort()
+    first = functional.pad(ordered[1:] != ordered[:-1], (1, 0))  # where another bucket begins
+    row = torch.empty_like(flat).scatter_(0, order, first.cumsum(dim=0))
+    table = gram.new_zeros(len(flat) + 1, len(bucket))
+    column = torch.arange(len(bucket), device=gram.device)[:, None].expand_as(bucket)
+    table.index_put_((row.view_as(bucket), column), gram, accumulate=True)
+    place = torch.full((buckets,), len(flat), dtype=torch.int32, device=gram.device)
+    return table, place.scatter_(0, flat, row.int())

@@ -74,8 +74,8 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
     dataset = load(data)
     train = split_data(configuration, dataset).train
     model = build_model(configuration, dataset, train)
-    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    answers = [column[str(mention.answer)] for mention in train]
+    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    answers = [row_of[str(mention.answer)] for mention in train]
     current = ItemsNow(model, dataset, train, MODALITIES)
     sampler = build_sampler(configuration.training.negatives, dataset, train, current)
     player = player_of(sampler)
@@ -152,7 +152,7 @@ def test_the_batch_is_hard_to_share_out(small_data: Path) -> None:
     shares = [items.batch(BatchPlan(len(items.mentions), EXAMPLES, 0), 0, rows) for rows in np.split(chosen, PROCESSES)]
     pictures = [int(share.mentions["image_mask"].sum()) for share in shares]  # type: ignore[call-overload]
     lengths = [share.mentions["input_ids"].shape[1] for share in shares]  # type: ignore[call-overload]
-    answers = [set(share.columns.tolist()) for share in shares]
+    answers = [set(share.entity_rows.tolist()) for share in shares]
     assert len(set(pictures)) == len(set(lengths)) == 2
     assert answers[0] & answers[1]
     assert module.mask_duplicates

@@ -69,7 +69,7 @@ def test_they_are_the_best_of_all_entities_but_the_answers_group(
     others = scores(current, ROWS).masked_fill(own, float("-inf"))
     drawn = torch.from_numpy(hard.draw(0, 0, ROWS))
     assert all(len(set(row)) == COUNT for row in drawn.tolist())
-    # Not the columns: twins have one score in exact arithmetic, and either may be the higher by rounding.
+    # Not the rows: twins have one score in exact arithmetic, and either may be the higher by rounding.
     assert close(others.gather(1, drawn), others.topk(COUNT).values, SCORE)
 
 
@@ -100,7 +100,7 @@ def test_stored_features_give_the_same_as_encoding_anew(
     every = scores(current, ROWS)
     assert close(every.gather(1, drawn[0]), every.gather(1, drawn[1]), SCORE)
     numbers = same_entity(dataset)
-    assert np.array_equal(*(numbers[columns.numpy()] for columns in drawn))
+    assert np.array_equal(*(numbers[entity_rows.numpy()] for entity_rows in drawn))
 
 
 def test_of_equal_scores_the_first_entities_are_drawn(
@@ -116,9 +116,9 @@ def test_of_equal_scores_the_first_entities_are_drawn(
     hard = Hard(whole, current, COUNT, refresh=2)
     hard.prepare(ROWS)
     numbers = same_entity(dataset)
-    for row, columns in zip(ROWS, hard.draw(0, 0, ROWS), strict=True):
+    for row, rows in zip(ROWS, hard.draw(0, 0, ROWS), strict=True):
         others = np.flatnonzero(numbers != numbers[whole.answers[row]])
-        assert columns.tolist() == others[:COUNT].tolist()
+        assert rows.tolist() == others[:COUNT].tolist()
 
 
 def test_candidates_are_the_best_by_name_and_by_vector_in_turn(
@@ -132,12 +132,12 @@ def test_candidates_are_the_best_by_name_and_by_vector_in_turn(
     whole = pool(dataset, mentions, len(dataset.entities)).candidates(ROWS, matcher, *sides)
     few = pool(dataset, mentions, 2).candidates(ROWS, matcher, *sides)
     assert few.shape == (len(ROWS), 4)
-    for row, columns in zip(ROWS, few, strict=True):
-        kept = columns[columns >= 0].tolist()
+    for row, entity_rows in zip(ROWS, few, strict=True):
+        kept = entity_rows[entity_rows >= 0].tolist()
         assert 2 <= len(kept) == len(set(kept))
-        assert (columns[len(kept) :] == -1).all()
+        assert (entity_rows[len(kept) :] == -1).all()
         own = mentions[row].answer
-        assert own not in {dataset.entities[column].id.removesuffix("-again") for column in kept}
+        assert own not in {dataset.entities[entity_row].id.removesuffix("-again") for entity_row in kept}
     assert (few[:, 0] == whole[:, 0]).all()
 
 

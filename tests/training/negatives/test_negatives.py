@@ -75,9 +75,9 @@ def test_each_example_draws_as_many_as_asked_for(name: str, sampler: Sampler, da
 def test_samplers_of_hard_negatives_never_draw_the_answer_or_a_copy_of_it(
     sampler: Sampler, dataset: DataSet, mentions: list[Mention]
 ) -> None:
-    numbers, column = same_entity(dataset), {entity.id: number for number, entity in enumerate(dataset.entities)}
+    numbers, entity_row = same_entity(dataset), {entity.id: number for number, entity in enumerate(dataset.entities)}
     for row, drawn in enumerate(sampler.draw(1, 0, np.arange(12))):
-        assert numbers[column[str(mentions[row].answer)]] not in numbers[drawn]
+        assert numbers[entity_row[str(mentions[row].answer)]] not in numbers[drawn]
 
 
 def test_draws_depend_on_seed_epoch_and_example_alone(name: str, sampler: Sampler) -> None:
@@ -98,8 +98,8 @@ def test_the_control_draws_evenly_from_the_generators_pool(
     control.prepare(ROWS)
     generated.prepare(ROWS)
     for row, drawn in zip(ROWS, control.draw(0, 0, ROWS), strict=True):
-        candidates = [column for column in generated.columns[row] if column >= 0]
-        shares = [float((drawn == column).mean()) for column in candidates]
+        candidates = [entity_row for entity_row in generated.entity_rows[row] if entity_row >= 0]
+        shares = [float((drawn == entity_row).mean()) for entity_row in candidates]
         assert sum(shares) == 1
         deviation = np.sqrt(1 / len(shares) * (1 - 1 / len(shares)) / 4000)
         assert all(abs(share - 1 / len(shares)) < 5 * deviation for share in shares)
@@ -122,7 +122,7 @@ def test_lexical_negatives_look_like_the_surface(dataset: DataSet, mentions: lis
     sampler = build_sampler(options, dataset, mentions, current)
     drawn = sampler.draw(0, 0, np.arange(len(mentions)))
     for mention, row in zip(mentions, drawn, strict=True):
-        names = [dataset.entities[column].name.lower() for column in row]
+        names = [dataset.entities[entity_row].name.lower() for entity_row in row]
         answer = next(entity for entity in dataset.entities if entity.id == mention.answer)
         assert answer.name.lower() not in names
         shared = [bool(set(name.split()) & set(mention.surface.lower().split())) for name in names]
@@ -131,8 +131,8 @@ def test_lexical_negatives_look_like_the_surface(dataset: DataSet, mentions: lis
 
 
 def test_no_negative_is_the_gold_entity_a_copy_of_it_or_there_twice() -> None:
-    columns = torch.tensor([7, 8, 7, 9, 8, 5, 5])  # three gold ones, four sampled
-    ignore = no_negatives(columns, torch.arange(3), 3, mask_duplicates=True)
+    rows = torch.tensor([7, 8, 7, 9, 8, 5, 5])  # three gold ones, four sampled
+    ignore = no_negatives(rows, torch.arange(3), 3, mask_duplicates=True)
     assert ignore.tolist() == [
         [False, False, True, False, True, False, True],
         [False, False, False, False, True, False, True],

@@ -23,8 +23,8 @@ ENTITIES = [
 
 
 def test_copies_have_other_ids_and_names_and_else_the_same() -> None:
-    copies, columns = plant(ENTITIES, 1.0, seed=3)
-    assert columns.tolist() == [0, 1]
+    copies, rows = plant(ENTITIES, 1.0, seed=3)
+    assert rows.tolist() == [0, 1]
     assert [each.name for each in copies] == ["Lee, Ann", "Mali (the same)"]
     assert [each.id for each in copies] == ["Q0-copy", "Q1-copy"]
     assert [(each.description, each.aliases) for each in copies] == [("d", ())] * 2
@@ -38,8 +38,8 @@ def test_an_id_that_is_taken_is_not_given_again() -> None:
 def test_the_share_is_rounded_up_and_drawn_by_the_seed() -> None:
     many = [Entity(id=str(n), name=str(n)) for n in range(100)]
     drawn = {seed: plant(many, 0.02, seed)[1].tolist() for seed in range(5)}
-    assert all(len(set(columns)) == 2 for columns in drawn.values())
-    assert len({tuple(columns) for columns in drawn.values()}) > 1
+    assert all(len(set(rows)) == 2 for rows in drawn.values())
+    assert len({tuple(rows) for rows in drawn.values()}) > 1
     assert plant(many, 0.02, 1)[1].tolist() == drawn[1]
 
 

@@ -105,10 +105,10 @@ def test_limiting_gradients_limits_each_player_apart() -> None:
 @pytest.mark.parametrize("sees_gold", [False, True])
 def test_the_generator_concentrates_on_what_a_frozen_matcher_clearly_scores_highest(sees_gold: bool) -> None:
     made = game(warm_epochs=0, entropy=0.0, count=16, sees_gold=sees_gold, hidden=64)
-    columns = torch.from_numpy(made.player.columns[ROWS])
+    rows = torch.from_numpy(made.player.entity_rows[ROWS])
     scores = _all_scores(made)
-    best = _of(scores, columns).argmax(dim=1, keepdim=True)
-    scores = scores.scatter_add(1, columns.gather(1, best), torch.ones(len(ROWS), 1))
+    best = _of(scores, rows).argmax(dim=1, keepdim=True)
+    scores = scores.scatter_add(1, rows.gather(1, best), torch.ones(len(ROWS), 1))
     before = _policy(made).gather(1, best).mean()
     _learn(made, scores)
     assert before < 0.3
@@ -117,9 +117,9 @@ def test_the_generator_concentrates_on_what_a_frozen_matcher_clearly_scores_high
 
 def test_between_candidates_that_score_nearly_alike_it_comes_near_the_best_reward() -> None:
     made = game(warm_epochs=0, entropy=0.0, count=16, hidden=64)
-    columns = torch.from_numpy(made.player.columns[ROWS])
-    rewards = _of(_all_scores(made), columns)
-    best, known = rewards.amax(dim=1).mean(), rewards.masked_fill(columns < 0, 0.0)
+    rows = torch.from_numpy(made.player.entity_rows[ROWS])
+    rewards = _of(_all_scores(made), rows)
+    best, known = rewards.amax(dim=1).mean(), rewards.masked_fill(rows < 0, 0.0)
     before = (_policy(made) * known).sum(dim=1).mean()
     _learn(made, _all_scores(made))
     assert (_policy(made) * known).sum(dim=1).mean() - before > 0.8 * (best - before) > 0
@@ -143,9 +143,9 @@ def _policy(made: Game) -> Tensor:
     return made.player._choices(ROWS).log_p.detach().exp()
 
 
-def _of(scores: Tensor, columns: Tensor) -> Tensor:
+def _of(scores: Tensor, rows: Tensor) -> Tensor:
     """Scores of the candidates [ROWS, k], -inf where there is none."""
-    return scores.gather(1, columns.clamp(min=0)).masked_fill(columns < 0, float("-inf"))
+    return scores.gather(1, rows.clamp(min=0)).masked_fill(rows < 0, float("-inf"))
 
 
 def _all_scores(made: Game) -> Tensor:
@@ -162,20 +162,20 @@ def test_draws_follow_the_policy() -> None:
     drawn = made.player.draw(3, 0, ROWS[:4])
     p = _policy(made)[:4].numpy()
     for row, probabilities in enumerate(p):
-        for column, probability in zip(made.player.columns[row], probabilities, strict=True):
-            share = float((drawn[row] == column).mean()) if column >= 0 else 0.0
+        for entity_row, probability in zip(made.player.entity_rows[row], probabilities, strict=True):
+            share = float((drawn[row] == entity_row).mean()) if entity_row >= 0 else 0.0
             assert abs(share - probability) < 5 * np.sqrt(max(probability * (1 - probability), 1e-4) / 4000)
 
 
 def test_a_uniform_generator_leaves_the_plain_triplet_loss_of_random_candidates() -> None:
     made = game(warm_epochs=9, count=2)
     batched = made.batched()
-    columns = made.player.columns[ROWS]
-    assert all(set(drawn) <= set(row) - {-1} for drawn, row in zip(batched.drawn.tolist(), columns, strict=True))
+    entity_rows = made.player.entity_rows[ROWS]
+    assert all(set(drawn) <= set(row) - {-1} for drawn, row in zip(batched.drawn.tolist(), entity_rows, strict=True))
     many = game(warm_epochs=9, count=3000).player.draw(0, 0, ROWS[:3])
-    for row, drawn in zip(columns, many, strict=False):
+    for row, drawn in zip(entity_rows, many, strict=False):
         known = row[row >= 0]
-        assert all(abs(float((drawn == column).mean()) - 1 / len(known)) < 0.05 for column in known)
+        assert all(abs(float((drawn == entity_row).mean()) - 1 / len(known)) < 0.05 for entity_row in known)
     total = made.scored(batched)[1].detach()
     margin, gold = 0.5, total.diagonal()
     own = _all_scores(made).gather(1, batched.drawn)

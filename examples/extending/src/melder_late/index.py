@@ -44,8 +44,8 @@ class PlainIndex:
         self.vectors = np.concatenate([self.vectors, vectors.detach().cpu().float().numpy()])
         self.alive = np.concatenate([self.alive, np.ones(len(vectors), bool)])
 
-    def remove(self, columns: np.ndarray) -> None:
-        self.alive[columns] = False
+    def remove(self, rows: np.ndarray) -> None:
+        self.alive[rows] = False
 
     def search(self, query: Tensor, k: int) -> Nearest:
         places = np.flatnonzero(self.alive)
@@ -53,5 +53,5 @@ class PlainIndex:
         first = np.lexsort((places, -products))[:k]
         return Nearest(places[first], products[first])
 
-    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
-        return torch.mv(torch.from_numpy(self.vectors[columns]), query.detach().cpu().float()).numpy()
+    def products(self, query: Tensor, rows: np.ndarray) -> np.ndarray:
+        return torch.mv(torch.from_numpy(self.vectors[rows]), query.detach().cpu().float()).numpy()

@@ -24,6 +24,10 @@ EntityFileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A file of entities: .jsonl, .json, .csv, .tsv, .xlsx or .parquet.")
 ]
 MENDING = "{} [record needs|records need] mending (--skip-bad goes without [it|them])"
+NO_NAMES = (
+    "all can be built, but no entity has a name: say which column it is by --column name=HEADER, or mentions are "
+    "compared with descriptions alone"
+)
 COUNTS = {
     "entities": "entities",
     "named": "with a name",
@@ -67,7 +71,8 @@ def check(
         raise problems.error()
     options = _options(images, columns, encoding, list_separator, merge_rows)
     command = shlex.join(["melder", "kb", "build", "--entities", str(file), *options])
-    say(f"nothing is wrong. Next: {command} --encoder ENCODER --out DIRECTORY")
+    unnamed = "" if counts.named else NO_NAMES
+    say(f"{unnamed or 'nothing is wrong'}. Next: {command} --encoder ENCODER --out DIRECTORY")
 
 
 def _options(

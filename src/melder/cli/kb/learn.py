@@ -10,7 +10,7 @@ import typer
 
 from melder.cli.console import Unreadable, finish, say
 from melder.cli.kb.changing import Directory
-from melder.cli.kb.reading import known_columns
+from melder.cli.kb.reading import known_rows
 from melder.cli.kb.tables import Columns, Encoding
 from melder.cli.mention_file import read_mention_file
 from melder.io.counts import how_many
@@ -51,7 +51,7 @@ def learn(
     given, bad = read_mention_file(mentions, TableOptions(parse_columns(columns), encoding))
     with open_knowledge_base(kb) as base:
         base.check_model()
-        known, run = base.columns(list({str(mention.answer) for mention in given})), base.model
+        known, run = base.rows(list({str(mention.answer) for mention in given})), base.model
     bad = [*bad, *unknown_answers(given, known, str(mentions))]
     labelled = [mention for mention in given if mention.answer in known]
     if bad and not (skip_bad and labelled):
@@ -93,7 +93,7 @@ def forget(
     keys = None if mentions is None else _keys(kb, mentions, images or mentions.parent, columns, encoding)
     if ids:
         with open_knowledge_base(kb) as base:
-            known_columns(base, ids)
+            known_rows(base, ids)
     count = forget_exemplars(kb, entities=set(ids) if ids else None, keys=keys)
     say(f"{kb}: {how_many(count, 'mention')} forgotten")
 

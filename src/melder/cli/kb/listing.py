@@ -29,9 +29,9 @@ def listing(
     from melder.kb import open_knowledge_base
 
     with open_knowledge_base(kb) as base:
-        columns = base.typed(types).tolist() if types else range(len(base))
-        if types and not columns:
+        rows = base.typed(types).tolist() if types else range(len(base))
+        if types and not rows:
             raise unknown_type(kb, types[0], base.entities)
-        print_entities(base.records(list(islice(columns, limit))), as_json)
-        if len(columns) > limit:
-            say(f"the first {limit:,} of {len(columns):,}; --limit shows more")
+        print_entities(base.records(list(islice(rows, limit))), as_json)
+        if len(rows) > limit:
+            say(f"the first {limit:,} of {len(rows):,}; --limit shows more")

@@ -15,7 +15,7 @@ from melder.records import Entity, MelderError
 if TYPE_CHECKING:
     from melder.kb import KnowledgeBase
 
-__all__ = ["AsJson", "Limit", "known_columns", "print_entities"]
+__all__ = ["AsJson", "Limit", "known_rows", "print_entities"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print each entity as one line of JSON instead of a table.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entities at most.")]
@@ -36,17 +36,17 @@ def print_entities(entities: Iterable[Entity], as_json: bool) -> None:
     console.print(table)
 
 
-def known_columns(base: KnowledgeBase, identities: Sequence[str]) -> list[int]:
+def known_rows(base: KnowledgeBase, identities: Sequence[str]) -> list[int]:
     """Where the entities with these ids are.
 
     Raises:
         MelderError: There is none with an id; the message offers those whose names begin so.
     """
-    columns = base.columns(identities)
+    rows = base.rows(identities)
     for identity in identities:
-        if identity not in columns:
+        if identity not in rows:
             named = base.records([*base.named(identity), *base.search(identity, NEAREST)][:NEAREST])
             offered = " or ".join(dict.fromkeys(f"{entity.id} ({entity.name})" for entity in named))
             remedy = f"did you mean {offered}?" if offered else "`melder kb search` finds entities by name"
             raise MelderError(f"{base.directory}: there is no entity {identity!r}; {remedy}")
-    return [columns[identity] for identity in identities]
+    return [rows[identity] for identity in identities]

@@ -27,7 +27,7 @@ def search(
     from melder.kb import open_knowledge_base
 
     with open_knowledge_base(kb) as base:
-        columns = list(dict.fromkeys([*base.columns([query]).values(), *base.named(query), *base.search(query, limit)]))
-        print_entities(base.records(columns[:limit]), as_json)
-    if not columns:
+        rows = list(dict.fromkeys([*base.rows([query]).values(), *base.named(query), *base.search(query, limit)]))
+        print_entities(base.records(rows[:limit]), as_json)
+    if not rows:
         say(f"no entity of {kb} has a name with {query!r}")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from melder.cli.console import console, say, writable
 from melder.cli.kb.changing import Directory
-from melder.cli.kb.reading import AsJson, known_columns, print_entities
+from melder.cli.kb.reading import AsJson, known_rows, print_entities
 from melder.io.atomic import replace_file
 from melder.records import Entity, MelderError
 
@@ -41,8 +41,8 @@ def show(
         raise MelderError(f"--picture: is one file, and {len(ids)} entities are named; name one")
     writable(picture)
     with open_knowledge_base(kb) as base:
-        columns = known_columns(base, ids)
-        entities = base.records(columns)
+        rows = known_rows(base, ids)
+        entities = base.records(rows)
         if picture is not None:
             _write(base, entities[0], picture)
         if as_json:

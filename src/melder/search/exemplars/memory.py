@@ -49,14 +49,14 @@ FAR = 80.0  # exponents below it are as good as none
 
 
 class ExemplarMemory:
-    """The exemplars of entities of a source. columns [e]: these entities, ascending; counts [e] of their exemplars."""
+    """The exemplars of entities of a source. rows [e]: these entities, ascending; counts [e] of their exemplars."""
 
-    def __init__(self, exemplars: Exemplars, columns: Mapping[str, int]) -> None:
-        rows = [row for row, record in enumerate(exemplars.records) if record.entity in columns]
+    def __init__(self, exemplars: Exemplars, entity_rows: Mapping[str, int]) -> None:
+        rows = [row for row, record in enumerate(exemplars.records) if record.entity in entity_rows]
         # In the order of their keys, which are digests: the same whenever, and in whatever order, they were learned.
         exemplars = exemplars.take(sorted(rows, key=lambda row: exemplars.records[row].key))
-        meant = torch.tensor([columns[record.entity] for record in exemplars.records], dtype=torch.long)
-        self.columns, self._owner, self.counts = torch.unique(meant, return_inverse=True, return_counts=True)
+        meant = torch.tensor([entity_rows[record.entity] for record in exemplars.records], dtype=torch.long)
+        self.rows, self._owner, self.counts = torch.unique(meant, return_inverse=True, return_counts=True)
         self._surfaces = [folded(record.surface) for record in exemplars.records]
         self._written = [record.surface for record in exemplars.records]
         self._surface_ids: dict[str, int] = {}
@@ -69,17 +69,17 @@ class ExemplarMemory:
         self._nulls: dict[tuple[bool, bool], tuple[float, float]] = {}
 
     def beside(self, side: Side, features: Features) -> Side:
-        """The side of mentions, and what is added to the scores of `columns` for each of them."""
+        """The side of mentions, and what is added to the scores of `rows` for each of them."""
         device = next(iter(side.values())).device
         return Side({**side, TENSOR: self.adjustments(features).to(device)})
 
     def adjustments(self, features: Features) -> Tensor:
-        """[mentions, columns], what is added to the score of each of these entities."""
+        """[mentions, rows], what is added to the score of each of these entities."""
         text, image = global_vectors(features)
         surfaces = features.surfaces or [()] * len(features)
         ids = torch.tensor([self._surface_ids.get(folded(" ".join(names)), -1) for names in surfaces])
         has_text, has_image = features.has_text.cpu(), features.has_image.cpu() & (image.shape[1] > 0)
-        pieces = [self.columns.new_zeros(0, len(self.columns)).float()]
+        pieces = [self.rows.new_zeros(0, len(self.rows)).float()]
         for start in range(0, len(features), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
             alike = self._alike(
@@ -92,14 +92,14 @@ class ExemplarMemory:
             pieces.append(self._evidence((self._of_entities(alike) - means[:, None]) / deviations[:, None]))
         return torch.cat(pieces)
 
-    def added_to(self, columns: Tensor, adjustments: Tensor) -> Tensor:
-        """[m, n] for any entities `columns` [n], of `adjustments` [m, e]; 0 for those without exemplars."""
-        place = torch.searchsorted(self.columns, columns).clamp(max=len(self.columns) - 1)
-        return torch.where(self.columns[place] == columns, adjustments[:, place], 0.0)
+    def added_to(self, rows: Tensor, adjustments: Tensor) -> Tensor:
+        """[m, n] for any entities `rows` [n], of `adjustments` [m, e]; 0 for those without exemplars."""
+        place = torch.searchsorted(self.rows, rows).clamp(max=len(self.rows) - 1)
+        return torch.where(self.rows[place] == rows, adjustments[:, place], 0.0)
 
-    def words(self, column: int, surface: str) -> str | None:
+    def words(self, entity_row: int, surface: str) -> str | None:
         """How often, and as what, an entity was seen; None for one without exemplars."""
-        places = (self.columns == column).nonzero().flatten()
+        places = (self.rows == entity_row).nonzero().flatten()
         if not len(places):
             return None
         rows = (self._owner == places[0]).nonzero().flatten().tolist()
@@ -119,7 +119,7 @@ class ExemplarMemory:
         """s [m, e] of ℓ [m, n]"""
         highest = alike.amax(dim=1, keepdim=True)
         terms = ((alike - highest) / SOFTNESS).clamp(min=-FAR).exp()
-        sums = terms.new_zeros(len(alike), len(self.columns)).index_add_(1, self._owner, terms)
+        sums = terms.new_zeros(len(alike), len(self.rows)).index_add_(1, self._owner, terms)
         soft_mean: Tensor = highest + SOFTNESS * (sums / self.counts).log()
         return soft_mean
 

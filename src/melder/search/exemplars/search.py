@@ -47,14 +47,14 @@ class ExemplarSearch:
         """
         plain, wanted = without_adjustments(mentions), min(k, len(self.source))
         blocks = self.search.best(plain, wanted, among)
-        first = [_one(block, row) for block in blocks for row in range(len(block.columns))]
+        first = [_one(block, row) for block in blocks for row in range(len(block.rows))]
         return [
             self._best(plain.take(slice(row, row + 1)), adjustments[row : row + 1], found, wanted, among)
             for row, found in enumerate(first)
         ]
 
     def _best(self, mention: Side, adjustments: Tensor, found: TopK, k: int, among: EntityFilter | None) -> TopK:
-        allowed = None if among is None else torch.from_numpy(np.isin(self.memory.columns.numpy(), among.columns))
+        allowed = None if among is None else torch.from_numpy(np.isin(self.memory.rows.numpy(), among.rows))
         merging, depth = _Merging(self, mention, adjustments, allowed, k), k
         best = merging.merged(found)
         while not merging.is_settled and depth < len(self.source):
@@ -76,10 +76,10 @@ class _Merging:
 
     def merged(self, found: TopK) -> TopK:
         """The k best of those that were found, and of all that exemplars could bring among them."""
-        depth = found.columns.shape[1]
+        depth = found.rows.shape[1]
         last = float(found.totals[0, -1]) if depth else float("inf")
         parts = [self._with_added(found)]
-        waiting, added = self._waiting(found.columns[0])
+        waiting, added = self._waiting(found.rows[0])
         while True:
             best = _best(parts, self.k)
             floor = self._floor(best)
@@ -95,24 +95,22 @@ class _Merging:
 
     def _waiting(self, found: Tensor) -> tuple[Tensor, Tensor]:
         """The other entities with exemplars, and what these add, the most first."""
-        others = ~torch.isin(self.memory.columns, found)
+        others = ~torch.isin(self.memory.rows, found)
         others = others if self.allowed is None else others & self.allowed
         added, order = self.adjustments[0, others].sort(descending=True, stable=True)
-        return self.memory.columns[others][order], added
+        return self.memory.rows[others][order], added
 
     def _floor(self, best: TopK) -> float:
-        return float(best.totals[0, -1]) if best.columns.shape[1] >= self.k else float("-inf")
+        return float(best.totals[0, -1]) if best.rows.shape[1] >= self.k else float("-inf")
 
-    def _scored(self, columns: Tensor) -> TopK:
-        ascending = columns.sort().values
-        return best_of(
-            self.matcher, ascending, rerank(self.matcher, self.source, self.mention, ascending), len(columns)
-        )
+    def _scored(self, rows: Tensor) -> TopK:
+        ascending = rows.sort().values
+        return best_of(self.matcher, ascending, rerank(self.matcher, self.source, self.mention, ascending), len(rows))
 
     def _with_added(self, found: TopK) -> TopK:
-        added = self.memory.added_to(found.columns[0], self.adjustments)
+        added = self.memory.added_to(found.rows[0], self.adjustments)
         whole = TopK(1, self.k)
-        whole.columns, whole.totals = found.columns, found.totals + added
+        whole.rows, whole.totals = found.rows, found.totals + added
         whole.parts = {**found.parts, UNIT: added}
         return whole
 
@@ -120,21 +118,21 @@ class _Merging:
 def _one(block: TopK, row: int) -> TopK:
     """One mention's of a block, without places that hold nothing."""
     single = TopK(1, block.k)
-    single.columns, single.totals = block.columns[row : row + 1], block.totals[row : row + 1]
+    single.rows, single.totals = block.rows[row : row + 1], block.totals[row : row + 1]
     single.parts = {name: part[row : row + 1] for name, part in block.parts.items()}
     return single
 
 
 def _best(parts: Sequence[TopK], k: int) -> TopK:
-    """The k best of all; of equal totals the lower column first."""
-    filled = [part for part in parts if part.columns.shape[1]]
+    """The k best of all; of equal totals the lower row first."""
+    filled = [part for part in parts if part.rows.shape[1]]
     if not filled:
         return TopK(1, k)
-    columns = torch.cat([part.columns[0] for part in filled])
-    ascending, order = columns.sort()
+    rows = torch.cat([part.rows[0] for part in filled])
+    ascending, order = rows.sort()
     totals = torch.cat([part.totals for part in filled], dim=1)[:, order]
     units = {name: torch.cat([part.parts[name] for part in filled], dim=1)[:, order] for name in filled[0].parts}
     best = TopK(1, k)
     best.update(0, totals, units)
-    best.columns = ascending[best.columns]
+    best.rows = ascending[best.rows]
     return best

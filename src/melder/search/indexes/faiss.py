@@ -84,14 +84,14 @@ class FaissIndex:
     def add(self, vectors: Tensor) -> None:
         self.index.add(self.lift.vectors(vectors))
 
-    def remove(self, columns: np.ndarray) -> None:
-        """Always raises MelderError: FAISS would give the columns behind those other numbers, or cannot remove."""
+    def remove(self, rows: np.ndarray) -> None:
+        """Always raises MelderError: FAISS would give the rows behind those other numbers, or cannot remove."""
         raise MelderError("an index of FAISS cannot lose vectors and keep their numbers; build it again without them")
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        products, columns = (row[0] for row in self.index.search(self.lift.query(query)[None], k))
-        order = np.lexsort((columns, -products))
-        return Nearest(columns[order][columns[order] >= 0], None)
+        products, rows = (row[0] for row in self.index.search(self.lift.query(query)[None], k))
+        order = np.lexsort((rows, -products))
+        return Nearest(rows[order][rows[order] >= 0], None)
 
 
 def _faiss() -> Any:

@@ -65,7 +65,7 @@ class FlatIndex:
             save_arrays(partial, {name: getattr(self, name).numpy() for name in ARRAYS})
 
     def __len__(self) -> int:
-        """The number of columns, removed ones too."""
+        """The number of rows, removed ones too."""
         return len(self.vectors)
 
     def add(self, vectors: Tensor) -> None:
@@ -73,16 +73,16 @@ class FlatIndex:
         self.vectors = torch.cat([self.vectors, (vectors.cpu().float() / self.scale).to(self.vectors.dtype)])
         self.lengths, self.alive = torch.cat([self.lengths, more.lengths]), torch.cat([self.alive, more.alive])
 
-    def remove(self, columns: np.ndarray) -> None:
-        self.alive[torch.as_tensor(columns)] = False
+    def remove(self, rows: np.ndarray) -> None:
+        self.alive[torch.as_tensor(rows)] = False
 
     def search(self, query: Tensor, k: int) -> Nearest:
         rough, _ = self._products(query)
         values, places = largest(rough, k + SPARE)
-        columns = places[values > float("-inf")].sort().values.numpy()
-        products = self.products(query, columns)
+        rows = places[values > float("-inf")].sort().values.numpy()
+        products = self.products(query, rows)
         best = largest_of_array(products, k)
-        return Nearest(columns[best], products[best])
+        return Nearest(rows[best], products[best])
 
     def search_many(self, queries: Tensor, k: int) -> list[Nearest]:
         queries = queries.detach().cpu().float()
@@ -99,12 +99,12 @@ class FlatIndex:
             places = torch.cat([places, start + best_places], dim=1).gather(1, order)
         found = values > float("-inf")
         return [
-            Nearest(columns[there].numpy(), products[there].numpy())
-            for columns, products, there in zip(places, values, found, strict=True)
+            Nearest(rows[there].numpy(), products[there].numpy())
+            for rows, products, there in zip(places, values, found, strict=True)
         ]
 
-    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
-        vectors = self.vectors[torch.from_numpy(columns)].float()
+    def products(self, query: Tensor, rows: np.ndarray) -> np.ndarray:
+        vectors = self.vectors[torch.from_numpy(rows)].float()
         return (vectors @ query.detach().cpu().float()).mul_(self.scale).numpy()
 
     def ceilings(self, query: Tensor) -> Tensor:

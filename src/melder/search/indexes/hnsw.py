@@ -43,16 +43,16 @@ GRAPH, LIFT, EQUAL = "graph.usearch", "lift.json", "equal.npy"
 
 
 class HNSWIndex:
-    """graph: usearch's index of lifted vectors; its keys are columns, of equal vectors the first."""
+    """graph: usearch's index of lifted vectors; its keys are rows, of equal vectors the first."""
 
     keeps_vectors, filters_types, tells_products = True, False, True
     trial = TRIAL
 
-    def __init__(self, graph: Any, lift: MipsToCosine, columns: int, equal: EqualVectors | None = None) -> None:
+    def __init__(self, graph: Any, lift: MipsToCosine, rows: int, equal: EqualVectors | None = None) -> None:
         self.graph = graph
         self.lift = lift
-        self.columns = columns
-        self.equal = equal or EqualVectors(np.arange(columns))
+        self.rows = rows
+        self.equal = equal or EqualVectors(np.arange(rows))
 
     @classmethod
     def build(
@@ -87,14 +87,14 @@ class HNSWIndex:
         usearch = _usearch()
         try:
             described = json.loads((path / LIFT).read_text(encoding="utf-8"))
-            columns = int(described.pop("columns"))
+            rows = int(described.pop("columns"))
             graph = usearch.Index.restore(str(path / GRAPH), view=True)
             if graph is None:
                 raise ValueError("usearch does not know the graph")
-            firsts = np.load(path / EQUAL, allow_pickle=False) if (path / EQUAL).is_file() else np.arange(columns)
-            if firsts.shape != (columns,):
-                raise ValueError(f"{EQUAL} is not of {columns} vectors")
-            return cls(graph, MipsToCosine(**described), columns, EqualVectors(firsts))
+            firsts = np.load(path / EQUAL, allow_pickle=False) if (path / EQUAL).is_file() else np.arange(rows)
+            if firsts.shape != (rows,):
+                raise ValueError(f"{EQUAL} is not of {rows} vectors")
+            return cls(graph, MipsToCosine(**described), rows, EqualVectors(firsts))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise MelderError(f"{path}: is no index of this kind, or is damaged ({error}); build it again") from None
 
@@ -102,7 +102,7 @@ class HNSWIndex:
         with new_directory(path) as partial:
             with library_writes(path / GRAPH, RuntimeError, OSError):
                 self.graph.save(str(partial / GRAPH))
-            (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.columns}), encoding="utf-8")
+            (partial / LIFT).write_text(json.dumps({**vars(self.lift), "columns": self.rows}), encoding="utf-8")
             if self.equal.has_any:
                 write_array(partial / EQUAL, self.equal.firsts)
 
@@ -111,11 +111,11 @@ class HNSWIndex:
         lifted = self.lift.vectors(vectors)
         new = self.equal.add(lifted.astype(np.float16))
         if len(new):
-            self.graph.add(new.astype(np.uint64), lifted[new - self.columns])
-        self.columns += len(vectors)
+            self.graph.add(new.astype(np.uint64), lifted[new - self.rows])
+        self.rows += len(vectors)
 
-    def remove(self, columns: np.ndarray) -> None:
-        gone = self.equal.remove(columns)
+    def remove(self, rows: np.ndarray) -> None:
+        gone = self.equal.remove(rows)
         if len(gone):
             self.graph.remove(gone.astype(np.uint64))
 
@@ -123,18 +123,18 @@ class HNSWIndex:
         wanted = min(k, len(self.graph))
         if not wanted:
             return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.columns) // 2)
+        self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.rows) // 2)
         matches = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
-        columns, places = self.equal.columns_of(matches.keys.astype(np.int64))
+        rows, places = self.equal.rows_of(matches.keys.astype(np.int64))
         distances = matches.distances[places]
-        order = np.lexsort((columns, distances))[:k]
-        return Nearest(columns[order], self.lift.products(1 - distances[order], query))
+        order = np.lexsort((rows, distances))[:k]
+        return Nearest(rows[order], self.lift.products(1 - distances[order], query))
 
-    def products(self, query: Tensor, columns: np.ndarray) -> np.ndarray:
-        if not len(columns):
+    def products(self, query: Tensor, rows: np.ndarray) -> np.ndarray:
+        if not len(rows):
             return np.zeros(0, np.float32)
-        stored = self.graph.get(self.equal.firsts[columns].astype(np.uint64), np.float32)
-        lifted = np.concatenate(stored).reshape(len(columns), -1)
+        stored = self.graph.get(self.equal.firsts[rows].astype(np.uint64), np.float32)
+        lifted = np.concatenate(stored).reshape(len(rows), -1)
         return self.lift.products(lifted @ self.lift.query(query), query)
 
 

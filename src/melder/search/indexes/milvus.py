@@ -40,16 +40,16 @@ QUIET = {"grpc.keepalive_permit_without_calls": 0}  # a client that rests sends 
 
 
 class MilvusIndex:
-    """client: of the database at `uri`; its `collection` has lifted vectors under their columns, and types"""
+    """client: of the database at `uri`; its `collection` has lifted vectors under their rows, and types"""
 
     keeps_vectors, filters_types, tells_products = False, True, False
 
-    def __init__(self, client: Any, uri: str, collection: str, lift: MipsToCosine, columns: int) -> None:
+    def __init__(self, client: Any, uri: str, collection: str, lift: MipsToCosine, rows: int) -> None:
         self.client = client
         self.uri = uri
         self.collection = collection
         self.lift = lift
-        self.columns = columns
+        self.rows = rows
         self.filter = ""  # of what is found, in Milvus's own language
 
     @classmethod
@@ -71,7 +71,7 @@ class MilvusIndex:
         index = cls(_connect(uri), uri, f"melder_{_fingerprint(vectors, types)}", MipsToCosine.of(vectors), 0)
         with _told(uri):
             if index._is_whole(len(vectors)):
-                index.columns = len(vectors)
+                index.rows = len(vectors)
             else:
                 index._create()
                 index.add(vectors, types)
@@ -81,7 +81,7 @@ class MilvusIndex:
     def open(cls, path: Path) -> MilvusIndex:
         try:
             description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-            uri, collection, columns = (
+            uri, collection, rows = (
                 str(description["uri"]),
                 str(description["collection"]),
                 int(description["columns"]),
@@ -92,11 +92,11 @@ class MilvusIndex:
         client = _connect(uri)
         if not client.has_collection(collection):
             raise MelderError(f"{uri}: no longer has the collection {collection}; build the index again")
-        return cls(client, uri, collection, lift, columns)
+        return cls(client, uri, collection, lift, rows)
 
     def save(self, path: Path) -> None:
         """What finds the collection again; the vectors stay in the database."""
-        described = {"uri": self.uri, "collection": self.collection, "columns": self.columns, **vars(self.lift)}
+        described = {"uri": self.uri, "collection": self.collection, "columns": self.rows, **vars(self.lift)}
         with new_directory(path) as partial:
             (partial / DESCRIPTION).write_text(json.dumps(described), encoding="utf-8")
 
@@ -109,12 +109,12 @@ class MilvusIndex:
             batch = zip(rows, lifted[rows.start : rows.stop], stored, strict=True)
             self.client.insert(
                 self.collection,
-                [{KEY: self.columns + row, VECTOR: vector, TYPES: stored_types} for row, vector, stored_types in batch],
+                [{KEY: self.rows + row, VECTOR: vector, TYPES: stored_types} for row, vector, stored_types in batch],
             )
-        self.columns += len(lifted)
+        self.rows += len(lifted)
 
-    def remove(self, columns: np.ndarray) -> None:
-        for batch in np.array_split(np.unique(columns), max(1, len(columns) // AT_ONCE)):
+    def remove(self, rows: np.ndarray) -> None:
+        for batch in np.array_split(np.unique(rows), max(1, len(rows) // AT_ONCE)):
             self.client.delete(self.collection, ids=batch.tolist())
 
     def only(self, types: TypeNames) -> MilvusIndex:
@@ -126,14 +126,14 @@ class MilvusIndex:
         return chosen
 
     def search(self, query: Tensor, k: int) -> Nearest:
-        wanted = min(k, self.columns, MOST)
+        wanted = min(k, self.rows, MOST)
         if not wanted:
             return Nearest(np.zeros(0, np.int64), None)
         lifted, options = [self.lift.query(query)], {"filter": self.filter, "output_fields": [KEY]}
         with _told(self.uri):
             hits = self.client.search(self.collection, data=lifted, limit=wanted, **options)[0]
         ordered = sorted((-hit["distance"], hit[KEY]) for hit in hits)
-        return Nearest(np.array([column for _, column in ordered], dtype=np.int64), None)
+        return Nearest(np.array([row for _, row in ordered], dtype=np.int64), None)
 
     def _is_whole(self, count: int) -> bool:
         """Whether the collection is there with all its vectors; one that a killed process left is removed."""

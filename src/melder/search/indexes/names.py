@@ -69,19 +69,19 @@ class NameIndex:
         return best
 
     def search(self, bucket: np.ndarray, gram: np.ndarray, k: int, asked: np.ndarray | None = None) -> NameHits:
-        """The at most k entities with the largest cosines above zero, and the cosines of the columns `asked`.
+        """The at most k entities with the largest cosines above zero, and the cosines of the rows `asked`.
 
         Where the surface's n-grams have more than `POSTINGS` postings, entities whose names' cosines are below
         `UNREAD` may be missed, and so may those whose names are not among the `LOOKED_UP` best by their rarer n-grams.
-        Otherwise the best are found; what is told of a column is always its cosine.
+        Otherwise the best are found; what is told of a row is always its cosine.
         """
         grams = sorted(self._grams(bucket, gram), key=lambda each: each.size)
         read, sums = _read_whole(grams), self._zeros()
         names = self._add(grams[:read], sums)
         try:
             best = self._likest(names, sums[names], grams[read:], k)
-            columns = best if asked is None else np.concatenate([best, asked])
-            cosines = self._exact(columns, sums, grams[read:])
+            rows = best if asked is None else np.concatenate([best, asked])
+            cosines = self._exact(rows, sums, grams[read:])
         finally:
             sums[names] = 0  # only where something was added: a million zeros take longer than a search
             self._sums.append(sums)
@@ -118,7 +118,7 @@ class NameIndex:
             return np.zeros(len(self.owner), np.float32)
 
     def _likest(self, names: np.ndarray, cosines: np.ndarray, others: Sequence[_Gram], k: int) -> np.ndarray:
-        """The columns of at most k entities, from names and the cosines as far as they are summed up; `others` are
+        """The rows of at most k entities, from names and the cosines as far as they are summed up; `others` are
         the n-grams that are looked up for the best of them."""
         wanted = max(LOOKED_UP, 2 * k)  # names, which may be of fewer entities
         while True:
@@ -126,18 +126,18 @@ class NameIndex:
             chosen = chosen[np.argsort(names[chosen])]
             candidates = names[chosen]
             order = candidates[np.argsort(-cosines[chosen] - self._looked_up(others, candidates), kind="stable")]
-            columns, begins = np.unique(self.owner[order], return_index=True)
-            if len(columns) >= k or len(chosen) == len(names):
-                return columns[np.argsort(begins)[:k]].astype(np.int64)
+            rows, begins = np.unique(self.owner[order], return_index=True)
+            if len(rows) >= k or len(chosen) == len(names):
+                return rows[np.argsort(begins)[:k]].astype(np.int64)
             wanted *= 4
 
-    def _exact(self, columns: np.ndarray, sums: np.ndarray, others: Sequence[_Gram]) -> np.ndarray:
-        """[columns] float32: the cosine of each one's best name, of which `sums` [names] has the products of weights
+    def _exact(self, rows: np.ndarray, sums: np.ndarray, others: Sequence[_Gram]) -> np.ndarray:
+        """[rows] float32: the cosine of each one's best name, of which `sums` [names] has the products of weights
         of all n-grams but `others`."""
-        first, last = self._first_name[columns], self._first_name[columns + 1]
+        first, last = self._first_name[rows], self._first_name[rows + 1]
         place, nth = spread(last - first)
         names = first[place] + nth
-        best = np.zeros(len(columns), np.float32)
+        best = np.zeros(len(rows), np.float32)
         np.maximum.at(best, place, sums[names] + self._looked_up(others, names))
         return best
 
@@ -164,10 +164,10 @@ class NameIndex:
 
 
 class NameHits(NamedTuple):
-    """columns of entities, best first (equal ones in the order of the knowledge base), and their cosines; of_asked: the
-    cosines of the columns that were asked about"""
+    """rows of entities, best first (equal ones in the order of the knowledge base), and their cosines; of_asked: the
+    cosines of the rows that were asked about"""
 
-    columns: np.ndarray
+    rows: np.ndarray
     cosines: np.ndarray
     of_asked: np.ndarray
 

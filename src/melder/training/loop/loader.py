@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from melder.protocols import Sampler
@@ -61,7 +63,9 @@ class PlannedLoader:
 
     def _batches(self, epoch: int, rows: list[np.ndarray]) -> Iterator[Batched]:
         dataset = _Stretch(self.examples, self.plan, epoch, rows)
-        for batch in DataLoader(dataset, batch_size=None, num_workers=self.workers):  # type: ignore[arg-type]
+        pinned = torch.cuda.is_available()
+        loader: DataLoader[Any] = DataLoader(dataset, batch_size=None, num_workers=self.workers, pin_memory=pinned)  # type: ignore[arg-type]
+        for batch in loader:
             if isinstance(batch, _Refused):
                 raise MelderError(batch.reason)
             yield batch

@@ -41,10 +41,10 @@ def batch_scores(model: Model, batched: Batched, *, mask_duplicates: bool) -> tu
     own = _features(model, batched.mentions, batched.mention_surfaces)
     pairs, mentions = len(own), gather(own)
     entities = gather(_features(model, batched.entities, batched.entity_surfaces))
-    order = _gold_first(len(batched.columns), pairs, batched.columns.device)
+    order = _gold_first(len(batched.entity_rows), pairs, batched.entity_rows.device)
     if len(order) > len(mentions):
         entities = entities[order]
-    columns = gather_rows(batched.columns)[order]
+    columns = gather_rows(batched.entity_rows)[order]
     gold = torch.arange(len(mentions), device=columns.device)[_own(pairs)]
     ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
     sampled = _sampled(columns, gold, len(mentions))

@@ -166,10 +166,10 @@ def _calibrate(
     if not best_candidates:
         return
     mentions = prepared.split.selection[sample(len(prepared.split.selection))]
-    column = {entity.id: number for number, entity in enumerate(dataset.entities)}
+    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
     nil = fit_nil(
-        [of_best(best, row) for best in best_candidates for row in range(len(best.columns))],
-        [column[str(mention.answer)] for mention in mentions],
+        [of_best(best, row) for best in best_candidates for row in range(len(best.rows))],
+        [row_of[str(mention.answer)] for mention in mentions],
         [mention.image is not None and "image" in configuration.data.modalities for mention in mentions],
         candidates=len(dataset.entities),
         data=dataset.directory.resolve().name,

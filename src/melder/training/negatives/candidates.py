@@ -33,8 +33,8 @@ class Pool:
         *,
         fold: bool = False,
     ) -> None:
-        column = {entity.id: number for number, entity in enumerate(entities)}
-        self.answers = np.array([column[str(mention.answer)] for mention in mentions])
+        row_of = {entity.id: number for number, entity in enumerate(entities)}
+        self.answers = np.array([row_of[str(mention.answer)] for mention in mentions])
         self.numbers, self.k = numbers, k
         self.more = k + min(k, int(np.bincount(numbers).max()))  # so many of them may be left out
         self.by_name = lexical_candidates([mention.surface for mention in mentions], entities, self.more, fold=fold)
@@ -51,14 +51,14 @@ class Pool:
         chosen = np.full((len(rows), 2 * self.k), -1, dtype=np.int64)
         for place, row in enumerate(rows):
             own = self.numbers[self.answers[row]]
-            lists = [self._others(columns_by[place], own) for columns_by in sources]
-            columns = dict.fromkeys(c for c in chain(*zip_longest(*lists)) if c is not None)
-            chosen[place, : len(columns)] = list(columns)
+            lists = [self._others(rows_by[place], own) for rows_by in sources]
+            entity_rows = dict.fromkeys(c for c in chain(*zip_longest(*lists)) if c is not None)
+            chosen[place, : len(entity_rows)] = list(entity_rows)
         return chosen
 
-    def _others(self, columns: np.ndarray, own: int) -> list[int]:
+    def _others(self, rows: np.ndarray, own: int) -> list[int]:
         """The first k that are not of the group `own`."""
-        others: list[int] = columns[self.numbers[columns] != own][: self.k].tolist()
+        others: list[int] = rows[self.numbers[rows] != own][: self.k].tolist()
         return others
 
 

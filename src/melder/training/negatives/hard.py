@@ -51,21 +51,21 @@ class Hard:
         mentions = mention_side_of(matcher, self.current.mentions(rows))
         candidates = self.pool.candidates(rows, matcher, mentions, entities)
         for place, row in enumerate(rows):
-            columns = candidates[place][candidates[place] >= 0]
-            self.found[row] = self._hardest(mentions.take(slice(place, place + 1)), entities, columns, row)
+            entity_rows = candidates[place][candidates[place] >= 0]
+            self.found[row] = self._hardest(mentions.take(slice(place, place + 1)), entities, entity_rows, row)
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         assert (self.found[rows] >= 0).all(), "prepare comes first"
         found: np.ndarray = self.found[rows]
         return found
 
-    def _hardest(self, mention: Side, entities: Side, columns: np.ndarray, row: int) -> np.ndarray:
+    def _hardest(self, mention: Side, entities: Side, rows: np.ndarray, row: int) -> np.ndarray:
         """[count]; where there are fewer candidates the best stands there again, or the answer: both are masked."""
-        if not len(columns):
+        if not len(rows):
             return np.full(self.count, self.pool.answers[row])
-        columns = np.sort(columns)
-        chosen = torch.from_numpy(columns).to(next(iter(entities.values())).device)
+        rows = np.sort(rows)
+        chosen = torch.from_numpy(rows).to(next(iter(entities.values())).device)
         with answering(self.current.model.matcher) as matcher:
             scores = matcher.score(mention, entities.take(chosen)).total[0]
-        best = columns[largest(scores, self.count)[1].cpu().numpy()]
+        best = rows[largest(scores, self.count)[1].cpu().numpy()]
         return np.concatenate([best, np.full(self.count - len(best), best[0])])

@@ -18,11 +18,11 @@ __all__ = ["Planted", "plant"]
 
 
 def plant(entities: Sequence[Entity], share: float, seed: int) -> tuple[list[Entity], np.ndarray]:
-    """Altered copies of a share of the entities, drawn by the seed, and the columns [copies] of their originals."""
+    """Altered copies of a share of the entities, drawn by the seed, and the rows [copies] of their originals."""
     count = math.ceil(share * len(entities))
-    columns = np.sort(draw("plant", seed).choice(len(entities), count, replace=False))
+    rows = np.sort(draw("plant", seed).choice(len(entities), count, replace=False))
     taken = {entity.id for entity in entities}
-    return [_altered(entities[column], taken) for column in columns], columns
+    return [_altered(entities[row], taken) for row in rows], rows
 
 
 def _altered(entity: Entity, taken: set[str]) -> Entity:
@@ -39,8 +39,8 @@ def _altered(entity: Entity, taken: set[str]) -> Entity:
 class Planted:
     """Counts copies among drawn negatives.
 
-    originals [copies]: columns of the entities; the copies' own columns follow those of all `entities`
-    answers [examples]: columns of the right answers
+    originals [copies]: rows of the entities; the copies' own rows follow those of all `entities`
+    answers [examples]: rows of the right answers
     """
 
     originals: np.ndarray
@@ -51,8 +51,8 @@ class Planted:
         """Of the draws [n, count] of examples whose answer has a copy: the share that are it, and their number."""
         answers = torch.from_numpy(self.answers)[rows.cpu()]
         copied = torch.isin(answers, torch.from_numpy(self.originals))
-        columns = drawn.cpu()[copied]
-        if not columns.numel():
+        entity_rows = drawn.cpu()[copied]
+        if not entity_rows.numel():
             return 0.0, 0
         owner = torch.cat([torch.full((self.entities,), -1), torch.from_numpy(self.originals)])
-        return float((owner[columns] == answers[copied][:, None]).float().mean()), columns.numel()
+        return float((owner[entity_rows] == answers[copied][:, None]).float().mean()), entity_rows.numel()

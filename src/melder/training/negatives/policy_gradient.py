@@ -35,16 +35,16 @@ __all__ = ["PolicyGradient"]
 
 @dataclass
 class _Choices:
-    """The candidates of m mentions: columns [m, k], -1 = none, and what the generator makes of them."""
+    """The candidates of m mentions: entity_rows [m, k], -1 = none, and what the generator makes of them."""
 
-    columns: Tensor
+    entity_rows: Tensor
     logits: Tensor
     counts: Tensor  # [m], whether there is any candidate
 
     @property
     def log_p(self) -> Tensor:
         """[m, k]: -inf where there is no candidate; uniform over all for mentions without any, who do not count."""
-        none = (self.columns < 0) & self.counts[:, None]
+        none = (self.entity_rows < 0) & self.counts[:, None]
         return self.logits.masked_fill(none, float("-inf")).log_softmax(dim=1)
 
 
@@ -58,7 +58,7 @@ class PolicyGradient:
         self.pool, self.current, self.generator = pool, current, generator
         self.count = count
         self.refresh: int | None = refresh
-        self.columns = np.full((len(pool.answers), 2 * pool.k), -1, dtype=np.int64)
+        self.entity_rows = np.full((len(pool.answers), 2 * pool.k), -1, dtype=np.int64)
         self.place = np.full(len(pool.answers), -1, dtype=np.int64)  # of an example in `mentions`
         self.mentions: Features | None = None
         self.entities: Features | None = None
@@ -84,7 +84,7 @@ class PolicyGradient:
         mentions = mention_side_of(matcher, _kept(self.current.mentions(rows), features[0]))
         entities = entity_side_of(matcher, _kept(self.current.entities(), features[1]))
         self.mentions, self.entities = concatenate(features[0]), concatenate(features[1])
-        self.columns[rows] = self.pool.candidates(rows, matcher, mentions, entities)
+        self.entity_rows[rows] = self.pool.candidates(rows, matcher, mentions, entities)
         self.place[rows] = np.arange(len(rows))
 
     @torch.no_grad()
@@ -93,11 +93,11 @@ class PolicyGradient:
         choices = self._choices(rows)
         if epoch < self.options.warm_epochs:
             choices = replace(choices, logits=torch.zeros_like(choices.logits))
-        shape = self.count, choices.columns.shape[1]
+        shape = self.count, choices.entity_rows.shape[1]
         noise = np.stack([draw("negative", seed, epoch, int(row)).gumbel(size=shape) for row in rows])
         chosen = (choices.log_p.cpu()[:, None, :] + torch.from_numpy(noise)).argmax(dim=2)
-        columns = choices.columns.cpu().gather(1, chosen).numpy()
-        return np.where(columns < 0, self.pool.answers[rows][:, None], columns)
+        entity_rows = choices.entity_rows.cpu().gather(1, chosen).numpy()
+        return np.where(entity_rows < 0, self.pool.answers[rows][:, None], entity_rows)
 
     def play(self, batched: Batched, batch: Batch, scores: Tensor, epoch: int) -> PolicyStep:
         """What the generator learns from a batch whose negatives it drew; `scores` [m, e] are the matcher's totals."""
@@ -108,7 +108,8 @@ class PolicyGradient:
         rewards = reward(options, negative, gold)
         advantage = self.generator.advantage(rewards, choices.counts)
         log_p = choices.log_p
-        chosen = (choices.columns[:, None, :] == batched.drawn[:, :, None]).long().argmax(dim=2)
+        drawn = batched.drawn.to(choices.entity_rows.device, non_blocking=True)
+        chosen = (choices.entity_rows[:, None, :] == drawn[:, :, None]).long().argmax(dim=2)
         spread = entropy(log_p, choices.counts)
         if epoch < options.warm_epochs:
             loss = self._warm_loss(rows, choices)
@@ -125,19 +126,19 @@ class PolicyGradient:
 
     def _choices(self, rows: np.ndarray) -> _Choices:
         """Each entity goes through the generator once, however many mentions it is a candidate of."""
-        columns = self.columns[rows]
-        unique, place = np.unique(np.maximum(columns, 0), return_inverse=True)
-        vectors = self._vectors(self.entities, unique)[torch.from_numpy(place.reshape(columns.shape))]
+        entity_rows = self.entity_rows[rows]
+        unique, place = np.unique(np.maximum(entity_rows, 0), return_inverse=True)
+        vectors = self._vectors(self.entities, unique)[torch.from_numpy(place.reshape(entity_rows.shape))]
         queries = self._vectors(self.mentions, self.place[rows])
         if self.options.sees_gold:
             queries = queries + self._vectors(self.entities, self.pool.answers[rows])
-        chosen = torch.from_numpy(columns).to(vectors.device)
+        chosen = torch.from_numpy(entity_rows).to(vectors.device)
         return _Choices(chosen, self.generator.logits(queries, vectors), (chosen >= 0).any(dim=1))
 
     def _warm_loss(self, rows: np.ndarray, choices: _Choices) -> Tensor:
         gold = self._vectors(self.entities, self.pool.answers[rows])
         queries = self._vectors(self.mentions, self.place[rows])
-        logits = choices.logits.masked_fill(choices.columns < 0, float("-inf"))
+        logits = choices.logits.masked_fill(choices.entity_rows < 0, float("-inf"))
         return warm_loss(self.generator.logits(queries, gold[:, None])[:, 0], logits, choices.counts)
 
     def _vectors(self, features: Features | None, rows: np.ndarray) -> Tensor:

@@ -30,7 +30,7 @@ class UniformPool:
     def __init__(self, pool: Pool, current: CurrentModel, count: int, refresh: int) -> None:
         self.pool, self.current, self.count = pool, current, count
         self.refresh: int | None = refresh
-        self.columns = np.full((len(pool.answers), 2 * pool.k), -1, dtype=np.int64)
+        self.entity_rows = np.full((len(pool.answers), 2 * pool.k), -1, dtype=np.int64)
         self.ready = np.zeros(len(pool.answers), dtype=bool)
 
     @classmethod
@@ -44,7 +44,7 @@ class UniformPool:
         matcher = self.current.model.matcher
         mentions = mention_side_of(matcher, self.current.mentions(rows))
         entities = entity_side_of(matcher, self.current.entities())
-        self.columns[rows] = self.pool.candidates(rows, matcher, mentions, entities)
+        self.entity_rows[rows] = self.pool.candidates(rows, matcher, mentions, entities)
         self.ready[rows] = True
 
     def draw(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ class UniformPool:
         return np.stack([self._draw(seed, epoch, int(row)) for row in rows])
 
     def _draw(self, seed: int, epoch: int, row: int) -> np.ndarray:
-        candidates = self.columns[row][self.columns[row] >= 0]
+        candidates = self.entity_rows[row][self.entity_rows[row] >= 0]
         chosen = candidates if len(candidates) else self.pool.answers[row : row + 1]
         drawn: np.ndarray = draw("negative", seed, epoch, row).choice(chosen, self.count)
         return drawn
