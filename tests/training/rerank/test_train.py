@@ -71,7 +71,7 @@ def test_a_cross_encoder_learns_and_is_part_of_the_run(run: Path, small_data: Pa
     other = melder.load(run, data=small_data, changes=["rerank.weight=1"])
     mentions = [mention for mention in load(small_data).split("train") if mention.answer is not None]
     untrained = melder.load(
-        run, data=small_data, changes=[*by_pairs(weight=1), "rerank.cross=" + str(copied_pair_model())]
+        run, data=small_data, changes=[*by_pairs(weight=1, top=12), "rerank.cross=" + str(copied_pair_model())]
     )
     ranks = [linker.ranks(mentions).realistic.mean() for linker in (other, untrained)]
     assert ranks[0] < ranks[1]  # what it was trained on it knows better than before
