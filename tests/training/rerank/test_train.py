@@ -60,7 +60,7 @@ def _state(run: Path) -> dict[str, torch.Tensor]:
 
 def test_a_cross_encoder_learns_and_is_part_of_the_run(run: Path, small_data: Path, tmp_path: Path) -> None:
     before = (run / "config.yaml").read_bytes()
-    longer = ["rerank.training.epochs=12", "rerank.training.learning_rate=0.01", "rerank.training.negatives=11"]
+    longer = ["rerank.training.epochs=8", "rerank.training.learning_rate=0.01", "rerank.training.negatives=5"]
     learned = train_second_look(run, _settings([*by_pairs(), *longer, "rerank.top=12"]))
     assert learned.after >= learned.before  # on the mentions that the weight is learned on
     assert not (run / "rerank_training").exists()
@@ -84,11 +84,11 @@ def test_a_cross_encoder_learns_and_is_part_of_the_run(run: Path, small_data: Pa
 
 def test_the_run_s_own_text_tower_goes_on_where_it_was_stopped(run: Path, small_data: Path, tmp_path: Path) -> None:
     """And ends with the same weights as if it had not been."""
-    settings = _settings(short(cross="own", text_length=4, entity_length=4))
+    settings = _settings([*short(cross="own", text_length=4, entity_length=4), "rerank.training.mentions=20"])
     other = Path(shutil.copytree(run, tmp_path / "other"))
     train_second_look(other, settings)
     with pytest.raises(Stopped):
-        train_second_look(run, settings, callbacks=[StopAfter(5)])
+        train_second_look(run, settings, callbacks=[StopAfter(3)])
     assert read_rerank(run) is None
     with pytest.raises(MelderError, match="belongs to an interrupted training with other settings"):
         train_second_look(run, settings.model_copy(update={"top": 4}))
