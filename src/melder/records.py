@@ -199,7 +199,8 @@ class Candidate(_Record):
 
 
 class Link(_Record):
-    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated.
+    """The answer for one mention: candidates, best first. `nil_probability` is null until calibrated, unless a language
+    model has looked again, which says it itself.
 
     `partial`: shards gave no answer in time, those that are `missing`; neither is written of an answer that is whole.
     """

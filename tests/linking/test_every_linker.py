@@ -10,6 +10,7 @@ import pytest
 
 import melder
 from generative import tiny
+from linking.second_looks import by_letters, by_pairs
 from melder.data import load
 from melder.linking.data_evidence import DataEvidence
 from melder.linking.data_linker import DataLinker
@@ -51,6 +52,8 @@ CASES = [
     Case("with a prior", "matching", _with_prior),
     Case("names written", "gemel", lambda run, data: melder.load(tiny.run(), data=data, changes=[ALONE])),
     Case("names written second", "gemel", _reranking),
+    Case("read again by letters", "matching", lambda run, data: melder.load(run, data=data, changes=by_letters())),
+    Case("read again in pairs", "matching", lambda run, data: melder.load(run, data=data, changes=by_pairs())),
 ]
 
 

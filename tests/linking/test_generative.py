@@ -331,7 +331,7 @@ def test_a_knowledge_base_cannot_be_built_with_it(run: Path, small_data: Path, t
 def test_a_method_that_writes_names_has_no_nil_to_evaluate(run: Path, small_run: Path, small_data: Path) -> None:
     second = (f"method.matching.run={small_run}", "method.matching.top=3")
     for changes in ((), second):
-        with pytest.raises(MelderError, match="writes names, and has no NIL probabilities"):
+        with pytest.raises(MelderError, match="writes names, or has a second look, and has no NIL probabilities"):
             evaluate_run(
                 run,
                 small_data,

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 import melder
 from kb.made import build as build_without_model
 from kb.made import entity
+from linking.second_looks import by_letters
 from melder.building.build import build, remove_entities
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase, open_knowledge_base
@@ -245,6 +246,20 @@ def test_settings_of_the_method_take_the_place_of_the_runs(directory: Path) -> N
     expected = melder.load(directory, changes=changes).link(TEXT, 3, mention="red kite")
     assert isinstance(expected, Link)
     assert [each.score for each in links[0].candidates] == [each.score for each in expected.candidates]
+
+
+def test_a_second_look_is_served_and_stays_when_entities_change(directory: Path) -> None:
+    changes = by_letters(shuffles=1)
+    source = KnowledgeBaseSource(directory, changes, candidates="flat")
+    for removed in ([], ["Q11"]):
+        if removed:
+            source.remove(removed)
+        served = source.open()
+        (links,) = served.linker.answers([mention := _mention()], [served.linker.item(mention, None)], 3)
+        with melder.load(directory, changes=changes) as linker:
+            expected = linker.link(TEXT, 3, mention="red kite")
+        assert [c.score for c in links[0].candidates] == pytest.approx([c.score for c in expected.candidates], abs=1e-4)
+        assert "language_model" in links[0].candidates[0].units
 
 
 def _mention() -> Mention:

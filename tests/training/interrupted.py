@@ -94,7 +94,7 @@ def run(
     """Train, or go on training, until the moment or to the end."""
     torch.set_num_threads(1)
     looks = Looks(better_looks)
-    with patch("melder.training.loop.train.figures", looks.figures):
+    with patch("melder.training.loop.fit.figures", looks.figures):
         train(Configuration(**content), out, callbacks=[looks, *([StopAt(moment, kill)] if moment else [])])
 
 

@@ -15,7 +15,8 @@ from melder.runs.directory import read_configuration
 __all__ = ["copy_model", "copy_run", "identity_of"]
 
 NEEDED = ("config.yaml", "environment.json", "model.safetensors", "encoder")  # of a run, for linking
-TOLD = ("metrics.json", "trained_on.json", "nil.json", "prior.json")  # what more can be said with, where it is there
+# What more can be said with, where it is there.
+TOLD = ("metrics.json", "trained_on.json", "nil.json", "prior.json", "rerank")
 
 
 def copy_run(run: Path, directory: Path) -> None:

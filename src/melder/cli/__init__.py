@@ -29,6 +29,7 @@ from melder.cli.link import link
 from melder.cli.list import list_parts
 from melder.cli.mcp import mcp
 from melder.cli.report import report
+from melder.cli.rerank import rerank
 from melder.cli.serve import serve
 from melder.cli.train import train
 from melder.records import MelderError
@@ -71,6 +72,7 @@ app.command("init")(init)
 app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
+app.command("rerank")(rerank)
 app.command("compare")(compare)
 app.command("experiment")(experiment)
 app.command("report")(report)

@@ -109,6 +109,9 @@ def _print(figures: dict[str, Any]) -> None:
         console.print(nil_table(figures["nil"]))
     if "searches" in figures:
         _print_counts(figures["searches"], figures["demonstrations"])
+    if "without_second_stage" in figures:
+        bare = figures["without_second_stage"]
+        console.print(metrics_table("Without the second look", {"all": bare, **bare["slices"]}))
     if "without_demonstrations" in figures:
         bare = figures["without_demonstrations"]
         console.print(metrics_table("Without demonstrations", {"all": bare, **bare["slices"]}))

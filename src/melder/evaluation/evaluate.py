@@ -113,7 +113,8 @@ def evaluate_run(
     )
     if not linker.calibrates and options.nil_threshold is not None:
         raise MelderError(
-            f"{run}: writes names, and has no NIL probabilities to compare with the threshold; leave it out"
+            f"{run}: writes names, or has a second look, and has no NIL probabilities of its own to compare with the "
+            "threshold; leave it out, or set rerank.top=0"
         )
     if kept < NIL_TOP_K:
         linker.nil = None

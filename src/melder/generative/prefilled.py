@@ -8,6 +8,7 @@ itself. Nothing of the prompt is ever copied or reordered.
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,10 @@ class PrefilledModel:
         """Positions read after the prompts, the same number in every row."""
         return int(self.cache.get_seq_length()) - self.mask.shape[1]
 
-    def read(self, tokens: np.ndarray, depths: np.ndarray, visible: np.ndarray) -> Tensor:
+    def read(self, tokens: np.ndarray, depths: np.ndarray, visible: np.ndarray, last: int = 0) -> Tensor:
         """Logits [n, q, vocabulary] after each of q more tokens a row, which become positions `added`, `added` + 1 ….
+
+        With `last` logits only after so many tokens at the end, [n, last, vocabulary]: of long texts they are large.
 
         `tokens` [n, q]; `depths` [n, q]: how far behind the prompt a token stands, 0 = the first; `visible`
         [n, q, added + q]: which of the positions read after the prompt it attends to, itself included.
@@ -87,6 +90,7 @@ class PrefilledModel:
             input_ids=torch.from_numpy(tokens).to(device),
             attention_mask=mask[:, None],
             position_ids=positions,
+            logits_to_keep=last,
         )
 
     def forget(self) -> None:
@@ -94,8 +98,16 @@ class PrefilledModel:
         for layer in self.cache.layers:
             layer.shorten(self.mask.shape[1])
 
+    def repeated(self, count: int) -> PrefilledModel:
+        """The same prompts `count` times over, to go on with beside this one."""
+        other = copy(self)
+        other.cache = join_caches([self.cache] * count)
+        other.mask, other.lengths = self.mask.repeat(count, 1), self.lengths.repeat(count)
+        other.first = self.first.repeat(count, 1)
+        return other
+
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with some of the mentions only, in the order of `rows`."""
+        """Go on with some of the mentions only, in the order of `rows`; one may be taken several times."""
         index = torch.from_numpy(rows).to(self.first.device)
         self.mask, self.lengths, self.first = self.mask[index], self.lengths[index], self.first[index]
         self.cache.batch_select_indices(index)

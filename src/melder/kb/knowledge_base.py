@@ -23,14 +23,13 @@ from melder.kb.exemplars import Exemplars, read_exemplars
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
-from melder.kb.manifest import CURRENT, MODEL, Generation, open_current
+from melder.kb.manifest import CURRENT, MODEL, Generation, decides_sides, open_current
 from melder.kb.segment_reader import SegmentReader, open_parts, stored_rows
 from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
-__all__ = ["TOLD", "KnowledgeBase"]
+__all__ = ["KnowledgeBase"]
 
-TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json")  # of a run: sides do not depend on them
 SCATTERED = 64  # rows of a segment, at most, that are quicker read one by one
 
 
@@ -124,7 +123,7 @@ class KnowledgeBase:
         """
         for name, file in self.generation.settings.identity.files.items():
             file.check(self.model / name)
-            if run is not None and run != self.model and name not in TOLD and not file.is_same(run / name):
+            if run is not None and run != self.model and decides_sides(name) and not file.is_same(run / name):
                 raise MelderError(f"{self.directory}: was built with another model than {run} ({name} differs)")
 
     @property

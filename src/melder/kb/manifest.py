@@ -48,6 +48,7 @@ __all__ = [
     "IndexEntry",
     "KnowledgeBaseSettings",
     "SegmentEntry",
+    "decides_sides",
     "is_knowledge_base",
     "open_current",
     "publish",
@@ -58,6 +59,10 @@ SCHEMA = VERSIONS["knowledge base"].current
 CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segments", "model", "lock"
 INDEXES, EXEMPLARS, CODEBOOKS = "indexes", "exemplars", "codebooks"
 SHARDS = "shards.json"  # in a directory that is no knowledge base itself, but names several
+
+# Of a run: sides do not depend on them.
+TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json", "prior.json")
+SECOND_LOOK = "rerank/"
 
 
 class _Part(BaseModel):
@@ -234,3 +239,8 @@ def _parse(path: Path, content: bytes, digest: str) -> Generation:
         return Generation.model_validate(value)
     except (ValueError, ValidationError, AttributeError, RecursionError):
         raise damaged(path, "is no manifest") from None
+
+
+def decides_sides(name: str) -> bool:
+    """Whether the sides of entities depend on this file of a run."""
+    return name not in TOLD and not name.startswith(SECOND_LOOK)

@@ -19,7 +19,7 @@ from melder.io.atomic import writing
 from melder.kb.exemplars import Exemplars, dead_rows, join_exemplars
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
-from melder.kb.knowledge_base import TOLD, KnowledgeBase
+from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
     CODEBOOKS,
     CURRENT,
@@ -28,6 +28,7 @@ from melder.kb.manifest import (
     SEGMENTS,
     SHARDS,
     SegmentEntry,
+    decides_sides,
     open_current,
     publish,
 )
@@ -270,7 +271,9 @@ def _check_free(out: Path) -> None:
 def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:
     """By the digests in the manifests; files are read through when a linker is opened."""
     ours, theirs = first.generation.settings.identity, other.generation.settings.identity
-    files = [{name: file for name, file in identity.files.items() if name not in TOLD} for identity in (ours, theirs)]
+    files = [
+        {name: file for name, file in identity.files.items() if decides_sides(name)} for identity in (ours, theirs)
+    ]
     if (ours.method, ours.encoder, files[0]) != (theirs.method, theirs.encoder, files[1]):
         raise MelderError(
             f"{other.directory}: has another model than {first.directory}; build each shard with the same run, "

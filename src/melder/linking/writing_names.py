@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import cast
 
 from melder.linking.generative import NAMES, GenerativeLinker
-from melder.linking.generative_rerank import RerankingLinker
 from melder.linking.homonyms import Homonyms
 from melder.linking.linker import MatchingLinker
+from melder.linking.names_stage import NamesStage
+from melder.linking.rerank import RerankingLinker
 from melder.linking.resolver import Opening, linker_of
 from melder.methods import method_of
 from melder.protocols import Linker
@@ -40,7 +41,8 @@ def open_generative_linker(opening: Opening) -> Linker:
     )
     if matching is None or not options.top:
         return linker
-    return RerankingLinker(matching, linker, top=options.top, weight=options.weight)
+    stage = NamesStage(linker)
+    return RerankingLinker(matching, stage, top=options.top, weight=options.weight, name="matching")
 
 
 def _matching(opening: Opening, run: Path) -> MatchingLinker:

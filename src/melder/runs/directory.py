@@ -27,6 +27,7 @@ from melder.runs.configuration_file import checked, override, read_yaml
 from melder.runs.finite import check_weights
 from melder.runs.model import Model
 from melder.runs.model_configuration import ModelConfiguration
+from melder.runs.rerank_configuration import method_changes
 
 __all__ = [
     "SCHEMA",
@@ -128,11 +129,15 @@ def run_device(name: str | None = None) -> torch.device:
 
 
 def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelConfiguration:
-    """A run's data, encoder and method, with changes of the method's settings."""
+    """A run's data, encoder and method, with changes of the method's settings; those of its second look are left be."""
     _check_schema(directory)
+    changes = method_changes(changes)
     fixed = [each for each in changes if not each.startswith("method.") or each.startswith("method.name=")]
     if fixed:
-        raise MelderError(f"{fixed[0]!r}: only settings of a run's method can be changed; write method.KEY=VALUE")
+        raise MelderError(
+            f"{fixed[0]!r}: only settings of a run's method can be changed; write method.KEY=VALUE, or "
+            "rerank.KEY=VALUE for a second look"
+        )
     sections = override(_as_written(read_yaml(directory / "config.yaml")), changes)
     known = {name: value for name, value in sections.items() if name in ModelConfiguration.model_fields}
     return checked(ModelConfiguration, known, str(directory / "config.yaml"))

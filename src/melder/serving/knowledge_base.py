@@ -19,11 +19,13 @@ from melder.kb.type_counts import TypeCounts
 from melder.languages import AS_WRITTEN, Languages
 from melder.linking import ExactLinker
 from melder.linking.comparing import nil_of
-from melder.linking.load import open_linker, searching
-from melder.protocols import Counting
+from melder.linking.load import open_first_stage, searching
+from melder.linking.second_look import SecondLook, open_second_look
+from melder.protocols import Counting, Linker
 from melder.records import Entity, MelderError
 from melder.runs.directory import open_model
 from melder.runs.model import Model
+from melder.runs.rerank_configuration import method_changes
 from melder.serving.catalogue import Catalogue
 from melder.serving.localised import LocalisedCatalogue
 from melder.serving.source import NewEntity, NewExemplar, Served, model_name
@@ -65,13 +67,14 @@ class KnowledgeBaseCatalogue:
 
 @dataclass
 class _Opened:
-    """What the model files of a knowledge base were read into; `writing` is a model that only encodes new entities,
-    since tokenizers must not be shared by threads."""
+    """What the model files of a knowledge base were read into; `look` is its second look, if it has one; `writing` is a
+    model that only encodes new entities, since tokenizers must not be shared by threads."""
 
     identity: Identity
     model: Model
     modalities: tuple[str, ...]
     name: str
+    look: SecondLook | None = None
     writing: tuple[Model, frozenset[str]] | None = None
 
 
@@ -116,18 +119,25 @@ class ReadOnlySource:
         catalogue, name = LocalisedCatalogue(catalogue, self.languages), self.directory.resolve().name
         return Served(linker, catalogue, base.version, model, name, close=base.close)
 
-    def _linker(self, base: KnowledgeBase, counting: Counting | None) -> tuple[ExactLinker, str]:
+    def _linker(self, base: KnowledgeBase, counting: Counting | None) -> tuple[Linker, str]:
         """A linker to this generation, and its model's name."""
+        first = self._first_stage(base, counting)
+        assert self._opened is not None  # the first stage has opened it
+        look = self._opened.look
+        return first if look is None else look.over(first), self._opened.name
+
+    def _first_stage(self, base: KnowledgeBase, counting: Counting | None) -> ExactLinker:
         identity, opened = base.generation.settings.identity, self._opened
         if opened is not None and opened.identity == identity:
-            nil = None if self.changes else nil_of(base.model, base)
-            return ExactLinker(opened.model, base, modalities=opened.modalities, nil=nil), opened.name
-        linker = open_linker(base.model, base, changes=self.changes, counting=counting)
+            nil = None if method_changes(self.changes) else nil_of(base.model, base)
+            return ExactLinker(opened.model, base, modalities=opened.modalities, nil=nil)
+        linker = open_first_stage(base.model, base, changes=self.changes, counting=counting)
         if not linker.has_candidates:
             raise MelderError(f"{self.directory}: its method writes names; serve a method that compares")
         exact = cast(ExactLinker, linker)
-        self._opened = _Opened(identity, exact.model, tuple(exact.modalities), model_name(base.model))
-        return exact, self._opened.name
+        look = open_second_look(base.model, self.changes)
+        self._opened = _Opened(identity, exact.model, tuple(exact.modalities), model_name(base.model), look)
+        return exact
 
 
 class KnowledgeBaseSource(ReadOnlySource):

@@ -20,6 +20,7 @@ from melder.methods import method_of
 from melder.runs.configuration_file import checked, override, read_yaml
 from melder.runs.model_configuration import ModelConfiguration, Section
 from melder.training.negatives.configuration import NegativesConfiguration
+from melder.training.rerank.configuration import RerankTrainingConfiguration
 
 __all__ = ["Configuration", "NegativesConfiguration", "SelectionFigure", "TrainingConfiguration", "read_configuration"]
 
@@ -104,6 +105,9 @@ class Configuration(ModelConfiguration):
     """A whole configuration file: data, encoder, method, training."""
 
     training: TrainingConfiguration = TrainingConfiguration()
+    rerank: RerankTrainingConfiguration | None = Field(
+        None, description="a second look at the first candidates, which is trained when all else is"
+    )
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> Configuration:

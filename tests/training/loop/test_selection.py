@@ -35,7 +35,7 @@ def test_the_best_look_decides_which_weights_are_kept(
     small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ranks = iter([0.2, 0.6, 0.4])
-    monkeypatch.setattr("melder.training.loop.train.figures", lambda _: {"hits@1": 0.0, "mrr": next(ranks)})
+    monkeypatch.setattr("melder.training.loop.fit.figures", lambda _: {"hits@1": 0.0, "mrr": next(ranks)})
     states: list[dict[str, torch.Tensor]] = []
 
     class Record(Callback):
@@ -62,7 +62,7 @@ def test_the_figure_and_the_rule_for_ties_are_settings(
 ) -> None:
     looks = iter([(0.5, 0.2), (0.4, 0.6), (0.7, 0.4), (0.7, 0.5)])
     monkeypatch.setattr(
-        "melder.training.loop.train.figures", lambda _: dict(zip(("hits@1", "mrr"), next(looks), strict=True))
+        "melder.training.loop.fit.figures", lambda _: dict(zip(("hits@1", "mrr"), next(looks), strict=True))
     )
     states = list[torch.Tensor]()
 
@@ -126,7 +126,7 @@ def test_training_ends_when_nothing_improves(
     looked_at: list[int],
 ) -> None:
     coming, looks = iter(ranks), list[tuple[int, float]]()
-    monkeypatch.setattr("melder.training.loop.train.figures", lambda _: {"hits@1": 0.0, "mrr": next(coming)})
+    monkeypatch.setattr("melder.training.loop.fit.figures", lambda _: {"hits@1": 0.0, "mrr": next(coming)})
 
     def tell(epoch: int, figures: Mapping[str, float]) -> None:
         looks.append((epoch, figures["mrr"]))

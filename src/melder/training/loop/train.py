@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from melder.data import DataSet
 from melder.evaluation.evaluate import describe
@@ -20,24 +18,25 @@ from melder.metrics.metrics import metrics
 from melder.metrics.name_match import name_match
 from melder.metrics.slices import slices
 from melder.protocols import Counting
-from melder.records import BadRecord, Mention
+from melder.records import BadRecord
+from melder.runs.configuration_file import read_yaml
 from melder.runs.directory import write_json, write_run
+from melder.runs.rerank_configuration import read_rerank
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
-from melder.training.loop.checkpoints import weights
-from melder.training.loop.loader import PlannedLoader
+from melder.training.loop.fit import fit, interruptible
 from melder.training.loop.loggers import check_logger
 from melder.training.loop.progress import LOG, ProgressLog, StepProgress, validation_line
 from melder.training.loop.run_lock import run_lock
-from melder.training.loop.selection import LookSchedule, Selection, ValidationCallback
-from melder.training.loop.trainer import build_trainer
-from melder.training.order import BatchPlan
+from melder.training.loop.selection import ValidationCallback
 from melder.training.prepare import OnUnreadable
-from melder.training.ranking import figures
+from melder.training.rerank.train import train_second_look
 from melder.training.trainings import PreparedTraining, training_of
 
 __all__ = ["Trained", "train"]
+
+METRICS = "metrics.json"  # in a run
 
 
 @dataclass
@@ -85,8 +84,29 @@ def train(
         log.write(validation_line(epoch, figures))
         on_validation(epoch, figures)
 
-    with run_lock(out, configuration.model_dump(mode="json")), _interruptible(log):
-        return _train(configuration, out, log.beside(counting), look, callbacks, on_unreadable)
+    if _lacks_second_look(configuration, out):
+        dataset = data_to_train_on(configuration, out, counting)
+        trained = Trained(_metrics(out), dataset.skipped, dataset.splits, True)
+    else:
+        with run_lock(out, configuration.model_dump(mode="json")), interruptible(log):
+            trained = _train(configuration, out, log.beside(counting), look, callbacks, on_unreadable)
+    if configuration.rerank is not None and configuration.rerank.top and trained.first:
+        train_second_look(
+            out, configuration.rerank, counting=counting, on_validation=on_validation, callbacks=callbacks
+        )
+    return trained
+
+
+def _lacks_second_look(configuration: Configuration, out: Path) -> bool:
+    """Whether a training of these settings was interrupted when only the second look was left to be trained."""
+    if configuration.rerank is None or not (out / "environment.json").is_file() or read_rerank(out) is not None:
+        return False
+    return read_yaml(out / "config.yaml") == configuration.model_dump(mode="json")
+
+
+def _metrics(out: Path) -> dict[str, Any]:
+    metrics_of_run: dict[str, Any] = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    return metrics_of_run
 
 
 def _train(
@@ -101,51 +121,13 @@ def _train(
     prepared = training_of(configuration.method)(configuration, dataset, out / "features", counting, on_unreadable)
     first = True
     if configuration.training.epochs:
-        first = _fit(configuration, prepared, out, on_validation, [StepProgress(counting), *callbacks])
+        first = fit(configuration, prepared, out, on_validation, [StepProgress(counting), *callbacks])
     best_candidates = list[TopK]()
     selected = _selected(out, prepared, dataset, configuration, best_candidates)
     if first:
         _write(out, prepared, configuration, selected)
         _calibrate(out, prepared, dataset, configuration, best_candidates)
     return Trained(selected, dataset.skipped, dataset.splits, first)
-
-
-def _fit(
-    configuration: Configuration,
-    prepared: PreparedTraining,
-    out: Path,
-    on_validation: ValidationCallback,
-    callbacks: Sequence[Callback],
-) -> bool:
-    """Train, and leave the best weights in the model; False in the further processes of a training."""
-    last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
-    selection = _selection(configuration, prepared, best, on_validation)
-    trainer = build_trainer(configuration.training, out, [selection, *callbacks])
-    steps = _plan(configuration, prepared).steps * configuration.training.epochs
-    module = prepared.module(configuration, steps)
-    if module.clips_gradients:
-        trainer.gradient_clip_val = None
-    trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
-    module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
-    return bool(trainer.is_global_zero)
-
-
-@contextmanager
-def _interruptible(log: ProgressLog) -> Iterator[None]:
-    """An interruption is logged, and says how to go on.
-
-    Lightning leaves the interpreter instead of passing one on; here that is the interruption it was.
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit) as left:
-        stop = left.__context__ if isinstance(left, SystemExit) else left
-        if isinstance(left, SIGTERMException):
-            stop = KeyboardInterrupt()
-        if not isinstance(stop, KeyboardInterrupt):
-            raise
-        log.write("stopped")
-        raise type(stop)("the same command goes on where it stopped") from None
 
 
 def _selected(
@@ -176,7 +158,7 @@ def _parameters(model: Any) -> dict[str, int]:
 
 
 def _write(out: Path, prepared: PreparedTraining, configuration: Configuration, selected: dict[str, Any]) -> None:
-    write_json(out / "metrics.json", selected)
+    write_json(out / METRICS, selected)
     counts = Counter(str(mention.answer) for mention in prepared.split.train)
     write_json(out / "trained_on.json", {"answers": sorted(counts), "counts": dict(sorted(counts.items()))})
     write_run(out, prepared.model, configuration.model_dump(mode="json"))
@@ -204,41 +186,3 @@ def _calibrate(
     )
     if nil is not None:
         nil.write(out)
-
-
-def _plan(configuration: Configuration, prepared: PreparedTraining, rank: int = 0) -> BatchPlan:
-    training = configuration.training
-    return BatchPlan(len(prepared.split.train), training.batch_size, training.seed, rank, training.processes)
-
-
-def _loader(configuration: Configuration, prepared: PreparedTraining, trainer: lightning.Trainer) -> PlannedLoader:
-    plan = _plan(configuration, prepared, trainer.global_rank)
-    workers = configuration.training.workers
-    examples: Any = prepared.examples  # what a batch is, the module knows that belongs to them
-    return PlannedLoader(examples, plan, lambda: trainer.global_step, workers, prepared.negatives)
-
-
-def _selection(
-    configuration: Configuration, prepared: PreparedTraining, best: Path, on_validation: ValidationCallback
-) -> Selection:
-    training = configuration.training
-    sample = _sample(prepared.split.selection, training.validate_mentions)
-
-    def look() -> Mapping[str, float]:
-        return figures(prepared.rank(sample))
-
-    schedule = LookSchedule(
-        training.validate_every,
-        training.patience,
-        training.validate_every_steps,
-        training.select_by,
-        training.select_ties == "later",
-    )
-    return Selection(look, best, schedule, on_validation=on_validation)
-
-
-def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
-    """`count` of the mentions, evenly spread over the list."""
-    if count is None or count >= len(mentions):
-        return list(mentions)
-    return [mentions[number * len(mentions) // count] for number in range(count)]

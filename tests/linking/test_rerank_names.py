@@ -12,6 +12,7 @@ import melder
 from generative import tiny
 from melder.data import load
 from melder.linking import ExactLinker, RerankingLinker
+from melder.linking.second_stage import Opinion
 from melder.protocols import Linker
 from melder.records import Link, MelderError, Mention
 
@@ -118,7 +119,7 @@ def test_an_entity_without_a_name_is_less_likely_and_no_score_is_infinite(
     linker = _linker(small_run, small_data, weight=weight)
     link = _links(matching, mentions[:1])[0]
     for sums in (np.array([-3.0, -np.inf, -1.0, -2.0, -5.0]), np.full(TOP, -np.inf)):
-        fused = linker._link(link, sums).candidates
+        fused = linker._link(link, Opinion(sums)).candidates
         assert np.isfinite([each.score for each in fused]).all()
         if weight == 1.0 and np.isfinite(sums).any():
             assert fused[TOP - 1].id == link.candidates[1].id

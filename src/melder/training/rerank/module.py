@@ -1,0 +1,86 @@
+"""The Lightning module of a cross-encoder, and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+
+from melder.protocols import Inputs
+from melder.runs.cross_encoder import CrossEncoder, Pair
+from melder.training.configuration import TrainingConfiguration
+from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
+from melder.training.order import BatchPlan, draw
+
+__all__ = ["CrossBatch", "CrossExamples", "CrossModule"]
+
+NOTHING = -1e9  # the score of a candidate that is not there
+
+
+@dataclass
+class CrossBatch:
+    """Pairs of some mentions, the right one of each first, as the model reads them; `counts` are those of each."""
+
+    inputs: Inputs
+    counts: list[int]
+
+
+@dataclass
+class CrossExamples:
+    """Training mentions with the right entity and the wrong candidates of each, as texts."""
+
+    encoder: CrossEncoder
+    mentions: Sequence[str]
+    answers: Sequence[str]
+    wrong: Sequence[Sequence[str]]
+    entities: Mapping[str, str]
+    negatives: int
+
+    def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> CrossBatch:
+        pairs = [self._pairs(plan, epoch, int(row)) for row in rows]
+        inputs = self.encoder.prepare([pair for mention_pairs in pairs for pair in mention_pairs])
+        return CrossBatch(inputs, list(map(len, pairs)))
+
+    def _pairs(self, plan: BatchPlan, epoch: int, row: int) -> list[Pair]:
+        wrong = self.wrong[row]
+        count = min(self.negatives, len(wrong))
+        drawn = draw("negative", plan.seed, epoch, row).choice(len(wrong), count, replace=False)
+        chosen = [self.answers[row], *(wrong[number] for number in drawn)]
+        return [(self.mentions[row], self.entities[identity]) for identity in chosen]
+
+
+class CrossModule(lightning.LightningModule):  # type: ignore[misc]
+    """Trains a cross-encoder: the cross entropy of the right candidate among those of its mention."""
+
+    clips_gradients = False
+
+    def __init__(self, encoder: CrossEncoder, training: TrainingConfiguration, *, steps: int) -> None:
+        super().__init__()
+        self.model, self.options, self.steps = encoder, training, steps
+        self.strict_loading = False
+        self.train()  # from the first step on: models are opened in evaluation mode
+
+    def training_step(self, batch: CrossBatch, batch_idx: int) -> Tensor:
+        # Dropout, a function of the step alone.
+        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        scores = torch.split(self.model(batch.inputs).float(), batch.counts)  # type: ignore[no-untyped-call]
+        padded = pad_sequence(list(scores), batch_first=True, padding_value=NOTHING)
+        loss: Tensor = cross_entropy(padded, torch.zeros(len(scores), dtype=torch.long, device=padded.device))
+        self.log("loss_candidates", loss.detach(), batch_size=len(scores))
+        return loss
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = build_optimizer(self.model, self.options)  # type: ignore[arg-type]
+        factor = learning_rate_factor(self.options, self.steps)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: CrossBatch, device: torch.device, dataloader_idx: int) -> CrossBatch:
+        return CrossBatch({name: tensor.to(device) for name, tensor in batch.inputs.items()}, batch.counts)
