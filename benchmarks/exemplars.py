@@ -24,7 +24,7 @@ from melder.building.learning import forget
 from melder.data import DataSet, EntityFile, load
 from melder.kb import open_knowledge_base
 from melder.linking import ExactLinker
-from melder.linking.load import open_linker
+from melder.linking.opening import open_linker
 from melder.protocols import Progress
 from melder.records import Mention
 

@@ -31,7 +31,7 @@ from melder.kb.format.packing import pack
 from melder.kb.manifest import MODEL, SEGMENTS, SegmentEntry, publish
 from melder.kb.segment import SEGMENT_ROWS, SegmentContents, write_segment
 from melder.linking.exact import ExactLinker
-from melder.linking.load import searching
+from melder.linking.opening import searching
 from melder.records import Mention
 from melder.runs.directory import open_run
 

@@ -42,7 +42,8 @@ from melder.kb.inspection import information
 from melder.kb.manifest import CURRENT, MODEL, SEGMENTS, KnowledgeBaseSettings, SegmentEntry, publish
 from melder.kb.segment import SEGMENT_ROWS, SegmentContents, segment_digest, write_segment
 from melder.linking.exact import ExactLinker
-from melder.linking.load import Stored, open_linker
+from melder.linking.opening import open_linker
+from melder.linking.resolver import Features
 from melder.records import Entity, Item, Link, Mention
 from melder.runs.directory import open_run, read_configuration, seed_of, versions
 from melder.runs.feature_cache import ENTITIES, StoredFeatures, stored_features
@@ -133,7 +134,7 @@ def segment(path: Path, number: int, rows: int, contents: Callable[[], SegmentCo
     return SegmentEntry(name=name, rows=rows, digest=segment_digest(path / SEGMENTS / name))
 
 
-def stored(options: argparse.Namespace, model: Model, parts: Sequence[Stored]) -> StoredFeatures:
+def stored(options: argparse.Namespace, model: Model, parts: Sequence[Features]) -> StoredFeatures:
     configuration, known = read_configuration(options.run), StoredFeatures()
     for dataset, part, where in parts:
         known.add(*stored_features(configuration, seed_of(options.run), dataset, model.encoder, part, where))

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from melder.data import load
-from melder.linking.load import open_first_stage
+from melder.linking.opening import open_first_stage
 from melder.linking.rerank import RerankingLinker
 from melder.linking.second_look import DEFAULT_WEIGHT, open_stage
 from melder.linking.second_stage import SecondStage

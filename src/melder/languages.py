@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-__all__ = ["AS_WRITTEN", "Languages", "is_tag"]
+from pydantic import AfterValidator
+
+__all__ = ["AS_WRITTEN", "LanguageTag", "Languages", "is_tag"]
 
 NONE = ("mul", "")  # of all languages, as Wikidata says; of no language, as RDF and JSON-LD say
 TAG = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
@@ -81,6 +84,16 @@ AS_WRITTEN = Languages()
 def is_tag(text: str) -> bool:
     """Whether a text, in lower case, may be the tag of a language."""
     return TAG.fullmatch(text) is not None
+
+
+def _language(text: str) -> str:
+    tag = text.lower()
+    if not is_tag(tag):
+        raise ValueError(f"{text!r} is no tag of a language, such as de or pt-br")
+    return tag
+
+
+LanguageTag = Annotated[str, AfterValidator(_language)]
 
 
 def _of(tag: str, texts: Mapping[str, str]) -> Iterator[str]:

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -26,7 +25,7 @@ from pydantic import (
 )
 
 from melder.errors import BadData, BadRecord, MelderError, counted
-from melder.languages import Languages, is_tag
+from melder.languages import Languages, LanguageTag
 
 __all__ = [
     "PARTIAL",
@@ -68,16 +67,6 @@ def languages_of(text: str) -> Languages:
         return Languages.parse(text)
     except ValueError as error:
         raise MelderError(f"language {error}") from None
-
-
-def _language(text: str) -> str:
-    tag = text.lower()
-    if not is_tag(tag):
-        raise ValueError(f"{text!r} is no tag of a language, such as de or pt-br")
-    return tag
-
-
-LanguageTag = Annotated[str, AfterValidator(_language)]
 
 
 class _Record(BaseModel):
@@ -251,20 +240,15 @@ class Decided(Link):
 class Item:
     """What an encoder reads of a mention or an entity.
 
-    `text` empty = no text; `image` None = no picture (a path, or the bytes of an image file); `further` are the
-    pictures behind it; `augment` is the seed of a random view of the picture, None = the plain view. `role` says which
-    of an encoder's prompts stands before the text. `span` is where the mention stands in `text`, in code points, None =
-    nowhere: a text that is too long for an encoder is cut around it; its first `lead` characters, surface and
-    separator, are read in any case.
-
     Args:
         text: What is read; empty = no text.
         image: A path, or the bytes of an image file; None = no picture.
         surfaces: A mention's surface; an entity's name and aliases.
         augment: The seed of a random view of the picture; None = the plain view.
         role: Which of an encoder's prompts stands before the text.
-        span: Where the mention stands in `text`, code points [start, end).
-        lead: First characters of the text that are read in any case.
+        span: Where the mention stands in `text`, code points [start, end); None = nowhere. A text that is too long for
+            an encoder is cut around it.
+        lead: First characters of the text, surface and separator, that are read in any case.
         further: The pictures behind the first.
     """
 

@@ -20,7 +20,7 @@ from melder.kb.inspection import information, verify
 from melder.kb.manifest import EXEMPLARS
 from melder.kb.shards import join, split
 from melder.linking import ExactLinker
-from melder.linking.load import searching
+from melder.linking.opening import searching
 from melder.linking.sharded import Processes, attach_shards
 from melder.records import BadData, Link, MelderError, Mention
 from melder.runs.model import Model

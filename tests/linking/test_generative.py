@@ -22,7 +22,7 @@ from melder.generative.names import Names
 from melder.generative.trie import NameTrie
 from melder.linking import GenerativeLinker, RerankingLinker
 from melder.linking.generative import NAMES
-from melder.linking.load import open_linker
+from melder.linking.opening import open_linker
 from melder.records import Entity, Link, MelderError, Mention
 from training import small
 

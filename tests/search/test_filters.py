@@ -16,7 +16,7 @@ from melder.data import EntityFile
 from melder.kb import KnowledgeBase
 from melder.kb.shards import split
 from melder.linking import ExactLinker
-from melder.linking.load import searching
+from melder.linking.opening import searching
 from melder.linking.sharded import ShardWorker, attach_shards
 from melder.records import Entity, Link, MelderError
 from melder.search.filters import Types

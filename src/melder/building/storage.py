@@ -29,7 +29,21 @@ SHARE = 8  # between these one of so many, so that little is encoded twice
 def packed(
     side: Side, settings: KnowledgeBaseSettings, declared: Mapping[str, SideTensor], directory: Path
 ) -> PackedSide:
-    """What a segment of the knowledge base `directory`, which has these settings, holds of a side."""
+    """What a segment of a knowledge base holds of a side.
+
+    Args:
+        side: The encoded entities of the segment, tensors [entities, …].
+        settings: Of the knowledge base: how numbers are stored, how many tokens are left of a text or a picture, and
+            which codebook there is.
+        declared: How the store may hold each tensor, by the names that these have in the side.
+        directory: The knowledge base, in which the codebook is.
+
+    Returns:
+        The arrays as they are written.
+
+    Raises:
+        MelderError: A tensor is not declared, or two arrays would have one name.
+    """
     codebook = settings.codebook_file(directory)
     fewer = _fewer(side, settings, declared)
     return pack(fewer, settings.kind, declared, None if codebook is None else codebook.read())
@@ -42,6 +56,17 @@ def with_codebook(
 
     It is learned from entities evenly among the `count` of the source, unless a build that was stopped has left it. A
     picture of theirs that cannot be read counts as missing here; the build says so of every one.
+
+    Args:
+        directory: Where the knowledge base is built; the codebook is written there.
+        model: The run that encodes the entities.
+        source: The entities.
+        settings: Of the knowledge base; only those that store residuals need a codebook.
+        count: Entities in the source.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        The settings that name the codebook; the same settings where none is needed.
     """
     if settings.kind not in BITS:
         return settings

@@ -19,8 +19,8 @@ from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.manifest import MODEL
 from melder.linking.comparing import nil_of
 from melder.linking.data_linker import with_data_evidence
-from melder.linking.load import open_linker
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, nil_figures
+from melder.linking.opening import open_linker
 from melder.linking.resolver import Features
 from melder.metrics.metrics import metrics
 from melder.metrics.slices import slices

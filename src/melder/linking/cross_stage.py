@@ -71,6 +71,14 @@ class CrossStage:
 def open_cross_stage(look: RerankConfiguration, run: Path, device: str | None = None) -> CrossStage:
     """The stage that a second look describes: what the run has trained, if it is of the same model.
 
+    Args:
+        look: Settings of the second look, which name a model of text pairs.
+        run: Of the first stage; it may have trained the cross-encoder in its directory `rerank`.
+        device: As PyTorch calls it; None = a GPU where there is one.
+
+    Returns:
+        The stage, its model on the device.
+
     Raises:
         MelderError: It is not there, or not trained.
     """

@@ -26,7 +26,7 @@ class LettersStage:
     """Asks a language model which candidate a mention means; fulfils `melder.linking.second_stage.SecondStage`.
 
     Args:
-        reader: Of lettered questions.
+        letters: Asks the model lettered questions.
         texts: What of mentions and entities stands in a question.
         nil: Offer the answer "none of these".
         at_once: Mentions asked together.
@@ -72,6 +72,14 @@ class LettersStage:
 
 def open_letters_stage(look: RerankConfiguration, run: Path, device: str | None = None) -> LettersStage:
     """The stage that a second look describes.
+
+    Args:
+        look: Settings of the second look, which name a language model.
+        run: Of the first stage; the weights of a GGUF file are kept in it as plain numbers.
+        device: As PyTorch calls it; None = a GPU where there is one.
+
+    Returns:
+        The stage, its model on the device.
 
     Raises:
         MelderError: There is no such language model, or it cannot answer by letters.

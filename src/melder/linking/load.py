@@ -8,34 +8,28 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from melder.data import DataSet
 from melder.data import load as load_data
-from melder.io.addresses import without_password
 from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.inspection import verify
 from melder.kb.shard_list import SECONDS, is_address, shard_services
 from melder.kb.shards import ShardedKnowledgeBase
 from melder.linking.data_linker import with_data_evidence
-from melder.linking.linker import MatchingLinker
 from melder.linking.nil_calibration import read_nil
+from melder.linking.opening import open_linker, searching
 from melder.linking.remote import RemoteLinker
-from melder.linking.resolver import Features, OnUnreadable, Opening, linker_of
-from melder.linking.second_look import open_second_look
 from melder.protocols import Counting, Linker
 from melder.records import MelderError, languages_of
 from melder.runs.directory import read_configuration
-from melder.runs.rerank_configuration import method_changes, read_rerank
-from melder.search.resolver import find_kind
-from melder.search.stored import find_search
+from melder.runs.rerank_configuration import read_rerank
 
 PROBE = "probe"  # a text that is linked before a stranger's knowledge base is used
 
-__all__ = ["load", "open_first_stage", "open_linker", "searching"]
+__all__ = ["load"]
 
 
 @dataclass(frozen=True)
@@ -211,92 +205,3 @@ def _check_second_look(run: Path) -> None:
             f"{run}: its second look names the language model {look.model!r}, which is outside the knowledge base; "
             "do not use it"
         )
-
-
-def searching(linker: Linker, candidates: str | None, counting: Counting | None = None) -> Linker:
-    """The linker, whose links come from the search of this name; None = from scores of all entities.
-
-    A search that the knowledge base keeps prepared is opened; any other is made now.
-
-    Args:
-        linker: That is given the search.
-        candidates: Its name.
-        counting: Starts a progress bar with a title and a total.
-
-    Returns:
-        The same linker.
-
-    Raises:
-        MelderError: There is no such search, or a method that writes names has none.
-    """
-    if candidates is None:
-        return linker
-    if not linker.has_candidates:
-        shown = without_password(candidates)
-        raise MelderError(f"--candidates {shown}: a method that writes names has no candidates; leave it out")
-    find_kind(candidates)
-    matching = cast(MatchingLinker, linker)
-    if len(matching.source):  # of no entities nothing can be made, and none need be scored
-        matching.search = find_search(candidates, matching.model.matcher, matching.source, counting)
-    return linker
-
-
-def open_linker(
-    run: Path,
-    knowledge_base: DataSet | KnowledgeBase,
-    *,
-    data: DataSet | None = None,
-    changes: Sequence[str] = (),
-    counting: Counting | None = None,
-    on_unreadable: OnUnreadable = None,
-    features: Sequence[Features] = (),
-    device: str | None = None,
-) -> Linker:
-    """The linker of a run's method.
-
-    Args:
-        run: A finished one; its second look, or that for which `changes` ask, is over the linker.
-        knowledge_base: The entities; a knowledge base must have been built with this run, unless the method writes
-            names.
-        data: The data set that mentions are of; None = that of the entities.
-        changes: Settings of the method that take the place of the run's.
-        counting: Starts a progress bar with a title and a total.
-        on_unreadable: Is told of pictures that cannot be read; None: they raise.
-        features: What need not be encoded; a method that writes names reads none.
-        device: As PyTorch calls it; None = a GPU where there is one.
-
-    Returns:
-        The linker.
-
-    Raises:
-        MelderError: The run cannot be read, or does not fit the entities.
-    """
-    look = open_second_look(run, changes, device)
-    first = open_first_stage(
-        run,
-        knowledge_base,
-        data=data,
-        changes=changes,
-        counting=counting,
-        on_unreadable=on_unreadable,
-        features=features,
-        device=device,
-    )
-    return first if look is None else look.over(first)
-
-
-def open_first_stage(
-    run: Path,
-    knowledge_base: DataSet | KnowledgeBase,
-    *,
-    data: DataSet | None = None,
-    changes: Sequence[str] = (),
-    counting: Counting | None = None,
-    on_unreadable: OnUnreadable = None,
-    features: Sequence[Features] = (),
-    device: str | None = None,
-) -> Linker:
-    """The same linker without a second look."""
-    configuration, changes = read_configuration(run, changes), tuple(method_changes(changes))
-    opening = Opening(run, configuration, knowledge_base, data, changes, counting, on_unreadable, features, device)
-    return linker_of(configuration.method)(opening)

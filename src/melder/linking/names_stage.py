@@ -16,6 +16,9 @@ class NamesStage:
     """The log-probability of each candidate's name, the best of its names, by a linker that writes names.
 
     An entity without a name has none. Fulfils `melder.linking.second_stage.SecondStage`.
+
+    Args:
+        generative: The linker that writes names, over the entities of the first stage; it is closed with the stage.
     """
 
     name = "generative"

@@ -250,7 +250,14 @@ class RemoteLinker(BaseLinker):
 
 
 def descriptions(shards: Sequence[ShardService]) -> list[ShardDescription]:
-    """What is known of shards, those that are away now too."""
+    """What is known of shards, those that are away now too.
+
+    Args:
+        shards: The services of the set.
+
+    Returns:
+        The description of each that has ever answered, in their order.
+    """
     return [shard.description for shard in shards if shard.description is not None]
 
 

@@ -14,7 +14,18 @@ __all__ = ["answers_of", "picture_of", "record_of", "starting"]
 
 
 def answers_of(shards: Sequence[ShardService], path: str, **parameters: Any) -> list[Any]:
-    """What each shard that is there has at a path, in their order; those without anything are left out."""
+    """What each shard that is there has at a path, in their order; those without anything are left out.
+
+    A shard that gives no answer in time is lost: it counts as away until it is back.
+
+    Args:
+        shards: The services of the set.
+        path: Of the service, beginning with a slash, its names already quoted.
+        parameters: Of the query.
+
+    Returns:
+        What their JSON holds, or the bytes of a picture.
+    """
     asked = [(shard, shard.get(path, **parameters)) for shard in shards if shard.is_there()]
     answers = []
     for shard, answer in asked:
@@ -26,14 +37,31 @@ def answers_of(shards: Sequence[ShardService], path: str, **parameters: Any) -> 
 
 
 def record_of(shards: Sequence[ShardService], identity: str) -> Entity | None:
-    """The record of an entity, of the first shard that has it."""
+    """The record of an entity, of the first shard that has it.
+
+    Args:
+        shards: The services of the set.
+        identity: The entity's id.
+
+    Returns:
+        The record; None where no shard that answers has it.
+    """
     answers = answers_of(shards, f"/entities/{quote(identity, safe='')}")
     fields = Entity.model_fields
     return next((Entity(**{name: each[name] for name in fields if name in each}) for each in answers), None)
 
 
 def starting(shards: Sequence[ShardService], prefix: str, limit: int) -> list[Entity]:
-    """Entities with a name in which a word starts so, in turn from each shard; without aliases."""
+    """Entities with a name in which a word starts so, in turn from each shard; without aliases.
+
+    Args:
+        shards: The services of the set.
+        prefix: How the word starts.
+        limit: Entities at most.
+
+    Returns:
+        The first of every shard, then the second of every shard, and so on.
+    """
     lists = [each["result"] for each in answers_of(shards, "/reconcile/suggest/entity", prefix=prefix)]
     longest = max(map(len, lists), default=0)
     rows = [each[place] for place in range(longest) for each in lists if place < len(each)]
@@ -49,5 +77,13 @@ def starting(shards: Sequence[ShardService], prefix: str, limit: int) -> list[En
 
 
 def picture_of(shards: Sequence[ShardService], identity: str) -> bytes | None:
-    """The picture of an entity, made small."""
+    """The picture of an entity, made small.
+
+    Args:
+        shards: The services of the set.
+        identity: The entity's id.
+
+    Returns:
+        The bytes of an image file, of the first shard that has one; None where no shard that answers has one.
+    """
     return next(iter(answers_of(shards, f"/entities/{quote(identity, safe='')}/picture")), None)

@@ -20,7 +20,12 @@ DEFAULT_WEIGHT = 0.2  # where none was learned: the first stage knows the knowle
 
 @dataclass(frozen=True)
 class SecondLook:
-    """A second stage with its settings."""
+    """A second stage with its settings.
+
+    Args:
+        look: The settings, of which `top` and `weight` are for the linker over the first stage.
+        stage: What scores candidates anew.
+    """
 
     look: RerankConfiguration
     stage: SecondStage
@@ -34,6 +39,14 @@ class SecondLook:
 def open_second_look(run: Path, changes: Sequence[str] = (), device: str | None = None) -> SecondLook | None:
     """The second look that a run has, or that `rerank.KEY=VALUE` settings ask for; None where there is none.
 
+    Args:
+        run: A finished one.
+        changes: Settings `key=value`; those of the method are passed over.
+        device: As PyTorch calls it; None = a GPU where there is one.
+
+    Returns:
+        The opened stage with its settings; None where there is none, or `rerank.top` is 0.
+
     Raises:
         MelderError: A setting is none, or a model is not to be had.
     """
@@ -42,6 +55,18 @@ def open_second_look(run: Path, changes: Sequence[str] = (), device: str | None 
 
 
 def open_stage(look: RerankConfiguration, run: Path, device: str | None = None) -> SecondStage:
-    """The second stage of these settings."""
+    """The second stage of these settings.
+
+    Args:
+        look: Settings of the second look.
+        run: Of the first stage.
+        device: As PyTorch calls it; None = a GPU where there is one.
+
+    Returns:
+        The stage: a language model where the settings name one, a cross-encoder otherwise.
+
+    Raises:
+        MelderError: The model is not to be had, or not trained.
+    """
     opens = open_letters_stage if look.model is not None else open_cross_stage
     return opens(look, run, device)

@@ -26,7 +26,13 @@ WEIGHTS = (0.0, *(float(2.0**power / (1 + 2.0**power)) for power in range(-8, 9)
 
 @dataclass(frozen=True)
 class StageScores:
-    """What both stages say of the candidates of a mention, [k] each, and which of them is right; None = none is."""
+    """What both stages say of the candidates of a mention, and which of them is right.
+
+    Args:
+        first: [k] scores of the first stage.
+        second: [k] scores of the second stage; minus infinity where it cannot say.
+        gold: The place of the right candidate, from 0; None = it is not among them.
+    """
 
     first: Numbers
     second: Numbers
@@ -34,12 +40,28 @@ class StageScores:
 
 
 def fused_parts(first: Numbers, second: Numbers, weight: float) -> tuple[Numbers, Numbers]:
-    """What each stage adds to the fused scores [k]; minus infinity counts as less likely than all that is finite."""
+    """What each stage adds to the fused scores [k]; minus infinity counts as less likely than all that is finite.
+
+    Args:
+        first: [k] scores of the first stage.
+        second: [k] scores of the second stage.
+        weight: Of the second stage, 0 to 1.
+
+    Returns:
+        Two parts [k], whose sum is the fused scores.
+    """
     return (1 - weight) * log_softmax(_finite(first)), weight * log_softmax(_finite(second))
 
 
 def log_softmax(scores: Numbers) -> Numbers:
-    """[k] log-probabilities; of no candidates none."""
+    """The log-probabilities that are proportional to the exponentials of some scores.
+
+    Args:
+        scores: [k], finite.
+
+    Returns:
+        [k] log-probabilities; of no candidates none.
+    """
     if not len(scores):
         return scores
     shifted = scores - scores.max()
@@ -52,6 +74,13 @@ def learn_weight(mentions: Sequence[StageScores], weights: Sequence[float] = WEI
 
     Of weights that are equally good that with the higher mean reciprocal rank wins, then the smaller. Mentions whose
     entity is not among the candidates count as wrong with every weight.
+
+    Args:
+        mentions: The scores of both stages for each.
+        weights: Those that are tried, 0 to 1.
+
+    Returns:
+        The weight, and the share of mentions, 0 to 1, whose first candidate is then right.
     """
     figures = [(*_figures(mentions, weight), -weight) for weight in weights]
     hits, _, negated = max(figures)

@@ -19,7 +19,7 @@ from melder.kb.type_counts import TypeCounts
 from melder.languages import AS_WRITTEN, Languages
 from melder.linking import ExactLinker
 from melder.linking.comparing import nil_of
-from melder.linking.load import open_first_stage, searching
+from melder.linking.opening import open_first_stage, searching
 from melder.linking.second_look import SecondLook, open_second_look
 from melder.protocols import Counting, Linker
 from melder.records import Entity, MelderError

@@ -11,8 +11,8 @@ from melder.kb import is_knowledge_base
 from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
 from melder.linking.data_linker import fit_on_links
 from melder.linking.linker import MatchingLinker
-from melder.linking.load import open_first_stage
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
+from melder.linking.opening import open_first_stage
 from melder.protocols import Counting
 from melder.records import MelderError
 from melder.runs.configuration_file import checked, read_yaml

@@ -27,7 +27,7 @@ from melder.evaluation.evaluate import describe
 from melder.io.atomic import remove, writing
 from melder.kb import is_knowledge_base, open_knowledge_base
 from melder.kb.manifest import MODEL
-from melder.linking.load import open_linker
+from melder.linking.opening import open_linker
 from melder.metrics.metrics import Metrics, metrics
 from melder.metrics.name_match import name_match
 from melder.names import folded

@@ -42,7 +42,15 @@ BREADTH, LEAST, MOST = 2, 200, 1000  # candidates that a search in a graph keeps
 
 
 class PgvectorIndex:
-    """database: its `table` has lifted vectors of a `kind` under their rows, and types"""
+    """A table of lifted vectors with their types.
+
+    Args:
+        database: Where the table is.
+        table: Its name; its rows are those of the entities.
+        kind: The type of its vectors, `vector` or `halfvec`.
+        lift: What makes the largest product the nearest.
+        rows: Vectors that were put in, also those that were removed since.
+    """
 
     keeps_vectors, filters_types, tells_products = False, True, False
 

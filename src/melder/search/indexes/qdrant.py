@@ -44,7 +44,14 @@ DESCRIPTION = "qdrant.json"
 
 
 class QdrantIndex:
-    """database: at `address`; its `collection` has lifted vectors under their rows, and types"""
+    """A collection of lifted vectors with their types.
+
+    Args:
+        database: Where the collection is.
+        collection: Its name; its points are numbered as the entities' rows.
+        lift: What makes the largest product the nearest.
+        rows: Vectors that were put in, also those that were removed since.
+    """
 
     keeps_vectors, filters_types, tells_products = False, True, False
 
@@ -153,7 +160,14 @@ class QdrantIndex:
 
 
 class QdrantDatabase:
-    """A client of what is at an address; the memory of this process has one, for as long as an index is in it."""
+    """A client of what is at an address; the memory of this process has one, for as long as an index is in it.
+
+    Args:
+        address: Of a service, `http://HOST:6333`, or `memory`.
+
+    Raises:
+        MelderError: The client is not installed, or there is no such address.
+    """
 
     _in_memory: ClassVar[weakref.WeakValueDictionary[str, QdrantDatabase]] = weakref.WeakValueDictionary()
 

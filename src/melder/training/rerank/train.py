@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from melder.data import DataSet
 from melder.linking.cross_stage import CrossStage
-from melder.linking.load import open_first_stage
+from melder.linking.opening import open_first_stage
 from melder.linking.rerank import RerankingLinker
 from melder.linking.resolver import Features
 from melder.linking.second_look import open_stage
