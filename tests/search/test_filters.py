@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from melder.linking.opening import searching
 from melder.linking.sharded import ShardWorker, attach_shards
 from melder.records import Entity, Link, MelderError
 from melder.search.filters import Types
+from melder.search.indexes import pgvector
 from melder.search.stored import store_search
 from rounding import SCORE, close
-from search.test_indexes import memory, opened
+from search.test_indexes import database, memory
 from training.small import read_lines, write_lines
 
 __all__ = ["memory"]  # a fixture
@@ -93,6 +95,23 @@ def check(linker: Any, real: list[list[tuple[str, float]]], types: Sequence[str]
 def test_scoring_all_of_them(linker: ExactLinker, types: list[str], k: int) -> None:
     check(linker, real := expected(linker, types, k), types, k)
     assert any(real)
+
+
+@contextmanager
+def opened(name: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of an index, with a database where it has one."""
+    if name.startswith("milvus"):
+        with database(folder) as uri:
+            yield f"milvus:{uri}"
+    elif name == "qdrant:memory":
+        request.getfixturevalue("memory")
+        yield name
+    elif name == "pgvector":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(pgvector.DSN, request.getfixturevalue("postgres"))
+            yield name
+    else:
+        yield name
 
 
 @pytest.mark.parametrize("few", [0, 1000])
