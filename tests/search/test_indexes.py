@@ -99,7 +99,15 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+DATABASES = ("milvus", "qdrant", "pgvector")  # which compute by themselves, whatever PyTorch's kernels are
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(case, id=case.name, marks=[pytest.mark.any_processor] if case.name.startswith(DATABASES) else [])
+        for case in CASES
+    ]
+)
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     chosen: Case = request.param
     if chosen.package:

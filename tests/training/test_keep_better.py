@@ -21,6 +21,8 @@ from melder.training.loop.train import train
 from training.small import settings
 from training.test_from_entities import silent
 
+pytestmark = pytest.mark.any_processor  # which of two is kept
+
 
 @pytest.fixture(scope="module")
 def kb(small_run: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -28,6 +28,8 @@ from melder.training.rerank.configuration import RerankTrainingConfiguration
 from melder.training.rerank.train import train_second_look
 from training import small
 
+pytestmark = pytest.mark.any_processor  # what is trained goes on, is stored, is opened
+
 QUICK = ("training.batch_size=10", "training.learning_rate=0.003", "training.epochs=2", "training.checkpoint_every=2")
 
 
