@@ -12,7 +12,7 @@ import torch
 
 import melder
 from melder.data import load
-from melder.evaluation.evaluate import evaluate_run
+from melder.evaluation.evaluate import EvaluationOptions, evaluate_run
 from melder.linking import ExactLinker
 from melder.linking.data_evidence import (
     FILE,
@@ -131,13 +131,13 @@ def test_fitted_weights_find_what_tells_and_drop_what_does_not() -> None:
 def test_calibrate_fits_it_and_evaluate_reads_it(small_run: Path, small_data: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints")))
     with pytest.raises(MelderError, match=r"melder calibrate .* --prior"):
-        evaluate_run(run, small_data, "dev", counting=counting, prior=True)
+        evaluate_run(run, small_data, "dev", EvaluationOptions(prior=True), counting=counting)
     nil = calibrate(run, small_data, prior=True, counting=counting)
     fitted = read_evidence(run)
     assert (fitted.split, nil.split) == ("tune", "tune")
     assert fitted.counts
     plain = evaluate_run(run, small_data, "dev", counting=counting)
-    with_both = evaluate_run(run, small_data, "dev", counting=counting, prior=True, coherence=True)
+    with_both = evaluate_run(run, small_data, "dev", EvaluationOptions(prior=True, coherence=True), counting=counting)
     assert with_both.figures["mentions"] == plain.figures["mentions"]
     units = with_both.links[0].candidates[0].units
     assert {"prior", "coherence"} >= set(units) - set(plain.links[0].candidates[0].units)
@@ -150,7 +150,7 @@ def test_what_does_not_go_together_is_one_line(
     matching: ExactLinker, small_run: Path, small_data: Path, mentions: list[Mention]
 ) -> None:
     with pytest.raises(MelderError, match="leave these out"):
-        evaluate_run(small_run, small_data, "dev", counting=counting, prior=True, nil_threshold=0.5)
+        evaluate_run(small_run, small_data, "dev", EvaluationOptions(prior=True, nil_threshold=0.5), counting=counting)
     learned = melder.load(small_run, data=small_data)
     assert isinstance(learned, ExactLinker)
     learned.learn(mentions[:1])

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from melder.building import build as kb_build
+from melder.building import storage
 from melder.data import DataSet, EntityFile
 from melder.encoders import encode_chunks
 from melder.features import Features
@@ -90,7 +91,7 @@ def test_sides_that_were_stored_as_no_numbers_are_refused(
     small_run: Path, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = EntityFile(small_data / "entities.jsonl", small_data)
-    plain = kb_build.encode_segment.__globals__["pack"]
+    plain = storage.pack
 
     def spoilt(*arguments: object) -> object:
         packed = plain(*arguments)
@@ -98,7 +99,7 @@ def test_sides_that_were_stored_as_no_numbers_are_refused(
         packed.arrays[name][2] = np.nan
         return packed
 
-    monkeypatch.setattr("melder.building.segments.pack", spoilt)
+    monkeypatch.setattr("melder.building.storage.pack", spoilt)
     kb_build.build(tmp_path / "kb", source, run=small_run, counting=silent)
     with open_knowledge_base(tmp_path / "kb") as base, pytest.raises(MelderError, match=r"sides\.bin: tensor '\S+'"):
         list(base.blocks())

@@ -254,7 +254,7 @@ def test_among_some_types_it_finds_what_there_is_of_those(case: Case) -> None:
     for among in (EntityFilter(types, TypeCounts()) for types in WANTED):  # type: ignore[arg-type]
         part = every.only(among, COUNT)
         found = [
-            part.candidates(query[None], Side({"row": torch.zeros(1)}), 64, 0, 0.0)[0].rows for query in QUERIES[some]
+            part.candidates(query[None], Side({"row": torch.zeros(1)}), 64, 0, [0.0])[0].rows for query in QUERIES[some]
         ]
         assert all(set(row) <= set(among.rows) for row in found)
         if len(among.rows):

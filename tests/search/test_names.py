@@ -150,7 +150,7 @@ def test_many_names_of_few_entities_do_not_take_the_places_of_others(
             "lexical.gram": torch.from_numpy(surface[1])[None, None],
         }
     )
-    assert indexed.candidates(torch.zeros(1, 0), mention, 2, 2, 1.0)[0].rows.tolist() == [3, 71]
+    assert indexed.candidates(torch.zeros(1, 0), mention, 2, 2, [1.0])[0].rows.tolist() == [3, 71]
 
 
 def test_searches_of_threads_do_not_meet(unit: Lexical, index: NameIndex) -> None:
