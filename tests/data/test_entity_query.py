@@ -164,7 +164,7 @@ def test_no_query_changes_a_file_of_sqlite(statement: str, tmp_path: Path) -> No
         connection.execute("INSERT INTO shop VALUES ('A', 'Anvil')")
     connection.close()
     before = file.read_bytes()
-    with pytest.raises(MelderError, match="the query failed .*readonly database.*; correct --query"):
+    with pytest.raises(MelderError, match=r"the query failed .*readonly database.*; correct --query"):
         EntityQuery(f"sqlite:///{file}", statement).check()
     assert file.read_bytes() == before
 
