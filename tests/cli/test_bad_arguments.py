@@ -88,6 +88,12 @@ def test_wrong_usage_ends_with_status_2(melder: Melder, arguments: tuple[str, ..
     assert line.endswith("--help says how")
 
 
+@pytest.mark.parametrize("option", ["--sides", "--pictures"])
+def test_a_word_that_is_no_choice_is_named_in_plain_words(melder: Melder, option: str) -> None:
+    line = melder("kb", "build", "--out", "kb", option, "residual3").error
+    assert f"Invalid value for '{option}': 'residual3' is not one of" in line
+
+
 def test_a_finished_run_is_not_trained_again(melder: Melder, recipe: Path) -> None:
     assert "holds a finished run; name another directory" in melder("train", recipe, "--out", small_run()).error
 

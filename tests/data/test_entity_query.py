@@ -147,6 +147,28 @@ def test_what_cannot_be_asked_is_one_line_without_the_password(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE shop",
+        "CREATE TABLE other (id TEXT)",
+        "ALTER TABLE shop ADD COLUMN price REAL",
+        "DELETE FROM shop",
+        "INSERT INTO shop VALUES ('B', 'Bolt') RETURNING id, name",
+    ],
+)
+def test_no_query_changes_a_file_of_sqlite(statement: str, tmp_path: Path) -> None:
+    file = tmp_path / "shop.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE shop (id TEXT, name TEXT)")
+        connection.execute("INSERT INTO shop VALUES ('A', 'Anvil')")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(MelderError, match=r"the query failed .*readonly database.*; correct --query"):
+        EntityQuery(f"sqlite:///{file}", statement).check()
+    assert file.read_bytes() == before
+
+
 def test_a_driver_that_is_not_installed_is_named() -> None:
     with pytest.raises(MelderError, match=r"mysql\+pymysql://u:\*\*\*@h/db: needs its driver pymysql"):
         entities(EntityQuery(f"mysql+pymysql://u:{SECRET}@h/db", "SELECT 1"))

@@ -144,6 +144,7 @@ def _leave_misused(error: Any) -> None:
     """A command that was called wrongly, in the style of every other mistake; called with nothing it has shown its
     help."""
     if message := error.format_message():
+        message = message.replace("Value error, ", "")  # the validator's own words, before the reason
         command = error.ctx.command_path if error.ctx is not None else "melder"
         _leave(f"{message.rstrip('.')}; {command} --help says how")
     sys.exit(2)

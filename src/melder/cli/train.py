@@ -67,11 +67,16 @@ def train(
         console.print(metrics_table(f"Selection set: {result.metrics['split']}", rows))
         if parameters := result.metrics["parameters"]:
             trained, every = parameters["trained"], parameters["all"]
-            say(f"Trained: {trained:,} of {every:,} parameters ({100 * trained / every:.2g} %).")
+            say(f"Trained: {trained:,} of {every:,} parameters ({_per_cent(trained / every)} %).")
     if from_kb is not None:
         _keep_better(out, chosen, from_kb)
     say(f"The run is in {out}. Next: {_next(out, chosen, result.splits if result else ())}")
     finish(result.skipped if result else [], list(unreadable.reasons.values()) if unreadable else [])
+
+
+def _per_cent(share: float) -> str:
+    """Two digits of a small share, and 100 as it is written."""
+    return f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
 
 
 def _keep_better(out: Path, configuration: Configuration, source: Path) -> None:

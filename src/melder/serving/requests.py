@@ -215,7 +215,7 @@ def _form_value(name: str, value: FormValue, settings: ServiceSettings) -> Any:
         return tuple(picture for picture in value if picture)  # a file field that was left alone is empty
     if isinstance(value, bytes):
         if name != "image":
-            raise ApiError(422, f"field '{name}': is a file; only pictures may be some")
+            raise ApiError(422, f"field '{name}': is a file; a picture is a field named image")
         return value or None
     if name not in INSIDE:
         return value

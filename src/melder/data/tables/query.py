@@ -122,6 +122,8 @@ def _rows_of(engine: Any, query: str) -> Iterator[Sequence[Any]]:
     if engine.dialect.name == "postgresql":
         options["postgresql_readonly"] = True
     with engine.connect() as connection:  # nothing is committed
+        if engine.dialect.name == "sqlite":  # whose DROP TABLE would last without a commit
+            connection.exec_driver_sql("PRAGMA query_only = ON")
         result = connection.execution_options(**options).exec_driver_sql(query)
         if not result.returns_rows:
             raise MelderError("--query: gives no rows; write a SELECT")
