@@ -196,6 +196,20 @@ def test_another_model_is_refused(remote: RemoteLinker) -> None:
         remote.link("a kite")
 
 
+def test_another_model_is_refused_when_services_are_opened(
+    remote: RemoteLinker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ShardService._ask
+
+    def other(service: ShardService, *question: Any, **content: Any) -> Any:
+        answer = asked(service, *question, **content)
+        return {**answer, "model": "other-1"} if service.address == ADDRESSES[1] else answer
+
+    monkeypatch.setattr(ShardService, "_ask", other)
+    with pytest.raises(MelderError, match=f"{ADDRESSES[1]}: has the model other-1"):
+        melder.load(ADDRESSES[0], shards=ADDRESSES[1:])
+
+
 @pytest.mark.parametrize(
     ("work", "message"),
     [
