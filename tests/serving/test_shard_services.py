@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import melder
+from linking.second_looks import by_pairs
 from melder.building import build as kb_build
 from melder.cli import app as command
 from melder.data import DataSet, EntityFile
@@ -208,6 +209,16 @@ def test_another_model_is_refused_when_services_are_opened(
     monkeypatch.setattr(ShardService, "_ask", other)
     with pytest.raises(MelderError, match=f"{ADDRESSES[1]}: has the model other-1"):
         melder.load(ADDRESSES[0], shards=ADDRESSES[1:])
+
+
+def test_a_service_with_a_second_look_is_no_shard(folder: Path) -> None:
+    """Its scores are log-probabilities among its own candidates, and cannot be merged with those of others."""
+    source = ReadOnlySource(folder / "shards" / "shard-000", by_pairs(weight=0.5))
+    application = create_application(source, source.open(), ServiceSettings(wait=0.0))
+    with TestClient(application) as client:
+        assert client.post("/link", json={"text": "a red kite"}).status_code == 200
+        answer = client.get("/shard")
+        assert (answer.status_code, "rerank.top=0" in answer.json()["error"]) == (409, True)
 
 
 @pytest.mark.parametrize(

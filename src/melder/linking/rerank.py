@@ -40,6 +40,7 @@ class RerankingLinker(BaseLinker):
     """
 
     model: Any
+    has_comparable_scores = False  # they are log-probabilities among a mention's own candidates
 
     def __init__(
         self, first: Linker, second: SecondStage, *, top: int, weight: float, name: str = "first_stage"
