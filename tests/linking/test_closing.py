@@ -133,10 +133,16 @@ def test_a_set_of_shards_and_a_failed_opening_hold_nothing(base: Path, tmp_path:
     with pytest.raises(MelderError, match="there is no search"):
         melder.load(base, candidates="nonsense")
     assert held(base) == NOTHING
+    for options, message in (({"prior": True}, "fit it with"), ({"language": "?"}, "language")):
+        with pytest.raises(MelderError, match=message):
+            melder.load(base, **options)  # type: ignore[arg-type]
+        assert held(base) == NOTHING
     cut = next(base.glob("segments/*/sides.bin"))
     cut.write_bytes(cut.read_bytes()[:-1])
     with pytest.raises(MelderError, match="has"):
         open_knowledge_base(base)
+    with pytest.raises(MelderError, match="has"):
+        melder.load(base, trusted=False)
     assert held(base) == NOTHING
 
 

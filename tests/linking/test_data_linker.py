@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import melder
+from linking.second_looks import by_pairs
 from melder.data import load
 from melder.evaluation.evaluate import EvaluationOptions, evaluate_run
 from melder.linking import ExactLinker
@@ -141,9 +142,11 @@ def test_calibrate_fits_it_and_evaluate_reads_it(small_run: Path, small_data: Pa
     assert with_both.figures["mentions"] == plain.figures["mentions"]
     units = with_both.links[0].candidates[0].units
     assert {"prior", "coherence"} >= set(units) - set(plain.links[0].candidates[0].units)
-    (run / FILE).write_text("{}")
-    with pytest.raises(MelderError, match="is damaged; fit it with"):
-        melder.load(run, data=small_data, prior=True)
+    written = (run / FILE).read_text()
+    for damaged in ("{}", "[" * 100_000, f'{written[: written.rindex("}")]}, "counts": {{"kite": {{"Q1": -3}}}}}}'):
+        (run / FILE).write_text(damaged)
+        with pytest.raises(MelderError, match="is damaged; fit it with"):
+            melder.load(run, data=small_data, prior=True)
 
 
 def test_what_does_not_go_together_is_one_line(
@@ -154,6 +157,8 @@ def test_what_does_not_go_together_is_one_line(
     learned = melder.load(small_run, data=small_data)
     assert isinstance(learned, ExactLinker)
     learned.learn(mentions[:1])
+    with pytest.raises(MelderError, match=r"fitted without its second look; .* rerank\.top=0"):
+        melder.load(small_run, data=small_data, changes=by_pairs(weight=0.5), prior=True)
     with pytest.raises(MelderError, match="leave prior out"):
         DataLinker(learned, evidence(), prior=True, coherence=False)
     empty = matching.link(mentions[0]).model_copy(update={"candidates": ()})

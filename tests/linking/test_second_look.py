@@ -160,3 +160,11 @@ def test_the_default_weight_is_that_of_the_documentation(small_run: Path, small_
     assert _open(small_run, small_data, by_letters()).weight == DEFAULT_WEIGHT
     page = (Path(__file__).parents[2] / "docs" / "second-look.md").read_text(encoding="utf-8")
     assert f"{DEFAULT_WEIGHT}" in page
+
+
+def test_a_score_that_is_no_number_is_an_error(small_run: Path, small_data: Path, mentions: list[Mention]) -> None:
+    linker = _open(small_run, small_data, by_pairs(weight=0.5))
+    next(linker.second.encoder.parameters()).data.fill_(math.nan)  # type: ignore[attr-defined]
+    for work in (lambda: linker.link(mentions, 3), lambda: linker.stage_scores(mentions)):
+        with pytest.raises(MelderError, match="the second stage 'cross' has a score that is NaN"):
+            work()

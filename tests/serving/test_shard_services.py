@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import melder
+from linking.second_looks import by_pairs
 from melder.building import build as kb_build
 from melder.cli import app as command
 from melder.data import DataSet, EntityFile
@@ -194,6 +195,30 @@ def test_another_model_is_refused(remote: RemoteLinker) -> None:
     remote.shards[2].description = described.model_copy(update={"model": "other-1"})
     with pytest.raises(MelderError, match=f"{ADDRESSES[2]}: has the model other-1, and the others have"):
         remote.link("a kite")
+
+
+def test_another_model_is_refused_when_services_are_opened(
+    remote: RemoteLinker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ShardService._ask
+
+    def other(service: ShardService, *question: Any, **content: Any) -> Any:
+        answer = asked(service, *question, **content)
+        return {**answer, "model": "other-1"} if service.address == ADDRESSES[1] else answer
+
+    monkeypatch.setattr(ShardService, "_ask", other)
+    with pytest.raises(MelderError, match=f"{ADDRESSES[1]}: has the model other-1"):
+        melder.load(ADDRESSES[0], shards=ADDRESSES[1:])
+
+
+def test_a_service_with_a_second_look_is_no_shard(folder: Path) -> None:
+    """Its scores are log-probabilities among its own candidates, and cannot be merged with those of others."""
+    source = ReadOnlySource(folder / "shards" / "shard-000", by_pairs(weight=0.5))
+    application = create_application(source, source.open(), ServiceSettings(wait=0.0))
+    with TestClient(application) as client:
+        assert client.post("/link", json={"text": "a red kite"}).status_code == 200
+        answer = client.get("/shard")
+        assert (answer.status_code, "rerank.top=0" in answer.json()["error"]) == (409, True)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class ToyLinker:
     nil = None
     compares_pictures = True
     pictures_read = 2
+    has_comparable_scores = True
 
     def __init__(self, entities: Sequence[Entity]) -> None:
         self.entities = entities

@@ -113,7 +113,8 @@ def test_both_kinds_of_mentions_count(made: tuple[float, float], names: tuple[fl
     of_made = {model: {"mrr": value} for model, value in zip((BEFORE, TRAINED), made, strict=True)}
     of_names = {model: {"hits@1": value} for model, value in zip((BEFORE, TRAINED), names, strict=True)}
     assert is_better(of_made, of_names) == better
-    assert is_better(of_made, {}) == (made[1] > made[0])  # where no name is one entity's alone
+    no_names = {BEFORE: {}, TRAINED: {}}  # where no name is one entity's alone
+    assert is_better(of_made, no_names) == (made[1] > made[0])
 
 
 def test_exact_names_are_those_of_one_entity() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -39,7 +39,7 @@ PRESUMED = 1.0  # times that a surface is taken to have meant any entity before 
 STRENGTH = 1.0  # of the pull of both weights towards 0, in mentions
 ROUNDS = 100  # of L-BFGS at most
 
-Counts = dict[str, dict[str, int]]
+Counts = dict[str, dict[str, Annotated[int, Field(ge=0, le=2**53)]]]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -89,7 +89,7 @@ def read_evidence(run: Path) -> DataEvidence:
         raise MelderError(f"{path}: is missing, so that there are no prior and no coherence; {remedy}")
     try:
         return DataEvidence.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError):
+    except (ValueError, RecursionError):
         raise MelderError(f"{path}: is damaged; {remedy}") from None
 
 
@@ -118,7 +118,7 @@ def log_odds(counts: Counts, surface: str, identities: Sequence[str]) -> list[fl
 
 
 def fit_temperature(scores: Tensor, answers: Tensor) -> float:
-    """The temperature by which scores are divided before a softmax.
+    """The temperature by which scores are multiplied before a softmax.
 
     Args:
         scores: [n, candidates], -inf where there is none.

@@ -135,12 +135,19 @@ def with_data_evidence(linker: Linker, run: Path, *, prior: bool, coherence: boo
         The linker itself where neither is.
 
     Raises:
-        MelderError: Nothing was fitted, or the method writes names.
+        MelderError: Nothing was fitted, the method writes names, its links come from services, or there is a second
+            look, whose scores these weights were not fitted on.
     """
     if not (prior or coherence):
         return linker
     if not linker.has_candidates:
-        raise MelderError(f"{run}: a method that writes names takes neither prior nor coherence; leave them out")
+        raise MelderError(
+            f"{run}: a method that writes names, or links of services, take neither prior nor coherence; leave them out"
+        )
+    if not linker.calibrates:
+        raise MelderError(
+            f"{run}: prior and coherence were fitted without its second look; leave them out, or set rerank.top=0"
+        )
     own: Path = linker.knowledge_base.directory
     where = next((place for place in (own, own / MODEL) if (place / FILE).is_file()), run)
     evidence = read_evidence(where)

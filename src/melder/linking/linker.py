@@ -68,6 +68,7 @@ class BaseLinker(ABC):
     explains = False
     calibrates = False
     learns = False
+    has_comparable_scores = True  # with those of another knowledge base of the same model
     pictures_read = 1
     nil: Nil | None = None
     languages = AS_WRITTEN  # in which candidates are named

@@ -4,7 +4,7 @@ which linker."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -98,9 +98,13 @@ def load(
     with progress_bars() if show_progress and counting is None else nullcontext(counting) as bars:
         named = tuple(map(str, shards))
         linker = opens(_Request(str(path), _path(path, "path"), data, tuple(changes), candidates, device, bars, named))
-    linker = with_data_evidence(linker, _path(path, "path"), prior=prior, coherence=coherence)
-    if language is not None:
-        linker.name_in(languages_of(language))
+    try:
+        linker = with_data_evidence(linker, _path(path, "path"), prior=prior, coherence=coherence)
+        if language is not None:
+            linker.name_in(languages_of(language))
+    except BaseException:
+        linker.close()
+        raise
     return linker
 
 
@@ -181,13 +185,16 @@ def _load_untrusted(request: _Request) -> Linker:
     if not is_knowledge_base(path) or request.data is not None or request.shards:
         raise MelderError(f"{path}: only a knowledge base by itself can be opened untrusted; leave data and runs out")
     try:
-        base = open_knowledge_base(path, trusted=False)
-        for fault in verify(path, counting or (lambda title, total: lambda done: None))[1]:
-            raise MelderError(fault)
-        _check_second_look(base.model)
-        linker = _over(base, base.model, request)
-        linker.link(PROBE)
-        return linker
+        with ExitStack() as opened:
+            base = open_knowledge_base(path, trusted=False)
+            opened.callback(base.close)
+            for fault in verify(path, counting or (lambda title, total: lambda done: None))[1]:
+                raise MelderError(fault)
+            _check_second_look(base.model)
+            linker = _opened(base.model, base, request)
+            linker.link(PROBE)
+            opened.pop_all()
+            return linker
     except MelderError:
         raise
     except Exception as error:

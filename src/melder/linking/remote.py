@@ -111,7 +111,13 @@ class RemoteLinker(BaseLinker):
         self.seconds = seconds
         self.knowledge_base = RemoteEntities(directory, self.shards)
         self.pictures, self.modalities = Files(), MODALITIES
-        self._first = self._described()
+        try:
+            self._first = self._described()
+            for shard in self.shards:
+                self._check_model(shard)
+        except BaseException:
+            self.close()
+            raise
         self.nil = nil or self._first.nil
         self.pictures_read = self._first.pictures
         self.model: Any = _Model(_Encoder(self._first.compares_pictures))
@@ -164,7 +170,6 @@ class RemoteLinker(BaseLinker):
                 shard.lost(str(error) or "no answer in time")
         described = descriptions(self.shards)
         if not described:
-            self.close()
             raise MelderError(f"{self.knowledge_base.directory}: none of its services answers; start them")
         return described[0]
 

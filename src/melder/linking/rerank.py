@@ -40,6 +40,7 @@ class RerankingLinker(BaseLinker):
     """
 
     model: Any
+    has_comparable_scores = False  # they are log-probabilities among a mention's own candidates
 
     def __init__(
         self, first: Linker, second: SecondStage, *, top: int, weight: float, name: str = "first_stage"
@@ -169,9 +170,19 @@ class RerankingLinker(BaseLinker):
         for start in range(0, len(mentions), self.second.at_once):
             rows = slice(start, start + self.second.at_once)
             candidates = [self._entities(link) for link in links[rows]]
-            yield from self.second.opinions(mentions[rows], items[rows], candidates)
+            opinions = self.second.opinions(mentions[rows], items[rows], candidates)
+            yield from map(self._checked, mentions[rows], opinions)
             if progress is not None:
                 progress(len(mentions[rows]))
+
+    def _checked(self, mention: Mention, opinion: Opinion) -> Opinion:
+        """The opinion, if its scores are numbers: what is NaN would otherwise pass for what a stage cannot say."""
+        if np.isnan(opinion.scores).any() or (opinion.nil is not None and math.isnan(opinion.nil)):
+            raise MelderError(
+                f"mention {mention.id!r}: the second stage {self.second.name!r} has a score that is NaN; its model is "
+                "damaged, or needs rerank.precision=float32"
+            )
+        return opinion
 
     def _entities(self, link: Link) -> list[Entity]:
         """The records of the candidates that are read."""

@@ -25,6 +25,7 @@ class Linker(Protocol):
         has_candidates: A search may find its candidates instead of scoring every entity: `search` may be set.
         explains: `melder.linking.explanation` can say what its units matched.
         calibrates: NIL probabilities can be fitted to its scores.
+        has_comparable_scores: They can be compared with those of another knowledge base of the same model.
         learns: It takes exemplars: it has `learn` (`melder.linking.ExactLinker`).
         pictures_read: How many pictures of a mention it compares; those behind them are not read.
     """
@@ -48,6 +49,9 @@ class Linker(Protocol):
 
     @property
     def calibrates(self) -> bool: ...
+
+    @property
+    def has_comparable_scores(self) -> bool: ...
 
     @property
     def learns(self) -> bool: ...

@@ -108,6 +108,8 @@ def _open_search(name: str, matcher: Matcher, base: EntityStore) -> Search | Non
 
 def _opened(named: NamedSearch, path: Path, rows: np.ndarray, *, trusted: bool) -> HybridIndex[Any]:
     opener, _ = INDEXES.resolve(named.index)
+    if not trusted and not opener.keeps_vectors:  # its file would say where this machine connects to
+        raise MelderError(f"{path}: sends to a database that a stranger chose; do not use this knowledge base")
     if not trusted and (path / VECTORS).is_dir():
         try_in_child(getattr(opener, "trial", ""), path / VECTORS)
     index = opener.open(path / VECTORS) if (path / VECTORS).is_dir() else None

@@ -41,6 +41,11 @@ class ServingLinker(Protocol):
     def explains(self) -> bool: ...
 
     @property
+    def has_comparable_scores(self) -> bool:
+        """Whether its scores are comparable with those of another knowledge base of the same model."""
+        ...
+
+    @property
     def pictures_read(self) -> int: ...
 
     @property

@@ -113,7 +113,7 @@ def exact_names(entities: Sequence[Entity]) -> list[Mention]:
 
 def is_better(made: Mapping[str, Metrics], names: Mapping[str, Metrics]) -> bool:
     """Whether the trained model is."""
-    finds_names = not names or names[TRAINED]["hits@1"] >= names[BEFORE]["hits@1"] - TOLERANCE
+    finds_names = not any(names.values()) or names[TRAINED]["hits@1"] >= names[BEFORE]["hits@1"] - TOLERANCE
     return bool(made[TRAINED]["mrr"] > made[BEFORE]["mrr"] and finds_names)
 
 

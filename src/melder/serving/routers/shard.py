@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from melder.linking.shard_service import ShardDescription
+from melder.serving.errors import ApiError
 from melder.serving.service import Serving
 
 __all__ = ["router"]
@@ -16,6 +17,10 @@ router = APIRouter(tags=["link"])
 def shard(service: Serving) -> ShardDescription:
     """How many entities, their types, the model, and how its scores become NIL probabilities."""
     served = service.current.served
+    if not served.linker.has_comparable_scores:
+        raise ApiError(
+            409, "this shard has a second look, and shards are looked at together; serve it with rerank.top=0"
+        )
     return ShardDescription(
         generation=served.generation,
         model=served.model,
