@@ -1,9 +1,9 @@
 """The part of GEMEL that learns: from a picture to a few vectors of the language model, its prefix.
 
-linear        V = reshape(W v + b, (prefix tokens, width)) of the picture's vector v, without activation, norm or
-              dropout, as published
-bottleneck    two layers of v with fewer units between them
-resampler     attention of one query a prefix token over the picture's patches, after Flamingo (arXiv 2204.14198)
+* linear: V = reshape(W v + b, (prefix tokens, width)) of the picture's vector v, without activation, norm or dropout, as
+  published
+* bottleneck: two layers of v with fewer units between them
+* resampler: attention of one query a prefix token over the picture's patches, after Flamingo (arXiv 2204.14198)
 
 A mention without a picture has a learned prefix instead, which starts as the linear mapper's answer to a vector of
 zeros, b; with `published` it stays that answer.
@@ -22,7 +22,7 @@ __all__ = ["LinearMapper", "Mapper", "Standardized", "read_official_mapper"]
 
 
 class Mapper(nn.Module):
-    """What each mapper is: pictures [n, *picture_shape] and whether they are there [n] to prefixes [n, tokens, width].
+    """What each mapper is: pictures [n, picture_shape…] and whether they are there [n] to prefixes [n, tokens, width].
 
     A subclass maps pictures that are there in `mapped`.
 
@@ -43,11 +43,11 @@ class Mapper(nn.Module):
         return torch.where(there[:, None, None], prefixes, self.absent.view(self.tokens, self.width))
 
     def mapped(self, pictures: Tensor) -> Tensor:
-        """[n, tokens * width] of pictures [n, *picture_shape]."""
+        """[n, tokens * width] of pictures [n, picture_shape…]."""
         raise NotImplementedError
 
     def fit(self, pictures: Tensor) -> None:
-        """Learn of pictures [n, *picture_shape] what is not trained; the linear mapper needs nothing."""
+        """Learn of pictures [n, picture_shape…] what is not trained; the linear mapper needs nothing."""
 
     def start_at(self, weight: Tensor, bias: Tensor, absent: Tensor) -> None:
         """Start as this linear map: weight [tokens * width, g], bias and the prefix without picture [tokens * width].

@@ -21,7 +21,7 @@ def mean_intervals(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:
         resamples: How many are drawn.
 
     Returns:
-        [figures, 2]: low and high.
+        An array [figures, 2] of low and high.
     """
     generator = np.random.default_rng(seed)
     at_once = max(1, DRAWS_AT_ONCE // len(values))

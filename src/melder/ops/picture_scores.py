@@ -3,7 +3,7 @@ r"""Scores, vectors and bounds of several pictures made one, of items with unequ
 The first picture of every item stands in one tensor, the further ones of all items in another, with `owner` [x], which
 says whose each is. An item whose first picture is not `there` has further ones only; without any the first counts.
 
-Bounds: with q_i the vectors of a mention's pictures, b_j those of an entity's, and q and b the means of each,
+Bounds: with q_i the vectors of a mention's pictures, b_j those of an entity's, and q and b the means of each::
 
     max_ij <q_i, b_j> <= <q, b> + max_i |q_i| max_j |b_j - b| + max_i |q_i - q| |b|
 
