@@ -1,7 +1,7 @@
 """The part of GEMEL that learns: from a picture to a few vectors of the language model, its prefix.
 
-* linear: V = reshape(W v + b, (prefix tokens, width)) of the picture's vector v, without activation, norm or dropout, as
-  published
+* linear: V = reshape(W v + b, (prefix tokens, width)) of the picture's vector v, without activation, norm or dropout,
+  as published
 * bottleneck: two layers of v with fewer units between them
 * resampler: attention of one query a prefix token over the picture's patches, after Flamingo (arXiv 2204.14198)
 
