@@ -218,5 +218,6 @@ about((example) => {
   options.offer(base);
   new Review(teacher, base);
 }).catch(() => {}).finally(() => { // without what the knowledge base is, the page still links
-  if (!followAddress()) find("start").hidden = asking !== null || !find("examples").childElementCount;
+  // Who asked before that is not asked for again: the address is that of their question by now.
+  if (asking !== null || !followAddress()) find("start").hidden = asking !== null || !find("examples").childElementCount;
 });
