@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from melder.data import load
-from melder.linking.opening import open_first_stage
+from melder.linking.opening import open_linker
 from melder.linking.rerank import RerankingLinker
 from melder.linking.second_look import DEFAULT_WEIGHT, open_stage
 from melder.linking.second_stage import SecondStage
@@ -25,7 +25,7 @@ from melder.metrics.fusion import StageScores, learn_weight
 from melder.protocols import Linker
 from melder.records import Mention
 from melder.runs.configuration_file import checked, read_yaml
-from melder.runs.rerank_configuration import RerankConfiguration, read_rerank
+from melder.runs.rerank_configuration import FIRST_STAGE, RerankConfiguration, read_rerank
 from melder.training.configuration import Configuration
 from melder.training.prepare import split_data
 
@@ -45,7 +45,7 @@ def main() -> None:
     dataset = load(options.data, text_field=configuration.data.text_field)
     parts = ("entities", "train", "dev")
     stored = [] if options.features is None else [(dataset, part, options.features) for part in parts]
-    first = open_first_stage(options.run, dataset, data=dataset, features=stored)
+    first = open_linker(options.run, dataset, data=dataset, changes=[FIRST_STAGE], features=stored)
     dev = drawn([m for m in dataset.split("dev") if m.answer is not None], options.mentions, options.seed)
     tune = drawn(split_data(configuration, dataset).selection, options.tune, options.seed)
     print(f"{len(dev)} mentions of dev, {len(dataset.entities):,} candidates; weights on {len(tune)} of tune")

@@ -19,7 +19,7 @@ from melder.runs.rerank_configuration import method_changes
 from melder.search.resolver import find_kind
 from melder.search.stored import find_search
 
-__all__ = ["open_first_stage", "open_linker", "searching"]
+__all__ = ["open_linker", "searching"]
 
 
 def searching(linker: Linker, candidates: str | None, counting: Counting | None = None) -> Linker:
@@ -64,7 +64,8 @@ def open_linker(
     """The linker of a run's method.
 
     Args:
-        run: A finished one; its second look, or that for which `changes` ask, is over the linker.
+        run: A finished one; its second look, or that for which `changes` ask, is over the linker (`FIRST_STAGE` among
+            `changes`: none is).
         knowledge_base: The entities; a knowledge base must have been built with this run, unless the method writes
             names.
         data: The data set that mentions are of; None = that of the entities.
@@ -81,49 +82,7 @@ def open_linker(
         MelderError: The run cannot be read, or does not fit the entities.
     """
     look = open_second_look(run, changes, device)
-    first = open_first_stage(
-        run,
-        knowledge_base,
-        data=data,
-        changes=changes,
-        counting=counting,
-        on_unreadable=on_unreadable,
-        features=features,
-        device=device,
-    )
-    return first if look is None else look.over(first)
-
-
-def open_first_stage(
-    run: Path,
-    knowledge_base: DataSet | KnowledgeBase,
-    *,
-    data: DataSet | None = None,
-    changes: Sequence[str] = (),
-    counting: Counting | None = None,
-    on_unreadable: OnUnreadable = None,
-    features: Sequence[Features] = (),
-    device: str | None = None,
-) -> Linker:
-    """The same linker without a second look.
-
-    Args:
-        run: A finished one.
-        knowledge_base: The entities; a knowledge base must have been built with this run, unless the method writes
-            names.
-        data: The data set that mentions are of; None = that of the entities.
-        changes: Settings of the method that take the place of the run's; those of a second look are passed over.
-        counting: Starts a progress bar with a title and a total.
-        on_unreadable: Is told of pictures that cannot be read; None: they raise.
-        features: What need not be encoded; a method that writes names reads none.
-        device: As PyTorch calls it; None = a GPU where there is one.
-
-    Returns:
-        The linker.
-
-    Raises:
-        MelderError: The run cannot be read, or does not fit the entities.
-    """
     configuration, changes = read_configuration(run, changes), tuple(method_changes(changes))
     opening = Opening(run, configuration, knowledge_base, data, changes, counting, on_unreadable, features, device)
-    return linker_of(configuration.method)(opening)
+    first = linker_of(configuration.method)(opening)
+    return first if look is None else look.over(first)

@@ -21,6 +21,7 @@ from melder.features import Side
 from melder.linking.exact import ExactLinker
 from melder.linking.load import load
 from melder.records import MelderError
+from melder.runs.rerank_configuration import FIRST_STAGE
 from melder.search.filters import EntityFilter, Types
 from melder.search.topk import TopK
 
@@ -44,7 +45,7 @@ class ShardWorker:
     @staticmethod
     def open(path: Path, changes: Sequence[str] = (), candidates: str | None = None) -> ShardWorker:
         # Only a method that compares has sides to store. A second look is had at what all shards together find.
-        first = [*changes, "rerank.top=0"]
+        first = [*changes, FIRST_STAGE]
         return ShardWorker(cast(ExactLinker, load(path, changes=first, candidates=candidates)))
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from melder.runs.configuration_file import checked, override, read_yaml
 
 __all__ = [
     "DIRECTORY",
+    "FIRST_STAGE",
     "MOST_LETTERS",
     "OWN",
     "PREFIX",
@@ -26,6 +27,7 @@ __all__ = [
 
 DIRECTORY, FILE = "rerank", "rerank.yaml"  # in a run
 PREFIX = "rerank."  # of settings on the command line
+FIRST_STAGE = f"{PREFIX}top=0"  # the setting that leaves a second look out
 MOST_LETTERS = 25  # candidates that can be told by a letter, beside "none of these"
 OWN = "own"  # the cross-encoder that is made of the run's own text tower
 

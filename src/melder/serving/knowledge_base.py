@@ -19,13 +19,13 @@ from melder.kb.type_counts import TypeCounts
 from melder.languages import AS_WRITTEN, Languages
 from melder.linking import ExactLinker
 from melder.linking.comparing import nil_of
-from melder.linking.opening import open_first_stage, searching
+from melder.linking.opening import open_linker, searching
 from melder.linking.second_look import SecondLook, open_second_look
 from melder.protocols import Counting, Linker
 from melder.records import Entity, MelderError
 from melder.runs.directory import open_model
 from melder.runs.model import Model
-from melder.runs.rerank_configuration import method_changes
+from melder.runs.rerank_configuration import FIRST_STAGE, method_changes
 from melder.serving.catalogue import Catalogue
 from melder.serving.localised import LocalisedCatalogue
 from melder.serving.source import NewEntity, NewExemplar, Served, model_name
@@ -131,7 +131,7 @@ class ReadOnlySource:
         if opened is not None and opened.identity == identity:
             nil = None if method_changes(self.changes) else nil_of(base.model, base)
             return ExactLinker(opened.model, base, modalities=opened.modalities, nil=nil)
-        linker = open_first_stage(base.model, base, changes=self.changes, counting=counting)
+        linker = open_linker(base.model, base, changes=[*self.changes, FIRST_STAGE], counting=counting)
         if not linker.has_candidates:
             raise MelderError(f"{self.directory}: its method writes names; serve a method that compares")
         exact = cast(ExactLinker, linker)

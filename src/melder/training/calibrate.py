@@ -12,11 +12,12 @@ from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
 from melder.linking.data_linker import fit_on_links
 from melder.linking.linker import MatchingLinker
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
-from melder.linking.opening import open_first_stage
+from melder.linking.opening import open_linker
 from melder.protocols import Counting
 from melder.records import MelderError
 from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
+from melder.runs.rerank_configuration import FIRST_STAGE
 from melder.training.configuration import Configuration
 from melder.training.prepare import OnUnreadable, Split, split_data
 
@@ -49,7 +50,7 @@ def calibrate(
     dataset, base = open_both(configuration, data, base_path, skip_bad)
     parts = _parts(run, dataset, split)
     mentions = [mention for mention in parts.selection if mention.answer is not None]
-    linker = open_first_stage(run, base, data=dataset, counting=counting, on_unreadable=on_unreadable)
+    linker = open_linker(run, base, data=dataset, changes=[FIRST_STAGE], counting=counting, on_unreadable=on_unreadable)
     if not linker.calibrates:
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
     kept = TOP if prior else NIL_TOP_K + 1

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from melder.data import DataSet
 from melder.linking.cross_stage import CrossStage
-from melder.linking.opening import open_first_stage
+from melder.linking.opening import open_linker
 from melder.linking.rerank import RerankingLinker
 from melder.linking.resolver import Features
 from melder.linking.second_look import open_stage
@@ -23,7 +23,7 @@ from melder.records import MelderError, Mention
 from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.cross_encoder import save_cross_encoder
 from melder.runs.directory import read_configuration
-from melder.runs.rerank_configuration import DIRECTORY, RerankConfiguration, write_rerank
+from melder.runs.rerank_configuration import DIRECTORY, FIRST_STAGE, RerankConfiguration, write_rerank
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
 from melder.training.loop.fit import fit, interruptible
@@ -89,7 +89,7 @@ def train_second_look(
         dataset = data_to_train_on(configuration, run, counting)
         split = split_data(configuration, dataset)
         features = _features(configuration, run, dataset, split)
-        first = open_first_stage(run, dataset, data=dataset, counting=counting, features=features)
+        first = open_linker(run, dataset, data=dataset, changes=[FIRST_STAGE], counting=counting, features=features)
         stage = _trained(settings, run, configuration, first, dataset, split, counting, on_validation, callbacks)
         learned = _learned(settings, first, stage, split.selection, counting)
         _keep(run, settings.look().model_copy(update={"weight": learned.weight}), stage)
