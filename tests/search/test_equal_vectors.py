@@ -68,3 +68,13 @@ def test_rows_are_known_by_the_first_that_has_their_vector() -> None:
     assert (rows.tolist(), places.tolist()) == ([1, 3, 0, 2], [0, 0, 1, 1])
     assert known.remove(np.array([0])).tolist() == []
     assert known.remove(np.array([2])).tolist() == [0]
+
+
+def test_who_asks_for_all_vectors_gets_all() -> None:
+    """Most graphs of 300 vectors have one that no edge leads to from where a search begins."""
+    for seed in range(8):
+        vectors = torch.randn(300, 12, generator=torch.Generator().manual_seed(seed))
+        graph = HNSWIndex.build(vectors)
+        assert sorted(graph.search(vectors[0], 300).rows.tolist()) == list(range(300))
+        graph.remove(np.arange(0, 300, 2))
+        assert sorted(graph.search(vectors[1], 150).rows.tolist()) == list(range(1, 300, 2))

@@ -130,8 +130,10 @@ class HNSWIndex:
         wanted = min(k, len(self.graph))
         if not wanted:
             return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        self.graph.expansion_search = max(SEARCHING, wanted, isqrt(self.rows) // 2)
-        matches = self.graph.search(self.lift.query(query), wanted, threads=1)  # starting others takes longer
+        looked_at = max(SEARCHING, wanted, isqrt(self.rows) // 2)
+        self.graph.expansion_search = looked_at
+        every = looked_at >= len(self.graph)  # one that no edge leads to is found too, and it takes no longer
+        matches = self.graph.search(self.lift.query(query), wanted, threads=1, exact=every)  # more threads start slowly
         rows, places = self.equal.rows_of(matches.keys.astype(np.int64))
         distances = matches.distances[places]
         order = np.lexsort((rows, distances))[:k]
