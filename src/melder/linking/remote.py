@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import TimeoutError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +20,7 @@ from melder.linking.linker import BaseLinker
 from melder.linking.mention_data import Files
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_link
 from melder.linking.remote_records import record_of
-from melder.linking.shard_service import Away, ShardDescription, ShardService
+from melder.linking.shard_service import ShardDescription, ShardService
 from melder.protocols import Progress
 from melder.records import Entity, Item, Link, MelderError, Mention, Picture, Ranks
 from melder.search.filters import AskedTypes, Types, types_of_each
@@ -164,10 +163,7 @@ class RemoteLinker(BaseLinker):
         """What the first that answers holds; all that answer have the same model."""
         asked = [(shard, shard.described()) for shard in self.shards]
         for shard, answer in asked:
-            try:
-                answer.result(self.seconds + 1)
-            except (Away, TimeoutError) as error:
-                shard.lost(str(error) or "no answer in time")
+            shard.answer_in(self.seconds + 1, answer)
         described = descriptions(self.shards)
         if not described:
             raise MelderError(f"{self.knowledge_base.directory}: none of its services answers; start them")
@@ -206,10 +202,8 @@ class RemoteLinker(BaseLinker):
             else:
                 yield shard, [], None
         for shard, rows, answer in waiting:
-            try:
-                links = [] if answer is None else answer.result(max(0.0, end - time.monotonic()))
-            except (Away, TimeoutError) as error:
-                shard.lost(str(error) or "no answer in time")
+            links = [] if answer is None else shard.answer_in(max(0.0, end - time.monotonic()), answer)
+            if links is None:
                 yield shard, [], None
                 continue
             self._check_model(shard)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -25,6 +25,7 @@ CONNECT = 1.0  # seconds for a connection: a machine that is there answers in th
 AGAIN = 1.0  # seconds until one that is away is asked again
 GLANCE = 0.5  # seconds that a question waits for one that is asked again
 BUSY = 503
+T = TypeVar("T")
 
 
 class Away(Exception):
@@ -86,7 +87,7 @@ class ShardService:
         try:
             self.description = ShardDescription.model_validate(answer)
         except ValidationError:
-            raise MelderError(f"{self.address}: is no `melder serve` of this version; upgrade it") from None
+            raise self._of_another_version() from None
         return self.description
 
     def is_there(self) -> bool:
@@ -121,6 +122,14 @@ class ShardService:
                 self._threads.submit(old.close)
             self._again, self._return = time.monotonic() + AGAIN, None
 
+    def answer_in(self, seconds: float, answer: Future[T]) -> T | None:
+        """What one of its futures gives in so many seconds; None where it does not, and then the shard is lost."""
+        try:
+            return answer.result(seconds)
+        except (Away, TimeoutError) as error:
+            self.lost(str(error) or "no answer in time")
+            return None
+
     def links(self, requests: Sequence[Mapping[str, Any]]) -> Future[list[Link]]:
         """The links of texts with one mention each; the future may raise Away."""
         return self._threads.submit(self._links, requests)
@@ -131,12 +140,20 @@ class ShardService:
 
     def _links(self, requests: Sequence[Mapping[str, Any]]) -> list[Link]:
         answer = self._ask("POST", "/link/batch", json={"requests": list(requests)})
-        for result in answer["results"]:
-            if result.get("error"):
-                raise MelderError(f"{self.address}: {result['error']}")
-        if self.description is None or answer["generation"] != self.description.generation:
+        try:
+            generation, results = answer["generation"], answer["results"]
+            errors = [result["error"] for result in results if result.get("error")]
+            links = [] if errors else [Link.model_validate(result["links"][0]) for result in results]
+        except (TypeError, KeyError, IndexError, AttributeError, ValidationError):
+            raise self._of_another_version() from None
+        for error in errors:
+            raise MelderError(f"{self.address}: {error}")
+        if self.description is None or generation != self.description.generation:
             self.describe()
-        return [Link.model_validate(result["links"][0]) for result in answer["results"]]
+        return links
+
+    def _of_another_version(self) -> MelderError:
+        return MelderError(f"{self.address}: is no `melder serve` of this version; upgrade it")
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         import httpx2 as httpx
