@@ -176,6 +176,8 @@ def test_none_that_answers_is_an_error(remote: RemoteLinker, wires: dict[str, Wi
         remote.link("a kite")
     with pytest.raises(MelderError, match="set: none of its services answers; start them"):
         melder.load(folder / "set")
+    with pytest.raises(MelderError, match=f"^{', '.join(ADDRESSES)}: none of its services answers; start them"):
+        melder.load(ADDRESSES[0], shards=ADDRESSES[1:])
     for wire in wires.values():
         wire.cut = False
     assert not remote.link("a kite").partial
@@ -187,6 +189,25 @@ def test_one_may_be_away_at_first(folder: Path, wires: dict[str, Wire], whole: L
         assert linker.link("a kite").missing == ADDRESSES[:1]
         wires[ADDRESSES[0]].cut = False
         same(linker.link("a red kite", 20), whole.link("a red kite", 20))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"<html>",
+        [],
+        {"results": []},
+        {"generation": "1", "results": [{"links": []}]},
+        {"generation": "1", "results": [{"links": [{"surface": "of tomorrow", "certainty": 1}]}]},
+    ],
+)
+def test_what_another_version_answers_is_an_error(
+    remote: RemoteLinker, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(ShardService, "_ask", lambda service, *question, **content: answer)
+    with pytest.raises(MelderError, match=f"{ADDRESSES[0]}: is no `melder serve` of this version; upgrade it"):
+        remote.link("a kite")
 
 
 def test_another_model_is_refused(remote: RemoteLinker) -> None:

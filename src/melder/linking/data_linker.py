@@ -42,6 +42,8 @@ class DataLinker(BaseLinker):
             vectors.
     """
 
+    has_comparable_scores = False  # only the first candidates of a knowledge base get what is added
+
     def __init__(self, matching: MatchingLinker, evidence: DataEvidence, *, prior: bool, coherence: bool) -> None:
         directory = matching.knowledge_base.directory
         if prior and len(matching.exemplars):

@@ -114,7 +114,7 @@ def _load_shards(request: _Request) -> Linker:
         raise MelderError("shards are knowledge bases, which hold what is searched; leave the data set out")
     if all(map(is_address, named)):
         _check_services(", ".join(named), request)
-        return RemoteLinker(named, SECONDS, Path(named[0]))
+        return RemoteLinker(named, SECONDS)
     if any(map(is_address, named)):
         raise MelderError("shards are either all directories or all addresses; serve the others too, and name them so")
     base = ShardedKnowledgeBase.over([Path(shard) for shard in named])
