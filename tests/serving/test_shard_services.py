@@ -183,6 +183,16 @@ def test_none_that_answers_is_an_error(remote: RemoteLinker, wires: dict[str, Wi
     assert not remote.link("a kite").partial
 
 
+def test_a_password_in_an_address_is_not_repeated(wires: dict[str, Wire]) -> None:
+    secret = ADDRESSES[0].replace("http://", "http://reader:hush@")
+    wires[ADDRESSES[0]].cut = True
+    with melder.load(secret, shards=ADDRESSES[1:]) as linker:
+        assert linker.link("a kite").missing == ("http://reader:***@shard-0:8000",)
+    with pytest.raises(MelderError, match="services have their own settings") as refused:
+        melder.load(secret, shards=ADDRESSES[1:], device="cpu")
+    assert "hush" not in str(refused.value)
+
+
 def test_one_may_be_away_at_first(folder: Path, wires: dict[str, Wire], whole: Linker) -> None:
     wires[ADDRESSES[0]].cut = True
     with melder.load(ADDRESSES[0], shards=ADDRESSES[1:]) as linker:

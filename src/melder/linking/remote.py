@@ -108,7 +108,7 @@ class RemoteLinker(BaseLinker):
     ) -> None:
         self.shards = [ShardService(address, seconds) for address in addresses]
         self.seconds = seconds
-        self._named = ", ".join(addresses) if directory is None else str(directory)
+        self._named = ", ".join(shard.address for shard in self.shards) if directory is None else str(directory)
         self.knowledge_base = RemoteEntities(directory or Path(addresses[0]), self.shards)
         self.pictures, self.modalities = Files(), MODALITIES
         try:

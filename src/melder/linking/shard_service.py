@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from melder.io.addresses import without_password
 from melder.linking.nil_calibration import Nil
 from melder.records import Link, MelderError
 
@@ -65,7 +66,8 @@ class ShardService:
     """
 
     def __init__(self, address: str, seconds: float) -> None:
-        self.address, self.seconds = address.rstrip("/"), seconds
+        self._url, self.seconds = address.rstrip("/"), seconds
+        self.address = without_password(self._url)  # which links, messages and logs name
         self.description: ShardDescription | None = None
         self._http = self._connected()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="shard")
@@ -183,7 +185,7 @@ class ShardService:
             raise MelderError("shards over the network need httpx2: pip install melder[client]") from None
         timeout = httpx.Timeout(self.seconds, connect=min(CONNECT, self.seconds))
         # A proxy of the environment is for the world outside; shards are on one's own network.
-        return httpx.Client(base_url=self.address, timeout=timeout, trust_env=False)
+        return httpx.Client(base_url=self._url, timeout=timeout, trust_env=False)
 
 
 def _error_of(response: Any) -> str:
