@@ -176,9 +176,21 @@ def test_none_that_answers_is_an_error(remote: RemoteLinker, wires: dict[str, Wi
         remote.link("a kite")
     with pytest.raises(MelderError, match="set: none of its services answers; start them"):
         melder.load(folder / "set")
+    with pytest.raises(MelderError, match=f"^{', '.join(ADDRESSES)}: none of its services answers; start them"):
+        melder.load(ADDRESSES[0], shards=ADDRESSES[1:])
     for wire in wires.values():
         wire.cut = False
     assert not remote.link("a kite").partial
+
+
+def test_a_password_in_an_address_is_not_repeated(wires: dict[str, Wire]) -> None:
+    secret = ADDRESSES[0].replace("http://", "http://reader:hush@")
+    wires[ADDRESSES[0]].cut = True
+    with melder.load(secret, shards=ADDRESSES[1:]) as linker:
+        assert linker.link("a kite").missing == ("http://reader:***@shard-0:8000",)
+    with pytest.raises(MelderError, match="services have their own settings") as refused:
+        melder.load(secret, shards=ADDRESSES[1:], device="cpu")
+    assert "hush" not in str(refused.value)
 
 
 def test_one_may_be_away_at_first(folder: Path, wires: dict[str, Wire], whole: Linker) -> None:
@@ -187,6 +199,25 @@ def test_one_may_be_away_at_first(folder: Path, wires: dict[str, Wire], whole: L
         assert linker.link("a kite").missing == ADDRESSES[:1]
         wires[ADDRESSES[0]].cut = False
         same(linker.link("a red kite", 20), whole.link("a red kite", 20))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"<html>",
+        [],
+        {"results": []},
+        {"generation": "1", "results": [{"links": []}]},
+        {"generation": "1", "results": [{"links": [{"surface": "of tomorrow", "certainty": 1}]}]},
+    ],
+)
+def test_what_another_version_answers_is_an_error(
+    remote: RemoteLinker, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(ShardService, "_ask", lambda service, *question, **content: answer)
+    with pytest.raises(MelderError, match=f"{ADDRESSES[0]}: is no `melder serve` of this version; upgrade it"):
+        remote.link("a kite")
 
 
 def test_another_model_is_refused(remote: RemoteLinker) -> None:

@@ -191,17 +191,17 @@ class KnowledgeBase:
     def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
         """The sides of some rows, in float32 and in their order; of these units, by default of all."""
         self._check_open()
-        stored = stored_rows(self.parts, self._first, rows.numpy())
-        segments = {arrays for arrays, _ in stored}
-        if len(stored) <= SCATTERED * len(segments) and gatherable(segments):
-            return gather(stored, units)
-        order, sides = [], []
-        for number, places in self._by_part(rows.tolist()).items():
-            reader = self.parts[number]
-            chosen = reader.living[[row - self._first[number] for _, row in places]]
-            sides.append(reader.segment.side(torch.from_numpy(chosen), units))
-            order += [place for place, _ in places]
-        return concatenate(sides).take(torch.tensor(order).argsort())
+        numbers, stored = stored_rows(self.parts, self._first, rows.numpy())
+        segments = {number: self.parts[number].segment for number in np.unique(numbers).tolist()}
+        arrays = {number: segment.sides for number, segment in segments.items()}
+        if len(stored) <= SCATTERED * len(segments) and gatherable(arrays.values()):
+            pairs = zip(numbers.tolist(), stored.tolist(), strict=True)
+            return gather([(arrays[number], row) for number, row in pairs], units)
+        order, sides = list[np.ndarray](), list[Side]()
+        for number, segment in segments.items():
+            order.append(np.flatnonzero(numbers == number))
+            sides.append(segment.side(torch.from_numpy(stored[order[-1]]), units))
+        return concatenate(sides).take(torch.from_numpy(np.concatenate(order)).argsort())
 
     def picture(self, row: int, number: int = 0) -> bytes | None:
         """A stored picture of an entity; None when it has none, or none was kept."""

@@ -60,8 +60,8 @@ CURRENT, GENERATIONS, SEGMENTS, MODEL, LOCK = "CURRENT", "generations", "segment
 INDEXES, EXEMPLARS, CODEBOOKS = "indexes", "exemplars", "codebooks"
 SHARDS = "shards.json"  # in a directory that is no knowledge base itself, but names several
 
-# Of a run: sides do not depend on them.
-TOLD = ("metrics.json", "environment.json", "config.yaml", "nil.json", "prior.json")
+# Of a run: sides do not depend on these files, nor on those in the directory.
+INDIFFERENT_FILES = ("metrics.json", "environment.json", "config.yaml", "nil.json", "prior.json")
 SECOND_LOOK = "rerank/"
 
 
@@ -243,4 +243,4 @@ def _parse(path: Path, content: bytes, digest: str) -> Generation:
 
 def decides_sides(name: str) -> bool:
     """Whether the sides of entities depend on this file of a run."""
-    return name not in TOLD and not name.startswith(SECOND_LOOK)
+    return name not in INDIFFERENT_FILES and not name.startswith(SECOND_LOOK)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from melder.features import Rows
-from melder.kb.format.arrays import MappedArrays
 from melder.kb.manifest import SEGMENTS, Generation, SegmentEntry
 from melder.kb.segment import Segment
 
@@ -59,8 +58,8 @@ def open_parts(directory: Path, generation: Generation, *, trusted: bool) -> lis
 
 def stored_rows(
     parts: Sequence[SegmentReader], first: Sequence[int], rows: np.ndarray
-) -> list[tuple[MappedArrays, int]]:
-    """Where each of the rows [n] of entities is stored: the arrays, and the row in them.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of the rows [n] of entities is stored: the number of its part [n], and the row in that [n].
 
     Rows of a part begin at `first` [parts]. A few operations for all: one mention has a hundred candidates.
     """
@@ -70,4 +69,4 @@ def stored_rows(
         if parts[number].deleted_rows:
             of_part = numbers == number
             stored[of_part] = parts[number].living[stored[of_part]]
-    return [(parts[number].segment.sides, row) for number, row in zip(numbers.tolist(), stored.tolist(), strict=True)]
+    return numbers, stored

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from melder.kb.manifest import MODEL
 from melder.languages import Languages
 from melder.linking.data_evidence import FILE, TOP, DataEvidence, fit_temperature, fit_weights, log_odds, read_evidence
-from melder.linking.linker import BaseLinker, MatchingLinker
+from melder.linking.linker import BaseLinker, MatchingLinker, first_candidates
 from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import answering
@@ -41,6 +41,8 @@ class DataLinker(BaseLinker):
         MelderError: Of a prior beside exemplars, which count surfaces too; and of coherence where a method has no
             vectors.
     """
+
+    has_comparable_scores = False  # only the first candidates of a knowledge base get what is added
 
     def __init__(self, matching: MatchingLinker, evidence: DataEvidence, *, prior: bool, coherence: bool) -> None:
         directory = matching.knowledge_base.directory
@@ -84,7 +86,7 @@ class DataLinker(BaseLinker):
         self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
         first = [link for block in self.matching.answers(mentions, items, max(k, TOP), types) for link in block]
-        yield [_first(link, k) for link in self.ordered(mentions, first)]
+        yield [first_candidates(link, k) for link in self.ordered(mentions, first)]
 
     def ranks(self, mentions: Sequence[Mention]) -> Ranks:
         """Ranks of the answers of mentions that all have one: exact but among the first candidates."""
@@ -94,7 +96,7 @@ class DataLinker(BaseLinker):
         self, mentions: Sequence[Mention], k: int, progress: Progress | None = None
     ) -> tuple[list[Link], Ranks]:
         links, ranks = self.reranked(mentions, *self.matching.links_and_ranks(mentions, max(k, TOP), progress))
-        return [_first(link, k) for link in links], ranks
+        return [first_candidates(link, k) for link in links], ranks
 
     def reranked(self, mentions: Sequence[Mention], links: Sequence[Link], ranks: Ranks) -> tuple[list[Link], Ranks]:
         """The links in the new order, and the ranks of the answers of those that have one."""
@@ -175,13 +177,14 @@ def coherences(
     for row, mention in enumerate(mentions):
         if mention.text and links[row].candidates:
             groups.setdefault(mention.text, []).append(row)
-    rows = [row for group in groups.values() if len(group) > 1 for row in group]
+    shared = [group for group in groups.values() if len(group) > 1]
+    rows = [row for group in shared for row in group]
     vectors = _vectors(linker, sorted({candidate.id for row in rows for candidate in links[row].candidates[:TOP]}))
     near: dict[int, list[float]] = {}
-    for group in groups.values():
+    for group in shared:
         best = {row: links[row].candidates[0].id for row in group}
         sure = {row: _first_probability(links[row], temperature) for row in group}
-        for row in group if len(group) > 1 else ():
+        for row in group:
             others = torch.stack([sure[other] * vectors[best[other]] for other in group if other != row])
             candidates = torch.stack([vectors[candidate.id] for candidate in links[row].candidates[:TOP]])
             cosines = (candidates @ others.t()).mean(dim=1)
@@ -254,10 +257,6 @@ def _padded(values: Sequence[float], missing: float = 0.0) -> Tensor:
 
 def _place(link: Link, answer: str) -> int | None:
     return next((n for n, candidate in enumerate(link.candidates[:TOP]) if candidate.id == answer), None)
-
-
-def _first(link: Link, k: int) -> Link:
-    return link.model_copy(update={"candidates": link.candidates[:k]})
 
 
 def _ranks(answered: Sequence[tuple[str, Link]], before: Ranks) -> Ranks:

@@ -30,7 +30,7 @@ from melder.search.entity_store import EntityStore
 from melder.search.filters import AskedTypes, Types
 from melder.search.resolver import Search
 
-__all__ = ["BaseLinker", "MatchingLinker", "check_link"]
+__all__ = ["BaseLinker", "MatchingLinker", "check_link", "first_candidates"]
 
 THUMBNAIL = 96  # pixels a side, in notebooks
 
@@ -267,3 +267,16 @@ def check_link(link: Link, knowledge_base: Path) -> Link:
                 f"infinite ({', '.join(units) or 'the total'}); the model is damaged: train again, or name another run"
             )
     return link
+
+
+def first_candidates(link: Link, k: int) -> Link:
+    """The link with its best candidates alone.
+
+    Args:
+        link: What was answered, best first.
+        k: How many candidates are wanted.
+
+    Returns:
+        A link that differs in nothing else.
+    """
+    return link.model_copy(update={"candidates": link.candidates[:k]})

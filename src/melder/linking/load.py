@@ -13,6 +13,7 @@ import torch
 
 from melder.data import DataSet
 from melder.data import load as load_data
+from melder.io.addresses import without_password
 from melder.io.progress_bars import progress_bars
 from melder.kb import KnowledgeBase, is_knowledge_base, open_knowledge_base
 from melder.kb.inspection import verify
@@ -113,8 +114,8 @@ def _load_shards(request: _Request) -> Linker:
     if request.data is not None:
         raise MelderError("shards are knowledge bases, which hold what is searched; leave the data set out")
     if all(map(is_address, named)):
-        _check_services(", ".join(named), request)
-        return RemoteLinker(named, SECONDS, Path(named[0]))
+        _check_services(without_password(", ".join(named)), request)
+        return RemoteLinker(named, SECONDS)
     if any(map(is_address, named)):
         raise MelderError("shards are either all directories or all addresses; serve the others too, and name them so")
     base = ShardedKnowledgeBase.over([Path(shard) for shard in named])

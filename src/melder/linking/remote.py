@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import TimeoutError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +20,7 @@ from melder.linking.linker import BaseLinker
 from melder.linking.mention_data import Files
 from melder.linking.nil_calibration import NIL_TOP_K, Nil, of_link
 from melder.linking.remote_records import record_of
-from melder.linking.shard_service import Away, ShardDescription, ShardService
+from melder.linking.shard_service import ShardDescription, ShardService
 from melder.protocols import Progress
 from melder.records import Entity, Item, Link, MelderError, Mention, Picture, Ranks
 from melder.search.filters import AskedTypes, Types, types_of_each
@@ -91,7 +90,7 @@ class RemoteLinker(BaseLinker):
     Args:
         addresses: Of the services, in the order in which equal scores are listed.
         seconds: What an answer of a shard may take; then the link is partial.
-        directory: Of the set, for messages.
+        directory: Of the set; None = there is none, and messages name the addresses.
         nil: How scores become NIL probabilities; None: as the services do it.
 
     Raises:
@@ -104,12 +103,13 @@ class RemoteLinker(BaseLinker):
         self,
         addresses: Sequence[str],
         seconds: float,
-        directory: Path,
+        directory: Path | None = None,
         nil: Nil | None = None,
     ) -> None:
         self.shards = [ShardService(address, seconds) for address in addresses]
         self.seconds = seconds
-        self.knowledge_base = RemoteEntities(directory, self.shards)
+        self._named = ", ".join(shard.address for shard in self.shards) if directory is None else str(directory)
+        self.knowledge_base = RemoteEntities(directory or Path(addresses[0]), self.shards)
         self.pictures, self.modalities = Files(), MODALITIES
         try:
             self._first = self._described()
@@ -142,7 +142,7 @@ class RemoteLinker(BaseLinker):
 
     def name_in(self, languages: Languages) -> None:
         if languages != AS_WRITTEN:
-            raise MelderError(f"{self.knowledge_base.directory}: its services name entities; give --language to those")
+            raise MelderError(f"{self._named}: its services name entities; give --language to those")
 
     def close(self) -> None:
         self.knowledge_base.close()
@@ -156,21 +156,16 @@ class RemoteLinker(BaseLinker):
         self._no_ranks()
 
     def _no_ranks(self) -> NoReturn:
-        raise MelderError(
-            f"{self.knowledge_base.directory}: services tell no ranks; evaluate against the knowledge bases themselves"
-        )
+        raise MelderError(f"{self._named}: services tell no ranks; evaluate against the knowledge bases themselves")
 
     def _described(self) -> ShardDescription:
         """What the first that answers holds; all that answer have the same model."""
         asked = [(shard, shard.described()) for shard in self.shards]
         for shard, answer in asked:
-            try:
-                answer.result(self.seconds + 1)
-            except (Away, TimeoutError) as error:
-                shard.lost(str(error) or "no answer in time")
+            shard.answer_in(self.seconds + 1, answer)
         described = descriptions(self.shards)
         if not described:
-            raise MelderError(f"{self.knowledge_base.directory}: none of its services answers; start them")
+            raise MelderError(f"{self._named}: none of its services answers; start them")
         return described[0]
 
     def _answers(
@@ -190,7 +185,7 @@ class RemoteLinker(BaseLinker):
             for row, link in zip(rows, links, strict=True):
                 found[row].append(link)
         if len(missing) == len(self.shards):
-            raise MelderError(f"{self.knowledge_base.directory}: none of its services answers; start them")
+            raise MelderError(f"{self._named}: none of its services answers; start them")
         answered = zip(mentions, items, found, strict=True)
         return [self._merged(mention, item, links, k, missing) for mention, item, links in answered]
 
@@ -206,10 +201,8 @@ class RemoteLinker(BaseLinker):
             else:
                 yield shard, [], None
         for shard, rows, answer in waiting:
-            try:
-                links = [] if answer is None else answer.result(max(0.0, end - time.monotonic()))
-            except (Away, TimeoutError) as error:
-                shard.lost(str(error) or "no answer in time")
+            links = [] if answer is None else shard.answer_in(max(0.0, end - time.monotonic()), answer)
+            if links is None:
                 yield shard, [], None
                 continue
             self._check_model(shard)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import TimeoutError
 from typing import Any
 from urllib.parse import quote
 
-from melder.linking.shard_service import Away, ShardService
+from melder.linking.shard_service import ShardService
 from melder.records import Entity
 
 __all__ = ["answers_of", "picture_of", "record_of", "starting"]
@@ -27,12 +26,7 @@ def answers_of(shards: Sequence[ShardService], path: str, **parameters: Any) -> 
         What their JSON holds, or the bytes of a picture.
     """
     asked = [(shard, shard.get(path, **parameters)) for shard in shards if shard.is_there()]
-    answers = []
-    for shard, answer in asked:
-        try:
-            answers.append(answer.result(shard.seconds))
-        except (Away, TimeoutError) as error:
-            shard.lost(str(error) or "no answer in time")
+    answers = [shard.answer_in(shard.seconds, answer) for shard, answer in asked]
     return [answer for answer in answers if answer is not None]
 
 

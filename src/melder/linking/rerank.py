@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from melder.languages import Languages
-from melder.linking.linker import BaseLinker
+from melder.linking.linker import BaseLinker, first_candidates
 from melder.linking.second_stage import Opinion, SecondStage
 from melder.metrics.fusion import StageScores, fused_parts
 from melder.metrics.ranks import join
@@ -114,7 +114,7 @@ class RerankingLinker(BaseLinker):
             before, first_ranks = self.first.links_and_ranks(block, max(k, self.top))
             after = list(self._fused(block, self.items(block), before, progress))
             ranks.append(self._ranks(block, after, first_ranks))
-            links += [_cut(link, k) for link in after]
+            links += [first_candidates(link, k) for link in after]
         return links, join(ranks)
 
     def known_types(self, types: Sequence[str]) -> Any:
@@ -131,7 +131,7 @@ class RerankingLinker(BaseLinker):
             before = [
                 link for links in self.first.answers(block, own, max(k, self.top), wanted[rows]) for link in links
             ]
-            yield [_cut(link, k) for link in self._fused(block, read, before)]
+            yield [first_candidates(link, k) for link in self._fused(block, read, before)]
 
     def stage_scores(self, mentions: Sequence[Mention], progress: Progress | None = None) -> list[StageScores]:
         """What both stages say of the first candidates of mentions, from which the weight can be learned."""
@@ -252,7 +252,3 @@ def _fused_nil(first: float | None, second: float | None, weight: float) -> floa
         bounded = min(max(first, CERTAIN), 1 - CERTAIN)
         odds = (1 - weight) * math.log(bounded / (1 - bounded)) + weight * second
     return 1 / (1 + math.exp(-min(max(odds, -700.0), 700.0)))
-
-
-def _cut(link: Link, k: int) -> Link:
-    return link.model_copy(update={"candidates": link.candidates[:k]})

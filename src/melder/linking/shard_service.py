@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from melder.io.addresses import without_password
 from melder.linking.nil_calibration import Nil
 from melder.records import Link, MelderError
 
@@ -25,6 +26,7 @@ CONNECT = 1.0  # seconds for a connection: a machine that is there answers in th
 AGAIN = 1.0  # seconds until one that is away is asked again
 GLANCE = 0.5  # seconds that a question waits for one that is asked again
 BUSY = 503
+T = TypeVar("T")
 
 
 class Away(Exception):
@@ -64,7 +66,8 @@ class ShardService:
     """
 
     def __init__(self, address: str, seconds: float) -> None:
-        self.address, self.seconds = address.rstrip("/"), seconds
+        self._url, self.seconds = address.rstrip("/"), seconds
+        self.address = without_password(self._url)  # which links, messages and logs name
         self.description: ShardDescription | None = None
         self._http = self._connected()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="shard")
@@ -86,7 +89,7 @@ class ShardService:
         try:
             self.description = ShardDescription.model_validate(answer)
         except ValidationError:
-            raise MelderError(f"{self.address}: is no `melder serve` of this version; upgrade it") from None
+            raise self._of_another_version() from None
         return self.description
 
     def is_there(self) -> bool:
@@ -121,6 +124,14 @@ class ShardService:
                 self._threads.submit(old.close)
             self._again, self._return = time.monotonic() + AGAIN, None
 
+    def answer_in(self, seconds: float, answer: Future[T]) -> T | None:
+        """What one of its futures gives in so many seconds; None where it does not, and then the shard is lost."""
+        try:
+            return answer.result(seconds)
+        except (Away, TimeoutError) as error:
+            self.lost(str(error) or "no answer in time")
+            return None
+
     def links(self, requests: Sequence[Mapping[str, Any]]) -> Future[list[Link]]:
         """The links of texts with one mention each; the future may raise Away."""
         return self._threads.submit(self._links, requests)
@@ -131,12 +142,20 @@ class ShardService:
 
     def _links(self, requests: Sequence[Mapping[str, Any]]) -> list[Link]:
         answer = self._ask("POST", "/link/batch", json={"requests": list(requests)})
-        for result in answer["results"]:
-            if result.get("error"):
-                raise MelderError(f"{self.address}: {result['error']}")
-        if self.description is None or answer["generation"] != self.description.generation:
+        try:
+            generation, results = answer["generation"], answer["results"]
+            errors = [result["error"] for result in results if result.get("error")]
+            links = [] if errors else [Link.model_validate(result["links"][0]) for result in results]
+        except (TypeError, KeyError, IndexError, AttributeError, ValidationError):
+            raise self._of_another_version() from None
+        for error in errors:
+            raise MelderError(f"{self.address}: {error}")
+        if self.description is None or generation != self.description.generation:
             self.describe()
-        return [Link.model_validate(result["links"][0]) for result in answer["results"]]
+        return links
+
+    def _of_another_version(self) -> MelderError:
+        return MelderError(f"{self.address}: is no `melder serve` of this version; upgrade it")
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         import httpx2 as httpx
@@ -166,7 +185,7 @@ class ShardService:
             raise MelderError("shards over the network need httpx2: pip install melder[client]") from None
         timeout = httpx.Timeout(self.seconds, connect=min(CONNECT, self.seconds))
         # A proxy of the environment is for the world outside; shards are on one's own network.
-        return httpx.Client(base_url=self.address, timeout=timeout, trust_env=False)
+        return httpx.Client(base_url=self._url, timeout=timeout, trust_env=False)
 
 
 def _error_of(response: Any) -> str:

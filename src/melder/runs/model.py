@@ -38,7 +38,8 @@ class Model(nn.Module):
         features = None if self.stored is None else self.stored.of(items)
         if features is None:
             (features,) = self._encoded([items])
-        check_features(features, items)
+        else:
+            check_features(features, items)
         return features
 
     def entity_side(self, items: Sequence[Item], progress: Progress | None = None) -> Side:
@@ -63,13 +64,13 @@ class Model(nn.Module):
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
         encoded = self._encoded(chunks) if self.stored is None else map(self.features, chunks)
         for chunk, features in zip(chunks, encoded, strict=True):
-            check_features(features, chunk)
             yield features
             if progress is not None:
                 progress(len(chunk))
 
     def _encoded(self, chunks: Sequence[Sequence[Item]]) -> Iterator[Features]:
-        return encode_chunks(
+        """Features of each chunk, which are checked."""
+        encoded = encode_chunks(
             self.encoder,
             chunks,
             batch_size=CHUNK,
@@ -77,6 +78,9 @@ class Model(nn.Module):
             precision=self.precision,
             memory=self.memory,
         )
+        for chunk, features in zip(chunks, encoded, strict=True):
+            check_features(features, chunk)
+            yield features
 
 
 @contextmanager

@@ -103,12 +103,13 @@ class BoundedSearch:
 
     def upper_bounds(self, mention: Side, query: Tensor) -> UpperBounds:
         """At least the scores of one mention."""
+        (weight,) = name_weights(self.matcher, mention)
         if len(self.parts) == 1 and self.parts[0].rows is None:
-            return self._upper_bounds(self.parts[0], mention, query)
+            return self._upper_bounds(self.parts[0], mention, query, weight)
         values, pieces = torch.full((len(self.source),), float("-inf")), list[tuple[np.ndarray, Tensor]]()
         for index in self.parts:
             rows = np.arange(len(index.index)) if index.rows is None else index.rows
-            living, bounds = rows >= 0, self._upper_bounds(index, mention, query)
+            living, bounds = rows >= 0, self._upper_bounds(index, mention, query, weight)
             values[rows[living]] = bounds.values[living]
             if bounds.cosines is not None:
                 pieces.append((rows[living], bounds.cosines[living]))
@@ -119,14 +120,15 @@ class BoundedSearch:
             cosines[rows] = piece
         return UpperBounds(values, cosines)
 
-    def _upper_bounds(self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor) -> UpperBounds:
+    def _upper_bounds(
+        self, part: HybridIndex[FlatIndex], mention: Side, query: Tensor, name_weight: float
+    ) -> UpperBounds:
         """Those of a part, by place."""
         values = part.index.upper_bounds(query)
         if part.names is None or self.matcher.lexical is None:
             return UpperBounds(values, None)
-        (weight,) = name_weights(self.matcher, mention)
         cosines = torch.from_numpy(part.names.cosines(*surface_of(mention, 0)))
-        return UpperBounds(values.add_(cosines, alpha=weight).add_(weight * ROUNDED), cosines)
+        return UpperBounds(values.add_(cosines, alpha=name_weight).add_(name_weight * ROUNDED), cosines)
 
     def _best(self, mention: Side, query: Tensor, k: int, among: EntityFilter | None) -> TopK:
         (bounds, cosines), rows, scored = self.upper_bounds(mention, query), list[Tensor](), list[Scores]()

@@ -27,7 +27,7 @@ class Candidates(NamedTuple):
     likely: np.ndarray | None
 
     def take(self, places: np.ndarray) -> Candidates:
-        return Candidates(*(None if row is None else row[places] for row in self))  # type: ignore[arg-type]
+        return Candidates(*(None if array is None else array[places] for array in self))  # type: ignore[arg-type]
 
 
 Vectors = TypeVar("Vectors", Index | None, FlatIndex)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,6 +199,7 @@ class Postgres:
 
     def __init__(self) -> None:
         self._connection = self._connected()
+        self._lock = RLock()  # a transaction of another thread would become a part of this one's
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
@@ -208,11 +210,12 @@ class Postgres:
         """
         from psycopg import Error
 
-        if self._connection.closed:
-            self._connection = self._connected()
         try:
-            with self._connection.transaction():
-                yield self._connection
+            with self._lock:
+                if self._connection.closed:
+                    self._connection = self._connected()
+                with self._connection.transaction():
+                    yield self._connection
         except Error as error:
             reason = error.diag.message_primary or type(error).__name__
             raise MelderError(f"pgvector: the database failed ({reason}); see to it and try again") from None
