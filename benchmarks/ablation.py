@@ -91,8 +91,8 @@ class Ablated:
         return ExactLinker(model, self.dataset, modalities=configuration.data.modalities)
 
     def _gold(self, mentions: Sequence[Mention]) -> list[int]:
-        column = {entity.id: number for number, entity in enumerate(self.dataset.entities)}
-        return [column[str(mention.answer)] for mention in mentions]
+        row_of = {entity.id: number for number, entity in enumerate(self.dataset.entities)}
+        return [row_of[str(mention.answer)] for mention in mentions]
 
     def _auroc(self, linker: ExactLinker, links: list[Link]) -> float:
         """Of NIL probabilities fitted on the selection set, for mentions with and without their answers."""

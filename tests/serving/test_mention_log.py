@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from melder.data.own import read_lines
 from melder.io.problems import Problems
 from melder.records import MelderError, Mention
+from melder.serving import mention_log
 from melder.serving.mention_log import MentionLog
 from serving.conftest import Start
 
@@ -93,3 +95,22 @@ def test_a_log_whose_first_line_was_begun_goes_on(content: bytes, tmp_path: Path
 def test_a_file_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(MelderError, match=r"no/log: cannot be written \(No such file or directory\); choose another"):
         MentionLog(tmp_path / "no" / "log", 1_000)
+
+
+def test_a_disk_with_room_for_half_a_line_gets_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "log"
+    log = MentionLog(file, 1_000)
+    log.add([MENTION])
+    whole = file.read_bytes()
+
+    class SmallDisk(FileIO):
+        def write(self, content: bytes) -> int:  # type: ignore[override]
+            return super().write(content[:9])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mention_log, "FileIO", SmallDisk)
+        log.add([MENTION.model_copy(update={"text": "🏏 Guinea lost"})])
+    assert file.read_bytes() == whole
+    log.add([MENTION.model_copy(update={"text": "🏏 Guinea lost"})])
+    assert file.read_bytes().startswith(whole)
+    assert [json.loads(line)["text"] for line in file.read_text().splitlines()] == ["🏏 Guinea won", "🏏 Guinea lost"]

@@ -14,6 +14,7 @@ from melder.building.build import build
 from melder.data import EntityFile
 from melder.linking.load import load
 from melder.records import Entity
+from melder.runs.rerank_configuration import RerankConfiguration, write_rerank
 from melder.training import keep_better as keeping
 from melder.training.configuration import Configuration
 from melder.training.keep_better import BEFORE, TRAINED, awaits_comparison, exact_names, is_better, keep_better
@@ -55,8 +56,11 @@ def run(unlearned: Path, tmp_path: Path) -> Path:
 
 def test_what_was_better_before_is_kept_and_linked_with(kb: Path, run: Path, configuration: Configuration) -> None:
     trained = load_file(run / "model.safetensors")
+    write_rerank(run, RerankConfiguration(cross="own", top=0))  # of the trained model; what was before has none
     result = keep_better(run, configuration, kb, silent)
     assert result.kept == BEFORE
+    assert (run / TRAINED / "rerank").is_dir()
+    assert not (run / "rerank").exists()
     assert result.names[BEFORE]["hits@1"] > result.names[TRAINED]["hits@1"]
     assert (run / "model.safetensors").read_bytes() == (kb / "model" / "model.safetensors").read_bytes()
     assert load_file(run / TRAINED / "model.safetensors").keys() == trained.keys()

@@ -53,6 +53,17 @@ def test_it_is_that_of_any_names(names: list[str]) -> None:
     assert np.allclose(scores.detach().numpy(), _cosines(names, names), atol=1e-5)
 
 
+def test_other_weights_that_are_loaded_or_fitted_count_from_then_on() -> None:
+    unit, other = _fitted(), _fitted(NAMES[:3])
+    before = _side(unit, [("Guinea-Bissau",)])["gram"]
+    unit.load_state_dict(other.state_dict(), assign=True)  # other memory, as on a GPU
+    loaded = _side(unit, [("Guinea-Bissau",)])["gram"]
+    assert torch.equal(loaded, _side(other, [("Guinea-Bissau",)])["gram"])
+    assert not torch.equal(loaded, before)
+    unit.fit(NAMES)
+    assert torch.equal(_side(unit, [("Guinea-Bissau",)])["gram"], before)
+
+
 def test_a_name_is_most_like_itself() -> None:
     scores = _scores(_fitted(), [(name,) for name in NAMES], [(name,) for name in NAMES])
     assert torch.allclose(scores.diagonal(), torch.ones(len(NAMES)))

@@ -12,7 +12,7 @@ from melder.methods import method_of
 from melder.records import MelderError
 from melder.runs.directory import read_configuration
 
-__all__ = ["copy_model", "copy_run", "identity_of"]
+__all__ = ["TOLD", "copy_model", "copy_run", "identity_of"]
 
 NEEDED = ("config.yaml", "environment.json", "model.safetensors", "encoder")  # of a run, for linking
 # What more can be said with, where it is there.

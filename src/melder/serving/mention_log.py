@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -36,10 +37,10 @@ class MentionLog:
         self.path, self._most, self._lock, self._is_full = path, most_bytes, threading.Lock(), False
         try:
             with self._opened() as file:
-                file.seek(0)
-                _check_is_log(path, file.readline())
-                file.seek(0)
-                self._logged = {_digest(line) for line in file}
+                with path.open("rb") as lines:  # buffered: a raw file is read a byte at a time
+                    _check_is_log(path, lines.readline())
+                    lines.seek(0)
+                    self._logged = {_digest(line) for line in lines}
                 if file.tell() and not _ends_its_line(path):  # written by a process that was killed
                     file.write(b"\n")
         except OSError as error:
@@ -69,10 +70,18 @@ class MentionLog:
                 self._is_full = True
                 log.warning("%s: has %d bytes; no more mentions are added, see log_bytes", self.path, file.tell())
             else:
-                file.write(content)
+                _write_whole(file, content)
 
     def _opened(self) -> FileIO:
         return FileIO(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
+
+
+def _write_whole(file: FileIO, content: bytes) -> None:
+    """Write all of it, or, on a disk that has room for a part only, nothing: half a line would spoil the next one."""
+    size = file.tell()
+    if file.write(content) != len(content):
+        file.truncate(size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _check_is_log(path: Path, first: bytes) -> None:

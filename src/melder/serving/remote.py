@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import melder
+from melder.kb.manifest import SHARDS
 from melder.languages import AS_WRITTEN, Languages
 from melder.linking.remote import RemoteLinker, descriptions
 from melder.linking.remote_records import picture_of, record_of, starting
@@ -29,10 +30,10 @@ class RemoteCatalogue:
 
     @property
     def types(self) -> Sequence[str]:
-        return list(dict.fromkeys(kind for each in descriptions(self._shards) for kind in each.types))
+        return list(dict.fromkeys(kind for shard in descriptions(self._shards) for kind in shard.types))
 
     def __len__(self) -> int:
-        return sum(each.entities for each in descriptions(self._shards))
+        return sum(shard.entities for shard in descriptions(self._shards))
 
     def names(self) -> Iterator[str]:
         """None: they are not fetched, so that mentions are to be marked."""
@@ -44,7 +45,7 @@ class RemoteCatalogue:
     def named(self, name: str) -> Sequence[Entity]:
         near = starting(self._shards, name, NAMED)
         records = [record_of(self._shards, entity.id) for entity in near]
-        return [each for each in records if each and folded(name) in map(folded, each.names)]
+        return [record for record in records if record and folded(name) in map(folded, record.names)]
 
     def starting(self, prefix: str, limit: int) -> Sequence[Entity]:
         return starting(self._shards, prefix, limit)
@@ -68,7 +69,7 @@ class RemoteSource:
         self.directory, self.changes, self.candidates, self.languages = directory, changes, candidates, languages
 
     def generation(self) -> str:
-        return str((self.directory / "shards.json").stat().st_mtime_ns)
+        return str((self.directory / SHARDS).stat().st_mtime_ns)
 
     def open(self, counting: Counting | None = None) -> Served:
         if self.languages != AS_WRITTEN:

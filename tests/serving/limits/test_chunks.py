@@ -41,3 +41,14 @@ def test_a_chunk_that_comes_in_pieces_is_one() -> None:
     for _ in range(1000):
         connection.receive_data(b" ")
         assert isinstance(connection.next_event(), h11.Data)
+
+
+def test_each_request_of_a_connection_is_counted_anew() -> None:
+    connection, body = ChunkCountingConnection(10, 1 << 16), 9 * chunk(1) + b"0\r\n\r\n"
+    for _ in range(3):
+        connection.receive_data(HEAD + body)
+        while not isinstance(connection.next_event(), h11.EndOfMessage):
+            pass
+        connection.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+        connection.send(h11.EndOfMessage())
+        connection.start_next_cycle()

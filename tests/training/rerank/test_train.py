@@ -132,6 +132,14 @@ def test_train_ends_with_the_second_look_that_its_recipe_names(small_data: Path,
         train(configuration, out)
 
 
+def test_a_run_whose_recipe_leaves_the_second_look_out_is_finished(small_data: Path, tmp_path: Path) -> None:
+    rerank = _settings(["rerank.top=0"]).model_dump(mode="json")
+    configuration = Configuration(**small.settings(small_data, epochs=0) | {"rerank": rerank})
+    train(configuration, tmp_path / "run")
+    with pytest.raises(MelderError, match="holds a finished run"):
+        train(configuration, tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -22,7 +22,7 @@ from melder.training.order import BatchPlan
 from melder.training.ranking import figures
 from melder.training.trainings import PreparedTraining
 
-__all__ = ["fit", "interruptible"]
+__all__ = ["evenly_spread", "fit", "interruptible"]
 
 
 def fit(
@@ -79,7 +79,7 @@ def _selection(
     configuration: Configuration, prepared: PreparedTraining, best: Path, on_validation: ValidationCallback
 ) -> Selection:
     training = configuration.training
-    sample = _sample(prepared.split.selection, training.validate_mentions)
+    sample = evenly_spread(prepared.split.selection, training.validate_mentions)
 
     def look() -> Mapping[str, float]:
         return figures(prepared.rank(sample))
@@ -94,8 +94,16 @@ def _selection(
     return Selection(look, best, schedule, on_validation=on_validation)
 
 
-def _sample(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
-    """`count` of the mentions, evenly spread over the list."""
+def evenly_spread(mentions: Sequence[Mention], count: int | None) -> list[Mention]:
+    """`count` of the mentions, evenly spread over the list.
+
+    Args:
+        mentions: Any.
+        count: How many are wanted; None = all, as where there are fewer.
+
+    Returns:
+        Those, in their order.
+    """
     if count is None or count >= len(mentions):
         return list(mentions)
     return [mentions[number * len(mentions) // count] for number in range(count)]

@@ -99,7 +99,9 @@ def train(
 
 def _lacks_second_look(configuration: Configuration, out: Path) -> bool:
     """Whether a training of these settings was interrupted when only the second look was left to be trained."""
-    if configuration.rerank is None or not (out / "environment.json").is_file() or read_rerank(out) is not None:
+    if configuration.rerank is None or not configuration.rerank.top or not (out / "environment.json").is_file():
+        return False
+    if read_rerank(out) is not None:
         return False
     return read_yaml(out / "config.yaml") == configuration.model_dump(mode="json")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 
 from melder.data import DataSet
+from melder.io.atomic import remove
 from melder.linking.cross_stage import CrossStage
 from melder.linking.opening import open_linker
 from melder.linking.rerank import RerankingLinker
@@ -26,13 +26,13 @@ from melder.runs.directory import read_configuration
 from melder.runs.rerank_configuration import DIRECTORY, FIRST_STAGE, RerankConfiguration, write_rerank
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
-from melder.training.loop.fit import fit, interruptible
+from melder.training.loop.fit import evenly_spread, fit, interruptible
 from melder.training.loop.progress import LOG, ProgressLog, StepProgress
 from melder.training.loop.run_lock import run_lock
 from melder.training.loop.selection import ValidationCallback
 from melder.training.prepare import Split, split_data
 from melder.training.rerank.configuration import RerankTrainingConfiguration
-from melder.training.rerank.cross import cross_training, prepare_cross
+from melder.training.rerank.cross import PreparedCross, cross_training, prepare_cross
 
 __all__ = ["LearnedWeight", "train_second_look"]
 
@@ -90,10 +90,15 @@ def train_second_look(
         split = split_data(configuration, dataset)
         features = _features(configuration, run, dataset, split)
         first = open_linker(run, dataset, data=dataset, changes=[FIRST_STAGE], counting=counting, features=features)
-        stage = _trained(settings, run, configuration, first, dataset, split, counting, on_validation, callbacks)
+        prepared = None
+        if settings.cross is not None:
+            prepared = prepare_cross(settings, run, out, first, dataset, split, counting)
+            trains = configuration.model_copy(update={"training": cross_training(settings)})
+            fit(trains, prepared, out, on_validation, [StepProgress(counting), *callbacks])
+        stage = _stage(settings.look(), run, prepared)
         learned = _learned(settings, first, stage, split.selection, counting)
         _keep(run, settings.look().model_copy(update={"weight": learned.weight}), stage)
-    shutil.rmtree(out, ignore_errors=True)
+    remove(out)
     return learned
 
 
@@ -115,25 +120,10 @@ def _features(configuration: Configuration, run: Path, dataset: DataSet, split: 
     return [(dataset, part, where) for part in parts if (where / part / "features.json").is_file()]
 
 
-def _trained(
-    settings: RerankTrainingConfiguration,
-    run: Path,
-    configuration: Configuration,
-    first: Linker,
-    dataset: DataSet,
-    split: Split,
-    counting: Counting,
-    on_validation: ValidationCallback,
-    callbacks: Sequence[Callback],
-) -> SecondStage:
-    """The second stage; a cross-encoder is trained first."""
-    look = settings.look()
-    if look.cross is None:
+def _stage(look: RerankConfiguration, run: Path, prepared: PreparedCross | None) -> SecondStage:
+    """The second stage; of a cross-encoder, that which was trained."""
+    if prepared is None:
         return open_stage(look, run)
-    out = run / BEGUN
-    prepared = prepare_cross(settings, run, out, first, dataset, split, counting)
-    trains = configuration.model_copy(update={"training": cross_training(settings)})
-    fit(trains, prepared, out, on_validation, [StepProgress(counting), *callbacks])
     prepared.model.requires_grad_(False).eval()
     return CrossStage(prepared.model, look)
 
@@ -147,18 +137,17 @@ def _learned(
 ) -> LearnedWeight:
     if settings.weight is not None:
         return LearnedWeight(settings.weight, 0.0, 0.0, 0)
-    count = len(selection) if settings.weight_mentions is None else min(settings.weight_mentions, len(selection))
-    mentions = [selection[number * len(selection) // count] for number in range(count)]
+    mentions = evenly_spread(selection, settings.weight_mentions)
     linker = RerankingLinker(first, stage, top=settings.top, weight=0.5)
-    scores = linker.stage_scores(mentions, counting("learning the weight", count))
+    scores = linker.stage_scores(mentions, counting("learning the weight", len(mentions)))
     weight, after = learn_weight(scores)
     _, before = learn_weight(scores, weights=(0.0,))
-    return LearnedWeight(weight, before, after, count)
+    return LearnedWeight(weight, before, after, len(mentions))
 
 
 def _keep(run: Path, look: RerankConfiguration, stage: Any) -> None:
     """Put the second look in the place of an earlier one; the settings, which make it one, come last."""
-    shutil.rmtree(run / DIRECTORY, ignore_errors=True)
+    remove(run / DIRECTORY)
     if look.cross is not None:
         save_cross_encoder(stage.encoder, run)
     write_rerank(run, look)
