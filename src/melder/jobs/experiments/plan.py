@@ -122,8 +122,7 @@ def plan_experiment(path: Path, experiment: Experiment, out: Path, changes: Sequ
     """
     planner = _Planner(path, experiment, out, tuple(changes))
     every = [evaluation for row in experiment.rows for evaluation in planner.evaluations(row)]
-    place = {id(evaluation): planner.turn(evaluation) for evaluation in every}
-    return ExperimentPlan(experiment, sorted(every, key=lambda evaluation: place[id(evaluation)]))
+    return ExperimentPlan(experiment, sorted(every, key=planner.turn))
 
 
 class _Planner:
