@@ -73,6 +73,7 @@ EXPORTS = [
         0,
     ),
     ({"data": {"text": TEXT}, "annotations": [3], "predictions": {}}, [], 0),
+    (task(region(2, 8, "Guinea") | {"id": [1]}, answer("textarea", "text", ["GN"]) | {"id": {}}), [], 1),
 ]
 
 
@@ -101,6 +102,8 @@ TASKS = [
     ({"spans": [SPAN], "accept": ["NIL_ambiguous"], "answer": "accept"}, [], 1),
     ({"spans": [SPAN], "accept": ["GN"], "answer": "ignore"}, [], 1),
     ({"spans": [SPAN], "accept": [], "answer": "accept"}, [], 1),
+    ({"spans": [SPAN | {"kb_id": None}], "answer": "accept"}, [], 1),
+    ({"spans": [SPAN], "accept": [None], "answer": "accept"}, [], 1),
     (
         {
             "spans": [SPAN | {"kb_id": "GN"}, {"start": 13, "end": 17, "kb_id": "ML"}],

@@ -76,8 +76,7 @@ def build(
     """Build a knowledge base with the model of a run, or with an encoder as it is; one that was killed goes on.
 
     Finished segments stay when a build is stopped, and the same command takes them up. `write` is what encodes and
-    writes them. `tokens` is how many an entity keeps of a modality, of units that allow it: those that are most alike
-    are merged; None: all.
+    writes them.
 
     Args:
         out: The directory; new, empty, or that of a build which was stopped.
@@ -85,6 +84,8 @@ def build(
         run: Whose model encodes them; or `encoder`.
         encoder: The specification of an encoder that is used as it is.
         kind: How numbers of sides are stored.
+        tokens: How many an entity keeps of a modality, of units that allow it: those that are most alike are merged;
+            None = all.
         pictures: What is kept of them: small copies, the original files, or none.
         skip_bad: Leave bad records out, and count pictures that cannot be read as missing.
         counting: Starts a progress bar with a title and a total.

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from melder.cli.console import SKIPPED, console, counting, finish, say, writable
+from melder.cli.options import EntityText, TextField
 from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.audit import Audited, Finding, Findings
-from melder.cli.options import EntityText, TextField
 
 __all__ = ["audit"]
 

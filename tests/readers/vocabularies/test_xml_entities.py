@@ -43,3 +43,11 @@ def test_short_entities_are_read(tmp_path: Path) -> None:
 def test_entities_that_multiply_or_stand_elsewhere_are_refused(tmp_path: Path, declared: str, reason: str) -> None:
     with pytest.raises(MelderError, match=reason):
         names(tmp_path, declared)
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "big5", "nonsense"])
+def test_an_encoding_that_is_not_read_is_named(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.rdf"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><a/>')
+    with pytest.raises(MelderError, match="save it as UTF-8"):
+        list(skos_entities(path, Languages.parse("en"), Notes()))

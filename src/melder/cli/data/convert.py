@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from melder.cli.console import counting, finish, say
+from melder.cli.options import EntityText, TextField
 from melder.io.counts import how_many, in_number
 from melder.records import BadData, MelderError, Mention
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from melder.data import DataSet
     from melder.data.hdf5_features import StoredVectors
     from melder.data.writing import Written
-from melder.cli.options import EntityText, TextField
 
 __all__ = ["convert"]
 

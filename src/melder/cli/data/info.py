@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 
 from melder.cli.console import console, finish, say
+from melder.cli.options import EntityText, TextField
 
 if TYPE_CHECKING:
     from melder.data.counts import Counts
-from melder.cli.options import EntityText, TextField
 
 __all__ = ["info"]
 

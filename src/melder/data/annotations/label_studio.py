@@ -55,9 +55,9 @@ def _read_regions(
 ) -> None:
     results = [result for result in results if isinstance(result.get("value"), dict)]
     regions = [result for result in results if result.get("type") == "labels"]
-    answers = {result.get("id"): _answer(result["value"]) for result in results if result.get("type") != "labels"}
+    answers = {str(result.get("id")): _answer(result["value"]) for result in results if result.get("type") != "labels"}
     for place, region in enumerate(regions):
-        is_answered, answer = nil_or_id(answers.get(region.get("id"), ""))
+        is_answered, answer = nil_or_id(answers.get(str(region.get("id")), ""))
         if not is_answered:
             annotations.unanswered += 1
             continue

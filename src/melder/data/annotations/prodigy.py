@@ -44,8 +44,8 @@ def _answer(task: Mapping[str, Any], span: Mapping[str, Any], *, alone: bool) ->
     if task.get("answer") != "accept":
         return ""
     chosen = task.get("accept")
-    answer = chosen[0] if alone and isinstance(chosen, list) and len(chosen) == 1 else span.get("kb_id", "")
-    return str(answer)
+    answer = chosen[0] if alone and isinstance(chosen, list) and len(chosen) == 1 else span.get("kb_id")
+    return "" if answer is None else str(answer)
 
 
 def _read_span(

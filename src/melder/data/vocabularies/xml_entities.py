@@ -21,6 +21,8 @@ def check_xml_entities(path: Path, data: bytes) -> None:
         parser.Parse(data, True)
     except (_Stop, expat.ExpatError):  # rdflib says what is wrong
         return
+    except (LookupError, ValueError) as error:  # of the encoding
+        raise MelderError(f"{path}: its XML cannot be read ({error}); save it as UTF-8") from None
 
 
 class _Stop(Exception):

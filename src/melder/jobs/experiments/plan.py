@@ -63,12 +63,15 @@ class PlannedEvaluation:
     """
 
     run: PlannedRun
-    row: str
     split: str
     knowledge_base: Path | None
     changes: tuple[str, ...]
     figures: Path
     needs: tuple[PlannedRun, ...] = ()
+
+    @property
+    def row(self) -> str:
+        return self.run.row
 
     @property
     def predictions(self) -> Path:
@@ -122,8 +125,7 @@ def plan_experiment(path: Path, experiment: Experiment, out: Path, changes: Sequ
     """
     planner = _Planner(path, experiment, out, tuple(changes))
     every = [evaluation for row in experiment.rows for evaluation in planner.evaluations(row)]
-    place = {id(evaluation): planner.turn(evaluation) for evaluation in every}
-    return ExperimentPlan(experiment, sorted(every, key=lambda evaluation: place[id(evaluation)]))
+    return ExperimentPlan(experiment, sorted(every, key=planner.turn))
 
 
 class _Planner:
@@ -193,7 +195,7 @@ class _Planner:
         marks = [keep, str(base), _filled(row.evaluation, data, of_all_seeds)]
         name = "-".join([str(run.seed), split, *([] if base is None else [base.name]), _digest(marks)])
         figures = run.directory.with_name(f"{name}.json")
-        return PlannedEvaluation(run, row.name, split, base, changes, figures, tuple(needs))
+        return PlannedEvaluation(run, split, base, changes, figures, tuple(needs))
 
     def _needed(self, place: str, name: str, data: str, seed: int, within: tuple[str, ...]) -> PlannedRun:
         check_name(place, name, list(self.rows))
