@@ -64,6 +64,24 @@ def _started(folder: Path, options: list[str], **settings: Any) -> Iterator[subp
         with suppress(ProcessLookupError):  # all have ended
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        _wait_for_group(process.pid)
+
+
+def _runs_in_group(stat: Path, group: int) -> bool:
+    """Whether the process of a `/proc/<id>/stat` is one of the group that has not ended."""
+    try:
+        state, _, of_process = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+    except (OSError, ValueError):  # it has ended meanwhile
+        return False
+    return int(of_process) == group and state not in "ZX"
+
+
+def _wait_for_group(group: int) -> None:
+    """A signal is on its way only: wait until the last process of a group has ended, as its first may end before."""
+    end = time.monotonic() + PATIENCE
+    while any(_runs_in_group(stat, group) for stat in Path("/proc").glob("[0-9]*/stat")):
+        assert time.monotonic() < end, f"processes of the group {group} run on after SIGKILL"
+        time.sleep(0.01)
 
 
 def run_probe(probe: Path) -> dict[str, Any]:
