@@ -18,7 +18,7 @@ from melder.training.examples import Batched, FeatureExamples, ItemExamples
 from melder.training.negatives.model_free import InBatch
 from melder.training.order import BatchPlan
 from melder.training.prepare import build_model, split_data
-from training.small import settings
+from training.small import settings, with_more_pictures
 
 PLAN = BatchPlan(mentions=35, batch_size=8, seed=5)
 ROWS = np.array([3, 0, 17, 8, 30])
@@ -173,7 +173,7 @@ def has(content: Any) -> tuple[Tensor, Tensor]:
     return content["has_text"], content["image_mask"]
 
 
-def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples) -> None:
+def test_of_several_stored_pictures_all_are_shown(features: FeatureExamples) -> None:
     single = features.entities
     further = FurtherPictures(
         torch.ones(len(single), dtype=torch.long),
@@ -184,4 +184,38 @@ def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples
     several = replace(features, entities=replace(single, further=further)).batch(PLAN, 3, ROWS)
     assert equal(several, features.batch(PLAN, 3, ROWS))
     assert isinstance(several.entities, Features)
-    assert several.entities.further is None
+    assert several.entities.further is not None
+    assert torch.equal(several.entities.further.image_global, -several.entities.image_global)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_with_one_picture_each_nothing_changes(items: ItemExamples, augment: bool) -> None:
+    single = replace(items, training=options(augment=augment, drop_image=0.3))
+    several = replace(single, pictures=4)
+    for epoch in range(2):
+        one, other = single.batch(PLAN, epoch, ROWS), several.batch(PLAN, epoch, ROWS)
+        assert equal(one, other)
+        assert other.mention_pictures is other.entity_pictures is None
+
+
+def test_every_picture_that_linking_compares_is_read(items: ItemExamples) -> None:
+    dataset = with_more_pictures(items.dataset)
+    mentions = [mention for mention in dataset.split("train") if mention.answer is not None]
+    examples = replace(items, dataset=dataset, mentions=mentions, pictures=2)
+    batched = examples.batch(PLAN, 0, ROWS)
+    assert batched.mention_pictures is not None
+    assert batched.entity_pictures is not None
+    expected = [min(len(dataset.entities[examples.answers[row]].images), 2) - 1 for row in ROWS]
+    assert batched.entity_pictures.counts.tolist() == expected
+    assert batched.mention_pictures.counts.tolist() == [max(min(len(mentions[row].images), 2), 1) - 1 for row in ROWS]
+    assert batched.mention_pictures.counts.sum() > 0
+    varied = replace(examples, training=options(augment=True)).batch(PLAN, 0, ROWS)
+    assert varied.entity_pictures is not None
+    plain, viewed = (pictures.inputs["pixels"] for pictures in (batched.entity_pictures, varied.entity_pictures))
+    assert not torch.equal(plain, viewed)
+
+
+def test_who_hides_its_picture_hides_all(items: ItemExamples) -> None:
+    dataset = with_more_pictures(items.dataset)
+    examples = replace(items, dataset=dataset, pictures=4, training=options(drop_image=0.99))
+    assert examples.batch(PLAN, 0, ROWS).entity_pictures is None

@@ -16,7 +16,6 @@ from melder.encoders.precision import computing
 from melder.encoders.read_ahead import ReadAhead, ReadPicture, reading_threads
 from melder.encoders.towers import Towers
 from melder.features import Features
-from melder.further_pictures import FurtherPictures
 from melder.protocols import Inputs, Precision
 from melder.records import Item
 
@@ -169,11 +168,9 @@ class _Chunk:
         features, further = self.first.features(), self.further.features()
         assert features is not None
         features.surfaces = [item.surfaces for item in self.items]
-        if further is not None and further.image_global is not None and further.image_tokens is not None:
-            counts = torch.tensor([len(item.further) for item in self.items])
-            pictures = further.image_global, further.image_tokens, further.has_image
-            features.further = FurtherPictures(counts, *pictures)
-        return features
+        if further is None:
+            return features
+        return features.with_further(torch.tensor([len(item.further) for item in self.items]), further)
 
 
 @dataclass(frozen=True)

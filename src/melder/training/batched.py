@@ -11,7 +11,24 @@ from torch import Tensor
 from melder.features import Features
 from melder.protocols import Inputs
 
-__all__ = ["Batched"]
+__all__ = ["Batched", "FurtherInputs"]
+
+
+@dataclass
+class FurtherInputs:
+    """The pictures behind the first ones of n items, x in all, before the encoder.
+
+    Args:
+        counts: [n] int64, how many each item has.
+        inputs: Of x items, each with one of the pictures and no text.
+    """
+
+    counts: Tensor
+    inputs: Inputs
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> FurtherInputs:
+        """The same with every tensor changed, such as moved to another device."""
+        return FurtherInputs(change(self.counts), {name: change(tensor) for name, tensor in self.inputs.items()})
 
 
 @dataclass
@@ -20,7 +37,8 @@ class Batched:
 
     The first n entities are the gold ones, the others sampled negatives; `entity_rows` [entities] numbers them all,
     with one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
-    [n, count] the rows of the knowledge base that they drew as negatives.
+    [n, count] the rows of the knowledge base that they drew as negatives. Before the encoder, further pictures stand
+    apart; features hold them.
     """
 
     mentions: Features | Inputs
@@ -30,6 +48,8 @@ class Batched:
     entity_rows: Tensor
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
+    mention_pictures: FurtherInputs | None = None
+    entity_pictures: FurtherInputs | None = None
 
     def to(self, device: torch.device | str) -> Batched:
         """What a step computes with on the device, queued without waiting; `rows` and `drawn`, which the host reads,
@@ -42,7 +62,14 @@ class Batched:
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batched:
         mentions, entities = _mapped(self.mentions, change), _mapped(self.entities, change)
-        return replace(self, mentions=mentions, entities=entities, entity_rows=change(self.entity_rows))
+        return replace(
+            self,
+            mentions=mentions,
+            entities=entities,
+            entity_rows=change(self.entity_rows),
+            mention_pictures=self.mention_pictures and self.mention_pictures.mapped(change),
+            entity_pictures=self.entity_pictures and self.entity_pictures.mapped(change),
+        )
 
 
 def _mapped(given: Features | Inputs, change: Callable[[Tensor], Tensor]) -> Features | Inputs:

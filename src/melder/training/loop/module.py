@@ -16,9 +16,9 @@ from melder.methods.losses import Batch
 from melder.protocols import Inputs
 from melder.records import MelderError
 from melder.runs.model import Model
+from melder.training.batched import Batched, FurtherInputs
 from melder.training.configuration import TrainingConfiguration
-from melder.training.examples import Batched
-from melder.training.loop.gather import gather, gather_rows
+from melder.training.loop.gather import gather, gather_mentions, gather_rows, own_rows
 from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
 from melder.training.negatives.planted import Planted
 from melder.training.negatives.samplers import LearningSampler
@@ -47,14 +47,16 @@ def batch_scores(
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
     """
-    own = _features(model, batched.mentions, batched.mention_surfaces, encode_at_once)
-    pairs, mentions = len(own), gather(own)
-    entities = gather(_features(model, batched.entities, batched.entity_surfaces, encode_at_once))
+    own = _features(model, batched.mentions, batched.mention_surfaces, batched.mention_pictures, encode_at_once)
+    pairs, mentions = len(own), gather_mentions(own)
+    entities = gather(
+        _features(model, batched.entities, batched.entity_surfaces, batched.entity_pictures, encode_at_once)
+    )
     order = _gold_first(len(batched.entity_rows), pairs, batched.entity_rows.device)
     if len(order) > len(mentions):
         entities = entities[order]
     columns = gather_rows(batched.entity_rows)[order]
-    gold = torch.arange(len(mentions), device=columns.device)[_own(pairs)]
+    gold = torch.arange(len(mentions), device=columns.device)[own_rows(pairs)]
     ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
     sampled = _sampled(columns, gold, len(mentions))
     batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore, sampled)
@@ -63,18 +65,28 @@ def batch_scores(
 
 
 def _features(
-    model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]], encode_at_once: int | None
+    model: Model,
+    given: Features | Inputs,
+    surfaces: list[tuple[str, ...]],
+    pictures: FurtherInputs | None,
+    encode_at_once: int | None,
 ) -> Features:
     if isinstance(given, Features):
         return given
-    count = len(next(iter(given.values())))
+    features = replace(_in_parts(model, given, encode_at_once), surfaces=surfaces)
+    if pictures is None:
+        return features
+    return features.with_further(pictures.counts, _in_parts(model, pictures.inputs, encode_at_once))
+
+
+def _in_parts(model: Model, inputs: Inputs, encode_at_once: int | None) -> Features:
+    count = len(next(iter(inputs.values())))
     if encode_at_once is None or count <= encode_at_once:
-        features = _encoded(model, given)
-    else:
-        cuts = [slice(start, start + encode_at_once) for start in range(0, count, encode_at_once)]
-        parts = [{name: tensor[cut] for name, tensor in given.items()} for cut in cuts]
-        features = concatenate([checkpoint(_encoded, model, part, use_reentrant=False) for part in parts])
-    return replace(features, surfaces=surfaces)
+        return _encoded(model, inputs)
+    cuts = [slice(start, start + encode_at_once) for start in range(0, count, encode_at_once)]
+    parts = [{name: tensor[cut] for name, tensor in inputs.items()} for cut in cuts]
+    features: list[Features] = [checkpoint(_encoded, model, part, use_reentrant=False) for part in parts]
+    return concatenate(features)
 
 
 def _encoded(model: Model, inputs: Inputs) -> Features:
@@ -104,12 +116,6 @@ def _sampled(columns: Tensor, gold: Tensor, pairs: int) -> Tensor:
     """[m, n]: where the negatives of this process's mentions stand, -1 for one of the gold entity's own number."""
     drawn = torch.arange(pairs, len(columns), device=columns.device).view(pairs, -1)[gold]
     return drawn.masked_fill(columns[drawn] == columns[gold][:, None], -1)
-
-
-def _own(pairs: int) -> slice:
-    """This process's rows of the gathered batch."""
-    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-    return slice(rank * pairs, (rank + 1) * pairs)
 
 
 class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
