@@ -79,7 +79,7 @@ def read_pooling(file: str | Path | None) -> tuple[str, ...]:
     content = json.loads(Path(file).read_text(encoding="utf-8"))
     prefix = "pooling_mode_"
     chosen = [name.removeprefix(prefix) for name, on in content.items() if name.startswith(prefix) and on is True]
-    named = content.get("pooling_mode", chosen)
+    named = content.get("pooling_mode", chosen or "mean")  # the mean where no mode is named, as its authors take it
     modes = [named] if isinstance(named, str) else list(named)
     modes = [_SPELLINGS.get(mode, mode) for mode in modes]
     if not modes or not set(modes) <= POOLINGS.keys():

@@ -61,7 +61,7 @@ class StoredPictures(nn.Module):
         stored = self._parts[part]
         return {"image_global": stored.vectors[row].float(), "image_tokens": stored.tokens[row].float()}
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         read_picture(content, limits=limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from melder.data.items import Separator
+from melder.data.pictures import known_formats
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
 from melder.encoders.joint import read_joint
@@ -146,8 +147,16 @@ def build_encoder(
         MelderError: The specification or what it names does not exist.
     """
     kind, rest = ENCODERS.resolve(spec)
+    for name, number in {"text_length": text_length, "width": width, "picture_pixels": picture_pixels}.items():
+        if number is not None and number < 1:
+            raise MelderError(f"{name} is {number}: give a number above 0, or leave it out")
+    try:
+        picture_formats = picture_formats if picture_formats is None else known_formats(picture_formats)
+    except ValueError as error:
+        raise MelderError(f"picture_formats: {error}") from None
     raw = pooled == "raw"
     parts = kind.build(rest, Options(text_length, texts, published, raw, width, picture_formats, picture_pixels))
+    parts.text.tokens.check_room()
     if width not in (None, parts.text.widths[0]):
         raise MelderError(
             f"encoder.width is {width}, but texts of '{spec}' have vectors of {parts.text.widths[0]} numbers, which "

@@ -219,6 +219,11 @@ def _prompts(source: ModelSource) -> dict[str, str]:
     file = find_file(source, "config_sentence_transformers.json")
     content = {} if file is None else _read(file)
     prompts, default = content.get("prompts") or {}, content.get("default_prompt_name")
+    if default is not None and default not in prompts:
+        raise MelderError(
+            f"{file}: its default prompt {default!r} is none of its prompts ({', '.join(prompts) or 'there are none'}); "
+            "correct it, or download the model again"
+        )
     wanted = {"mention": ("query", default), "entity": (*DOCUMENT, default)}
     chosen = {role: next((prompts[name] for name in names if prompts.get(name)), "") for role, names in wanted.items()}
     return {role: prompt for role, prompt in chosen.items() if prompt}

@@ -1,0 +1,64 @@
+"""Settings of encoders that mean nothing are refused in one line, before anything is read or trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+from pydantic import ValidationError
+
+from melder.data.pictures import known_formats
+from melder.encoders import build_encoder, train_last_layers
+from melder.records import MelderError
+from melder.runs.model_configuration import EncoderConfiguration
+from melder.serving.settings import ServiceSettings
+
+PROMPTS = {"query": "a long prompt of many words: "}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text_length": 0}, "text_length is 0: give a number above 0"),
+        ({"width": -5}, "width is -5: give a number above 0"),
+        ({"picture_pixels": 0}, "picture_pixels is 0: give a number above 0"),
+        ({"picture_formats": ()}, "picture_formats: no format is named; name some of JPEG, PNG"),
+        ({"picture_formats": ("PNG", "XYZ")}, "picture_formats: Pillow reads no XYZ here; name some of JPEG, PNG"),
+        ({"text_length": 2}, "text_length is 2, and the model's own marks and prompt are 2 tokens"),
+    ],
+)
+@pytest.mark.parametrize("spec", ["clip:compact", "paired:{}+none"])
+def test_numbers_and_formats(settings: dict[str, Any], message: str, spec: str, tmp_path: Path) -> None:
+    with pytest.raises(MelderError, match=message) as caught:
+        build_encoder(spec.format(tiny_models.bert(tmp_path)), texts=tiny_models.TEXTS, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_prompt_that_leaves_no_room_for_the_text(tmp_path: Path) -> None:
+    directory = tiny_models.sentence_encoder(tmp_path, prompts=PROMPTS)
+    with pytest.raises(MelderError, match="own marks and prompt are 9 tokens, so that no word would be read"):
+        build_encoder(f"paired:{directory}+none", text_length=8)
+    build_encoder(f"paired:{directory}+none", text_length=10)
+
+
+@pytest.mark.parametrize("kind", [EncoderConfiguration, ServiceSettings])
+@pytest.mark.parametrize("formats", [(), ("XYZ",)])
+def test_formats_of_a_configuration(kind: Any, formats: tuple[str, ...]) -> None:
+    required = {"name": "starter"} if kind is EncoderConfiguration else {}
+    with pytest.raises(ValidationError, match="name some of JPEG"):
+        kind(**required, picture_formats=formats)
+    assert kind(**required, picture_formats=("jpeg",)).picture_formats == ("JPEG",)
+
+
+def test_names_of_formats_are_pillows() -> None:
+    assert known_formats(("jpeg", "Png")) == ("JPEG", "PNG")
+
+
+@pytest.mark.parametrize("count", [5, 99])
+def test_more_layers_than_there_are(count: int) -> None:
+    encoder = build_encoder("clip:compact", texts=tiny_models.TEXTS)
+    message = rf"trained_layers is {count}, .* fewer layers \(text 2, image 4\); lower it"
+    with pytest.raises(MelderError, match=message):
+        train_last_layers(encoder, count)
