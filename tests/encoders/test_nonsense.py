@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 import tiny_models
 from pydantic import ValidationError
 
-from melder.data.pictures import known_formats
+from melder.data.pictures import UnreadablePicture, known_formats
 from melder.encoders import build_encoder, train_last_layers
-from melder.records import MelderError
+from melder.encoders.sources import ModelSource, reading
+from melder.linking.linker import BaseLinker
+from melder.records import MelderError, Mention
 from melder.runs.model_configuration import EncoderConfiguration
+from melder.serving.errors import ApiError
+from melder.serving.pictures import ImageLoader
 from melder.serving.settings import ServiceSettings
 
 PROMPTS = {"query": "a long prompt of many words: "}
@@ -56,9 +62,42 @@ def test_names_of_formats_are_pillows() -> None:
     assert known_formats(("jpeg", "Png")) == ("JPEG", "PNG")
 
 
-@pytest.mark.parametrize("count", [5, 99])
+@pytest.mark.parametrize("count", [10, 99])
 def test_more_layers_than_there_are(count: int) -> None:
     encoder = build_encoder("clip:compact", texts=tiny_models.TEXTS)
-    message = rf"trained_layers is {count}, .* fewer layers \(text 2, image 4\); lower it"
+    message = rf"trained_layers is {count}, .* fewer layers \(text 2, image 9\); lower it"
     with pytest.raises(MelderError, match=message):
         train_last_layers(encoder, count)
+
+
+@pytest.mark.parametrize(
+    "error", ["TimmWrapperConfig requires the timm library. pip install timm", "install timm: No module torchvision"]
+)
+def test_what_timm_needs_is_said_in_one_line(error: str) -> None:
+    message = r"a checkpoint of timm, which itself needs torchvision; install melder\[timm\]"
+    with pytest.raises(MelderError, match=message), reading(ModelSource("model", local=True)):
+        raise ImportError(error)
+
+
+def test_of_several_pictures_the_one_that_cannot_be_read_is_named(pictures: dict[str, Path]) -> None:
+    loader, good = ImageLoader(ServiceSettings(), None), pictures["red"].read_bytes()  # type: ignore[arg-type]
+    with pytest.raises(ApiError, match="picture 2 of 3: the picture given: not a picture"):
+        anyio.run(loader.take_all, [good, b"none", good])
+    with pytest.raises(ApiError, match=r"^422: the picture given: not a picture"):
+        anyio.run(loader.take_all, [b"none"])
+
+
+class Reading(BaseLinker):
+    """A linker of which only what it reads is asked."""
+
+    pictures_read, modalities = 4, frozenset({"text", "image"})
+    answers = known_types = close = entity = None  # type: ignore[assignment]
+
+
+def test_of_pictures_as_bytes_the_one_that_cannot_be_read_is_named(pictures: dict[str, Path]) -> None:
+    linker, good = Reading(), pictures["red"].read_bytes()
+    encoder = build_encoder("clip:compact", texts=tiny_models.TEXTS)
+    linker.model = SimpleNamespace(encoder=encoder)  # type: ignore[assignment]
+    with pytest.raises(UnreadablePicture, match="picture 2 of 2: the picture given: not a picture"):
+        linker.item(Mention(id="m"), [good, b"none"])
+    assert len(linker.item(Mention(id="m"), [good, good]).images) == 2
