@@ -143,6 +143,17 @@ def test_products_in_bf16_change_scores_by_their_rounding(name: str, vision: boo
     assert torch.allclose(found, wanted, rtol=0, atol=3e-2 * float(wanted.abs().max()))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name in CASES if "products" in METHODS.get(name).configuration.model_fields])
+def test_products_by_themselves_are_one_of_the_two(name: str, vision: bool) -> None:
+    totals = {}
+    for products in ("auto", "float32", "bf16"):
+        matcher = build_matcher(METHODS.get(name).configuration(products=products), SIZES if vision else BLIND).eval()
+        matcher.load_state_dict(_build(name, vision, seed=0).state_dict())
+        totals[products] = _score(matcher, *_pair(vision)).total
+    assert torch.equal(totals["auto"], totals["float32"]) or torch.equal(totals["auto"], totals["bf16"])
+
+
 def test_every_unit_has_a_loss_and_so_has_the_total(matcher: UnitMatcher, vision: bool) -> None:
     pair = _pair(vision)
     units = [name for name in _score(matcher, *pair).parts if name != "lexical"]

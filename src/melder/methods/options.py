@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from melder.ops.picture_scores import Pooling
 from melder.units.lexical import Lexical
 
-__all__ = ["MethodOptions", "TokenMethodOptions", "lexical_unit", "total_options"]
+__all__ = ["PRODUCTS", "MethodOptions", "TokenMethodOptions", "lexical_unit", "total_options"]
+
+PRODUCTS = "of tokens, when pairs are scored: bf16, where the processor has it, is faster; auto measures whether it is"
 
 
 class MethodOptions(BaseModel):
