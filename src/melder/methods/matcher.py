@@ -204,7 +204,7 @@ class UnitMatcher(nn.Module):
 
     @staticmethod
     def _beside(side: Side, vectors: list[Tensor]) -> Tensor:
-        return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *vectors], dim=1)
+        return torch.cat([torch.empty(side.rows, 0, device=side.device), *vectors], dim=1)
 
     @property
     def _name_weight(self) -> Tensor:

@@ -127,7 +127,7 @@ def _picture(side: Side, number: int) -> tuple[Side, Tensor]:
     first, further = _apart(side)
     if number:
         return Side({name: side[FURTHER + name][:, number - 1] for name in first}), side[THERE][:, number - 1]
-    there = torch.ones(side.rows, dtype=torch.bool, device=next(iter(first.values())).device)
+    there = torch.ones(side.rows, dtype=torch.bool, device=side.device)
     return first, there if further is None else further.pictures.counted
 
 

@@ -30,8 +30,10 @@ from melder.runs.model_configuration import ModelConfiguration
 from melder.runs.rerank_configuration import method_changes
 
 __all__ = [
+    "ENVIRONMENT",
     "SCHEMA",
     "StoredModel",
+    "is_finished_run",
     "open_model",
     "open_run",
     "read_configuration",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 SCHEMA = VERSIONS["run"].current
+ENVIRONMENT = "environment.json"  # versions and the machine
 # Settings of methods, and of encoders, that runs lack which were written before there were these.
 EARLIER = {"lexical_part": 0.0, "lexical_fold": False, "pictures": 1}
 EARLIER_ENCODER = {"context": "beginning"}
@@ -69,7 +72,19 @@ def write_run(directory: Path, model: StoredModel, configuration: dict[str, Any]
     write_tensors(directory / "model.safetensors", model.weights())
     model.save(directory)
     replace_file(directory / "config.yaml", yaml.safe_dump(configuration, sort_keys=False).encode())
-    write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
+    write_json(directory / ENVIRONMENT, {"schema": SCHEMA, **versions()})  # the last: it ends the run
+
+
+def is_finished_run(directory: Path) -> bool:
+    """Whether a training of a directory has ended; one that was stopped leaves no environment file.
+
+    Args:
+        directory: Of a run, or anything else.
+
+    Returns:
+        Whether its model can be opened.
+    """
+    return (directory / ENVIRONMENT).is_file()
 
 
 def open_run(
@@ -155,9 +170,9 @@ def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_schema(directory: Path) -> None:
-    path = directory / "environment.json"
-    if not path.is_file():
-        raise MelderError(f"{directory}: is no run (environment.json is missing); make one with `melder train`")
+    path = directory / ENVIRONMENT
+    if not is_finished_run(directory):
+        raise MelderError(f"{directory}: is no run ({ENVIRONMENT} is missing); make one with `melder train`")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema, writer = content.get("schema"), content.get("melder")

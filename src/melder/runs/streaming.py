@@ -22,7 +22,7 @@ def streamed(blocks: Iterable[tuple[int, Side]], device: torch.device) -> Iterat
     """
     waiting: tuple[int, Side] | None = None
     for first, side in blocks:
-        if device.type == "cpu" or next(iter(side.values())).device == device:
+        if device.type == "cpu" or side.device == device:
             yield first, side
             continue
         step = _rows(side, device)

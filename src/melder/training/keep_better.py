@@ -33,7 +33,7 @@ from melder.metrics.name_match import name_match
 from melder.names import folded
 from melder.protocols import Counting
 from melder.records import Entity, MelderError, Mention
-from melder.runs.directory import read_configuration, write_json
+from melder.runs.directory import is_finished_run, read_configuration, write_json
 from melder.training.configuration import Configuration
 from melder.training.from_entities import MADE
 from melder.training.prepare import split_data
@@ -65,7 +65,7 @@ class KeptModel:
 
 def awaits_comparison(out: Path) -> bool:
     """Whether a training from entities ended there, and was stopped before it was compared."""
-    ended = (out / "environment.json").is_file() or (out / TRAINED).is_dir()
+    ended = is_finished_run(out) or (out / TRAINED).is_dir()
     return ended and (out / MADE).is_dir() and not (out / FILE).is_file()
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-__all__ = ["BatchPlan", "draw"]
+__all__ = ["BatchPlan", "draw", "seed_step"]
 
 _KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4, "plant": 5}
 
@@ -15,6 +16,16 @@ _KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4, "plant": 5
 def draw(kind: str, *numbers: int) -> np.random.Generator:
     """The generator for one purpose at one place, the same every time."""
     return np.random.default_rng([_KINDS[kind], *numbers])
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed PyTorch's generators, from which dropout draws, as a function of the step alone.
+
+    Args:
+        seed: Of the training.
+        step: Optimizer steps that were taken before.
+    """
+    torch.manual_seed(int(draw("step", seed, step).integers(2**62)))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 from melder.jobs.experiments.experiment_file import OWN, Experiment, ExperimentRow, assignments, check_name
 from melder.records import MelderError
 from melder.runs.configuration_file import checked, override, read_yaml
+from melder.runs.directory import ENVIRONMENT, is_finished_run
 from melder.training.configuration import Configuration
 
 __all__ = ["ExperimentPlan", "PlannedEvaluation", "PlannedRun", "plan_experiment"]
@@ -41,7 +42,7 @@ class PlannedRun:
 
     @property
     def is_finished(self) -> bool:
-        return (self.directory / "environment.json").is_file()
+        return is_finished_run(self.directory)
 
     @property
     def is_stopped(self) -> bool:
@@ -80,10 +81,10 @@ class PlannedEvaluation:
     @property
     def is_done(self) -> bool:
         """Figures of an earlier training of the same directory do not count."""
-        environment = self.run.directory / "environment.json"
-        if not (environment.is_file() and self.figures.is_file() and self.predictions.is_file()):
+        if not (self.run.is_finished and self.figures.is_file() and self.predictions.is_file()):
             return False
-        return self.figures.stat().st_mtime_ns >= environment.stat().st_mtime_ns
+        ended = (self.run.directory / ENVIRONMENT).stat().st_mtime_ns
+        return self.figures.stat().st_mtime_ns >= ended
 
     def __str__(self) -> str:
         base = "" if self.knowledge_base is None else f"against {self.knowledge_base.name}"

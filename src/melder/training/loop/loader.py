@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from melder.protocols import Sampler
 from melder.records import MelderError
-from melder.training.examples import Batched, Examples
+from melder.training.batched import Batched
+from melder.training.examples import Examples
 from melder.training.order import BatchPlan
 
 __all__ = ["PlannedLoader"]

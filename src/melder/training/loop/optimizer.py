@@ -12,7 +12,26 @@ from torch import nn
 from melder.encoders import layers_above
 from melder.training.configuration import TrainingConfiguration
 
-__all__ = ["build_optimizer", "learning_rate_factor"]
+__all__ = ["build_optimizer", "learning_rate_factor", "scheduled_optimizer"]
+
+
+def scheduled_optimizer(
+    model: nn.Module, training: TrainingConfiguration, steps: int, generator: nn.Module | None = None
+) -> dict[str, Any]:
+    """The optimizer of a training and the schedule of its learning rates, stepped once an optimizer step.
+
+    Args:
+        model: With an `encoder`; what requires no gradient is left out.
+        training: Learning rates, decay, warm-up and schedule.
+        steps: How many the training takes, at which a falling schedule ends.
+        generator: Of negatives, where one learns too.
+
+    Returns:
+        What Lightning's `configure_optimizers` gives.
+    """
+    optimizer = build_optimizer(model, training, generator)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(training, steps))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def build_optimizer(

@@ -14,6 +14,7 @@ from melder.io.atomic import PART, replace_file
 from melder.io.locks import exclusive_lock
 from melder.records import MelderError
 from melder.runs.configuration_file import read_yaml
+from melder.runs.directory import is_finished_run
 
 __all__ = ["run_lock"]
 
@@ -57,7 +58,7 @@ def run_lock(out: Path, configuration: dict[str, Any]) -> Iterator[None]:
 
 def _check_free(out: Path, configuration: dict[str, Any]) -> None:
     """Refuse a directory that holds something else."""
-    if (out / "environment.json").is_file():
+    if is_finished_run(out):
         raise MelderError(f"{out}: holds a finished run; name another directory, or remove this one first")
     started = out / CONFIGURATION
     if started.is_file() and read_yaml(started) != configuration:

@@ -64,7 +64,7 @@ class Hard:
         if not len(rows):
             return np.full(self.count, self.pool.answers[row])
         rows = np.sort(rows)
-        chosen = torch.from_numpy(rows).to(next(iter(entities.values())).device)
+        chosen = torch.from_numpy(rows).to(entities.device)
         with answering(self.current.model.matcher) as matcher:
             scores = matcher.score(mention, entities.take(chosen)).total[0]
         best = rows[largest(scores, self.count)[1].cpu().numpy()]

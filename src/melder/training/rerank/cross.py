@@ -11,6 +11,7 @@ import numpy as np
 
 from melder.data import DataSet
 from melder.linking.cross_stage import CrossStage
+from melder.metrics.ranks import rank_among
 from melder.protocols import Counting, Linker, Sampler
 from melder.records import Entity, MelderError, Mention, Ranks
 from melder.runs.cross_encoder import pair_texts, start_cross_encoder
@@ -132,8 +133,7 @@ def _ranking(
 def _place(identities: Sequence[str], answer: str, scores: np.ndarray) -> tuple[int, int]:
     if answer not in identities:
         return len(identities) + 1, len(identities) + 1
-    gold = scores[identities.index(answer)]
-    return 1 + int((scores > gold).sum()), int((scores >= gold).sum())
+    return rank_among(scores, identities.index(answer))
 
 
 class _Texts(dict[str, str]):

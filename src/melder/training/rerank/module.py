@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from melder.protocols import Inputs
 from melder.runs.cross_encoder import CrossEncoder, Pair
 from melder.training.configuration import TrainingConfiguration
-from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
-from melder.training.order import BatchPlan, draw
+from melder.training.loop.optimizer import scheduled_optimizer
+from melder.training.order import BatchPlan, draw, seed_step
 
 __all__ = ["CrossBatch", "CrossExamples", "CrossModule"]
 
@@ -68,8 +68,7 @@ class CrossModule(lightning.LightningModule):  # type: ignore[misc]
         self.train()  # from the first step on: models are opened in evaluation mode
 
     def training_step(self, batch: CrossBatch, batch_idx: int) -> Tensor:
-        # Dropout, a function of the step alone.
-        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        seed_step(self.options.seed, self.global_step)
         scores = torch.split(self.model(batch.inputs).float(), batch.counts)  # type: ignore[no-untyped-call]
         padded = pad_sequence(list(scores), batch_first=True, padding_value=NOTHING)
         loss: Tensor = cross_entropy(padded, torch.zeros(len(scores), dtype=torch.long, device=padded.device))
@@ -77,10 +76,7 @@ class CrossModule(lightning.LightningModule):  # type: ignore[misc]
         return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = build_optimizer(self.model, self.options)  # type: ignore[arg-type]
-        factor = learning_rate_factor(self.options, self.steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled_optimizer(self.model, self.options, self.steps)  # type: ignore[arg-type]
 
     def transfer_batch_to_device(self, batch: CrossBatch, device: torch.device, dataloader_idx: int) -> CrossBatch:
         return CrossBatch({name: tensor.to(device) for name, tensor in batch.inputs.items()}, batch.counts)
