@@ -47,7 +47,15 @@ class MIMICConfiguration(TokenMethodOptions):
 
 
 def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, each of whose units has the in-batch cross-entropy.
+    """
     c = configuration
     fusions = nn.ModuleDict()
     if sizes.image_global is not None:

@@ -92,7 +92,14 @@ class TokenMethodOptions(MethodOptions):
 
 
 def lexical_unit(options: MethodOptions) -> Lexical | None:
-    """The unit that is added to the mean of the others, or None for the published total."""
+    """The unit that is added to the mean of the others, or None for the published total.
+
+    Args:
+        options: Of the method.
+
+    Returns:
+        The unit, whose weight is still to be learned and whose frequencies are still to be counted.
+    """
     if not options.lexical:
         return None
     return Lexical(
@@ -105,7 +112,14 @@ def lexical_unit(options: MethodOptions) -> Lexical | None:
 
 
 def total_options(options: MethodOptions) -> dict[str, Any]:
-    """What a `UnitMatcher` is told of several pictures, and of how much its units count."""
+    """What a `UnitMatcher` is told of several pictures, and of how much its units count.
+
+    Args:
+        options: Of the method.
+
+    Returns:
+        Named arguments of `UnitMatcher`.
+    """
     return {
         "pictures": options.pictures,
         "picture_pooling": options.picture_pooling,

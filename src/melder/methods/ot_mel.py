@@ -103,7 +103,15 @@ class OTMELConfiguration(TokenMethodOptions):
 
 
 def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, with the losses that the configuration names.
+    """
     c = configuration
     options = TransportOptions(c.assignment, c.epsilon, c.iterations, c.row_norm, c.marginals, c.detaches, c.dropout)
     fused = sizes.image_global is not None and "fusion" in c.units
