@@ -19,7 +19,8 @@ from melder.building import build as kb_build
 from melder.cli import app as command
 from melder.data import DataSet, EntityFile
 from melder.kb.shard_list import shard_services
-from melder.kb.shards import join_services, split
+from melder.kb.shard_split import split
+from melder.kb.shards import join_services
 from melder.linking import shard_service
 from melder.linking.remote import RemoteLinker
 from melder.linking.shard_service import ShardService

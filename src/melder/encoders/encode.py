@@ -80,7 +80,21 @@ def encode_chunks(
     memory: PictureMemory | None = None,
     threads: int | None = None,
 ) -> Iterator[Features]:
-    """`encode` for one chunk of items after the other, while pictures of the next one are read."""
+    """`encode` for one chunk of items after the other, while pictures of the next one are read.
+
+    Args:
+        encoder: in any mode, which it is left in
+        chunks: of items, none empty, which are asked for one ahead
+        batch_size: items that go through the encoder together
+        device: where the encoder is
+        precision: what it computes in
+        progress: told how many items each batch had
+        memory: of pictures of earlier calls; None = of this call alone
+        threads: that read pictures meanwhile, as for `encode`
+
+    Yields:
+        the features of each chunk, as `encode` gives them
+    """
     device = torch.device(device)
     reading = reading_threads() if threads is None else threads
     with ReadAhead(encoder.read_picture, reading) as ahead:
@@ -100,10 +114,18 @@ def encode_chunks(
 
 
 def batches_of(items: Sequence[Item], batch_size: int, *, sees: bool) -> tuple[Batches, Batches]:
-    """What goes through an encoder together: the items with their first pictures, then the further pictures of one that
-    `sees` any.
+    """What goes through an encoder together: the items with their first pictures, then the further pictures.
 
     Whoever prepares batches apart from the encoder finds them in the order in which `encode` asks for them.
+
+    Args:
+        items: what is encoded
+        batch_size: items of a batch
+        sees: whether the encoder has vision, so that further pictures are read too
+
+    Returns:
+        batches of items with their first pictures, and of one item for each further picture; each with the places of
+        its items among all
     """
     further = [Item(image=picture) for item in items for picture in item.further] if sees else []
     orders = (items, longest_first(items)), (further, list(range(len(further))))
@@ -120,7 +142,14 @@ def batches_of(items: Sequence[Item], batch_size: int, *, sees: bool) -> tuple[B
 
 def longest_first(items: Sequence[Item]) -> list[int]:
     """The order in which items are encoded: what comes later needs no more room than what came before, and
-    equal texts stand together."""
+    equal texts stand together.
+
+    Args:
+        items: what is encoded
+
+    Returns:
+        their places
+    """
     return sorted(range(len(items)), key=lambda index: (-len(items[index].text), items[index].text))
 
 

@@ -55,9 +55,15 @@ class Comparison:
 
 
 def compare(first: Sequence[Prediction], second: Sequence[Prediction], names: tuple[str, str]) -> Comparison:
-    """Compare predictions of the same mentions, in any order; `names` are those of the files.
+    """Compare predictions of the same mentions, in any order; NIL mentions are left out.
 
-    NIL mentions are left out.
+    Args:
+        first: Of system A.
+        second: Of system B.
+        names: Of both, for messages: of the files, say.
+
+    Returns:
+        Figures with intervals and paired tests, and the mentions that one system alone gets right.
 
     Raises:
         MelderError: Mentions or gold entities differ, or none has an answer.

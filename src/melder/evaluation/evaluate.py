@@ -144,9 +144,21 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     seen: Collection[str] | None = None,
 ) -> Evaluation:
-    """Figures, links and ranks of the mentions; `seen` are the ids of the entities that were answers in training.
+    """Figures, links and ranks of mentions.
 
-    Beside them are what the linker counted, and the figures of its ablations.
+    Args:
+        linker: Any.
+        mentions: With or without answers.
+        kept: Candidates of each link.
+        progress: Told how many mentions were linked.
+        seen: The ids of the entities that were answers in training, by which mentions are divided into slices; None =
+            they are not.
+
+    Returns:
+        Figures, links and ranks.
+
+    Raises:
+        MelderError: No mention has an answer, or an answer is not in the knowledge base.
     """
     if linker.data is None:
         raise MelderError("these mentions are of no data set: make the linker with the data set that they are of")
@@ -171,6 +183,16 @@ def evaluate_predictions(
     """What `evaluate_run` found when it wrote the predictions in `file`, without linking again.
 
     The split is the one that holds the mentions.
+
+    Args:
+        run: That made them.
+        file: The predictions.
+        data: The data set of the mentions.
+        knowledge_base: What was searched; None = the entities of the data set.
+        skip_bad: Leave bad records of the data set out rather than stop.
+
+    Returns:
+        The evaluation.
 
     Raises:
         MelderError: The predictions are not of this data.
@@ -199,7 +221,18 @@ def _stored(
 def describe(
     run: Path, configuration: ModelConfiguration, dataset: DataSet, knowledge_base: DataSet | KnowledgeBase, split: str
 ) -> dict[str, Any]:
-    """What figures were measured on and with: method, encoder, data, configuration, seed, versions."""
+    """What figures were measured on and with: method, encoder, data, configuration, seed, versions.
+
+    Args:
+        run: The run's directory.
+        configuration: Of the run.
+        dataset: Of the mentions.
+        knowledge_base: Of the entities.
+        split: In words.
+
+    Returns:
+        By the names that metrics.json has.
+    """
     whole = {**read_yaml(run / "config.yaml"), "method": configuration.method.model_dump(mode="json")}
     return {
         "method": str(configuration.method.name),  # type: ignore[attr-defined]
@@ -225,14 +258,36 @@ def _add_nil(result: Evaluation, nil: Nil | None, threshold: float | None, run: 
 
 
 def with_its_own(run: Path, knowledge_base: Path | None) -> tuple[Path, Path | None]:
-    """A knowledge base in the place of a run is its model, and what is searched if nothing else is named."""
+    """A run, and what is searched: a knowledge base in the place of a run is its model, and is searched if nothing else
+    is named.
+
+    Args:
+        run: Of a run or a knowledge base.
+        knowledge_base: What is named.
+
+    Returns:
+        Directories of a run and of what is searched; None = the entities of the data set.
+    """
     return (run / MODEL, knowledge_base or run) if is_knowledge_base(run) else (run, knowledge_base)
 
 
 def open_both(
     configuration: ModelConfiguration, data: Path, knowledge_base: Path | None, skip_bad: bool
 ) -> tuple[DataSet, DataSet | KnowledgeBase]:
-    """The data set of the mentions and that of the entities, the same one where no other is named."""
+    """The data set of the mentions and that of the entities, the same one where no other is named.
+
+    Args:
+        configuration: Of the run.
+        data: The data set of the mentions.
+        knowledge_base: What is searched; None = the same.
+        skip_bad: Leave bad records out rather than stop.
+
+    Returns:
+        Opened.
+
+    Raises:
+        MelderError: One cannot be read.
+    """
     text_field = configuration.data.text_field
     dataset = load_data(data, text_field=text_field, skip_bad=skip_bad)
     if knowledge_base is None:

@@ -102,9 +102,18 @@ def assess(
     knowledge_base: DataSet | KnowledgeBase,
     seen: Collection[str] | None,
 ) -> Evaluation:
-    """The figures of `links`, answers for mentions of `dataset`, and of `ranks`, those of the mentions with an answer.
+    """What came of an evaluation, from links and ranks.
 
-    `seen` are the ids of the entities that were answers in training, None = unknown.
+    Args:
+        mentions: With or without answers.
+        links: Of these, in their order.
+        ranks: Of the answers of those that have one.
+        dataset: Of the mentions.
+        knowledge_base: Of the entities.
+        seen: The ids of the entities that were answers in training; None = unknown.
+
+    Returns:
+        With figures.
 
     Raises:
         MelderError: No mention has an answer.

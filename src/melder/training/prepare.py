@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from melder.data import DataSet, entity_items, load, mention_items, tune_split
+from melder.data.pictures import Limits
 from melder.encoders import Towers, build_encoder, check_readable, train_last_layers
 from melder.features import concatenate
 from melder.methods import build_matcher, method_of
@@ -151,8 +152,7 @@ def new_encoder(configuration: Configuration, texts: Iterable[str], *, published
         pooled=options.pooled,
         width=options.width,
         context=options.context,
-        picture_formats=options.picture_formats,
-        picture_pixels=options.picture_pixels,
+        limits=Limits(formats=options.picture_formats, pixels=options.picture_pixels),
     )
 
 

@@ -58,6 +58,9 @@ def alignment_view(
         aligned: Which words or patches matched.
         mention: The mention, not yet coloured.
         entity: The candidate, not yet coloured.
+
+    Returns:
+        The view.
     """
     draw = _texts if aligned.modality == "text" else _pictures
     sides, pairs = draw(aligned, mention, entity)

@@ -30,6 +30,12 @@ def read_curves(run: Path) -> Curves:
     """What the logs of a run hold; those of an interrupted training and of the one that went on are one.
 
     Lines that are not readable are left out: a report is about something else.
+
+    Args:
+        run: The run's directory.
+
+    Returns:
+        By figure, its value by step; none without logs.
     """
     curves: dict[str, dict[int, float]] = {}
     logs = run / "logs"
@@ -59,7 +65,14 @@ class Chart:
 
 
 def charts(logged: Curves) -> list[Chart]:
-    """The charts of a training, one a figure; many points become the means of their neighbours."""
+    """The charts of a training, one a figure; many points become the means of their neighbours.
+
+    Args:
+        logged: Of `read_curves`.
+
+    Returns:
+        In the order of the figures.
+    """
     return [_chart(name, points) for name, points in logged.items()]
 
 

@@ -53,6 +53,13 @@ def confident_errors(mentions: Sequence[Mention], links: Sequence[Link]) -> list
 
     The margin of the first score over the second measures how sure a linker was. Mentions whose right answer is
     none of the entities (NIL) are left out: no candidate is right for them.
+
+    Args:
+        mentions: With or without answers.
+        links: Of these, in their order.
+
+    Returns:
+        Rows of `mentions`.
     """
     margins = {
         position: _margin(link)
@@ -63,7 +70,15 @@ def confident_errors(mentions: Sequence[Mention], links: Sequence[Link]) -> list
 
 
 def confused_pairs(confusions: Sequence[Confusion], knowledge_base: DataSet | KnowledgeBase) -> list[ConfusedPair]:
-    """The pairs with names and pictures."""
+    """The pairs with names and pictures.
+
+    Args:
+        confusions: Ids and counts.
+        knowledge_base: Of the entities.
+
+    Returns:
+        In the same order.
+    """
     entities = {entity.id: entity for entity in knowledge_base.entities}
 
     def candidate(identity: str) -> Shown:

@@ -59,7 +59,13 @@ class Example:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two entities; the first was answered with the second `taken` times, and the other way `taken_back` times."""
+    """Two entities that were taken for each other.
+
+    Args:
+        first, second: Which.
+        taken: How often the first was answered with the second.
+        taken_back: The other way.
+    """
 
     first: Shown
     second: Shown
@@ -104,7 +110,11 @@ class ReportPage:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One mention as two systems answered it."""
+    """One mention as two systems answered it.
+
+    Args:
+        a, b: The mention with the answers of either.
+    """
 
     a: Example
     b: Example
@@ -112,7 +122,12 @@ class Contrast:
 
 @dataclass(frozen=True)
 class ComparedSystem:
-    """What a system is called in words (its method and its run, or its file), and where its predictions are from."""
+    """What a system is called.
+
+    Args:
+        name: In words: its method and its run, or its file.
+        origin: Where its predictions are from.
+    """
 
     name: str
     origin: str = ""
@@ -120,7 +135,13 @@ class ComparedSystem:
 
 @dataclass(frozen=True)
 class ComparisonPage:
-    """A comparison, what both systems are called, and some of the mentions that one system alone gets right."""
+    """What a page of a comparison shows.
+
+    Args:
+        comparison: The figures.
+        systems: What both are called.
+        only_a, only_b: Some of the mentions that one alone gets right.
+    """
 
     comparison: Comparison
     systems: tuple[ComparedSystem, ComparedSystem]

@@ -31,7 +31,16 @@ Name = Callable[[str], str]  # a row's name -> where its run is
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training, of one seed; `needs` are those that it reads the results of."""
+    """One training, of one seed.
+
+    Args:
+        row: The name of its row.
+        data: The name of its data set.
+        seed: Of the training.
+        directory: Of the run.
+        configuration: Of the training.
+        needs: Those that it reads the results of.
+    """
 
     row: str
     data: str
@@ -94,7 +103,12 @@ class PlannedEvaluation:
 
 @dataclass
 class ExperimentPlan:
-    """All evaluations of an experiment, every row's first seed before any row's second."""
+    """All evaluations of an experiment, every row's first seed before any row's second.
+
+    Args:
+        experiment: As the file says.
+        evaluations: In the order in which they are carried out.
+    """
 
     experiment: Experiment
     evaluations: list[PlannedEvaluation] = field(default_factory=list)
@@ -119,7 +133,12 @@ def plan_experiment(path: Path, experiment: Experiment, out: Path, changes: Sequ
 
     Args:
         path: The file, for messages.
+        experiment: As the file says.
+        out: Below which everything lies.
         changes: `key=value` settings of all rows, in the place of theirs.
+
+    Returns:
+        The plan.
 
     Raises:
         MelderError: A row's recipe and settings make no configuration, or it names a row that is not there.

@@ -78,9 +78,16 @@ def link_on(
     workers: int | None = None,
     threads: int = 1,
 ) -> dict[str, str]:
-    """Link the mentions and write `output`, JSON Lines or Parquet; gives why pictures could not be read.
+    """Link mentions on a cluster of Ray, and write their links.
 
-    A job that was stopped goes on with what it had finished when it is called again.
+    Args:
+        address: Of the cluster, or `local`.
+        job: What the shards have in common.
+        mentions: Asked for as they are sent.
+        output: The file of links.
+        progress: Told how many mentions were linked.
+        workers: That link; None = as many as fit.
+        threads: Of each.
     """
     shards, paths = output.with_name(output.name + ".shards"), list[Path]()
     shards.mkdir(parents=True, exist_ok=True)
