@@ -68,7 +68,14 @@ class Caption:
 
 
 def parallel(**lists: Sequence[object]) -> list[Fault]:
-    """Faults of lists that must be equally long, by their names in the file."""
+    """Faults of lists that must be equally long, by their names in the file.
+
+    Args:
+        lists: By their names in the file; the first says how long all are.
+
+    Returns:
+        None where all are alike.
+    """
     (first, reference), *others = lists.items()
     return [
         (name, f"has {len(values)} elements, {first} has {len(reference)}; give each mention one")

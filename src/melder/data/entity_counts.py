@@ -34,6 +34,12 @@ class EntityCounts:
 def count_entities(source: EntityFile) -> tuple[EntityCounts, Problems]:
     """The counts of a file, and everything that is wrong with it.
 
+    Args:
+        source: Read through.
+
+    Returns:
+        Both.
+
     Raises:
         MelderError: There is nothing in it.
     """

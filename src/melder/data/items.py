@@ -80,7 +80,17 @@ def mention_item(
     separator: str,
     modalities: frozenset[str] = MODALITIES,
 ) -> Item:
-    """The item of one mention, with a picture from anywhere, or several (None = without any)."""
+    """The item of one mention, with a picture from anywhere, or several (None = without any).
+
+    Args:
+        mention: Any.
+        image: From anywhere; None = without any.
+        separator: Between a surface and its context.
+        modalities: That are read.
+
+    Returns:
+        What an encoder reads.
+    """
     first, *further = listed_pictures(image) if "image" in modalities and image else [None]
     shown: dict[str, Any] = {"image": first, "further": tuple(further), "role": "mention"}
     if "text" not in modalities:
@@ -115,7 +125,14 @@ def entity_items(
 
 
 def listed_pictures(image: str | Picture | Sequence[str | Picture] | None) -> list[Picture]:
-    """One picture or several, each a path or the bytes of an image file, as a list."""
+    """One picture or several, each a path or the bytes of an image file, as a list.
+
+    Args:
+        image: Paths as texts too; None = none.
+
+    Returns:
+        Paths and bytes.
+    """
     if image is None:
         return []
     several = [image] if isinstance(image, (str, Path, bytes)) else image
@@ -123,10 +140,18 @@ def listed_pictures(image: str | Picture | Sequence[str | Picture] | None) -> li
 
 
 def draw_image(pictures: int, seed: int, epoch: int, index: int) -> int:
-    """Which of so many pictures is shown of an entity, or mention, as example `index` of an epoch: uniform, and the
-    same every time.
+    """Which of several pictures is shown of an entity, or mention, in an epoch: uniform, and the same every time.
 
-    MIMIC's code draws one each time an entity is read in training. 0 where there is none.
+    MIMIC's code draws one each time an entity is read in training.
+
+    Args:
+        pictures: How many there are.
+        seed: Of the training.
+        epoch: Its number.
+        index: Of the example.
+
+    Returns:
+        Its number; 0 where there is none.
     """
     if pictures < 2:
         return 0
@@ -138,6 +163,14 @@ def joined(name: str, text: str, separator: str) -> str:
     """The text that is read of a name and what is said of it.
 
     A blank one is left out, and with it the separator unless that is a `Separator` that stands alone.
+
+    Args:
+        name: A name or a surface.
+        text: A description or a context.
+        separator: Between them.
+
+    Returns:
+        The text.
     """
     if getattr(separator, "stands_alone", False):
         return f"{name}{separator}{text}"

@@ -20,7 +20,13 @@ __all__ = ["Written", "claim", "write_dataset", "write_lines"]
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: records by file ("entities", "train", …), pictures, and the pictures that were not there."""
+    """What was written of a data set.
+
+    Args:
+        records: By file ("entities", "train", …), how many.
+        pictures: How many.
+        missing: Pictures that were not there.
+    """
 
     records: Mapping[str, int]
     pictures: int
@@ -60,7 +66,12 @@ def write_dataset(
 
 
 def write_lines(path: Path, records: Iterable[BaseModel]) -> None:
-    """Write one record a line, JSON, UTF-8."""
+    """Write one record a line, JSON, UTF-8.
+
+    Args:
+        path: Of the file.
+        records: In their order.
+    """
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{record.model_dump_json()}\n" for record in records)
 
@@ -119,7 +130,10 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def claim(out: Path) -> None:
-    """Make the directory `out`.
+    """Make a new directory.
+
+    Args:
+        out: The directory.
 
     Raises:
         MelderError: There is anything in it.

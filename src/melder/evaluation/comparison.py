@@ -26,9 +26,14 @@ Rows = npt.NDArray[np.int64]
 class Comparison:
     """Predictions of two systems A and B, those with an answer, in one order, and what came of them.
 
-    `figures` holds for each of COMPARED `a`, `b`, `difference` (b − a), `difference_ci`, `p` and `p_holm`. `only_a`
-    and `only_b` are positions of the mentions whose gold entity ranks first with that system alone, those that the
-    other one ranks worst first; `both` and `neither` count the others.
+    Args:
+        names: Of both.
+        first: Of A.
+        second: Of B.
+        figures: For each of COMPARED `a`, `b`, `difference` (b − a), `difference_ci`, `p` and `p_holm`.
+        only_a, only_b: Rows of the mentions whose gold entity ranks first with that system alone, those that the other
+            one ranks worst first.
+        both, neither: How many others there are of either kind.
     """
 
     names: tuple[str, str]

@@ -126,9 +126,8 @@ def mentions_of(
 
     Args:
         path: Of the file.
-        problems: Takes what is no mention.
-        options: How a table is read.
-        notes: Told how it was read.
+        problems, notes: Take what is no mention, and how a table was read.
+        options: How it is to be read.
 
     Yields:
         In the order of the file.
@@ -237,8 +236,7 @@ def lines_of(file: BinaryIO, name: str, problems: Problems, notes: Notes) -> Ite
     Args:
         file: Open.
         name: For messages.
-        problems: Takes what is no mention.
-        notes: Told how it was read.
+        problems, notes: Take what is no mention, and how the file was read.
 
     Returns:
         In the order of the file.

@@ -44,6 +44,12 @@ def calibrate(
         share: Of the mentions to come, those expected to be NIL.
         prior: Fit prior and coherence as well, and write them beside it: surfaces are counted in train, less what the
             mentions of "tune" are.
+
+    Returns:
+        What was fitted.
+
+    Raises:
+        MelderError: Something cannot be read, or does not fit together, or nothing can be fitted.
     """
     run, base_path = with_its_own(path, knowledge_base)
     configuration = read_configuration(run)

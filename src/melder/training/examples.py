@@ -32,7 +32,17 @@ class Examples(Protocol):
 
 @dataclass
 class ItemExamples:
-    """Examples for an encoder that is trained: pictures are drawn, and viewed at random, anew every epoch."""
+    """Examples for an encoder that is trained: pictures are drawn, and viewed at random, anew every epoch.
+
+    Args:
+        encoder: That is trained.
+        dataset: Of mentions and entities.
+        mentions: That are answered by an entity.
+        answers: The rows of these entities.
+        modalities: That are read of mentions and entities.
+        training: What is hidden and how pictures are viewed.
+        negatives: Draws rows of entities.
+    """
 
     encoder: Encoder
     dataset: DataSet

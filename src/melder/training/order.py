@@ -14,7 +14,15 @@ _KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4, "plant": 5
 
 
 def draw(kind: str, *numbers: int) -> np.random.Generator:
-    """The generator for one purpose at one place, the same every time."""
+    """The generator for one purpose at one place, the same every time.
+
+    Args:
+        kind: The purpose: order, hide, view, step, negative or plant.
+        numbers: The place, such as seed, epoch and row.
+
+    Returns:
+        Of NumPy.
+    """
     return np.random.default_rng([_KINDS[kind], *numbers])
 
 
@@ -33,6 +41,13 @@ class BatchPlan:
     """Which mentions each step takes: a new order every epoch, the last, smaller batch included.
 
     With several processes each takes its part of every batch, and what would make the parts unequal is left out.
+
+    Args:
+        mentions: Training examples.
+        batch_size: Of all processes together.
+        seed: Of the order.
+        rank: Of this process.
+        processes: How many there are.
     """
 
     mentions: int

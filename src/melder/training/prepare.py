@@ -50,7 +50,13 @@ __all__ = [
 
 @dataclass
 class Split:
-    """Mentions to train on and to select on, NIL ones left out, and the selection set's name (train or dev)."""
+    """Which mentions are trained on and selected on, NIL ones left out.
+
+    Args:
+        train: To train on.
+        selection: To select on.
+        source: What these are of: train or dev.
+    """
 
     train: list[Mention]
     selection: list[Mention]
@@ -69,7 +75,16 @@ class Rank(Protocol):
 
 @dataclass
 class Prepared:
-    """What training needs of a matching method; fulfils `melder.training.trainings.PreparedTraining`."""
+    """What training needs of a matching method; fulfils `melder.training.trainings.PreparedTraining`.
+
+    Args:
+        model: That is trained.
+        examples: Its training examples.
+        split: To train on and to select on.
+        rank: Ranks mentions of the selection set.
+        negatives: Draws rows of entities.
+        planted: Counts copies among these, where there are any.
+    """
 
     model: Model
     examples: Examples
@@ -90,7 +105,17 @@ class Prepared:
 
 
 def open_data(configuration: Configuration) -> DataSet:
-    """The data set that the configuration names."""
+    """The data set that the configuration names.
+
+    Args:
+        configuration: Of the training.
+
+    Returns:
+        The data set.
+
+    Raises:
+        MelderError: It cannot be read.
+    """
     data = configuration.data
     return load(data.directory, data.layout, data.text_field, data.skip_bad)
 
@@ -100,6 +125,16 @@ def split_data(configuration: Configuration, dataset: DataSet) -> Split:
 
     Of train there is the first share only that `data.fraction` says, in file order: the low-resource setting of
     MIMIC (its issue 2).
+
+    Args:
+        configuration: Of the training.
+        dataset: Of the mentions.
+
+    Returns:
+        Both.
+
+    Raises:
+        MelderError: There is no such split, or no mention with an answer.
     """
     mentions = dataset.split("train")
     share = max(1, round(configuration.data.fraction * len(mentions)))
@@ -118,7 +153,19 @@ def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list
 
 
 def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[Mention]) -> Model:
-    """A new model; n-gram frequencies, and a compact encoder's vocabulary, are fitted on the records."""
+    """A new model; n-gram frequencies, and a compact encoder's vocabulary, are fitted on the records.
+
+    Args:
+        configuration: Of the training.
+        dataset: Of the entities.
+        train: Mentions to train on.
+
+    Returns:
+        On the CPU.
+
+    Raises:
+        MelderError: The encoder or method cannot be built.
+    """
     entities = dataset.entities
     texts = [*(f"{' '.join(e.names)} {e.description}" for e in entities), *(mention.text for mention in train)]
     options = configuration.encoder
@@ -136,8 +183,12 @@ def new_encoder(configuration: Configuration, texts: Iterable[str], *, published
     """The encoder that a configuration names, before any training.
 
     Args:
+        configuration: Of the training.
         texts: What the vocabulary of a compact encoder is fitted on.
         published: As MIMIC's code feeds CLIP.
+
+    Returns:
+        On the CPU.
 
     Raises:
         MelderError: The specification or what it names does not exist.
@@ -165,6 +216,16 @@ def prepare(
 ) -> Prepared:
     """Build the model and the examples; features of a frozen encoder go into `cache` unless they are given.
 
+    Args:
+        configuration: Of the training.
+        dataset: To train on.
+        cache: Where features of a frozen encoder are kept.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Told of pictures that cannot be read; None = they are an error.
+
+    Returns:
+        Everything that the training loop needs.
+
     Raises:
         MelderError: Also for an encoder that could not be read again from a run.
     """
@@ -187,7 +248,17 @@ def prepare(
 
 
 def sample_items(configuration: ModelConfiguration, dataset: DataSet, split: Split, encoder: Towers) -> list[Item]:
-    """A few mentions and entities, as the encoder is to read them."""
+    """A few mentions and entities, as the encoder is to read them.
+
+    Args:
+        configuration: Of the run.
+        dataset: Of mentions and entities.
+        split: Whose first training mentions are taken.
+        encoder: That is to read them.
+
+    Returns:
+        Mentions first.
+    """
     modalities = frozenset(configuration.data.modalities)
     mentions = mention_items(split.train[:SAMPLE], dataset, encoder.separator, modalities)
     return mentions + entity_items(dataset.entities[:SAMPLE], dataset, encoder.separator, modalities)

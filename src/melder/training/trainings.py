@@ -73,6 +73,13 @@ _MATCHING = Entry("matching", "melder.training.prepare:prepare")
 
 
 def training_of(method: BaseModel) -> Preparing:
-    """How a method with this configuration is prepared for training."""
+    """How a method with this configuration is prepared for training.
+
+    Args:
+        method: Its configuration.
+
+    Returns:
+        Makes what the training loop needs.
+    """
     name = str(method.name)  # type: ignore[attr-defined]
     return TRAININGS.get(name) if name in TRAININGS else TRAININGS.load(_MATCHING)

@@ -71,8 +71,18 @@ class Audited:
 def gather(dataset: DataSet, counting: Counting | None = None) -> Audited:
     """Read every split and every picture of a data set.
 
-    A picture that is absent or cannot be read is a finding, not an error. Raises what `DataSet.split` raises.
-    Records that were left out are known of the splits that are read here for the first time.
+    A picture that is absent or cannot be read is a finding, not an error. Records that were left out are known of the
+    splits that are read here for the first time.
+
+    Args:
+        dataset: Opened.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        What checks look at.
+
+    Raises:
+        BadData: As `DataSet.split` does.
     """
     splits, skipped = {}, {}
     for name in dataset.splits:

@@ -39,7 +39,17 @@ class Fingerprint:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Raises UnreadablePicture as `read_picture` does."""
+    """What a picture is compared by.
+
+    Args:
+        path: Of its file.
+
+    Returns:
+        Digests and a hash.
+
+    Raises:
+        UnreadablePicture: As `read_picture` does.
+    """
     picture = read_picture(path)
     small = np.asarray(picture.resize(CELLS, Image.Resampling.BOX), dtype=np.uint8)
     size = f"{picture.width} {picture.height} ".encode()

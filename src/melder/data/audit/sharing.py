@@ -29,7 +29,14 @@ class Sharing:
 
 
 def sharing(keyed: Keyed) -> Sharing:
-    """What the splits share."""
+    """What the splits share.
+
+    Args:
+        keyed: By split and row, what it may share.
+
+    Returns:
+        Which rows share something with another split.
+    """
     every: dict[Hashable, dict[str, str]] = defaultdict(dict)
     for split, rows in keyed.items():
         for row, keys in rows.items():

@@ -46,7 +46,11 @@ class Nation:
 
 @cache
 def nations() -> tuple[Nation, ...]:
-    """All nations, by code."""
+    """All nations, by code.
+
+    Returns:
+        Read once.
+    """
     every = [nation for continent in _CONTINENTS for nation in _read(continent)]
     return tuple(sorted(every, key=lambda nation: nation.code))
 

@@ -151,7 +151,16 @@ def _note(header: Header, names: Sequence[str], fields: Sequence[str], notes: No
 
 
 def hints(names: Sequence[str], in_use: frozenset[str], fields: Sequence[str]) -> str:
-    """What these columns may hold of the fields that no other column holds."""
+    """What these columns may hold of the fields that no other column holds.
+
+    Args:
+        names: Of the columns.
+        in_use: Fields that other columns hold.
+        fields: All that there are.
+
+    Returns:
+        A sentence; empty where there is nothing to say.
+    """
     return "; ".join(hint for name in names if (hint := _hint(name, in_use, fields)))
 
 

@@ -49,6 +49,12 @@ class Notes:
 def parse_columns(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """`field=header` pairs, as `--column` has them.
 
+    Args:
+        pairs: In the order in which they were given.
+
+    Returns:
+        Fields and headers.
+
     Raises:
         MelderError: What is none.
     """

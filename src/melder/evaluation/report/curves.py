@@ -51,7 +51,16 @@ def read_curves(run: Path) -> Curves:
 
 @dataclass(frozen=True)
 class Chart:
-    """A line of a figure by step, its points in units of a drawing of `width` by `height`."""
+    """A line of a figure by step.
+
+    Args:
+        words: What it is.
+        last_step, last_value: Where it ends.
+        low, high: The range of the values.
+        points: In units of the drawing, as SVG has them.
+        single: Whether there is one point only.
+        width, height: Of the drawing.
+    """
 
     words: str
     last_step: int

@@ -25,8 +25,16 @@ def examples(
 ) -> list[Example]:
     """An example a mention, with its first candidates, the gold entity, and their first pictures.
 
-    The mentions are of `dataset`, the candidates of `knowledge_base`, by default the same; `ranks` are those of the
-    gold entities (None = NIL), `groups` the slices of each mention.
+    Args:
+        mentions: Of `dataset`.
+        links: Of these, in their order.
+        ranks: Of the gold entities; None = NIL.
+        dataset: Of the mentions.
+        knowledge_base: Of the candidates; None = the data set.
+        groups: The slices of each mention.
+
+    Returns:
+        In the order of the mentions.
     """
     base = knowledge_base or dataset
     entities = {entity.id: entity for entity in base.entities}

@@ -18,9 +18,16 @@ __all__ = ["ComparedSystem", "ComparisonPage", "ConfusedPair", "Contrast", "Exam
 
 @dataclass(frozen=True)
 class Shown:
-    """A candidate of an example; `units` holds each unit's part of the score, `gold` marks the right answer.
+    """A candidate of an example.
 
-    `rank` is given where it does not follow from the place in the list, `score` where it is known.
+    Args:
+        id: Of the entity.
+        name: Of the entity.
+        score: Where it is known.
+        units: Each unit's part of the score.
+        picture: The entity's first.
+        gold: Whether it is the right answer.
+        rank: Where it does not follow from the place in the list.
     """
 
     id: str
@@ -34,10 +41,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Example:
-    """A mention and its candidates, best first; where the gold entity is none of the first, it comes last.
+    """A mention and its candidates.
 
-    `start` and `end` are null when the surface does not occur in the text; `answer` is the name of the gold
-    entity and `rank` its realistic rank, both null for NIL; `groups` are the slices that the mention belongs to.
+    Args:
+        text: It is in.
+        start, end: Where, in code points; None when the surface does not occur in the text.
+        surface: Its words.
+        answer: The name of the gold entity; None = NIL.
+        candidates: Best first; where the gold entity is none of the first, it comes last.
+        picture: The mention's first.
+        id: Of the mention.
+        rank: The gold entity's realistic rank; None = NIL.
+        groups: The slices that the mention belongs to.
     """
 
     text: str

@@ -22,6 +22,11 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
     The loss is the mean over the mentions of a batch of - the mean log-probability of the tokens of their answers.
     Gradients of parts of a batch are added up before the one step, so that the size of the parts changes nothing,
     and schedule, checkpoints and resumption count optimizer steps. (Published: batches of 1, 16 of them a step.)
+
+    Args:
+        model: That is trained.
+        training: Learning rates and clipping.
+        steps: At most.
     """
 
     clips_gradients = True  # after the last part of a batch

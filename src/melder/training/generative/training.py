@@ -52,7 +52,15 @@ __all__ = ["PreparedGenerative", "PromptExamples", "prepare_generative"]
 
 @dataclass
 class PreparedGenerative:
-    """What training needs of GEMEL; fulfils `melder.training.trainings.PreparedTraining`."""
+    """What training needs of GEMEL; fulfils `melder.training.trainings.PreparedTraining`.
+
+    Args:
+        model: That is trained.
+        examples: Training mentions as prompts.
+        split: To train on and to select on.
+        rank: Ranks mentions of the selection set.
+        negatives: None: names are written.
+    """
 
     model: Gemel
     examples: PromptExamples
@@ -100,6 +108,19 @@ def prepare_generative(
     """Read or train the language model, embed pictures and surfaces, and choose every mention's demonstrations.
 
     The pictures' vectors, and a language model that is trained here, go into `cache` and are found there again.
+
+    Args:
+        configuration: Of the training.
+        dataset: To train on.
+        cache: Where features and language models are kept.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Told of pictures that cannot be read; None = they are an error.
+
+    Returns:
+        Everything that the training loop needs.
+
+    Raises:
+        MelderError: A model cannot be read, or a prompt does not fit into its context.
     """
     options = cast(GEMELConfiguration, configuration.method)
     split = split_data(configuration, dataset)

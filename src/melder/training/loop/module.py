@@ -30,7 +30,17 @@ __all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
 def training_losses(
     model: Model, batched: Batched, *, mask_duplicates: bool, encode_at_once: int | None = None
 ) -> dict[str, Tensor]:
-    """The losses of a batch by name; their sum is what is minimised."""
+    """The losses of a batch by name; their sum is what is minimised.
+
+    Args:
+        model: That is trained.
+        batched: On its device.
+        mask_duplicates: Whether entities that are the gold one again are no negatives.
+        encode_at_once: Items that a trained encoder reads together; None = all.
+
+    Returns:
+        Scalars.
+    """
     batch, scores = batch_scores(model, batched, mask_duplicates=mask_duplicates, encode_at_once=encode_at_once)
     return model.matcher.losses(batch, scores)
 
@@ -46,6 +56,15 @@ def batch_scores(
 
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
+
+    Args:
+        model: That is trained.
+        batched: On its device.
+        mask_duplicates: Whether entities that are the gold one again are no negatives.
+        encode_at_once: Items that a trained encoder reads together; None = all.
+
+    Returns:
+        Both.
     """
     encode = partial(_encoded_in_parts, model, encode_at_once)
     own = batched.mentions.features(encode)
@@ -79,8 +98,18 @@ def _encoded(model: Model, inputs: Inputs) -> Features:
 
 
 def no_negatives(columns: Tensor, gold: Tensor, pairs: int, *, mask_duplicates: bool) -> Tensor:
-    """[m, e] True where an entity is no negative of a mention: its gold one again, or (`pairs` and beyond) a sampled
-    one that is in the batch already, which would count twice. Never True at the gold column itself."""
+    """Where an entity is no negative of a mention: its gold one again, or a sampled one that is in the batch already,
+    which would count twice. Never at the gold column itself.
+
+    Args:
+        columns: [e], numbers of the entities, one for those that are no negatives of each other.
+        gold: [m], the column of each mention's gold entity.
+        pairs: From this column on entities are sampled.
+        mask_duplicates: False = all others are negatives, as published.
+
+    Returns:
+        [m, e], or [1, 1] where none is ignored; True = no negative.
+    """
     if not mask_duplicates:
         return columns.new_zeros(1, 1, dtype=torch.bool)
     repeated = (columns[:, None] == columns[None, :]).tril(-1).any(dim=1)

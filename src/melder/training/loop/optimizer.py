@@ -43,6 +43,14 @@ def build_optimizer(
 
     Biases, norms and constants are not decayed. (Of the published patterns for that only `bias` matches names of
     parameters, so the published recipe decays the norms' weights.)
+
+    Args:
+        model: With an `encoder`.
+        training: Learning rates and decay.
+        generator: Of negatives, where one learns too.
+
+    Returns:
+        With a group for each pair of rate and decay.
     """
     groups, above = [], layers_above(model.get_submodule("encoder")) if training.layer_decay < 1 else {}
     for name, parameter in model.named_parameters():
@@ -76,7 +84,15 @@ def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def learning_rate_factor(training: TrainingConfiguration, steps: int) -> Callable[[int], float]:
-    """What the learning rates are multiplied with at each step: a linear warm-up, then constant or down to 0."""
+    """What the learning rates are multiplied with at each step: a linear warm-up, then constant or down to 0.
+
+    Args:
+        training: Warm-up and schedule.
+        steps: Of the training.
+
+    Returns:
+        From steps done to a factor.
+    """
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / (training.warmup_steps + 1))

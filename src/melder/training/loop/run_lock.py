@@ -31,6 +31,9 @@ def run_lock(out: Path, configuration: dict[str, Any]) -> Iterator[None]:
         out: The directory, which is made where it is missing.
         configuration: Of this training, as it is written to config.yaml.
 
+    Yields:
+        Nothing, while the directory is held.
+
     Raises:
         MelderError: Another training writes there; it holds something else; nothing can be written there.
     """

@@ -73,6 +73,9 @@ def train(
         on_validation: Gets the epoch and figures of each look at the selection set.
         callbacks: Further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
 
+    Returns:
+        What the run says of itself.
+
     Raises:
         MelderError: `out` holds a finished run, or an interrupted one of another configuration; or another process
             trains into it; or the package of the logger is missing.

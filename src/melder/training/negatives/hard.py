@@ -24,7 +24,14 @@ __all__ = ["Hard"]
 
 
 class Hard:
-    """The `count` hardest candidates of each example, the same ones until the next refresh that it is part of."""
+    """The hardest candidates of each example, the same ones until the next refresh that it is part of.
+
+    Args:
+        pool: Candidates of the examples.
+        current: Features under the model as it is now.
+        count: Negatives of an example.
+        refresh: Steps until they are looked for anew.
+    """
 
     refreshes = True
     learns = False

@@ -28,7 +28,15 @@ __all__ = ["PreparedCross", "cross_training", "prepare_cross"]
 
 @dataclass
 class PreparedCross:
-    """What training needs of a cross-encoder; fulfils `melder.training.trainings.PreparedTraining`."""
+    """What training needs of a cross-encoder; fulfils `melder.training.trainings.PreparedTraining`.
+
+    Args:
+        model: The cross-encoder.
+        examples: Pairs of mentions and candidates.
+        split: To train on and to select on.
+        rank: Ranks mentions of the selection set.
+        negatives: None: they are the first stage's candidates.
+    """
 
     model: Any
     examples: CrossExamples
@@ -41,7 +49,14 @@ class PreparedCross:
 
 
 def cross_training(settings: RerankTrainingConfiguration) -> TrainingConfiguration:
-    """The settings of the training loop."""
+    """The settings of the training loop.
+
+    Args:
+        settings: Of the second look.
+
+    Returns:
+        As for any training.
+    """
     chosen = settings.training
     shared = ["batch_size", "epochs", "learning_rate", "weight_decay", "warmup_steps", "validate_every_steps"]
     shared += ["validate_mentions", "patience", "checkpoint_every"]
@@ -67,11 +82,16 @@ def prepare_cross(
     """The cross-encoder, and mentions with what the first stage finds for them.
 
     Args:
+        settings: Of the second look.
         run: The run of the first stage.
         out: Where candidates are kept, to go on with.
         linker: The first stage.
         dataset: The mentions' data set, whose entities are searched.
         split: Mentions to train on, of which the first so many are taken, and to select on.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Everything that the training loop needs.
 
     Raises:
         MelderError: No mention has a wrong candidate to learn from.

@@ -26,7 +26,12 @@ NOTHING = -1e9  # the score of a candidate that is not there
 
 @dataclass
 class CrossBatch:
-    """Pairs of some mentions, the right one of each first, as the model reads them; `counts` are those of each."""
+    """Pairs of some mentions, the right one of each first.
+
+    Args:
+        inputs: As the model reads them.
+        counts: How many pairs each mention has.
+    """
 
     inputs: Inputs
     counts: list[int]
@@ -34,7 +39,16 @@ class CrossBatch:
 
 @dataclass
 class CrossExamples:
-    """Training mentions with the right entity and the wrong candidates of each, as texts."""
+    """Training mentions as texts.
+
+    Args:
+        encoder: Cuts them into tokens.
+        mentions: The text of each.
+        answers: The id of the right entity of each.
+        wrong: The ids of the wrong candidates of each.
+        entities: Texts by id.
+        negatives: Wrong candidates of a mention in a batch.
+    """
 
     encoder: CrossEncoder
     mentions: Sequence[str]
@@ -57,7 +71,13 @@ class CrossExamples:
 
 
 class CrossModule(lightning.LightningModule):  # type: ignore[misc]
-    """Trains a cross-encoder: the cross entropy of the right candidate among those of its mention."""
+    """Trains a cross-encoder: the cross entropy of the right candidate among those of its mention.
+
+    Args:
+        encoder: That is trained.
+        training: Learning rates.
+        steps: At most.
+    """
 
     clips_gradients = False
 

@@ -75,6 +75,9 @@ def train_second_look(
         on_validation: Gets the epoch and figures of each look at the selection set.
         callbacks: Further ones of Lightning.
 
+    Returns:
+        The weight, and what both stages do with it.
+
     Raises:
         MelderError: `run` is no run, settings do not fit together, or another process trains there.
     """
