@@ -51,8 +51,8 @@ from melder.runs.model import Model
 from melder.search.bounded import CERTIFIED_FROM
 from melder.search.resolver import build_search
 from melder.training.configuration import Configuration
-from melder.training.prepare import Split, open_data, split_data
 from melder.training.ranking import rank_items
+from melder.training.split import Split, open_data, split_data
 
 EXACT = "method.lexical_exact=1.0"
 STEPS: dict[str, tuple[str, ...]] = {

@@ -25,7 +25,8 @@ from melder.metrics.ranks import join, rank_of
 from melder.records import Mention
 from melder.runs.model import Model, score_blocks
 from melder.training.configuration import read_configuration
-from melder.training.prepare import build_model, open_data
+from melder.training.prepare import build_model
+from melder.training.split import open_data
 
 
 def main() -> None:

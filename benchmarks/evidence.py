@@ -31,8 +31,8 @@ from melder.runs.directory import open_run
 from melder.runs.feature_cache import stored_features
 from melder.runs.model import Model, entity_side_of, mention_side_of, score_blocks
 from melder.training.configuration import Configuration
-from melder.training.prepare import open_data, split_data
 from melder.training.ranking import chunks
+from melder.training.split import open_data, split_data
 from melder.units.whitening import Whitening
 
 TOTAL, MEAN = "the run", "the run, units weighed alike"

@@ -28,7 +28,7 @@ from melder.records import Mention
 from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.rerank_configuration import FIRST_STAGE, RerankConfiguration, read_rerank
 from melder.training.configuration import Configuration
-from melder.training.prepare import split_data
+from melder.training.split import split_data
 
 
 def main() -> None:

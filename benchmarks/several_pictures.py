@@ -35,8 +35,9 @@ from melder.search.candidates import dense_candidates
 from melder.search.entity_store import HeldSides
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.loop.train import train
-from melder.training.prepare import build_model, open_data, split_data
+from melder.training.prepare import build_model
 from melder.training.ranking import chunks, rank_features
+from melder.training.split import open_data, split_data
 
 RECIPES = Path(__file__).parents[1] / "experiments"
 FILES = {"one": "entities.jsonl", "two": "entities-two-pictures.jsonl"}

@@ -17,7 +17,8 @@ from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import FeatureExamples, ItemExamples
 from melder.training.negatives.model_free import InBatch
 from melder.training.order import BatchPlan
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from training.small import settings
 
 PLAN = BatchPlan(mentions=35, batch_size=8, seed=5)

@@ -34,7 +34,18 @@ Answers = Annotated[list[Name | None], BeforeValidator(_listed)]
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence with its picture and its mentions; the lists have one element a mention."""
+    """A sentence with its picture and its mentions; the lists have one element a mention.
+
+    Args:
+        number: Its place in the file, counted from 1.
+        key: What split files call it.
+        identifier: What the ids of its mentions begin with; never the answer.
+        sentence: Its text.
+        surfaces: Of the mentions.
+        names: Of the answers.
+        answers: Ids; None = NIL.
+        image: The name of its picture.
+    """
 
     number: int  # place in the file, counted from 1
     key: str  # what split files call it
@@ -85,7 +96,14 @@ def parallel(**lists: Sequence[object]) -> list[Fault]:
 
 
 class CaptionLayout:
-    """A directory with one file of captions. Read the entities first: the file is read with them, and once."""
+    """A directory with one file of captions. Read the entities first: the file is read with them, and once.
+
+    Args:
+        name: Of the layout.
+        file: Of the captions.
+        data_set: What the file of splits calls it.
+        read: Gives the captions of the file.
+    """
 
     field_names: Mapping[str, str] = {"mention.image": "imgPath"}
     feature_keys: Mapping[str, str] | None = None

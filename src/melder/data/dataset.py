@@ -22,7 +22,15 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass
 class DataSet:
-    """What `load` found. `skipped` names each record that `skip_bad` left out so far, one entry a record."""
+    """What `load` opened.
+
+    Args:
+        directory: Where it is.
+        entities: Its knowledge base.
+        layout: What reads its splits.
+        skip_bad: Leave bad records out rather than raise.
+        skipped: Each record that was left out so far, one entry a record.
+    """
 
     has_sides: ClassVar[bool] = False  # entities are encoded when they are searched
 

@@ -53,6 +53,9 @@ class GemelLayout:
     """A directory in the layout of GEMEL. Read the entities first: all splits are read with them, and once.
 
     `feature_keys` gives the key in the HDF5 file for each name of a picture, once the entities are read.
+
+    Args:
+        directory: Of the data set.
     """
 
     name = "gemel"

@@ -25,7 +25,12 @@ DAMAGED = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) 
 
 @dataclass(frozen=True)
 class StoredVectors:
-    """The vectors of pictures by their names, all of one length, and the pictures that there is none for."""
+    """Vectors of pictures, all of one length.
+
+    Args:
+        vectors: By the pictures' names.
+        absent: Pictures that there is none for.
+    """
 
     vectors: Mapping[str, Vector]
     absent: Mapping[str, BadRecord]

@@ -60,11 +60,18 @@ def mention_items(
     modalities: frozenset[str] = MODALITIES,
     pictures: int = 1,
 ) -> list[Item]:
-    """An item a mention: surface + separator + context, its first `pictures`, the surface, and where the mention
-    stands.
+    """An item a mention: surface + separator + context, its pictures, the surface, and where the mention stands.
+    Whether a picture's file is there shows when it is decoded.
 
-    `modalities` leaves out the text, surfaces included, or the pictures. Whether a picture's file is there shows
-    when it is decoded.
+    Args:
+        mentions: Of the data set.
+        dataset: Where its pictures are.
+        separator: Between surface and context.
+        modalities: Leaves out the text, surfaces included, or the pictures.
+        pictures: How many of the first.
+
+    Returns:
+        In their order.
     """
     return [
         mention_item(
@@ -110,9 +117,18 @@ def entity_items(
     images: Sequence[int] | None = None,
     pictures: int = 1,
 ) -> list[Item]:
-    """An item an entity: name + separator + description, its first `pictures`, its names and aliases.
+    """An item an entity: name + separator + description, its pictures, its names and aliases.
 
-    `images` says which one picture instead, an index for each entity (`draw_image`; anything for one that has none).
+    Args:
+        entities: Of the data set.
+        dataset: Where its pictures are.
+        separator: Between name and description.
+        modalities: Leaves out the text, names included, or the pictures.
+        images: Which one picture instead, a number for each entity (`draw_image`; anything for one that has none).
+        pictures: How many of the first.
+
+    Returns:
+        In their order.
     """
     items = []
     for row, entity in enumerate(entities):

@@ -67,7 +67,11 @@ def plain(value: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 class OwnLayout:
-    """A directory in Melder's own layout."""
+    """A directory in Melder's own layout.
+
+    Args:
+        directory: Of the data set.
+    """
 
     name = "own"
     notes: tuple[str, ...] = ()

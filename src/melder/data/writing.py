@@ -42,11 +42,22 @@ def write_dataset(
     copy: bool = False,
     counting: Counting | None = None,
 ) -> Written:
-    """Write `dataset` to the new or empty directory `out`; `entities` and `splits` replace its own.
+    """Write a data set to a new or empty directory.
 
-    Pictures are hard-linked, or copied where that cannot be or `copy` says so. Those of a layout that keeps the
-    pictures of entities and of mentions apart go to `images/entities` and `images/mentions`, with their names. A
-    picture whose file is not there stays named in its record. The directory has all that belongs in it, or nothing.
+    Pictures of a layout that keeps those of entities and of mentions apart go to `images/entities` and
+    `images/mentions`, with their names. A picture whose file is not there stays named in its record. The directory has
+    all that belongs in it, or nothing.
+
+    Args:
+        dataset: Opened.
+        out: The directory.
+        entities: In the place of its own.
+        splits: In the place of its own.
+        copy: Pictures are copied; otherwise they are hard-linked where that can be.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        How much there was.
 
     Raises:
         MelderError: `out` is in use or two files would have to have the same name.

@@ -19,7 +19,8 @@ from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.runs.rerank_configuration import FIRST_STAGE
 from melder.training.configuration import Configuration
-from melder.training.prepare import OnUnreadable, Split, split_data
+from melder.training.prepare import OnUnreadable
+from melder.training.split import Split, split_data
 
 __all__ = ["calibrate"]
 

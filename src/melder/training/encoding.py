@@ -11,7 +11,8 @@ from melder.protocols import Counting
 from melder.runs.feature_cache import ENTITIES, encode_data
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
-from melder.training.prepare import OnUnreadable, build_model, split_data
+from melder.training.prepare import OnUnreadable, build_model
+from melder.training.split import split_data
 
 __all__ = ["EncodedData", "encode_dataset"]
 

@@ -25,7 +25,7 @@ from melder.records import BadRecord, Entity, MelderError
 from melder.runs.configuration_file import override
 from melder.runs.model_configuration import DataConfiguration
 from melder.training.configuration import Configuration
-from melder.training.prepare import open_data
+from melder.training.split import open_data
 
 __all__ = ["MADE", "WrittenMentions", "data_to_train_on", "without_labels", "write_made"]
 

@@ -36,7 +36,7 @@ from melder.records import Entity, MelderError, Mention
 from melder.runs.directory import is_finished_run, read_configuration, write_json
 from melder.training.configuration import Configuration
 from melder.training.from_entities import MADE
-from melder.training.prepare import split_data
+from melder.training.split import split_data
 
 __all__ = ["BEFORE", "TRAINED", "KeptModel", "awaits_comparison", "exact_names", "is_better", "keep_better"]
 

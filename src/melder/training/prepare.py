@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from melder.data import DataSet, entity_items, load, mention_items, tune_split
+from melder.data import DataSet, entity_items, mention_items
 from melder.data.pictures import Limits
 from melder.encoders import Towers, build_encoder, check_readable, train_last_layers
 from melder.features import concatenate
@@ -30,6 +30,7 @@ from melder.training.negatives.model_free import build_sampler
 from melder.training.negatives.planted import Planted, plant
 from melder.training.negatives.samplers import player_of
 from melder.training.ranking import rank_features, rank_items
+from melder.training.split import Split, split_data
 
 SAMPLE = 4  # records of each kind by which an encoder is tried
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
@@ -38,29 +39,11 @@ __all__ = [
     "OnUnreadable",
     "Prepared",
     "Rank",
-    "Split",
     "build_model",
     "new_encoder",
-    "open_data",
     "prepare",
     "sample_items",
-    "split_data",
 ]
-
-
-@dataclass
-class Split:
-    """Which mentions are trained on and selected on, NIL ones left out.
-
-    Args:
-        train: To train on.
-        selection: To select on.
-        source: What these are of: train or dev.
-    """
-
-    train: list[Mention]
-    selection: list[Mention]
-    source: str
 
 
 class Rank(Protocol):
@@ -102,54 +85,6 @@ class Prepared:
             player=player_of(self.negatives),
             planted=self.planted,
         )
-
-
-def open_data(configuration: Configuration) -> DataSet:
-    """The data set that the configuration names.
-
-    Args:
-        configuration: Of the training.
-
-    Returns:
-        The data set.
-
-    Raises:
-        MelderError: It cannot be read.
-    """
-    data = configuration.data
-    return load(data.directory, data.layout, data.text_field, data.skip_bad)
-
-
-def split_data(configuration: Configuration, dataset: DataSet) -> Split:
-    """`select_on: tune` holds out a seeded tenth of train; `dev` selects on the development set, as published.
-
-    Of train there is the first share only that `data.fraction` says, in file order: the low-resource setting of
-    MIMIC (its issue 2).
-
-    Args:
-        configuration: Of the training.
-        dataset: Of the mentions.
-
-    Returns:
-        Both.
-
-    Raises:
-        MelderError: There is no such split, or no mention with an answer.
-    """
-    mentions = dataset.split("train")
-    share = max(1, round(configuration.data.fraction * len(mentions)))
-    train = _answered(dataset, "train", mentions[:share])
-    if configuration.training.select_on == "tune":
-        rest, tune = tune_split(train, configuration.training.seed, by_entity=configuration.training.select_entities)
-        return Split(list(rest), list(tune), "train")
-    return Split(train, _answered(dataset, "dev", dataset.split("dev")), "dev")
-
-
-def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list[Mention]:
-    answered = [mention for mention in mentions if mention.answer is not None]
-    if not answered:
-        raise MelderError(f"{dataset.directory}, split {split!r}: no mention has an answer; training needs some")
-    return answered
 
 
 def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[Mention]) -> Model:

@@ -13,7 +13,8 @@ from melder.protocols import Counting, Sampler
 from melder.registry import Entry, Registry
 from melder.runs.directory import StoredModel
 from melder.training.configuration import Configuration
-from melder.training.prepare import OnUnreadable, Rank, Split
+from melder.training.prepare import OnUnreadable, Rank
+from melder.training.split import Split
 
 __all__ = ["TRAININGS", "PreparedTraining", "Preparing", "training_of"]
 

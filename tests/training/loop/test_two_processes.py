@@ -25,7 +25,8 @@ from melder.training.negatives.current import ItemsNow
 from melder.training.negatives.model_free import build_sampler
 from melder.training.negatives.samplers import player_of
 from melder.training.order import BatchPlan
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from rounding import rounding
 from training.small import settings, small_data
 

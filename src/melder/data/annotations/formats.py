@@ -20,7 +20,14 @@ AMBIGUOUS = "NIL_ambiguous"  # that recipe's answer where nobody can tell
 
 @dataclass
 class Annotations:
-    """The answered mentions of a file, and how many there are that nobody has answered."""
+    """The answered mentions of a file.
+
+    Args:
+        name: Of the file, for messages.
+        problems: Takes what is no mention.
+        mentions: Those that somebody has answered.
+        unanswered: How many nobody has.
+    """
 
     name: str
     problems: Problems

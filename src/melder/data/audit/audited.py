@@ -18,7 +18,15 @@ __all__ = ["Audited", "gather"]
 
 @dataclass(frozen=True)
 class Audited:
-    """Entities, splits and the contents of their pictures. Splits are in the order train, dev, test."""
+    """A data set, read: what checks look at.
+
+    Args:
+        dataset: Opened.
+        entities: All of them.
+        splits: In the order train, dev, test.
+        contents: Of their pictures.
+        skipped: Of each split, what reading left out.
+    """
 
     dataset: DataSet
     entities: list[Entity]

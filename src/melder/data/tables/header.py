@@ -71,6 +71,9 @@ def read_header(
         columns: (field, header) pairs, as the user says
         notes: told of columns that are left out, and of Wikidata's
 
+    Returns:
+        The columns that are read.
+
     Raises:
         MelderError: a field is named twice, or a column that the user names is not there
     """

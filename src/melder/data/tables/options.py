@@ -32,7 +32,9 @@ class TableOptions:
 
 @dataclass
 class Notes:
-    """What a user should know of how a file was read, one sentence a kind of thing, with how often it occurred."""
+    """What a user should know of how a file was read, one sentence a kind of thing, with how often it occurred:
+    `Notes()` is empty.
+    """
 
     _counts: dict[str, int] = field(default_factory=dict)
 

@@ -45,7 +45,8 @@ from melder.training.configuration import Configuration
 from melder.training.generative.module import GenerativeModule
 from melder.training.generative.prompt_batch import Asked
 from melder.training.order import BatchPlan
-from melder.training.prepare import OnUnreadable, Rank, Split, new_encoder, sample_items, split_data
+from melder.training.prepare import OnUnreadable, Rank, new_encoder, sample_items
+from melder.training.split import Split, split_data
 
 __all__ = ["PreparedGenerative", "PromptExamples", "prepare_generative"]
 
@@ -57,8 +58,7 @@ class PreparedGenerative:
     Args:
         model: That is trained.
         examples: Training mentions as prompts.
-        split: To train on and to select on.
-        rank: Ranks mentions of the selection set.
+        split, rank: Mentions to train on and to select on, and what ranks the latter.
         negatives: None: names are written.
     """
 
@@ -74,9 +74,14 @@ class PreparedGenerative:
 
 @dataclass
 class PromptExamples:
-    """Training mentions as prompts; `shown` are the rows of each one's demonstrations.
+    """Training mentions as prompts; a picture is hidden now and then, so that the prefix without one is learned.
 
-    A picture is hidden now and then, so that the prefix of a mention without one is learned.
+    Args:
+        asker: Makes prompts.
+        mentions, pictures: With answers, and what they show.
+        answers: The tokens of the names that answer them.
+        shown: The rows of each one's demonstrations.
+        drop_image: How often a picture is hidden, from 0 to 1.
     """
 
     asker: PromptBuilder
@@ -110,8 +115,7 @@ def prepare_generative(
     The pictures' vectors, and a language model that is trained here, go into `cache` and are found there again.
 
     Args:
-        configuration: Of the training.
-        dataset: To train on.
+        configuration, dataset: Of the training.
         cache: Where features and language models are kept.
         counting: Starts a progress bar with a title and a total.
         on_unreadable: Told of pictures that cannot be read; None = they are an error.

@@ -17,11 +17,14 @@ __all__ = ["Pool", "folds_names", "same_entity"]
 
 
 class Pool:
-    """Candidates of the training examples `mentions`, which are all answered by one of the `entities`.
+    """Candidates of training examples.
 
-    numbers [entities]: one for those that are no negatives of each other; an example's own group is left out
-    k: how many by name, and how many by vector
-    fold: whether names are compared as the lexical unit does that folds them
+    Args:
+        mentions: The examples, which are all answered by one of the entities.
+        entities: All of them.
+        numbers: [entities], one for those that are no negatives of each other; an example's own group is left out.
+        k: How many by name, and how many by vector.
+        fold: Whether names are compared as the lexical unit does that folds them.
     """
 
     def __init__(

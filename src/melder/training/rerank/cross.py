@@ -18,10 +18,11 @@ from melder.runs.cross_encoder import pair_texts, start_cross_encoder
 from melder.runs.directory import run_device
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration, TrainingConfiguration
-from melder.training.prepare import Rank, Split
+from melder.training.prepare import Rank
 from melder.training.rerank.candidates import first_candidates
 from melder.training.rerank.configuration import RerankTrainingConfiguration
 from melder.training.rerank.module import CrossExamples, CrossModule
+from melder.training.split import Split
 
 __all__ = ["PreparedCross", "cross_training", "prepare_cross"]
 
