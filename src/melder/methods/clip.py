@@ -133,7 +133,7 @@ def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
         calibrated=configuration.calibrated,
     )
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
-    return UnitMatcher(heads, units, lexical_unit(configuration), **total_options(configuration))
+    return UnitMatcher(heads, units, lexical_unit(configuration), total=total_options(configuration))
 
 
 def fit_clip(matcher: Matcher, entities: Features, mentions: Features | None = None) -> None:

@@ -110,9 +110,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
         units,
         lexical_unit(c),
         _losses(c),
-        training_units=(*within, *trained),
-        evaluation_units=(*within, *evaluated),
-        **total_options(c),
+        total=total_options(c, (*within, *trained), (*within, *evaluated)),
     )
 
 

@@ -67,7 +67,7 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
         **whitened_units(c, sizes),
     }
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
-    return UnitMatcher(heads, units, lexical_unit(c), **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), total=total_options(c))
 
 
 METHOD = MatchingMethod(MIMICConfiguration, build_mimic, fitting=fitting_whitened)

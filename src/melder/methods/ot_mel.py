@@ -133,7 +133,7 @@ def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher
     }
     units |= whitened_units(c, sizes)
     losses = _losses(c, local, fusion)
-    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), total=total_options(c))
 
 
 def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFusion | None) -> dict[str, Loss]:

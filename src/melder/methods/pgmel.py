@@ -78,7 +78,7 @@ def build_pgmel(configuration: PGMELConfiguration, sizes: Sizes) -> UnitMatcher:
     units: dict[str, nn.Module] = {"fused": unit}
     loss = partial(sampled_triplet if c.triplets == "own" else partial(triplet, weight=1.0), margin=c.margin)
     heads = GlobalHeads(sizes, c.hidden)
-    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, total=total_options(c))
 
 
 def sampled_triplet(scores: Tensor, batch: Batch, *, margin: float) -> Tensor:
