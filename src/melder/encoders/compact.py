@@ -72,7 +72,7 @@ class CompactPictures(nn.Module):
     apart: the mean colour of each position joins the last feature map.
 
     Args:
-        stages: Width and number of blocks of each stage of the network; every stage halves the sides of the map.
+        stages: Channels after each halving of the picture's sides, and residual blocks at that resolution.
         projection: The width of the global vector.
         pixels: Makes the network's input of pictures.
         raw: The global vector is the one before the projection.

@@ -148,7 +148,7 @@ def open_language_model(
     Args:
         spec: What it is.
         precision: What it computes in.
-        dropout: Train it with the dropout that its configuration has, as published.
+        dropout: Leave its dropout on in training, as the published code does.
         kept: A directory where a GGUF file's weights are kept as plain numbers, so that they are made once.
 
     Returns:

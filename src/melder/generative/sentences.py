@@ -66,7 +66,7 @@ def embed_texts(tower: TextTower, texts: Sequence[str], progress: Callable[[int]
     Args:
         tower: On any device.
         texts: n of them; each different one is embedded once.
-        progress: Told how many texts were embedded.
+        progress: Told how many different texts were embedded.
 
     Returns:
         [n, width], L2-normalised, on the CPU; zeros of empty texts.

@@ -88,7 +88,7 @@ def write_index(
     Args:
         directory: Of the knowledge base.
         name: Of the index, which is new.
-        search: What it is for, such as `faiss`.
+        search: The name of the search that it is for, such as hnsw.
         segments: Whose living rows it holds, in this order.
         fill: Writes its files into a directory.
 
