@@ -156,7 +156,7 @@ def decodes_pictures(spec: str) -> bool:
         spec: as for `build_encoder`
 
     Returns:
-        False of `precomputed:`
+        False of stored features
 
     Raises:
         MelderError: It names no encoder.
@@ -171,7 +171,7 @@ def from_scratch(spec: str) -> bool:
         spec: as for `build_encoder`
 
     Returns:
-        True of `clip:compact`
+        True of the small CLIP
 
     Raises:
         MelderError: It names no encoder.
