@@ -85,7 +85,15 @@ class M3ELConfiguration(TokenMethodOptions):
 
 
 def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, with the losses of section 3.4.
+    """
     c = configuration
     fusions = _fusions(c, sizes)
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
@@ -102,9 +110,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
         units,
         lexical_unit(c),
         _losses(c),
-        training_units=(*within, *trained),
-        evaluation_units=(*within, *evaluated),
-        **total_options(c),
+        total=total_options(c, (*within, *trained), (*within, *evaluated)),
     )
 
 

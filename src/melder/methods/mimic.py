@@ -47,7 +47,15 @@ class MIMICConfiguration(TokenMethodOptions):
 
 
 def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, each of whose units has the in-batch cross-entropy.
+    """
     c = configuration
     fusions = nn.ModuleDict()
     if sizes.image_global is not None:
@@ -59,7 +67,7 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
         **whitened_units(c, sizes),
     }
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
-    return UnitMatcher(heads, units, lexical_unit(c), **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), total=total_options(c))
 
 
 METHOD = MatchingMethod(MIMICConfiguration, build_mimic, fitting=fitting_whitened)
