@@ -297,3 +297,28 @@ def test_exceptions_of_one_place_are_logged_once_in_a_while_and_those_of_another
             record = logging.LogRecord("melder", logging.ERROR, "", 0, "a request failed", None, caught)
             passed += [type(error).__name__] if limit.filter(record) else []
     assert passed == ["KeyError", "ValueError"]
+
+
+def test_a_name_that_is_compared_as_a_longer_one_counts_as_that(client: TestClient) -> None:
+    text = "\ufdfa" * 100  # each of them is eighteen letters when names are compared
+    answer = client.post("/link", json={"text": text, "mentions": [{"start": 0, "end": 100}]})
+    assert (answer.status_code, "1,000 characters" in answer.json()["error"]) == (413, True)
+    assert client.post("/link", json={"text": text, "mentions": [{"start": 0, "end": 50}]}).status_code == 200
+    queries = {"long": {"query": text}, "good": {"query": "Guinea"}}
+    answers = client.post("/reconcile", data={"queries": json.dumps(queries)}).json()
+    assert "1,000 characters" in answers["long"]["error"]
+    assert answers["good"]["result"]
+
+
+@pytest.mark.parametrize("field", ["language", "types"])
+def test_a_refusal_does_not_repeat_a_long_text(client: TestClient, field: str) -> None:
+    long = "y" * 100_000
+    answer = client.post("/link", json=ASKED | {field: long if field == "language" else [long]})
+    assert (answer.status_code, len(answer.content) < 300) == (422, True)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
+def test_a_number_that_is_none_is_no_name(client: TestClient, number: str) -> None:
+    answer = client.post("/reconcile", data={"queries": f'{{"q": {{"query": {number}}}, "r": {{"query": 7}}}}'}).json()
+    assert answer["q"]["error"].startswith("field 'query': must be a text in quotes")
+    assert answer["r"]["result"]
