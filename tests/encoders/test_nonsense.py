@@ -11,7 +11,7 @@ import pytest
 import tiny_models
 from pydantic import ValidationError
 
-from melder.data.pictures import UnreadablePicture, known_formats
+from melder.data.pictures import Limits, UnreadablePicture, known_formats
 from melder.encoders import build_encoder, train_last_layers
 from melder.encoders.sources import ModelSource, reading
 from melder.linking.linker import BaseLinker
@@ -29,9 +29,12 @@ PROMPTS = {"query": "a long prompt of many words: "}
     [
         ({"text_length": 0}, "text_length is 0: give a number above 0"),
         ({"width": -5}, "width is -5: give a number above 0"),
-        ({"picture_pixels": 0}, "picture_pixels is 0: give a number above 0"),
-        ({"picture_formats": ()}, "picture_formats: no format is named; name some of JPEG, PNG"),
-        ({"picture_formats": ("PNG", "XYZ")}, "picture_formats: Pillow reads no XYZ here; name some of JPEG, PNG"),
+        ({"limits": Limits(pixels=0)}, "pixels of limits is 0: give a number above 0"),
+        ({"limits": Limits(formats=())}, "formats of limits: no format is named; name some of JPEG, PNG"),
+        (
+            {"limits": Limits(formats=("PNG", "XYZ"))},
+            "formats of limits: Pillow reads no XYZ here; name some of JPEG",
+        ),
         ({"text_length": 2}, "text_length is 2, and the model's own marks and prompt are 2 tokens"),
     ],
 )

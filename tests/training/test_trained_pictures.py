@@ -15,7 +15,7 @@ from melder.data import MODALITIES, DataSet, entity_items, load, mention_items
 from melder.methods import METHODS, build_matcher
 from melder.ops.picture_scores import Pooling
 from melder.runs.model import Model
-from melder.training.batched import Batched
+from melder.training.batched import Batched, PreparedItems
 from melder.training.configuration import Configuration
 from melder.training.examples import FeatureExamples, ItemExamples
 from melder.training.loop.module import batch_scores
@@ -89,10 +89,11 @@ def test_what_is_trained_is_what_is_scored(prepared: Prepared, method: str, rule
 
 def test_further_pictures_teach_the_encoder(prepared: Prepared) -> None:
     model, batched = prepared.with_method("clip", "mean"), prepared.batches["items"]
-    assert batched.entity_pictures is not None
+    assert isinstance(batched.entities, PreparedItems)
+    assert batched.entities.further is not None
     gradients = list[Tensor]()
-    for pictures in (batched.entity_pictures, None):
+    for entities in (batched.entities, replace(batched.entities, further=None)):
         model.zero_grad()
-        trained(model, replace(batched, entity_pictures=pictures)).square().sum().backward()
+        trained(model, replace(batched, entities=entities)).square().sum().backward()
         gradients += [p.grad for n, p in model.encoder.named_parameters() if n == "image.projection.weight"]
     assert not close(gradients[0], gradients[1], TERMS)

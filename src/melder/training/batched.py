@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +12,36 @@ from torch import Tensor
 from melder.features import Features
 from melder.protocols import Inputs
 
-__all__ = ["Batched", "FurtherInputs"]
+__all__ = ["BatchItems", "Batched", "EncodedItems", "FurtherInputs", "PreparedItems"]
+
+
+class BatchItems(Protocol):
+    """The mentions or the entities of a batch, before an encoder that is trained or after one that is frozen."""
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> BatchItems:
+        """The same with every tensor changed, such as moved to another device."""
+        ...
+
+    def features(self, encode: Callable[[Inputs], Features]) -> Features:
+        """Their features; `encode` makes them where they are not made yet."""
+        ...
+
+
+@dataclass
+class EncodedItems:
+    """Features of a frozen encoder.
+
+    Args:
+        encoded: With surfaces.
+    """
+
+    encoded: Features
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> EncodedItems:
+        return EncodedItems(self.encoded.mapped(change))
+
+    def features(self, encode: Callable[[Inputs], Features]) -> Features:
+        return self.encoded
 
 
 @dataclass
@@ -19,7 +49,7 @@ class FurtherInputs:
     """The pictures behind the first ones of n items, x in all, before the encoder.
 
     Args:
-        counts: [n] int64, how many each item has.
+        counts: [n], int64, how many each item has.
         inputs: Of x items, each with one of the pictures and no text.
     """
 
@@ -27,29 +57,51 @@ class FurtherInputs:
     inputs: Inputs
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> FurtherInputs:
-        """The same with every tensor changed, such as moved to another device."""
         return FurtherInputs(change(self.counts), {name: change(tensor) for name, tensor in self.inputs.items()})
 
 
 @dataclass
-class Batched:
-    """A batch of n mentions before the encoder (inputs) or after it (features).
+class PreparedItems:
+    """What an encoder that is trained reads.
 
-    The first n entities are the gold ones, the others sampled negatives; `entity_rows` [entities] numbers them all,
-    with one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
-    [n, count] the rows of the knowledge base that they drew as negatives. Before the encoder, further pictures stand
-    apart; features hold them.
+    Args:
+        inputs: Of n items.
+        surfaces: [n], a mention's surface, or an entity's name and aliases.
+        further: Their pictures behind the first; None where there is none.
     """
 
-    mentions: Features | Inputs
-    entities: Features | Inputs
-    mention_surfaces: list[tuple[str, ...]]
-    entity_surfaces: list[tuple[str, ...]]
+    inputs: Inputs
+    surfaces: list[tuple[str, ...]]
+    further: FurtherInputs | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> PreparedItems:
+        inputs = {name: change(tensor) for name, tensor in self.inputs.items()}
+        return replace(self, inputs=inputs, further=self.further and self.further.mapped(change))
+
+    def features(self, encode: Callable[[Inputs], Features]) -> Features:
+        features = replace(encode(self.inputs), surfaces=self.surfaces)
+        if self.further is None:
+            return features
+        return features.with_further(self.further.counts, encode(self.further.inputs))
+
+
+@dataclass
+class Batched:
+    """A batch of n mentions, before the encoder or after it.
+
+    Args:
+        mentions: n of them.
+        entities: The n gold ones first, then the sampled negatives.
+        entity_rows: [entities], int64, numbers of the entities, one for those that are no negatives of each other.
+        rows: [n], int64, the examples' own numbers.
+        drawn: [n, count], int64, the rows of the knowledge base that they drew as negatives.
+    """
+
+    mentions: BatchItems
+    entities: BatchItems
     entity_rows: Tensor
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
-    mention_pictures: FurtherInputs | None = None
-    entity_pictures: FurtherInputs | None = None
 
     def to(self, device: torch.device | str) -> Batched:
         """What a step computes with on the device, queued without waiting; `rows` and `drawn`, which the host reads,
@@ -61,18 +113,5 @@ class Batched:
         return self._mapped(Tensor.pin_memory)
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batched:
-        mentions, entities = _mapped(self.mentions, change), _mapped(self.entities, change)
-        return replace(
-            self,
-            mentions=mentions,
-            entities=entities,
-            entity_rows=change(self.entity_rows),
-            mention_pictures=self.mention_pictures and self.mention_pictures.mapped(change),
-            entity_pictures=self.entity_pictures and self.entity_pictures.mapped(change),
-        )
-
-
-def _mapped(given: Features | Inputs, change: Callable[[Tensor], Tensor]) -> Features | Inputs:
-    if isinstance(given, Features):
-        return given.mapped(change)
-    return {name: change(tensor) for name, tensor in given.items()}
+        mentions, entities = self.mentions.mapped(change), self.entities.mapped(change)
+        return replace(self, mentions=mentions, entities=entities, entity_rows=change(self.entity_rows))

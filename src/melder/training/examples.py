@@ -16,12 +16,12 @@ from melder.data import DataSet, draw_image, entity_items, mention_items
 from melder.features import Features, concatenate
 from melder.protocols import Encoder, Sampler
 from melder.records import Entity, Item, Mention
-from melder.training.batched import Batched, FurtherInputs
+from melder.training.batched import Batched, EncodedItems, FurtherInputs, PreparedItems
 from melder.training.configuration import TrainingConfiguration
 from melder.training.negatives.candidates import same_entity
 from melder.training.order import BatchPlan, draw
 
-__all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
+__all__ = ["Examples", "FeatureExamples", "ItemExamples"]
 
 
 class Examples(Protocol):
@@ -35,6 +35,13 @@ class ItemExamples:
     """Examples for an encoder that is trained, which are viewed at random anew every epoch.
 
     Args:
+        encoder: That is trained.
+        dataset: Of mentions and entities.
+        mentions: That are answered by an entity.
+        answers: The rows of these entities.
+        modalities: That are read of mentions and entities.
+        training: What is hidden and how pictures are viewed.
+        negatives: Draws rows of entities.
         pictures: How many pictures of a mention or an entity are compared, as linking does; 1 = one, drawn anew every
             epoch.
     """
@@ -55,20 +62,19 @@ class ItemExamples:
         flat = drawn.reshape(-1)
         entities += self._shown([self.dataset.entities[row] for row in flat], plan, epoch, flat.tolist())
         return Batched(
-            self.encoder.prepare(mentions),
-            self.encoder.prepare(entities),
-            [item.surfaces for item in mentions],
-            [item.surfaces for item in entities],
+            self._prepared(mentions),
+            self._prepared(entities),
             torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], flat])]),
             torch.from_numpy(rows),
             torch.from_numpy(drawn),
-            self._further(mentions),
-            self._further(entities),
         )
 
     @cached_property
     def numbers(self) -> np.ndarray:
         return same_entity(self.dataset)
+
+    def _prepared(self, items: list[Item]) -> PreparedItems:
+        return PreparedItems(self.encoder.prepare(items), [item.surfaces for item in items], self._further(items))
 
     def _shown(
         self, entities: Sequence[Entity], plan: BatchPlan, epoch: int, rows: Sequence[int] | np.ndarray
@@ -143,8 +149,7 @@ class FeatureExamples:
         if drawn.numel():
             entities = concatenate([entities, self._read(self.entities, drawn.flatten())])
         entity_rows = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
-        surfaces = list(mentions.surfaces or ()), list(entities.surfaces or ())
-        return Batched(mentions, entities, *surfaces, entity_rows, torch.from_numpy(rows), drawn)
+        return Batched(EncodedItems(mentions), EncodedItems(entities), entity_rows, torch.from_numpy(rows), drawn)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
         chosen = features[rows]
