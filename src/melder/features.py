@@ -119,13 +119,6 @@ class Features:
             dropped = replace(dropped, image_mask=self.has_image & ~image, further=further)
         return dropped
 
-    def with_further(self, counts: Tensor, views: Features) -> Features:
-        """The same with pictures behind the first ones, `counts` [n] of each item: those of `views` [x]."""
-        assert views.image_global is not None
-        assert views.image_tokens is not None
-        pictures = views.image_global, views.image_tokens, views.has_image
-        return replace(self, further=FurtherPictures(counts, *pictures))
-
     def further_views(self) -> Features | None:
         """Each further picture [x] with the text of its item, without surfaces; None where there is none."""
         if self.further is None or not len(self.further.image_mask):

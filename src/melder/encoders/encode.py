@@ -16,6 +16,7 @@ from melder.encoders.precision import computing
 from melder.encoders.read_ahead import ReadAhead, ReadPicture, reading_threads
 from melder.encoders.towers import Towers
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.protocols import Inputs, Precision
 from melder.records import Item
 
@@ -206,7 +207,9 @@ class _Chunk:
         features.surfaces = [item.surfaces for item in self.items]
         if further is None:
             return features
-        return features.with_further(torch.tensor([len(item.further) for item in self.items]), further)
+        counts = torch.tensor([len(item.further) for item in self.items])
+        pictures = FurtherPictures.of(counts, further.image_global, further.image_tokens, further.has_image)
+        return replace(features, further=pictures)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.protocols import Inputs
 
 __all__ = ["BatchItems", "Batched", "EncodedItems", "FurtherInputs", "PreparedItems"]
@@ -82,7 +83,9 @@ class PreparedItems:
         features = replace(encode(self.inputs), surfaces=self.surfaces)
         if self.further is None:
             return features
-        return features.with_further(self.further.counts, encode(self.further.inputs))
+        views = encode(self.further.inputs)
+        pictures = FurtherPictures.of(self.further.counts, views.image_global, views.image_tokens, views.has_image)
+        return replace(features, further=pictures)
 
 
 @dataclass
