@@ -6,7 +6,7 @@ link's fields; `candidates` is a list of structures, and the units of a candidat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydantic import ValidationError
 
+from melder.data.json_columns import with_columns
 from melder.data.json_records import read_json
+from melder.data.tables.header import read_header
 from melder.data.tables.options import Notes, TableOptions
 from melder.export.annotated_text import LinkedMention
 from melder.export.formats import FORMATS, LinkFormat, LinkWriter, WriterOptions, format_of
 from melder.io.atomic import replacing
 from melder.io.problems import Problems, describe
-from melder.jobs.mention_records import complete_mention, table_mentions, with_span
+from melder.jobs.mention_records import MENTION_FIELDS, check_words, complete_mention, table_mentions, with_span
 from melder.names import nearest
 from melder.records import PARTIAL, Decided, Link, MelderError, Mention
 from melder.search.filters import Types
@@ -100,7 +102,9 @@ def mentions_of(
         if path.suffix.lower() in TABLES:
             mentions = table_mentions(path, options or TableOptions(), problems, notes)
         else:
-            mentions = _parquet_mentions(path, problems) if is_parquet(path) else _line_mentions(path, problems)
+            options = options or TableOptions()
+            read = _parquet_mentions if is_parquet(path) else _line_mentions
+            mentions = read(path, options, problems, notes)
         yield from map(with_span, _saying_something(mentions, notes))
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
@@ -162,18 +166,28 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "candidates": list(given)}
 
 
-def _line_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
+def _line_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
     with path.open("rb") as file:
-        yield from _json_mentions(file, str(path), problems)
+        yield from _json_mentions(file, str(path), options, problems, notes)
 
 
-def lines_of(file: BinaryIO, name: str, problems: Problems, notes: Notes) -> Iterator[Mention]:
+def lines_of(
+    file: BinaryIO, name: str, problems: Problems, notes: Notes, options: TableOptions | None = None
+) -> Iterator[Mention]:
     """The good mentions of a file of JSON."""
-    return map(with_span, _saying_something(_json_mentions(file, name, problems), notes))
+    mentions = _json_mentions(file, name, options or TableOptions(), problems, notes)
+    return map(with_span, _saying_something(mentions, notes))
 
 
-def _json_mentions(file: BinaryIO, name: str, problems: Problems) -> Iterator[Mention]:
-    return (mention for _, mention in read_json(file, name, Mention, problems, complete_mention))
+def _json_mentions(
+    file: BinaryIO, name: str, options: TableOptions, problems: Problems, notes: Notes
+) -> Iterator[Mention]:
+    if options.sheet is not None:
+        raise MelderError(f"--sheet {options.sheet}: {name} has no sheets; leave the option out")
+    columns = options.columns
+    complete = with_columns(complete_mention, columns, MENTION_FIELDS, notes) if columns else complete_mention
+    for _, mention in read_json(file, name, Mention, problems, complete, completes_all=bool(columns)):
+        yield mention
 
 
 def _saying_something(mentions: Iterable[Mention], notes: Notes) -> Iterator[Mention]:
@@ -185,25 +199,24 @@ def _saying_something(mentions: Iterable[Mention], notes: Notes) -> Iterator[Men
             notes.add("{} [mention has|mentions have] neither words nor a picture, and [is|are] left out")
 
 
-def _parquet_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
+def _parquet_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
+    """Rows are counted from 1, and keep their numbers and lists."""
     reader, number = _parquet(), 0
     try:
         table = reader.ParquetFile(path)
     except (ValueError, TypeError) as error:  # Arrow's own errors are ValueErrors
         raise MelderError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
-    known = [name for name in table.schema_arrow.names if name in Mention.model_fields]
-    for batch in table.iter_batches(ROWS, columns=known):
+    header = read_header(str(path), 1, table.schema_arrow.names, MENTION_FIELDS, ("image",), options.columns, notes)
+    check_words(path, header)
+    field_of = {name: field for name, field in zip(table.schema_arrow.names, header.columns, strict=False) if field}
+    for batch in table.iter_batches(ROWS, columns=list(field_of)):
         for row in batch.to_pylist():
             number += 1
             try:
-                yield Mention.model_validate(_given(row), strict=True)
+                fields = {field_of[name]: value for name, value in row.items()}
+                yield Mention.model_validate(complete_mention(fields, number), strict=True)
             except ValidationError as error:
                 problems.add(path, number, describe(error, Mention))
-
-
-def _given(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is null: a column cannot leave a field out, as a line of JSON can."""
-    return {name: value for name, value in row.items() if value is not None}
 
 
 def _schema(decided: bool) -> Any:
