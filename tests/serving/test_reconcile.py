@@ -430,6 +430,29 @@ def test_null_is_absent_and_unknown_keys_are_passed_over(client: TestClient, odd
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": {"id": "country", "name": "Country"}},
+        {"type": [{"id": "country"}, None]},
+        {"type": "country", "type_strict": "SHOULD"},
+        {"properties": {"pid": "context", "v": "won"}},
+        {"properties": [None, {"p": "context", "v": "won"}]},
+        {"properties": [{"pid": "context", "v": {"str": "won"}}, {"pid": "x", "v": [{"date": "1958"}, {"int": 3}]}]},
+        {"properties": [{"pid": "x", "v": {"name": "Africa"}}]},
+        {"limit": "3"},
+    ],
+)
+def test_what_other_clients_write_is_understood(client: TestClient, odd: dict[str, Any]) -> None:
+    answer = ask(client, {"odd": {"query": "Guinea"} | odd})
+    assert ids(answer["odd"])[0] == "GN"
+
+
+def test_values_of_an_extension_are_read_as_texts(client: TestClient, linker: ToyLinker) -> None:
+    ask(client, {"q": {"query": "Guinea", "properties": [{"p": "x", "v": [{"str": "in 1958"}, {"int": 3}]}]}})
+    assert linker.seen[-1] == "in 1958 3"
+
+
+@pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         ({"query": {}}, "field 'query': "),
