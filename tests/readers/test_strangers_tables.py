@@ -58,6 +58,12 @@ def test_what_stands_around_a_table_does_no_harm(tmp_path: Path, content: str | 
     assert any("above the header" in note for note in notes) == bool(above)
 
 
+def test_the_fullest_row_is_asked_about_where_none_is_a_header(tmp_path: Path) -> None:
+    content = "Our list, as of 2024\n\nNr,Bezeichnung,Foto\n1,Guinea,gn.png\n"
+    with pytest.raises(MelderError, match=r"row 3: has no column 'id'.* is Bezeichnung the name"):
+        read(written(tmp_path, content))
+
+
 def test_a_list_without_ids_has_its_names_as_such(tmp_path: Path) -> None:
     path = written(tmp_path, "Label,Remark\nGuinea,A country\n")
     with pytest.raises(MelderError, match="--column id=HEADER --column name=HEADER"):

@@ -43,6 +43,10 @@ __all__ = [
     "written",
 ]
 
+WHOLE_TEXTS = (
+    "{} [text comes|texts come] without a mention: all of [it|each] is linked, and names within [it|them] are not "
+    "looked for; `melder serve` finds these"
+)
 AT_ONCE = 256  # mentions encoded and scored together: one pass over a knowledge base
 ROWS = 4096  # links of a row group
 PARQUET = ".parquet"
@@ -194,6 +198,8 @@ def _saying_something(mentions: Iterable[Mention], notes: Notes) -> Iterator[Men
     """Without those of which there are neither words nor a picture: rows of a table that nobody has filled in."""
     for mention in mentions:
         if mention.text.strip() or mention.surface.strip() or mention.image:
+            if mention.text.strip() and not mention.surface.strip() and mention.start is None:
+                notes.add(WHOLE_TEXTS)
             yield mention
         else:
             notes.add("{} [mention has|mentions have] neither words nor a picture, and [is|are] left out")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from melder.data.own import plain_record
 from melder.data.picture_names import PictureNames, leads_out
 from melder.data.raw import span
-from melder.data.tables.header import Header
+from melder.data.tables.header import Header, hints
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import FileRows
 from melder.data.tables.table import Table
@@ -100,9 +100,10 @@ def table_mentions(path: Path, options: TableOptions, problems: Problems, notes:
 def check_words(path: Path, header: Header, remedy: str = "") -> None:
     """Raises MelderError unless a column holds a text or a mention; `remedy` is what else may help."""
     if not header.fields & {*WORDS}:
+        hinted = hints(header.names, header.fields, MENTION_FIELDS)
         raise MelderError(
             f"{path}, row {header.row}: has no column 'mention' or 'text'; say which column holds the mentions with "
-            f"--column mention=HEADER (the headers are {', '.join(header.names)}){remedy}"
+            f"--column mention=HEADER (the headers are {', '.join(header.names)}{f'; {hinted}' if hinted else ''}){remedy}"
         )
 
 

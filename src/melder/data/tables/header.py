@@ -17,14 +17,15 @@ __all__ = ["Header", "hints", "read_header"]
 
 # What other programs call a field, for hints only.
 OTHER_NAMES = {
-    "id": ("identifier", "key", "uri", "url", "qid", "code", "item", "nr", "no", "number"),
-    "name": ("label", "title", "preflabel", "term"),
+    "id": ("identifier", "key", "uri", "url", "qid", "code", "item", "nr", "no", "number", "nummer"),
+    "name": ("label", "title", "preflabel", "term", "bezeichnung", "titel", "nom", "nombre", "titre"),
     "aliases": ("alias", "synonym", "synonyms", "altlabel", "other names"),
-    "description": ("abstract", "summary", "definition", "comment", "note", "notes", "text"),
+    "description": ("abstract", "summary", "definition", "comment", "note", "notes", "text", "beschreibung"),
     "types": ("type", "class", "category", "kind", "instance of"),
-    "images": ("image", "picture", "pictures", "photo", "file", "filename", "img", "thumbnail"),
+    "images": ("image", "picture", "pictures", "photo", "file", "filename", "img", "thumbnail", "bild", "foto"),
     "surface": ("mention", "name", "term"),
-    "text": ("context", "sentence"),
+    "text": ("context", "sentence", "caption", "legend", "bildunterschrift", "légende"),
+    "image": ("images", "picture", "photo", "file", "filename", "img", "datei", "bild", "foto", "fichier"),
 }
 # What variables of SPARQL queries for Wikidata are usually called.
 WIKIDATA_TYPES = ("type", "class", "kind", "instance", "instanceof")

@@ -74,7 +74,7 @@ class Table:
         return f"{self.source.name}, row {row}" if row else self.source.name
 
     def _start(self, rows: Iterator[Row], notes: Notes) -> tuple[Header | None, Iterator[Row]]:
-        """The header, and the rows behind it; where no row has what is needed, the first says so."""
+        """The header, and the rows behind it; where no row has what is needed, the fullest says so."""
         above = list[Row]()
         for number, cells in rows:
             if is_blank(cells):
@@ -88,8 +88,8 @@ class Table:
                 break
         if not above:
             return None, rows
-        first, *behind = above
-        return self._header(*first, notes), chain(behind, rows)
+        likeliest = max(range(len(above)), key=lambda place: len(_named(above[place][1])))
+        return self._header(*above[likeliest], notes), chain(above[likeliest + 1 :], rows)
 
     def _is_header(self, number: int, cells: Sequence[Cell]) -> bool:
         try:
