@@ -100,10 +100,11 @@ def table_mentions(path: Path, options: TableOptions, problems: Problems, notes:
 def check_words(path: Path, header: Header, remedy: str = "") -> None:
     """Raises MelderError unless a column holds a text or a mention; `remedy` is what else may help."""
     if not header.fields & {*WORDS}:
-        hinted = hints(header.names, header.fields, MENTION_FIELDS)
+        hinted = [hint] if (hint := hints(header.names, header.fields, MENTION_FIELDS)) else []
+        said = "; ".join([f"the headers are {', '.join(header.names)}", *hinted])
         raise MelderError(
             f"{path}, row {header.row}: has no column 'mention' or 'text'; say which column holds the mentions with "
-            f"--column mention=HEADER (the headers are {', '.join(header.names)}{f'; {hinted}' if hinted else ''}){remedy}"
+            f"--column mention=HEADER ({said}){remedy}"
         )
 
 
