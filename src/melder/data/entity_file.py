@@ -230,7 +230,7 @@ class EntityFile:
         return faults + [("images", f"{str(self.images / name)!r} {LINK}") for name in links]
 
     def _remedy(self, name: str) -> str:
-        similar = self.picture_names.same(name)
+        similar = self.picture_names.alike(name)
         return f"is it one of {', '.join(map(repr, similar[:3]))}?" if similar else "correct it or leave it out"
 
 
