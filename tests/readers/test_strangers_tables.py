@@ -15,7 +15,7 @@ from tests.readers.test_tables import read, written
 from melder.data import EntityFile
 from melder.data.tables.options import Notes, TableOptions, parse_columns
 from melder.io.problems import Problems
-from melder.jobs.mention_file import mentions_of
+from melder.jobs.mention_reader import mentions_of
 from melder.records import Entity, MelderError
 
 GUINEA = Entity(id="GN", name="Guinea")

@@ -114,7 +114,7 @@ def link_file(job: MentionFileJob, table: TableOptions) -> None:
 def link_file_on(address: str, job: MentionFileJob, table: TableOptions, workers: int | None, threads: int) -> None:
     """The same on a Ray cluster, in shards."""
     from melder.io.problems import Problems
-    from melder.jobs.mention_file import mentions_of
+    from melder.jobs.mention_reader import mentions_of
     from melder.jobs.mention_records import is_unplaced
     from melder.jobs.ray.link import ShardJob, link_on
 

@@ -32,7 +32,7 @@ def read_mention_file(source: Path, table: TableOptions) -> tuple[list[Mention],
     """
     from melder.data.tables.options import Notes
     from melder.io.problems import Problems
-    from melder.jobs.mention_file import lines_of, mentions_of
+    from melder.jobs.mention_reader import lines_of, mentions_of
 
     problems, notes = Problems(), Notes()
     if str(source) == "-":

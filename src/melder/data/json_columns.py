@@ -24,6 +24,9 @@ def with_columns(
         fields: that there are
         notes: told of what is left out
 
+    Returns:
+        what makes the fields of a record of an object and its number
+
     Raises:
         MelderError: There is no such field.
     """

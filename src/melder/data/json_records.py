@@ -45,6 +45,9 @@ def read_json(
         problems: told of every object that is no record
         complete: makes an object a record, given its number
         completes_all: it is asked of every object, whatever its fields are called
+
+    Yields:
+        A number and a record.
     """
     first = next((line for line in skip_mark(file) if line.strip()), b"").strip()
     file.seek(0)

@@ -25,7 +25,14 @@ _IIIF = re.compile(
 
 
 def is_address(name: str) -> bool:
-    """Whether a picture is named by an address of the web; Melder fetches none of an entity's."""
+    """Whether a picture is named by an address of the web; Melder fetches none of an entity's.
+
+    Args:
+        name: As a record has it.
+
+    Returns:
+        Whether it is one.
+    """
     return name.startswith(("http://", "https://"))
 
 
@@ -33,6 +40,12 @@ def file_of(address: str) -> str:
     """The name of the file behind an address; "" of what only looks like one, such as http://[.
 
     All addresses of IIIF end in default.jpg or the like; the file is then called after the picture's identifier.
+
+    Args:
+        address: Of the web.
+
+    Returns:
+        The name.
     """
     try:
         path = urlsplit(address).path
@@ -43,12 +56,24 @@ def file_of(address: str) -> str:
 
 
 def leads_out(directory: Path, name: str) -> bool:
-    """Whether a picture's name, which is that of something below a directory, is that of a link out of it."""
+    """Whether a picture's name, which is that of something below a directory, is that of a link out of it.
+
+    Args:
+        directory: That it is to be in.
+        name: Relative to it.
+
+    Returns:
+        Whether it does.
+    """
     return not (directory / name).resolve().is_relative_to(directory.resolve())
 
 
 class PictureNames:
-    """The names of the files below a directory, which are listed when one is first looked for in vain."""
+    """The names of the files below a directory, which are listed when one is first looked for in vain.
+
+    Args:
+        directory: Below which they are.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

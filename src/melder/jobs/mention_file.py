@@ -1,7 +1,7 @@
-"""Files of mentions and of links, a few at a time, in the format of their ending: JSON, Parquet or another table.
+"""Mentions linked and files of links written, a few at a time, in the format of the file's ending.
 
-A Parquet file of mentions has the columns of a mention's fields, of which only `id` must be there. One of links has a
-link's fields; `candidates` is a list of structures, and the units of a candidate are a map.
+A Parquet file of links has a link's fields; `candidates` is a list of structures, and the units of a candidate are a
+map.
 """
 
 from __future__ import annotations
@@ -10,19 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import ValidationError
-
-from melder.data.json_columns import with_columns
-from melder.data.json_records import read_json
-from melder.data.tables.header import read_header
-from melder.data.tables.options import Notes, TableOptions
 from melder.export.annotated_text import LinkedMention
 from melder.export.formats import FORMATS, LinkFormat, LinkWriter, WriterOptions, format_of
 from melder.io.atomic import replacing
-from melder.io.problems import Problems, describe
-from melder.jobs.mention_records import MENTION_FIELDS, check_words, complete_mention, table_mentions, with_span
+from melder.jobs.mention_reader import PARQUET, is_parquet, parquet_package
 from melder.names import nearest
 from melder.records import PARTIAL, Decided, Link, MelderError, Mention
 from melder.search.filters import Types
@@ -32,41 +25,43 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_ONCE",
-    "PARQUET",
     "check_output",
     "is_lines",
-    "is_parquet",
-    "lines_of",
     "links_of",
-    "mentions_of",
     "output_format",
     "written",
 ]
 
-WHOLE_TEXTS = (
-    "{} [text comes|texts come] without a mention: all of [it|each] is linked, and names within [it|them] are not "
-    "looked for; `melder serve` finds these"
-)
 AT_ONCE = 256  # mentions encoded and scored together: one pass over a knowledge base
 ROWS = 4096  # links of a row group
-PARQUET = ".parquet"
-TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")
-
-
-def is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == PARQUET
 
 
 def is_lines(path: Path, name: str | None) -> bool:
-    """Whether links are written as JSON Lines, to which a job that was stopped can add."""
+    """Whether links are written as JSON Lines, to which a job that was stopped can add.
+
+    Args:
+        path: Of the file of links.
+        name: Of a format; None = by the file's ending.
+
+    Returns:
+        Whether it can.
+    """
     return not (name is None and is_parquet(path)) and output_format(path, name) is FORMATS["jsonl"]
 
 
 def check_output(path: Path, name: str | None = None, *, without_texts: bool = False) -> None:
-    """Raises MelderError unless it is known in which format a file of links is to be written, by its name or ending,
-    and (where texts are not at hand) that format needs none."""
+    """Refuse a file of links whose format is not known, by its name or ending.
+
+    Args:
+        path: Of the file.
+        name: Of a format; None = by the file's ending.
+        without_texts: Texts are not at hand, so that the format must need none.
+
+    Raises:
+        MelderError: It is not known, needs a package, or needs texts.
+    """
     if name is None and is_parquet(path):
-        _parquet()
+        parquet_package()
         return
     form = output_format(path, name)
     if without_texts and form.has_texts:
@@ -75,6 +70,13 @@ def check_output(path: Path, name: str | None = None, *, without_texts: bool = F
 
 def output_format(path: Path | None, name: str | None) -> LinkFormat:
     """The format of this name or, without one, of a file's ending; of nothing JSON Lines.
+
+    Args:
+        path: Of the file; None = the standard output.
+        name: Of a format.
+
+    Returns:
+        The format.
 
     Raises:
         MelderError: There is no such format.
@@ -94,31 +96,22 @@ def output_format(path: Path | None, name: str | None) -> LinkFormat:
     return form
 
 
-def mentions_of(
-    path: Path, problems: Problems, options: TableOptions | None = None, notes: Notes | None = None
-) -> Iterator[Mention]:
-    """The good mentions of a file, read as they are asked for; what is none goes to `problems`.
-
-    `options` say how a table is read, and `notes` are told how it was.
-    """
-    notes = Notes() if notes is None else notes
-    try:
-        if path.suffix.lower() in TABLES:
-            mentions = table_mentions(path, options or TableOptions(), problems, notes)
-        else:
-            options = options or TableOptions()
-            read = _parquet_mentions if is_parquet(path) else _line_mentions
-            mentions = read(path, options, problems, notes)
-        yield from map(with_span, _saying_something(mentions, notes))
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        raise MelderError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
-
-
 def links_of(
     linker: Linker, mentions: Sequence[Mention], folder: Path, k: int, types: Types | None = None, kept: int = 0
 ) -> Iterator[list[Link]]:
-    """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read."""
+    """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read.
+
+    Args:
+        linker: Any.
+        mentions: In the order of the file.
+        folder: That names of pictures are relative to.
+        k: Candidates of a link.
+        types: Of entities that are looked for; None = all.
+        kept: How many are linked already.
+
+    Yields:
+        Links of some of the mentions.
+    """
     for start in range(0, len(mentions), AT_ONCE):
         group = mentions[start : start + AT_ONCE]
         items = [linker.item(mention, [folder / name for name in mention.images]) for mention in group]
@@ -134,12 +127,23 @@ def links_of(
 
 @contextmanager
 def written(path: Path, options: WriterOptions, name: str | None = None) -> Iterator[LinkWriter]:
-    """A file of links that is there under its name when all are in it; `name` is that of its format, by default the
-    one of its ending."""
+    """A file of links that is there under its name when all are in it.
+
+    Args:
+        path: Of the file.
+        options: Of the writer.
+        name: Of its format; None = by its ending.
+
+    Yields:
+        What takes links.
+
+    Raises:
+        MelderError: The format is not known or needs a package that is not there, or nothing can be written.
+    """
     with replacing(path) as partial:
         if name is None and is_parquet(path):
             schema = _schema(options.decided)
-            with _parquet().ParquetWriter(partial, schema) as writer:
+            with parquet_package().ParquetWriter(partial, schema) as writer:
                 yield _Table(writer, schema)
             return
         form = output_format(path, name)
@@ -170,61 +174,6 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "candidates": list(given)}
 
 
-def _line_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
-    with path.open("rb") as file:
-        yield from _json_mentions(file, str(path), options, problems, notes)
-
-
-def lines_of(
-    file: BinaryIO, name: str, problems: Problems, notes: Notes, options: TableOptions | None = None
-) -> Iterator[Mention]:
-    """The good mentions of a file of JSON."""
-    mentions = _json_mentions(file, name, options or TableOptions(), problems, notes)
-    return map(with_span, _saying_something(mentions, notes))
-
-
-def _json_mentions(
-    file: BinaryIO, name: str, options: TableOptions, problems: Problems, notes: Notes
-) -> Iterator[Mention]:
-    if options.sheet is not None:
-        raise MelderError(f"--sheet {options.sheet}: {name} has no sheets; leave the option out")
-    columns = options.columns
-    complete = with_columns(complete_mention, columns, MENTION_FIELDS, notes) if columns else complete_mention
-    for _, mention in read_json(file, name, Mention, problems, complete, completes_all=bool(columns)):
-        yield mention
-
-
-def _saying_something(mentions: Iterable[Mention], notes: Notes) -> Iterator[Mention]:
-    """Without those of which there are neither words nor a picture: rows of a table that nobody has filled in."""
-    for mention in mentions:
-        if mention.text.strip() or mention.surface.strip() or mention.image:
-            if mention.text.strip() and not mention.surface.strip() and mention.start is None:
-                notes.add(WHOLE_TEXTS)
-            yield mention
-        else:
-            notes.add("{} [mention has|mentions have] neither words nor a picture, and [is|are] left out")
-
-
-def _parquet_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
-    """Rows are counted from 1, and keep their numbers and lists."""
-    reader, number = _parquet(), 0
-    try:
-        table = reader.ParquetFile(path)
-    except (ValueError, TypeError) as error:  # Arrow's own errors are ValueErrors
-        raise MelderError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
-    header = read_header(str(path), 1, table.schema_arrow.names, MENTION_FIELDS, ("image",), options.columns, notes)
-    check_words(path, header)
-    field_of = {name: field for name, field in zip(table.schema_arrow.names, header.columns, strict=False) if field}
-    for batch in table.iter_batches(ROWS, columns=list(field_of)):
-        for row in batch.to_pylist():
-            number += 1
-            try:
-                fields = {field_of[name]: value for name, value in row.items()}
-                yield Mention.model_validate(complete_mention(fields, number), strict=True)
-            except ValidationError as error:
-                problems.add(path, number, describe(error, Mention))
-
-
 def _schema(decided: bool) -> Any:
     import pyarrow as pa
 
@@ -237,11 +186,3 @@ def _schema(decided: bool) -> Any:
     }
     fields = [name for name in (Decided if decided else Link).model_fields if name not in PARTIAL]
     return pa.schema([(name, types.get(name, pa.string())) for name in fields])
-
-
-def _parquet() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise MelderError("Parquet needs its package: pip install melder[scale]") from None
-    return pyarrow.parquet

@@ -30,5 +30,13 @@ def character_grams(name: str) -> list[str]:
 
 
 def bucket_of(text: str, buckets: int) -> int:
-    """Which of so many buckets a string is in: MurmurHash3 of its UTF-8, without its sign."""
+    """Which bucket a string is in: MurmurHash3 of its UTF-8, without its sign.
+
+    Args:
+        text: the string
+        buckets: how many there are
+
+    Returns:
+        from 0 up to, not including, `buckets`
+    """
     return abs(mmh3.hash(text)) % buckets

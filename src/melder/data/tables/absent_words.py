@@ -35,6 +35,9 @@ def present(field: str, text: str, notes: Notes) -> bool:
         field: in whichever language
         text: the value, without spaces at its ends
         notes: told of what is left out, and of names that look like it
+
+    Returns:
+        whether it stays
     """
     if text in ERRORS:
         notes.add(ERROR_NOTE)

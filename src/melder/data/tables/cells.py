@@ -41,12 +41,26 @@ class RowSource(Protocol):
 
 
 def is_blank(cells: Sequence[Cell]) -> bool:
-    """Whether there is nothing in a row."""
+    """Whether there is nothing in a row.
+
+    Args:
+        cells: of the row
+
+    Returns:
+        whether all are empty
+    """
     return not any(map(str.strip, map(str, cells)))
 
 
 def text_of(value: object) -> Cell:
-    """A value of a spreadsheet or data frame as a table in text has it: a whole number without a point."""
+    """A value of a spreadsheet or data frame as a table in text has it: a whole number without a point.
+
+    Args:
+        value: of one cell
+
+    Returns:
+        its text, or the texts of a list
+    """
     if value is None or value != value:  # NaN is not itself
         return ""
     if isinstance(value, list | tuple):
@@ -60,6 +74,13 @@ def text_of(value: object) -> Cell:
 
 def optional_package(name: str, what: str) -> Any:
     """The package that a format needs.
+
+    Args:
+        name: of the package
+        what: the format, for messages
+
+    Returns:
+        the module
 
     Raises:
         MelderError: It is not installed.

@@ -44,6 +44,9 @@ def csv_rows(path: Path, declared: str | None, problems: Problems, notes: Notes)
         problems: told of the row at which it breaks off
         notes: told of encoding and delimiter, and of texts in formulas
 
+    Yields:
+        a number and the cells
+
     Raises:
         MelderError: It is a file of another format.
     """

@@ -28,6 +28,9 @@ def separators_of(
         rows: all of them
         lists: the fields that may hold several values
         notes: told of `;` and of lists in JSON
+
+    Returns:
+        the separator of each field
     """
     signs_in, in_json = {field: set[str]() for field in lists}, dict.fromkeys(lists, 0)
     for cells in rows if header is not None else ():
@@ -48,7 +51,15 @@ def separators_of(
 
 
 def values_of(cell: Cell, separator: str) -> tuple[str, ...]:
-    """The values of a cell, without empty ones."""
+    """The values of a cell, without empty ones.
+
+    Args:
+        cell: a text or, where the format has lists, its texts
+        separator: what stands between values
+
+    Returns:
+        the values, without spaces at their ends
+    """
     if isinstance(cell, tuple):
         return cell
     values = _json_list(cell)

@@ -27,6 +27,9 @@ def parquet_rows(path: Path, problems: Problems, notes: Notes) -> Iterator[Row]:
         problems: told of rows with bytes that are no text
         notes: told of columns that hold no texts, and are left out
 
+    Yields:
+        a number and the cells
+
     Raises:
         MelderError: It is no Parquet file, or the package is missing.
     """

@@ -37,7 +37,14 @@ class SheetMarkup:
 
 
 def read_markup(file: IO[bytes]) -> SheetMarkup:
-    """The markup of a sheet's XML, of which one row is held at most (and what stands behind the last)."""
+    """What the XML of a sheet says, of which about a megabyte is held at a time, and what stands behind the last row.
+
+    Args:
+        file: the XML, at its start
+
+    Returns:
+        merged cells, formulas without values, hidden rows
+    """
     markup = SheetMarkup()
     for content in _whole_rows(file):
         markup.uncomputed += len(_UNCOMPUTED.findall(content))

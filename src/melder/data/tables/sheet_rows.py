@@ -42,6 +42,9 @@ def sheet_rows(path: Path, name: str | None, notes: Notes) -> Iterator[Row]:
         name: of the sheet; None = the first that is not hidden and not empty
         notes: told which sheet is read, and what its cells hide
 
+    Yields:
+        a number and the cells
+
     Raises:
         MelderError: It is no workbook, there is no such sheet, or the package is missing.
     """
@@ -54,7 +57,14 @@ def sheet_rows(path: Path, name: str | None, notes: Notes) -> Iterator[Row]:
 
 
 def sheet_names(path: Path) -> list[str]:
-    """The names of the sheets that are not hidden."""
+    """The names of the sheets that are not hidden.
+
+    Args:
+        path: an .xlsx file
+
+    Returns:
+        in the order of the workbook
+    """
     with _opened(path) as (book, _):
         return [sheet.title for sheet in _visible(book.worksheets)]
 

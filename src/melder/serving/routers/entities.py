@@ -30,6 +30,12 @@ SIDE = 320  # pixels of a picture: sharp on a phone, whose screen has two or thr
 log = logging.getLogger(__name__)
 
 
+class EntityRecord(Entity):
+    """An entity as it is sent; `picture`: whether GET /entities/ID/picture has one."""
+
+    picture: bool = False
+
+
 def check_token(request: Request) -> None:
     """Raises `ApiError` (401, 403) for a client that may not change the knowledge base."""
     token = request.app.state.service.settings.token
@@ -85,10 +91,11 @@ async def picture(identity: Identity, service: Serving) -> Response:
 
 
 @router.get("/{identity}", summary="An entity's record")
-def entity(identity: Identity, service: Serving) -> Entity:
-    """Without the places of its pictures, which are the service's own affair: ask for /picture."""
+def entity(identity: Identity, service: Serving) -> EntityRecord:
+    """Without the places of its pictures, which are the service's own affair: `picture` says whether there is one."""
     served = service.current.served
-    return known(served, identity).model_copy(update={"images": ()})
+    record = known(served, identity)
+    return EntityRecord(**{**dict(record), "images": ()}, picture=served.catalogue.has_picture(record))
 
 
 @router.post("", summary="Add entities", status_code=201, responses=CHANGES)
