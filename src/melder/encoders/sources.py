@@ -1,6 +1,7 @@
 """Where a model comes from: a directory, a directory inside an installed package, or a name on the hub.
 
-Only a hub name may touch the network; the other two are read with `local_files_only=True`.
+Only a hub name may touch the network; the other two are read with `local_files_only=True`, and so is a hub name where
+there is no network.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
+from melder.io.hub import reaches_hub
 from melder.records import MelderError
 
 __all__ = ["ModelSource", "describes_model", "find_source", "package_folders", "reading"]
@@ -58,7 +60,7 @@ def find_source(spec: str) -> ModelSource:
         return ModelSource(str(path), local=True)
     if not _HUB_NAME.fullmatch(spec):
         raise MelderError(f"no model directory '{spec}': a model is {FORMS}; only a hub name is downloaded")
-    return ModelSource(spec, local=False)
+    return ModelSource(spec, local=not reaches_hub())
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def reading(source: ModelSource, what: str = "") -> Iterator[None]:
     except MelderError:
         raise
     except Exception as error:
-        looked = "" if source.local else "there is no such directory, and of the hub: "
+        looked = "" if Path(source.name).exists() else "there is no such directory, and of the hub: "
         reason = f"{what}: {_reason(error)}" if what else _reason(error)
         raise MelderError(f"cannot read model '{source.name}' ({looked}{reason}): a model is {FORMS}") from error
     finally:

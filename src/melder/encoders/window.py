@@ -75,7 +75,8 @@ def _window(text: str, place: _Place, tokens: Tokens) -> tuple[int, int] | None:
     if len(text.encode(errors="replace")) + LEAST <= tokens.length:  # no tokenizer makes more of a text than its bytes
         return None
     low = max(place.lead, place.start - REACH * tokens.length)
-    high = min(len(text), place.end + REACH * tokens.length)
+    reach = min(place.end, place.start + REACH * tokens.length) + REACH * tokens.length
+    high = min(len(text), reach)
     if (low, high) == (place.lead, len(text)) and tokens.count(text) <= tokens.length:
         return None
     room = tokens.length - tokens.count(text[: place.lead])

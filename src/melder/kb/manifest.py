@@ -232,7 +232,7 @@ def _current(directory: Path) -> tuple[str, str]:
     path = directory / CURRENT
     try:
         name, digest = path.read_text(encoding="ascii").split()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MelderError(_no_current(directory)) from None
     except (OSError, ValueError) as error:
         raise damaged(
@@ -244,6 +244,8 @@ def _current(directory: Path) -> tuple[str, str]:
 
 
 def _no_current(directory: Path) -> str:
+    if directory.exists() and not directory.is_dir():
+        return f"{directory}: is a file; a knowledge base is a directory, which `melder kb build` makes"
     if not directory.is_dir():
         return f"{directory}: there is no such directory; make a knowledge base with `melder kb build`"
     if (directory / SHARDS).is_file():

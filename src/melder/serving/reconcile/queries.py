@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -101,8 +102,8 @@ def _as_ids(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    """A number as a name: tables hold years."""
-    return _text(value) if isinstance(value, (int, float)) else value
+    """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
+    return _text(value) if isinstance(value, (int, float)) and math.isfinite(value) else value
 
 
 def _as_word(value: Any) -> Any:
@@ -140,7 +141,7 @@ class ReconciliationQuery(_LenientPart):
     @model_validator(mode="after")
     def _asks_something(self) -> ReconciliationQuery:
         if self.query is None and not self.properties:
-            raise ValueError("a query needs 'query' or at least one of 'properties'")
+            raise ValueError("needs 'query' or at least one of 'properties'")
         return self
 
     @property
