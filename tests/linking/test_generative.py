@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 import melder
@@ -24,6 +25,7 @@ from melder.linking import GenerativeLinker, RerankingLinker
 from melder.linking.generative import NAMES
 from melder.linking.opening import open_linker
 from melder.records import Entity, Link, MelderError, Mention
+from melder.runs.gemel import Pictures
 from training import small
 
 
@@ -129,6 +131,35 @@ def test_demonstrations_can_be_left_out_afterwards(
     assert np.array_equal(bare.ranks(_answered(mentions)).optimistic, changed.ranks(_answered(mentions)).optimistic)
     assert bare.figures["demonstrations"] == changed.figures["demonstrations"] == {"shown": 0, "dropped": 0}
     assert linker.link(mentions[:4], k=3) != bare.link(mentions[:4], k=3)
+
+
+def test_a_run_that_was_trained_without_demonstrations_shows_them(
+    run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention], tmp_path: Path
+) -> None:
+    """Its own keys say nothing, so that it gets those that a training with them would have written."""
+    bare = shutil.copytree(run, tmp_path / "run")
+    content = yaml.safe_load((bare / "config.yaml").read_text())
+    content["method"]["demonstrations"]["count"] = 0
+    (bare / "config.yaml").write_text(yaml.safe_dump(content))
+    file = bare / "demonstrations" / "demonstrations.safetensors"
+    tensors = load_file(file)
+    save_file(tensors | {"keys": torch.zeros(len(tensors["keys"]), 1)}, file)
+    shown = _linker(bare, small_data, "method.demonstrations.count=2")
+    assert torch.equal(shown.model.demonstrations.keys, tensors["keys"])
+    assert shown.link(mentions[:4], k=3) == linker.link(mentions[:4], k=3)
+
+
+@pytest.mark.parametrize("changed", [["context=1"], ["surface=0", "picture=1"], ["context=0.5", "picture=2"]])
+def test_demonstrations_are_found_as_the_settings_say_now(
+    run: Path, small_data: Path, linker: GenerativeLinker, changed: list[str]
+) -> None:
+    """Keys of surfaces may be as wide as those of pictures: they were compared with each other."""
+    other = _linker(run, small_data, *(f"method.demonstrations.{change}" for change in changed))
+    shown, by_key = other.model.demonstrations, {(m.text, m.surface): m for m in load(small_data).split("train")}
+    asked = [by_key[row.text, row.surface] for row in shown.shown]
+    keys = other.model.keys(asked, Pictures(shown.pictures, shown.there))
+    assert not torch.equal(keys, linker.model.demonstrations.keys)
+    torch.testing.assert_close(shown.keys, keys)
 
 
 def test_a_short_context_drops_demonstrations_and_counts_them(
