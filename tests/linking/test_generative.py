@@ -19,6 +19,8 @@ from melder.data import DataSet, EntityFile, load
 from melder.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_run
 from melder.generative import name_search
 from melder.generative.mapper import LinearMapper
+from melder.generative.model import Embedded
+from melder.generative.name_search import ScoredName
 from melder.generative.names import Names
 from melder.generative.trie import NameTrie
 from melder.linking import GenerativeLinker, RerankingLinker
@@ -162,6 +164,32 @@ def test_demonstrations_are_found_as_the_settings_say_now(
     torch.testing.assert_close(shown.keys, keys)
 
 
+def test_prompts_that_repeat_are_read_once(
+    linker: GenerativeLinker, mentions: list[Mention], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same question about the same picture; with another picture, or with none, it is another prompt."""
+    bare = linker.without_demonstrations()
+    first, other = _answered(mentions)[:2]
+    asked = [first, _changed(first, id="again"), _changed(first, id="bare", image=None), other]
+    asked += [_changed(first, id="other picture", image=other.image), _changed(other, id="once more")]
+    expected = [bare.links_and_ranks([mention], 3)[0][0] for mention in asked]
+    read: list[int] = []
+    search = bare.search
+
+    def noted(prompts: Embedded) -> list[ScoredName]:
+        read.append(len(prompts.embeds))
+        return search(prompts)
+
+    monkeypatch.setattr(bare, "search", noted)
+    links, _ = bare.links_and_ranks(asked, 3)
+    assert sum(read) == 4
+    for link, alone in zip(links, expected, strict=True):
+        assert [candidate.id for candidate in link.candidates] == [candidate.id for candidate in alone.candidates]
+        assert [candidate.score for candidate in link.candidates] == pytest.approx(
+            [candidate.score for candidate in alone.candidates], abs=1e-5
+        )
+
+
 def test_a_short_context_drops_demonstrations_and_counts_them(
     run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention]
 ) -> None:
@@ -293,6 +321,10 @@ def _linker(run: Path, data: Path, *changes: str) -> GenerativeLinker:
     linker = open_linker(run, load(data), changes=changes)
     assert isinstance(linker, GenerativeLinker)
     return linker
+
+
+def _changed(mention: Mention, **changes: str | None) -> Mention:
+    return mention.model_copy(update=changes)
 
 
 def _answered(mentions: list[Mention]) -> list[Mention]:
