@@ -323,7 +323,7 @@ def _linker(run: Path, data: Path, *changes: str) -> GenerativeLinker:
     return linker
 
 
-def _changed(mention: Mention, **changes: str | None) -> Mention:
+def _changed(mention: Mention, **changes: object) -> Mention:
     return mention.model_copy(update=changes)
 
 
