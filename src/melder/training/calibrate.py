@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from melder.data import DataSet
+from melder.data import TUNE, DataSet
 from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
 from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
@@ -15,11 +15,10 @@ from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.linking.opening import open_linker
 from melder.protocols import Counting
 from melder.records import MelderError
-from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.runs.rerank_configuration import FIRST_STAGE
-from melder.training.configuration import Configuration
-from melder.training.prepare import OnUnreadable, Split, split_data
+from melder.runs.selection import selection_of
+from melder.training.prepare import OnUnreadable, Split
 
 __all__ = ["calibrate"]
 
@@ -27,7 +26,7 @@ __all__ = ["calibrate"]
 def calibrate(
     path: Path,
     data: Path,
-    split: str = "tune",
+    split: str = TUNE,
     *,
     knowledge_base: Path | None = None,
     share: float = 0.5,
@@ -76,10 +75,6 @@ def calibrate(
 
 def _parts(run: Path, dataset: DataSet, split: str) -> Split:
     """The mentions that are linked, and those of train that are none of them."""
-    if split != "tune":
+    if split != TUNE:
         return Split([] if split == "train" else dataset.split("train"), dataset.split(split), split)
-    content = read_yaml(run / "config.yaml")
-    if "training" not in content or (content.get("data") or {}).get("from_entities"):
-        raise MelderError(f"{run}: was not selected on a part of this data; name mentions with --split, such as dev")
-    configuration = checked(Configuration, content, str(run / "config.yaml"))
-    return split_data(configuration, dataset)
+    return Split(*selection_of(run, dataset))

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from melder.data import DataSet, entity_items, load, mention_items, tune_split
+from melder.data import DataSet, entity_items, load, mention_items, selection_split
 from melder.encoders import Towers, build_encoder, check_readable, train_last_layers
 from melder.features import concatenate
 from melder.methods import build_matcher, method_of
@@ -95,25 +95,17 @@ def open_data(configuration: Configuration) -> DataSet:
 
 
 def split_data(configuration: Configuration, dataset: DataSet) -> Split:
-    """`select_on: tune` holds out a seeded tenth of train; `dev` selects on the development set, as published.
-
-    Of train there is the first share only that `data.fraction` says, in file order: the low-resource setting of
-    MIMIC (its issue 2).
-    """
-    mentions = dataset.split("train")
-    share = max(1, round(configuration.data.fraction * len(mentions)))
-    train = _answered(dataset, "train", mentions[:share])
-    if configuration.training.select_on == "tune":
-        rest, tune = tune_split(train, configuration.training.seed, by_entity=configuration.training.select_entities)
-        return Split(list(rest), list(tune), "train")
-    return Split(train, _answered(dataset, "dev", dataset.split("dev")), "dev")
-
-
-def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list[Mention]:
-    answered = [mention for mention in mentions if mention.answer is not None]
-    if not answered:
-        raise MelderError(f"{dataset.directory}, split {split!r}: no mention has an answer; training needs some")
-    return answered
+    """`select_on: tune` holds out a seeded tenth of train; `dev` selects on the development set, as published."""
+    training = configuration.training
+    return Split(
+        *selection_split(
+            dataset,
+            training.select_on,
+            training.seed,
+            fraction=configuration.data.fraction,
+            by_entity=training.select_entities,
+        )
+    )
 
 
 def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[Mention]) -> Model:
