@@ -27,6 +27,9 @@ def tune_split(
         by_entity: Mentions with the same answer stay on one side too, so that no entity of one side is an answer on the
             other.
 
+    Returns:
+        Both.
+
     Raises:
         MelderError: No such part can be set aside.
     """
@@ -48,13 +51,17 @@ def tune_split(
 def selection_split(
     dataset: DataSet, select_on: str, seed: int, *, fraction: float = 1.0, by_entity: bool = False
 ) -> tuple[list[Mention], list[Mention], str]:
-    """(mentions to train on, mentions to select on, the split that these are of), of those that have an answer.
+    """Which mentions are trained on and which are selected on, of those that have an answer.
 
     Args:
+        dataset: Of the mentions.
         select_on: `tune` parts train as `tune_split` does; `dev` takes the development set, as published.
         seed: Of the tune split.
         fraction: Of train there is this first share only, in file order: MIMIC's low-resource setting (its issue 2).
         by_entity: As in `tune_split`.
+
+    Returns:
+        Mentions to train on, mentions to select on, and the split that these are of.
 
     Raises:
         MelderError: A split is missing or has no answers, or no part can be set aside.

@@ -37,6 +37,9 @@ def demonstration_keys(
 
     Returns:
         [n, k], of which inner products are the similarities.
+
+    Raises:
+        MelderError: Every weight is 0.
     """
     if not options.count:
         return torch.zeros(len(surfaces), 1)
@@ -62,8 +65,16 @@ def with_keys(
     say, and is to show some), its demonstrations get new ones.
 
     Args:
+        demonstrations: As the run keeps them.
         run: Its directory.
+        options: The settings that it is opened with.
         tower: Embeds surfaces and texts.
+
+    Returns:
+        The same, or with other keys.
+
+    Raises:
+        MelderError: The configuration of the run is damaged.
     """
     file = run / "config.yaml"
     trained = checked(GEMELConfiguration, read_yaml(file)["method"], str(file))

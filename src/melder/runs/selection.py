@@ -14,6 +14,14 @@ __all__ = ["selection_of", "split_mentions"]
 def split_mentions(run: Path, dataset: DataSet, split: str) -> list[Mention]:
     """The mentions of train, dev or test; of tune, the part of train that the run was selected on.
 
+    Args:
+        run: Its directory.
+        dataset: Of the mentions.
+        split: train, tune, dev or test.
+
+    Returns:
+        Them, in the order of their file.
+
     Raises:
         MelderError: There is no such split, or the run has no such part.
     """
@@ -26,7 +34,14 @@ def split_mentions(run: Path, dataset: DataSet, split: str) -> list[Mention]:
 
 
 def selection_of(run: Path, dataset: DataSet) -> tuple[list[Mention], list[Mention], str]:
-    """The mentions that a run learned from, those that it was selected on, and the split that these are of.
+    """Which mentions a run learned from, and which it was selected on.
+
+    Args:
+        run: Its directory.
+        dataset: That it was trained on.
+
+    Returns:
+        Those that it learned from, those that it was selected on, and the split that these are of.
 
     Raises:
         MelderError: It was trained on no mentions of a data set.
