@@ -109,7 +109,12 @@ async def add(body: EntityChanges, service: Serving, source: Editing) -> Changed
     ids = [each.id for each in changes]
     await asyncio.to_thread(_refuse_taken, service, ids)
     new = [await _new(service, each) for each in changes]
-    return await changed(service, lambda: (_refuse_taken(service, ids), source.add(new)))
+
+    def write() -> None:
+        _refuse_taken(service, ids)
+        source.add(new)
+
+    return await changed(service, write)
 
 
 @router.put("/{identity}", summary="Add or replace an entity", responses=CHANGES)
@@ -127,7 +132,11 @@ async def put(identity: Identity, change: EntityChange, service: Serving, source
 
 @router.delete("/{identity}", summary="Remove an entity", responses=CHANGES)
 async def delete(identity: Identity, service: Serving, source: Editing) -> Changed:
-    return await changed(service, lambda: (known(service.current.served, identity), source.remove([identity])))
+    def write() -> None:
+        known(service.current.served, identity)
+        source.remove([identity])
+
+    return await changed(service, write)
 
 
 def _small(served: Served, identity: str) -> bytes:
