@@ -7,6 +7,7 @@ import weakref
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path, PurePath
 from threading import RLock
@@ -20,6 +21,7 @@ from melder.io.open_files import files_at_once
 from melder.kb.blocks import side_blocks
 from melder.kb.entities import Entities
 from melder.kb.exemplars import Exemplars, read_exemplars
+from melder.kb.format.identities import hashes_of
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
@@ -50,7 +52,15 @@ class KnowledgeBase:
     has_records = True
     has_sides = True  # of every entity, made by the model that it was built with
 
-    def __init__(self, directory: Path, generation: Generation, descriptor: int, *, trusted: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        generation: Generation,
+        descriptor: int,
+        *,
+        trusted: bool = True,
+        before: Sequence[SegmentReader] = (),
+    ) -> None:
         self.directory = directory
         self._trusted = trusted
         self.generation = generation
@@ -59,16 +69,17 @@ class KnowledgeBase:
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
-        self.parts = open_parts(directory, generation, trusted=trusted)
+        self.parts = open_parts(directory, generation, trusted=trusted, before=before)
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
         self._release = weakref.finalize(self, _release, self.parts, descriptor)
 
     @staticmethod
-    def open(path: str | Path, *, trusted: bool = True) -> KnowledgeBase:
+    def open(path: str | Path, *, trusted: bool = True, before: Sequence[SegmentReader] = ()) -> KnowledgeBase:
         """The current generation; `open_knowledge_base` opens sets of shards as well.
 
         Args:
             trusted: False: it is a stranger's, and is first checked against what it says of itself.
+            before: Parts of an earlier generation, which was closed: what is the same is not opened again.
 
         Raises:
             MelderError: There is none, or when a file is missing or cut short.
@@ -77,7 +88,7 @@ class KnowledgeBase:
             check_tree(Path(path))
         generation, descriptor = open_current(Path(path))
         try:
-            base = KnowledgeBase(Path(path), generation, descriptor, trusted=trusted)
+            base = KnowledgeBase(Path(path), generation, descriptor, trusted=trusted, before=before)
         except BaseException:
             os.close(descriptor)
             raise
@@ -144,14 +155,15 @@ class KnowledgeBase:
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
         rows: dict[str, int] = {}
-        for reader, first in zip(self.parts, self._first, strict=False):
-            stored = self.records_of(reader).rows(identities)
-            rows |= {
-                identity: first + reader.position(row)
-                for identity, row in stored.items()
-                if row not in reader.deleted_rows
-            }
+        for reader, first, stored in zip(self.parts, self._first, self.stored_rows(identities), strict=False):
+            rows |= {identity: first + reader.position(row) for identity, row in stored.items()}
         return rows
+
+    def stored_rows(self, identities: Sequence[str]) -> Iterator[dict[str, int]]:
+        """For each part the row there of each id that lives in it."""
+        hashes = hashes_of(identities)
+        for reader in self.parts:
+            yield reader.find(identities, hashes, partial(self.records_of, reader))
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
         """Ascending rows of the entities that have any of some types, or with `every` all of them."""
@@ -234,7 +246,7 @@ class KnowledgeBase:
         by_place: dict[int, Entity] = {}
         for number, places in self._by_part(rows).items():
             reader = self.parts[number]
-            stored = [int(reader.living[row - self._first[number]]) for _, row in places]
+            stored = [reader.stored_row(row - self._first[number]) for _, row in places]
             entities = self.records_of(reader).entities(stored)
             by_place |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
         return [by_place[place] for place in range(len(rows))]
@@ -278,7 +290,7 @@ class KnowledgeBase:
 
     def _place(self, row: int) -> tuple[SegmentReader, int]:
         number = bisect_right(self._first, row) - 1
-        return self.parts[number], int(self.parts[number].living[row - self._first[number]])
+        return self.parts[number], self.parts[number].stored_row(row - self._first[number])
 
     def _by_part(self, rows: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
         """(place, row) of each, by the number of their part."""

@@ -155,15 +155,15 @@ class Writer:
         generation = publish(directory, number, self.settings, segments, indexes, learned)
         self.base.close()
         collect_garbage(directory, generation)
-        self.base = KnowledgeBase.open(directory)
+        self.base = KnowledgeBase.open(directory, before=self.base.parts)
         return generation
 
     def _rows(self, identities: Collection[str]) -> Iterable[tuple[SegmentEntry, set[int]]]:
         """The living rows of the ids, segment by segment."""
-        wanted = list(identities)
-        for reader in self.base.parts:
-            rows = self.base.records_of(reader).rows(wanted).values() if wanted else ()
-            yield reader.listed, set(rows) - reader.deleted_rows
+        if not identities:
+            return [(reader.listed, set()) for reader in self.base.parts]
+        stored = self.base.stored_rows(list(identities))
+        return ((reader.listed, set(rows.values())) for reader, rows in zip(self.base.parts, stored, strict=True))
 
 
 def collect_garbage(directory: Path, current: Generation) -> list[str]:
