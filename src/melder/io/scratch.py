@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,7 +48,8 @@ class ScratchRows:
     def _write(self) -> None:
         with library_writes(Path(tempfile.gettempdir()), OSError):
             if self._file is None:
-                self._file = tempfile.TemporaryFile()
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as this object)
+                weakref.finalize(self, self._file.close)
             for block in self._blocks:
                 self._file.write(np.ascontiguousarray(block).data)
             self._file.flush()

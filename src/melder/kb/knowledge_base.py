@@ -44,6 +44,9 @@ class KnowledgeBase:
     generation needs.
 
     Args:
+        before: Parts of an earlier generation, which was closed: what is the same is not opened again.
+
+    Attributes:
         shards: The knowledge bases that it is made of, if it is a set of such.
     """
 
@@ -74,12 +77,11 @@ class KnowledgeBase:
         self._release = weakref.finalize(self, _release, self.parts, descriptor)
 
     @staticmethod
-    def open(path: str | Path, *, trusted: bool = True, before: Sequence[SegmentReader] = ()) -> KnowledgeBase:
+    def open(path: str | Path, *, trusted: bool = True) -> KnowledgeBase:
         """The current generation; `open_knowledge_base` opens sets of shards as well.
 
         Args:
             trusted: False: it is a stranger's, and is first checked against what it says of itself.
-            before: Parts of an earlier generation, which was closed: what is the same is not opened again.
 
         Raises:
             MelderError: There is none, or when a file is missing or cut short.
@@ -88,7 +90,7 @@ class KnowledgeBase:
             check_tree(Path(path))
         generation, descriptor = open_current(Path(path))
         try:
-            base = KnowledgeBase(Path(path), generation, descriptor, trusted=trusted, before=before)
+            base = KnowledgeBase(Path(path), generation, descriptor, trusted=trusted)
         except BaseException:
             os.close(descriptor)
             raise

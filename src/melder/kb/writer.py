@@ -155,7 +155,7 @@ class Writer:
         generation = publish(directory, number, self.settings, segments, indexes, learned)
         self.base.close()
         collect_garbage(directory, generation)
-        self.base = KnowledgeBase.open(directory, before=self.base.parts)
+        self.base = _reopened(self.base)
         return generation
 
     def _rows(self, identities: Collection[str]) -> Iterable[tuple[SegmentEntry, set[int]]]:
@@ -164,6 +164,16 @@ class Writer:
             return [(reader.listed, set()) for reader in self.base.parts]
         stored = self.base.stored_rows(list(identities))
         return ((reader.listed, set(rows.values())) for reader, rows in zip(self.base.parts, stored, strict=True))
+
+
+def _reopened(base: KnowledgeBase) -> KnowledgeBase:
+    """The current generation, where `base` is an earlier one that was closed."""
+    generation, descriptor = open_current(base.directory)
+    try:
+        return KnowledgeBase(base.directory, generation, descriptor, before=base.parts)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def collect_garbage(directory: Path, current: Generation) -> list[str]:

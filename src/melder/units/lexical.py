@@ -102,7 +102,7 @@ class Lexical(nn.Module):
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
         total, occurrences, left = 0, np.zeros(self.buckets, np.int64), iter(names)
         while some := list(islice(left, AT_ONCE)):
-            found = _counted((_gram_places(self._form(name), self.buckets) for name in some), self.buckets).bucket
+            found = _counted((gram_places(self._form(name), self.buckets) for name in some), self.buckets).bucket
             total, occurrences = total + len(some), occurrences + np.bincount(found, minlength=self.buckets)
         frequency = np.log((1 + total) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
@@ -219,7 +219,7 @@ def pack(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: n
 
 def _weighted(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray) -> _Features:
     """The n-grams of every name, with L2-normalised TF-IDF weights."""
-    counts = _counted((_gram_places(name, buckets) for names in surfaces for name in names), buckets)
+    counts = _counted((gram_places(name, buckets) for names in surfaces for name in names), buckets)
     weight = (1 + np.log(counts.weight)) * inverse_frequency[counts.bucket]
     norms = np.sqrt(np.bincount(counts.row, weight**2))
     row = np.repeat(np.arange(len(surfaces)), [len(names) for names in surfaces])
@@ -270,7 +270,7 @@ def _hashed(rows: Iterable[list[str]], buckets: int) -> _Features:
     return _counted((chain.from_iterable(_places_of_copies(text, buckets) for text in row) for row in rows), buckets)
 
 
-def _gram_places(name: str, buckets: int) -> Iterable[int]:
+def gram_places(name: str, buckets: int) -> Iterable[int]:
     """The bucket of each n-gram of a name: n-grams lie within words, and names share most of their words."""
     return chain.from_iterable(_places_of_word(word, buckets) for word in name.lower().split())
 

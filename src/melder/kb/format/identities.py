@@ -1,8 +1,8 @@
 """Which ids a segment may hold: a hash of each, ascending, in a file that is read in one go.
 
-To find out that an id is new every segment has to be asked, and to ask SQLite means to check and to open its file: of ten
-million entities that are thousands. Where the hash of an id is missing, the segment has not got it; two ids that share a
-hash only cost a look into the records.
+To find out that an id is new every segment has to be asked, and to ask SQLite means to check and to open its file: of
+ten million entities that are thousands. Where the hash of an id is missing, the segment has not got it; two ids that
+share a hash only cost a look into the records.
 """
 
 from __future__ import annotations

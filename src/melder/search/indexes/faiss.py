@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from melder.io.tensors import library_writes
@@ -68,7 +69,7 @@ class FaissIndex:
         try:
             index = faiss.index_factory(lift.width + 1, factory, faiss.METRIC_INNER_PRODUCT)
             index.train(lift.vectors(vectors[evenly(len(vectors), min(TRAINED, len(vectors)))]))
-            for block in vectors.split(AT_ONCE):
+            for block in torch.split(vectors, AT_ONCE):
                 index.add(lift.vectors(block))
             _look_at_more(faiss, index)
         except RuntimeError as error:

@@ -58,7 +58,7 @@ class FlatIndex:
         kind: torch.dtype = torch.float16,
     ) -> FlatIndex:
         no_options("flat", options)
-        blocks, rows = vectors.split(VECTORS), ScratchRows()
+        blocks, rows = torch.split(vectors, VECTORS), ScratchRows()
         lengths = torch.cat([torch.linalg.vector_norm(block.float(), dim=1).cpu() for block in blocks])
         scale = lengths.max().clamp(min=1e-30) if len(lengths) else torch.tensor(1.0)
         alive = torch.ones(len(lengths), dtype=torch.bool)

@@ -35,7 +35,7 @@ class MipsToCosine:
 
     @classmethod
     def of(cls, vectors: Tensor) -> MipsToCosine:
-        lengths = (torch.linalg.vector_norm(block.float(), dim=1) for block in vectors.split(AT_ONCE))
+        lengths = (torch.linalg.vector_norm(block.float(), dim=1) for block in torch.split(vectors, AT_ONCE))
         longest = max(float(length.max()) for length in lengths) if len(vectors) else 1.0
         return cls(max(ROOM * longest, 1e-30), vectors.shape[1])
 

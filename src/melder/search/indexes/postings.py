@@ -60,7 +60,11 @@ def _postings(side: Side) -> tuple[np.ndarray, np.ndarray]:
     begins = np.ones(len(entity), dtype=bool)
     begins[1:] = (np.diff(entity) != 0) | (np.diff(nth) != 0)
     block = np.empty(len(entity), POSTING)
-    block["bucket"], block["name"], block["weight"] = side["bucket"].cpu().numpy()[where], np.cumsum(begins) - 1, grams[where]
+    block["bucket"], block["name"], block["weight"] = (
+        side["bucket"].cpu().numpy()[where],
+        np.cumsum(begins) - 1,
+        grams[where],
+    )
     return block, entity[begins].astype(np.int32)
 
 
