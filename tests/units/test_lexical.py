@@ -13,7 +13,8 @@ from sklearn.utils import murmurhash3_32
 from torch import Tensor
 
 from melder.features import Features, Heads, Side
-from melder.units.lexical import HASHES, N_GRAMS, Lexical, gram_places, pack
+from melder.ops.name_hashes import HASHES, N_GRAMS, gram_places
+from melder.units.lexical import Lexical, pack
 
 NAMES = ["Guinea", "Guinea-Bissau", "Equatorial Guinea", "Mali", "Mali Mali mali", "Congo", "北京", "a", "São Tomé"]
 # So many buckets that the few n-grams of a test do not collide.

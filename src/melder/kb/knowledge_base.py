@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
-from pathlib import Path, PurePath
+from pathlib import Path
 from threading import RLock
 
 import numpy as np
@@ -26,6 +26,7 @@ from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, Generation, decides_sides, open_current
+from melder.kb.pictures import reasons_of
 from melder.kb.segment_reader import SegmentReader, open_parts, stored_rows
 from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
@@ -45,8 +46,6 @@ class KnowledgeBase:
 
     Args:
         before: Parts of an earlier generation, which was closed: what is the same is not opened again.
-
-    Attributes:
         shards: The knowledge bases that it is made of, if it is a set of such.
     """
 
@@ -164,8 +163,7 @@ class KnowledgeBase:
     def stored_rows(self, identities: Sequence[str]) -> Iterator[dict[str, int]]:
         """For each part the row there of each id that lives in it."""
         hashes = hashes_of(identities)
-        for reader in self.parts:
-            yield reader.find(identities, hashes, partial(self.records_of, reader))
+        return (reader.find(identities, hashes, partial(self.records_of, reader)) for reader in self.parts)
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
         """Ascending rows of the entities that have any of some types, or with `every` all of them."""
@@ -268,14 +266,7 @@ class KnowledgeBase:
         reasons = reader.segment.description.unreadable
         if not reasons:
             return {}
-        entities = self.records_of(reader).entities((reader.living if rows is None else rows).tolist())
-        named = {PurePath(name).parts for entity in entities for name in entity.images}
-        parts = {path: PurePath(path).parts for path in reasons}  # of which a record names the last ones
-        return {
-            path: reason
-            for path, reason in reasons.items()
-            if any(parts[path][start:] in named for start in range(len(parts[path])))
-        }
+        return reasons_of(self.records_of(reader).entities((reader.living if rows is None else rows).tolist()), reasons)
 
     def _check_open(self) -> None:
         """What a closed one would read may have been removed, or be another file of that name."""

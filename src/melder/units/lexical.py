@@ -22,20 +22,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.utils import murmurhash3_32
 from torch import Tensor, nn
 from torch.nn import functional
 
 from melder.features import Features, Heads, Side
 from melder.names import folded, unaccented
 from melder.ops.gram_table import gram_table
+from melder.ops.name_hashes import HASHES, gram_places, places_of_copies
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
 
@@ -44,11 +42,7 @@ __all__ = ["Lexical"]
 RUNS = 64  # runs of words that count of an entity's names: all of a name of ten words
 AT_ONCE = 4096  # names whose n-grams are counted together
 PLAIN = 0.95  # what a name without its diacritics counts: less than as it is written, more than any other name
-WORDS = 1 << 16  # and runs of words whose places are remembered: some megabytes
-HASHES = 3  # features of a run of words: strangers may share one of them, hardly ever two
 PUNCTUATION = ".,;:!?()[]'\"’‘“”"
-
-N_GRAMS = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()
 
 Packed = tuple[np.ndarray, np.ndarray]  # buckets and weights
 
@@ -159,7 +153,7 @@ class Lexical(nn.Module):
         return whole, within
 
     def _places(self, names: list[str]) -> list[int]:
-        return list(_places_of_copies(names[0], self.buckets)) if names else [-1] * HASHES
+        return list(places_of_copies(names[0], self.buckets)) if names else [-1] * HASHES
 
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         if self._host_frequency is None:  # copied once: names are counted on the host, whatever device scores
@@ -267,28 +261,7 @@ def _runs(names: tuple[str, ...]) -> list[str]:
 
 def _hashed(rows: Iterable[list[str]], buckets: int) -> _Features:
     """The buckets of whole strings and how many features are in each, as those of each row's first name."""
-    return _counted((chain.from_iterable(_places_of_copies(text, buckets) for text in row) for row in rows), buckets)
-
-
-def gram_places(name: str, buckets: int) -> Iterable[int]:
-    """The bucket of each n-gram of a name: n-grams lie within words, and names share most of their words."""
-    return chain.from_iterable(_places_of_word(word, buckets) for word in name.lower().split())
-
-
-@lru_cache(WORDS)
-def _places_of_word(word: str, buckets: int) -> tuple[int, ...]:
-    return tuple(_place(gram, buckets) for gram in N_GRAMS(word))
-
-
-@lru_cache(WORDS)
-def _places_of_copies(text: str, buckets: int) -> tuple[int, ...]:
-    """Where a whole string is hashed to. The bell is in no name, so that it is never hashed as n-grams are."""
-    return tuple(_place(number * "\a" + text, buckets) for number in range(1, HASHES + 1))
-
-
-def _place(text: str, buckets: int) -> int:
-    """As scikit-learn's `FeatureHasher` has it."""
-    return int(abs(murmurhash3_32(text)) % buckets)
+    return _counted((chain.from_iterable(places_of_copies(text, buckets) for text in row) for row in rows), buckets)
 
 
 def _counted(rows: Iterable[Iterable[int]], buckets: int) -> _Features:
