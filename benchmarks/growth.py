@@ -4,10 +4,11 @@
 
 Knowledge bases of these sizes are made of KB, any one that was built: each entity is another one's sides with a tenth
 of noise, under a name put together from two names, so that no encoder is needed. They stay in --cache; sides take what
-`melder kb info KB` says an entity takes (10^6 of CLIP's are 5 GB, of M3EL's as int8 10 GB). Written: from sides in
-memory to a published generation. Opened, linked and memory: of a process that did nothing else; a mention's time is
-that of 32 scored together, their features given, after 5 that were not timed. Time and memory are fitted as a power of
-the number of entities, c n^a, by least squares of the logarithms.
+`melder kb info KB` says an entity takes (10^6 of CLIP's are 5 GB, of M3EL's as int8 10 GB). Written: seconds of the
+processor from sides in memory to segments on the disk. What was stopped goes on, and a second process with --backwards
+writes segments from the last on, until it meets the first one. Opened, linked and memory: of a process that did
+nothing else; a mention's time is that of 32 scored together, their features given, after 5 that were not timed. Time
+and memory are fitted as a power of the number of entities, c n^a, by least squares of the logarithms.
 """
 
 from __future__ import annotations
@@ -56,13 +57,18 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,10000,100000,1000000")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--svg", type=Path, help="draw the figures there")
+    parser.add_argument("--backwards", action="store_true", help="help another process to write, and measure nothing")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows = {}
     for size in map(int, options.sizes.split(",")):
+        if options.backwards:
+            make(options.kb, options.cache / f"{size}", size, backwards=True)
+            continue
         rows[size] = measure(options.kb, options.cache / f"{size}", size, options.threads)
         print(json.dumps({"entities": size, **rows[size]}), flush=True)
-    show(rows)
+    if rows:
+        show(rows)
     if options.svg is not None:
         options.svg.write_text(drawing(rows), encoding="utf-8")
 

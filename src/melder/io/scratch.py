@@ -26,7 +26,10 @@ class ScratchRows:
         self._file: BinaryIO | None = None
 
     def append(self, block: np.ndarray) -> None:
-        """Add rows [n, …] of the type and width of those before.
+        """Add rows.
+
+        Args:
+            block: [n, …], of the type and width of those before.
 
         Raises:
             MelderError: The disk does not take them.
@@ -38,7 +41,11 @@ class ScratchRows:
             self._write()
 
     def array(self) -> np.ndarray:
-        """All rows, one after the other; there must have been a block, and no other may follow."""
+        """All rows; there must have been a block, and no other may follow.
+
+        Returns:
+            [rows, …], one block after the other.
+        """
         last = self._blocks[-1]
         if self._file is None:
             return last if len(self._blocks) == 1 else np.concatenate(self._blocks)
@@ -57,7 +64,14 @@ class ScratchRows:
 
 
 def scratch_array(rows: int, kind: np.dtype) -> np.ndarray:
-    """An array [rows] to be filled, in memory or in such a file.
+    """An array to be filled, in memory or in such a file.
+
+    Args:
+        rows: How many numbers.
+        kind: Of each.
+
+    Returns:
+        [rows], of any content.
 
     Raises:
         MelderError: The disk does not take it.

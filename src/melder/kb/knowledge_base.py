@@ -7,7 +7,6 @@ import weakref
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from threading import RLock
@@ -21,13 +20,12 @@ from melder.io.open_files import files_at_once
 from melder.kb.blocks import side_blocks
 from melder.kb.entities import Entities
 from melder.kb.exemplars import Exemplars, read_exemplars
-from melder.kb.format.identities import hashes_of
 from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, Generation, decides_sides, open_current
 from melder.kb.pictures import reasons_of
-from melder.kb.segment_reader import SegmentReader, open_parts, stored_rows
+from melder.kb.segment_reader import SegmentReader, open_parts, rows_of_identities, stored_rows
 from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
@@ -156,14 +154,10 @@ class KnowledgeBase:
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
         rows: dict[str, int] = {}
-        for reader, first, stored in zip(self.parts, self._first, self.stored_rows(identities), strict=False):
+        found = rows_of_identities(self.parts, identities, self.records_of)
+        for reader, first, stored in zip(self.parts, self._first, found, strict=False):
             rows |= {identity: first + reader.position(row) for identity, row in stored.items()}
         return rows
-
-    def stored_rows(self, identities: Sequence[str]) -> Iterator[dict[str, int]]:
-        """For each part the row there of each id that lives in it."""
-        hashes = hashes_of(identities)
-        return (reader.find(identities, hashes, partial(self.records_of, reader)) for reader in self.parts)
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
         """Ascending rows of the entities that have any of some types, or with `every` all of them."""
@@ -220,6 +214,11 @@ class KnowledgeBase:
         reader, stored = self._place(row)
         self.records_of(reader)
         return reader.segment.picture(stored, number)
+
+    def has_picture(self, row: int, number: int = 0) -> bool:
+        """Whether a picture of an entity was kept."""
+        reader, stored = self._place(row)
+        return self.records_of(reader).picture(stored, number) is not None
 
     def entity_picture(self, entity: Entity, number: int = 0) -> bytes | None:
         """A picture of an entity of this knowledge base, by default its first."""

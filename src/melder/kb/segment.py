@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from melder.features import Rows, Side
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, WholeFile, damaged, digest_blocks, digest_of
-from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, PictureArrays, write_arrays
+from melder.kb.format.arrays import ArraySpec, FlatArrays, PictureArrays, write_arrays
 from melder.kb.format.codebook import CodebookFile
 from melder.kb.format.identities import read_hashes, write_hashes
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
 from melder.kb.format.rounding import BITS, StorageDtype
@@ -70,7 +71,16 @@ class SegmentDescription(BaseModel):
 
 
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
-    """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
+    """Write a segment to the disk; it is there as a whole or not at all.
+
+    Args:
+        path: Its directory, which is new.
+        contents: Records, sides and pictures.
+        kind: What the sides are rounded to.
+
+    Returns:
+        The digest of its description, which a manifest lists.
+    """
     with writing(path) as partial:
         packed = contents.sides
         sides = write_arrays(partial / SIDES, packed.arrays, packed.by_row, dense=kind in BITS)
@@ -118,7 +128,14 @@ def segment_faults(path: Path, digest: str) -> list[str]:
 
 
 class Segment:
-    """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more."""
+    """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more.
+
+    Args:
+        path: Its directory.
+        digest: That its description should have.
+        trusted: As for `Records`.
+        codebook: What residuals are decoded by.
+    """
 
     def __init__(self, path: Path, digest: str, *, trusted: bool = True, codebook: CodebookFile | None = None) -> None:
         self.path = path
@@ -140,7 +157,13 @@ class Segment:
         return self.description.rows
 
     def may_hold(self, hashes: np.ndarray) -> np.ndarray:
-        """Whether ids of these hashes (`identities.hashes_of`) may be here, [ids] bool; all, where that is not known.
+        """Whether ids may be here; all may, where that is not known.
+
+        Args:
+            hashes: [ids], `identities.hashes_of` them.
+
+        Returns:
+            [ids] bool.
 
         Raises:
             MelderError: What says so is damaged.

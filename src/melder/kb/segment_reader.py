@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,15 +10,21 @@ import numpy as np
 import torch
 
 from melder.features import Rows
+from melder.kb.format.identities import hashes_of
 from melder.kb.format.records import Records
 from melder.kb.manifest import SEGMENTS, Generation, SegmentEntry
 from melder.kb.segment import Segment
 
-__all__ = ["SegmentReader", "open_parts", "stored_rows"]
+__all__ = ["SegmentReader", "open_parts", "rows_of_identities", "stored_rows"]
 
 
 class SegmentReader:
-    """A segment and its rows that live: those that were neither removed nor replaced."""
+    """A segment and its rows that live: those that were neither removed nor replaced.
+
+    Args:
+        segment: Opened.
+        listed: What the manifest says of it.
+    """
 
     def __init__(self, segment: Segment, listed: SegmentEntry) -> None:
         self.segment = segment
@@ -51,22 +57,20 @@ class SegmentReader:
         """The row of the living one at this position."""
         return int(self.living[position]) if self.deleted_rows else position
 
-    def find(self, identities: Sequence[str], hashes: np.ndarray, records: Callable[[], Records]) -> dict[str, int]:
-        """The living row of each id that is here; `hashes` are theirs (`identities.hashes_of`).
-
-        The `records` are opened only where an id may be.
-        """
-        places = np.flatnonzero(self.segment.may_hold(hashes)).tolist()
-        stored = records().rows([identities[place] for place in places]) if places else {}
-        return {identity: row for identity, row in stored.items() if row not in self.deleted_rows}
-
 
 def open_parts(
     directory: Path, generation: Generation, *, trusted: bool, before: Sequence[SegmentReader] = ()
 ) -> list[SegmentReader]:
     """The segments of a generation of the knowledge base `directory`, which are read by its codebook if it has one.
 
-    Segments that a generation `before` has too are taken from there, and not opened again.
+    Args:
+        directory: Of the knowledge base.
+        generation: Which is read.
+        trusted: As for `Records`.
+        before: Those of another generation: segments that are the same are not opened again.
+
+    Returns:
+        In the order of the rows.
 
     Raises:
         MelderError: A file is missing or cut short.
@@ -90,6 +94,14 @@ def stored_rows(
     """Where each of the rows [n] of entities is stored: the number of its part [n], and the row in that [n].
 
     Rows of a part begin at `first` [parts]. A few operations for all: one mention has a hundred candidates.
+
+    Args:
+        parts: Segments, in the order of the rows.
+        first: [parts], the first row of each.
+        rows: [n], of entities.
+
+    Returns:
+        [n] and [n], int64.
     """
     numbers = np.searchsorted(first, rows, side="right") - 1
     stored = rows - np.asarray(first)[numbers]
@@ -98,3 +110,26 @@ def stored_rows(
             of_part = numbers == number
             stored[of_part] = parts[number].living[stored[of_part]]
     return numbers, stored
+
+
+def rows_of_identities(
+    parts: Sequence[SegmentReader], identities: Sequence[str], records_of: Callable[[SegmentReader], Records]
+) -> Iterator[dict[str, int]]:
+    """The living rows of entities.
+
+    Args:
+        parts: Segments.
+        identities: Ids of entities.
+        records_of: Opens those of a segment; asked only where an id may be.
+
+    Yields:
+        For each part the row there of each id that it has.
+
+    Raises:
+        MelderError: Something is damaged.
+    """
+    hashes = hashes_of(identities)
+    for reader in parts:
+        places = np.flatnonzero(reader.segment.may_hold(hashes)).tolist()
+        stored = records_of(reader).rows([identities[place] for place in places]) if places else {}
+        yield {identity: row for identity, row in stored.items() if row not in reader.deleted_rows}

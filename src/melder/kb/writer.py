@@ -32,6 +32,7 @@ from melder.kb.manifest import (
     publish,
 )
 from melder.kb.segment import SegmentContents, write_segment
+from melder.kb.segment_reader import rows_of_identities
 from melder.records import MelderError
 
 __all__ = ["Writer", "writer_lock"]
@@ -40,6 +41,12 @@ __all__ = ["Writer", "writer_lock"]
 @contextmanager
 def writer_lock(directory: Path) -> Iterator[None]:
     """Hold the lock of a knowledge base.
+
+    Args:
+        directory: Of the knowledge base.
+
+    Yields:
+        Nothing, while the lock is held.
 
     Raises:
         MelderError: Another process writes for longer than seconds.
@@ -50,7 +57,11 @@ def writer_lock(directory: Path) -> Iterator[None]:
 
 
 class Writer:
-    """Changes a knowledge base, inside `with Writer.open(directory) as writer`; `base` is the newest generation."""
+    """Changes a knowledge base, inside `with Writer.open(directory) as writer`; `base` is the newest generation.
+
+    Args:
+        base: The newest generation, opened.
+    """
 
     def __init__(self, base: KnowledgeBase) -> None:
         self.base = base
@@ -162,7 +173,7 @@ class Writer:
         """The living rows of the ids, segment by segment."""
         if not identities:
             return [(reader.listed, set()) for reader in self.base.parts]
-        stored = self.base.stored_rows(list(identities))
+        stored = rows_of_identities(self.base.parts, list(identities), self.base.records_of)
         return ((reader.listed, set(rows.values())) for reader, rows in zip(self.base.parts, stored, strict=True))
 
 

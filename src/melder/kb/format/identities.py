@@ -21,20 +21,42 @@ KIND = np.dtype("<u8")
 
 
 def hashes_of(identities: Sequence[str]) -> np.ndarray:
-    """[ids] of 64 bits each, in their order."""
+    """Hashes of ids.
+
+    Args:
+        identities: Any texts.
+
+    Returns:
+        [ids] uint64, in their order.
+    """
     digests = b"".join(hashlib.blake2b(identity.encode(), digest_size=8).digest() for identity in identities)
     return np.frombuffer(digests, KIND)
 
 
 def write_hashes(path: Path, identities: Iterable[str]) -> WholeFile:
-    """Write those of a segment's ids; gives what was written."""
+    """Write those of a segment's ids.
+
+    Args:
+        path: A new file.
+        identities: Of the segment.
+
+    Returns:
+        What was written.
+    """
     content = np.sort(hashes_of(list(identities))).tobytes()
     path.write_bytes(content)
     return WholeFile(size=len(content), digest=digest_of(content))
 
 
 def read_hashes(path: Path, expected: WholeFile) -> np.ndarray:
-    """The ascending hashes of a segment.
+    """The hashes of a segment.
+
+    Args:
+        path: The file.
+        expected: What was written there.
+
+    Returns:
+        [ids] uint64, ascending.
 
     Raises:
         MelderError: The file is missing, or is not what was written.
