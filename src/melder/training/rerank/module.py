@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
+from melder.encoders.pair_texts import PairTexts
 from melder.protocols import Inputs
+from melder.records import Entity, Mention
 from melder.runs.cross_encoder import CrossEncoder, Pair
 from melder.training.configuration import TrainingConfiguration
 from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
@@ -34,13 +36,13 @@ class CrossBatch:
 
 @dataclass
 class CrossExamples:
-    """Training mentions with the right entity and the wrong candidates of each, as texts."""
+    """Training mentions with the wrong candidates of each, and the entities by id; `texts` are read of them."""
 
     encoder: CrossEncoder
-    mentions: Sequence[str]
-    answers: Sequence[str]
+    texts: PairTexts
+    mentions: Sequence[Mention]
     wrong: Sequence[Sequence[str]]
-    entities: Mapping[str, str]
+    entities: Mapping[str, Entity]
     negatives: int
 
     def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> CrossBatch:
@@ -49,11 +51,11 @@ class CrossExamples:
         return CrossBatch(inputs, list(map(len, pairs)))
 
     def _pairs(self, plan: BatchPlan, epoch: int, row: int) -> list[Pair]:
-        wrong = self.wrong[row]
+        mention, wrong = self.mentions[row], self.wrong[row]
         count = min(self.negatives, len(wrong))
         drawn = draw("negative", plan.seed, epoch, row).choice(len(wrong), count, replace=False)
-        chosen = [self.answers[row], *(wrong[number] for number in drawn)]
-        return [(self.mentions[row], self.entities[identity]) for identity in chosen]
+        chosen = [str(mention.answer), *(wrong[number] for number in drawn)]
+        return [self.texts.pair(mention, self.entities[identity]) for identity in chosen]
 
 
 class CrossModule(lightning.LightningModule):  # type: ignore[misc]
