@@ -28,7 +28,7 @@ def mean_weights(files: Sequence[Path]) -> dict[str, Tensor]:
     """
     mean = weights(files[0])
     names = [name for name, tensor in mean.items() if tensor.is_floating_point()]
-    add = get_swa_multi_avg_fn()
+    add = get_swa_multi_avg_fn()  # type: ignore[no-untyped-call]
     for count, file in enumerate(files[1:], start=1):
         state = weights(file)
         add([mean[name] for name in names], [state[name] for name in names], count)
