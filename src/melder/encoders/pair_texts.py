@@ -37,9 +37,15 @@ class PairTexts:
         return _cut(joined(entity.name, entity.description, BETWEEN) or entity.id, self._entity)
 
     def pair(self, mention: Mention, entity: Entity, languages: Languages = AS_WRITTEN) -> tuple[str, str]:
-        """What is read of both: the entity in the language of the mention's text, or else in the first of `languages`.
+        """What is read of both, in training and in linking alike.
 
-        One place, so that what is trained and what is linked read the same.
+        Args:
+            mention: With its text.
+            entity: A candidate.
+            languages: It is read in that of the mention's text, or else in the first of these that it has.
+
+        Returns:
+            The text of the mention, and that of the entity.
         """
         shown = entity.in_language(languages.after(mention.language))
         return self.mention(mention), self.entity(shown)
