@@ -12,8 +12,9 @@ from melder.data.items import Separator
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
 from melder.encoders.joint import read_joint
+from melder.encoders.joined_pictures import JoinedPictures
 from melder.encoders.paired import read_pictures, read_text
-from melder.encoders.precomputed import StoredPictures, find_files
+from melder.encoders.precomputed import StoredPictures, find_files, find_networks
 from melder.encoders.sources import find_source
 from melder.encoders.starter import read_efficientnet, starter_text
 from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
@@ -37,7 +38,7 @@ __all__ = [
 FORMS = (
     "clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, "
     "paired:<text>+<vision or none>, "
-    "precomputed:<files>+<text>, starter"
+    "precomputed:<files>+<text> (files of several networks: <files>+<files>+<text>), starter"
 )
 # What MIMIC's loader writes, beside nothing too; no special token of CLIP's, but three ordinary ones.
 PUBLISHED_SEPARATOR = Separator(" [SEP] ", stands_alone=True)
@@ -107,6 +108,7 @@ IMAGE_TOWERS = Registry[ImageLoader](
         Entry("clip", "melder.encoders.clip:ClipPictures.load", "CLIP's"),
         Entry("compact", "melder.encoders.compact:CompactPictures.load", "the small CLIP's"),
         Entry("efficientnet-lite2", "melder.encoders.starter:EfficientNetPictures.load", "EfficientNet-Lite2"),
+        Entry("joined", "melder.encoders.joined_pictures:JoinedPictures.load", "stored features of several networks"),
         Entry("joint", "melder.encoders.joint:JointPictures.load", "a joint model's"),
         Entry("pretrained", "melder.encoders.paired:PretrainedPictures.load", "any vision model's"),
         Entry("stored", "melder.encoders.precomputed:StoredPictures.load", "stored features"),
@@ -251,7 +253,8 @@ def _starter(rest: str, options: Options) -> Parts:
 
 def _precomputed(rest: str, options: Options) -> Parts:
     files, text = _two(rest, "precomputed:<files>+<text>")
-    return Parts(_text(text, options), StoredPictures(find_files(files)))
+    networks = [StoredPictures(find_files(network)) for network in find_networks(files)]
+    return Parts(_text(text, options), networks[0] if len(networks) == 1 else JoinedPictures(networks))
 
 
 def _text(spec: str, options: Options) -> TextTower:
