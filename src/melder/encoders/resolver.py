@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 from melder.data.items import Separator
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
-from melder.encoders.joint import read_joint
 from melder.encoders.joined_pictures import JoinedPictures
+from melder.encoders.joint import read_joint
 from melder.encoders.paired import read_pictures, read_text
 from melder.encoders.precomputed import StoredPictures, find_files, find_networks
 from melder.encoders.sources import find_source
@@ -38,7 +38,7 @@ __all__ = [
 FORMS = (
     "clip:<name or directory>, clip:compact, clip:compact-64, joint:<name or directory>, "
     "paired:<text>+<vision or none>, "
-    "precomputed:<files>+<text> (files of several networks: <files>+<files>+<text>), starter"
+    "precomputed:<files>+<text>, starter"
 )
 # What MIMIC's loader writes, beside nothing too; no special token of CLIP's, but three ordinary ones.
 PUBLISHED_SEPARATOR = Separator(" [SEP] ", stands_alone=True)
