@@ -141,8 +141,8 @@ def test_similarity_is_that_of_cosines_where_there_are_few_and_ignores_what_is_m
     assert not alike[:, 5].any()
 
 
-@pytest.mark.parametrize(("count", "entities"), [(2, 1), (9, 9), (60, 7), (700, 30)])
-def test_similarity_is_the_cosine_of_vectors_whitened_by_all_exemplars(count: int, entities: int) -> None:
+@pytest.mark.parametrize(("count", "entities"), [(2, 1), (9, 9), (60, 7), (300, 30)])
+def test_similarity_is_the_cosine_of_vectors_whitened_by_exemplars(count: int, entities: int) -> None:
     generator = torch.Generator().manual_seed(count)
     spread = torch.linspace(0.2, 3.0, WIDTH)
     vectors, owner = torch.randn(count, WIDTH, generator=generator) * spread, torch.arange(count) % entities

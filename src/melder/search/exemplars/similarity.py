@@ -6,8 +6,7 @@ Vectors x of exemplars are centred and whitened by what tells one photograph of 
 
 S_w is the covariance around the mean of each entity (as in linear discriminant analysis), S_t that of all, t the mean
 variance of a coordinate. With few exemplars Σ is near a multiple of I, and s near the plain cosine. Both covariances
-are of `SAMPLE` exemplars at most; of fewer than a vector has numbers they miss directions, which costs several points.
-Instead of Σ^-½ there is L^-1 of Σ = L Lᵀ, with which inner products, and so cosines, are the same.
+are of `SAMPLE` exemplars at most, so that Σ^-½ is I and a few hundred directions: quick for long vectors.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from torch.nn.functional import normalize
 
 __all__ = ["Similarity"]
 
-SAMPLE = 4096  # exemplars that a covariance is of, at most
-PAIRED = 512  # exemplars whose pairs say what unrelated ones get
+SAMPLE = 512  # exemplars that a covariance is of, at most
 TOTAL, RIDGE = 0.1, 0.1  # a and ε
 COUNT = 100  # ν: so many exemplars say as much of a covariance as is presumed
 CENTRE = 16  # the mean counts as if so many vectors of zeros were there too
@@ -38,10 +36,10 @@ class Similarity:
     def __init__(self, vectors: Tensor, present: Tensor, owner: Tensor) -> None:
         known, owner = vectors[present].float(), owner[present]
         self._mean = known.sum(dim=0) / (len(known) + CENTRE)
-        self._factor = _factor(known - self._mean, owner)
+        self._directions, self._gains = _whitening(known - self._mean, owner)
         self.present = present
         self.vectors = self._whitened(vectors.float()) * present[:, None]
-        self._cosine, self._deviation = self._unrelated(self.vectors[present][:PAIRED], owner[:PAIRED])
+        self._cosine, self._deviation = self._unrelated(self.vectors[present][:SAMPLE], owner[:SAMPLE])
 
     def of(self, vectors: Tensor, present: Tensor) -> Tensor:
         """[m, n] for vectors [m, d]; 0, as unrelated ones have, where either has none."""
@@ -57,7 +55,7 @@ class Similarity:
 
     def _whitened(self, vectors: Tensor) -> Tensor:
         centred = vectors - self._mean
-        return normalize(torch.linalg.solve_triangular(self._factor, centred.t(), upper=False).t(), dim=1)
+        return normalize(centred + (centred @ self._directions * self._gains) @ self._directions.t(), dim=1)
 
     @staticmethod
     def _unrelated(whitened: Tensor, owner: Tensor) -> tuple[float, float]:
@@ -69,29 +67,33 @@ class Similarity:
         return float(mean), float(square.sqrt())
 
 
-def _factor(centred: Tensor, owner: Tensor) -> Tensor:
-    """[d, d], L of Σ = L Lᵀ, lower triangular; Σ = I where there are no exemplars."""
+def _whitening(centred: Tensor, owner: Tensor) -> tuple[Tensor, Tensor]:
+    """Directions [d, r] and gains [r]: √t Σ^-½, up to a factor, is I + directions diag(gains) directionsᵀ."""
     count, width = centred.shape
     if not count or not width:
-        return torch.eye(width)
+        return centred.new_zeros(width, 0), centred.new_zeros(0)
     within = _within(centred, owner)
     share, of_within = count / (count + COUNT), len(within) / (len(within) + COUNT)
-    within, several = within[:SAMPLE], centred[:SAMPLE]
-    ridge = (RIDGE + (1 - share) * TOTAL) * several.square().sum(dim=1).mean() / width
-    covariance = _covariance(within) * of_within + _covariance(several) * (TOTAL * share)
-    factor: Tensor = torch.linalg.cholesky((covariance + ridge * torch.eye(width)).double())
-    return factor.float()
-
-
-def _covariance(centred: Tensor) -> Tensor:
-    """[d, d] of vectors [n, d] around 0; zeros without any."""
-    return centred.t() @ centred / max(1, len(centred))
+    within, some = within[:SAMPLE], centred[:SAMPLE]
+    ridge = (RIDGE + (1 - share) * TOTAL) * float(some.square().sum(dim=1).mean()) / width
+    rows = torch.cat(
+        [
+            within * (of_within / max(1, len(within))) ** 0.5,
+            some * (TOTAL * share / len(some)) ** 0.5,
+        ]
+    ).double()
+    variance, left = torch.linalg.eigh(rows @ rows.t())
+    strong = variance > 1e-6 * variance[-1]
+    variance, left = variance[strong], left[:, strong]
+    directions = rows.t() @ left / variance.sqrt()
+    gains = (ridge / (variance + ridge)).sqrt() - 1
+    return directions.float(), gains.float()
 
 
 def _within(centred: Tensor, owner: Tensor) -> Tensor:
     """How far exemplars are from the mean of their entity, of entities with at least two; unbiased."""
     _, place, counts = torch.unique(owner, return_inverse=True, return_counts=True)
     means = centred.new_zeros(len(counts), centred.shape[1]).index_add_(0, place, centred) / counts[:, None]
-    repeated, size = counts[place] > 1, counts[place][:, None].float()
-    unbiased: Tensor = ((centred - means[place]) * (size / (size - 1).clamp(min=1)).sqrt())[repeated]
+    several, size = counts[place] > 1, counts[place][:, None].float()
+    unbiased: Tensor = ((centred - means[place]) * (size / (size - 1).clamp(min=1)).sqrt())[several]
     return unbiased
