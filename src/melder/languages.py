@@ -7,6 +7,7 @@ for a wider one (de-at: de) and for narrower ones (zh: zh-hans), as RFC 4647 loo
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -89,7 +90,7 @@ def is_tag(text: str) -> bool:
 def _language(text: str) -> str:
     tag = text.lower()
     if not is_tag(tag):
-        raise ValueError(f"{text!r} is no tag of a language, such as de or pt-br")
+        raise ValueError(f"{reprlib.repr(text)} is no tag of a language, such as de or pt-br")
     return tag
 
 

@@ -42,6 +42,7 @@ _LETTERS = str.maketrans(
 )
 # Points of Hebrew and Arabic, which are left out in most texts: first and last code points.
 _POINTS = ((0x0591, 0x05C7), (0x064B, 0x0655), (0x0670, 0x0670), (0x0640, 0x0640))
+LONGEST = 200  # characters of a name that others are compared with to find what was meant
 _ALPHABETS = ("LATIN", "GREEK", "CYRILLIC")  # whose letters carry marks that may be left out
 
 
@@ -104,5 +105,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     Returns:
         those that look most like it, the best first; none where none does
     """
+    if len(name) > LONGEST:
+        return []
     spelt = {folded(each): each for each in known}
     return [spelt[each] for each in difflib.get_close_matches(folded(name), spelt, n=most)]

@@ -6,12 +6,14 @@ import json
 import pickle
 import sqlite3
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from melder.cli import app
 from melder.data.entity_query import EntityQuery
 from melder.data.tables.options import TableOptions
+from melder.data.tables.query import _rows_of
 from melder.io.problems import Problems
 from melder.kb import KnowledgeBase
 from melder.records import BadData, Entity, MelderError
@@ -167,6 +169,18 @@ def test_no_query_changes_a_file_of_sqlite(statement: str, tmp_path: Path) -> No
     with pytest.raises(MelderError, match=r"the query failed .*readonly database.*; correct --query"):
         EntityQuery(f"sqlite:///{file}", statement).check()
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "mariadb"])
+def test_a_session_of_mysql_only_reads_before_the_query_comes(dialect: str) -> None:
+    sent = MagicMock()
+    engine = MagicMock(**{"dialect.name": dialect, "connect.return_value.__enter__.return_value": sent})
+    sent.execution_options.return_value = sent
+    sent.exec_driver_sql.return_value.returns_rows = False
+    with pytest.raises(MelderError, match="gives no rows"):
+        list(_rows_of(engine, "DROP TABLE shop"))
+    statements = [call.args[0] for call in sent.exec_driver_sql.call_args_list]
+    assert statements == ["SET SESSION TRANSACTION READ ONLY", "DROP TABLE shop"]
 
 
 def test_a_driver_that_is_not_installed_is_named() -> None:

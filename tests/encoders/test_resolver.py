@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,26 @@ def test_directories_and_packages_are_local_and_hub_names_are_not(
 ) -> None:
     tiny_models.bert(tmp_path / "some" / "model")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("melder.encoders.sources.reaches_hub", lambda: True)
     assert find_source("some/model").local
     assert not find_source("some/other-model").local
+
+
+def test_without_a_network_a_hub_name_is_looked_for_on_this_machine_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*address: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    asked = list[object]()
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    monkeypatch.setattr("melder.io.hub.getproxies", dict)
+    monkeypatch.setattr("time.sleep", asked.append)  # huggingface_hub waits before it tries again
+    with pytest.raises(MelderError, match=r"cannot read model 'nowhere' \(there is no such directory, and of the hub"):
+        build_encoder("clip:nowhere")
+    assert asked == []
+    monkeypatch.setattr("melder.io.hub.getproxies", lambda: {"https": "http://proxy:3128"})
+    assert not find_source("nowhere").local
 
 
 def test_a_package_may_hold_its_model_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

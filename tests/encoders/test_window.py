@@ -128,6 +128,33 @@ def test_a_prompt_comes_first_and_takes_its_room() -> None:
     assert read.text[slice(*read.span)] == "Guinea"
 
 
+@pytest.mark.parametrize("unit", ["a", "Guinea ", "a.", "\u0301", "中"])
+@pytest.mark.parametrize("role", ["mention", "context", "entity"])
+def test_of_a_text_without_end_no_more_is_tokenized_than_may_be_read(unit: str, role: str) -> None:
+    """Tokenizers go through all of a text, whatever is cut off: three million letters took half a minute."""
+
+    class Counted(Slow):
+        longest, pad_token_id = 0, 0
+
+        def __call__(self, text: Any, *options: Any, **named: Any) -> Any:
+            texts = [text] if isinstance(text, str) else text
+            self.longest = max(self.longest, *map(len, texts))
+            if isinstance(text, str):
+                return super().__call__(text, *options, **named)
+            return {name: torch.ones((len(texts), 32), dtype=torch.long) for name in ("input_ids", "attention_mask")}
+
+    long = unit * (1_000_000 // len(unit))
+    counted = Counted()
+    tokens = Tokens(counted, 32, fixed=True)
+    items = {
+        "mention": lambda: _item(long, long),
+        "context": lambda: _item(f"{long} Peru {long}", "Peru"),
+        "entity": lambda: entity_items([Entity(id="Q1", name=long, description=long)], NoPictures(), ". ")[0],
+    }
+    tokens([read_text_of(items[role](), tokens, around=True).text])
+    assert 0 < counted.longest <= 10_000
+
+
 def test_an_entity_and_a_mention_that_is_nowhere_keep_their_beginning() -> None:
     tokens = Tokens(TOKENIZERS["byte pairs"](), 32, fixed=False)
     entity = entity_items([Entity(id="Q1", name="Guinea", description=LONG)], NoPictures(), ". ")[0]

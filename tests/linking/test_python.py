@@ -215,7 +215,7 @@ def test_a_hub_gets_the_directory_without_locks(base: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", lambda *_, **__: None)
     monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", send)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, revision: str(hub / name))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, revision, **_: str(hub / name))
     half = [base / f"half{PART}", base / f"parts{PART}" / "records.jsonl"]
     half[1].parent.mkdir()
     for file in half:

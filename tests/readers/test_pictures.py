@@ -6,6 +6,7 @@ import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -321,3 +322,44 @@ def test_a_jpeg_that_is_drawn_over_and_over_is_refused_before_it_is_decoded() ->
     assert read_picture(drawn[0]).size == (64, 64)
     with pytest.raises(UnreadablePicture, match="more than 100 passes"):
         read_picture(drawn[1])
+
+
+def _with_chunks(content: bytes, chunk: bytes) -> bytes:
+    """A PNG with a million chunks behind its header."""
+    return content[:33] + chunk * 1_000_000 + content[33:]
+
+
+SMALL = Image.new("RGB", (8, 8))
+TEXT_CHUNK = b"\x00\x00\x00\x03tEXtk\x00a" + zlib.crc32(b"tEXtk\x00a").to_bytes(4, "big")
+PRIVATE_CHUNK = b"\x00\x00\x00\x00vpAg" + zlib.crc32(b"vpAg").to_bytes(4, "big")
+FLOODS = {
+    "JPEG, fill bytes": lambda: b"\xff\xd8" + b"\xff" * 2_000_000 + encoded(SMALL, "JPEG")[2:],
+    "JPEG, empty comments": lambda: b"\xff\xd8" + b"\xff\xfe\x00\x02" * 500_000 + encoded(SMALL, "JPEG")[2:],
+    "JPEG, markers without a length": lambda: b"\xff\xd8" + b"\xff\xf0" * 1_000_000 + encoded(SMALL, "JPEG")[2:],
+    "JPEG, resources": lambda: (
+        b"\xff\xd8" + (b"\xff\xed\xff\xffPhotoshop 3.0\x00" + (b"8BIM" + bytes(8)) * 5_460 + b"\0") * 9
+    ),
+    "PNG, texts": lambda: _with_chunks(encoded(SMALL, "PNG"), TEXT_CHUNK),
+    "PNG, private chunks": lambda: _with_chunks(encoded(SMALL, "PNG"), PRIVATE_CHUNK),
+    "GIF, comments": lambda: encoded(SMALL, "GIF").replace(b"\x2c", b"\x21\xfe\x01a\x00" * 500_000 + b"\x2c", 1),
+    "GIF, blocks of one byte": lambda: encoded(SMALL, "GIF").replace(
+        b"\x2c", b"\x21\xfe" + b"\x01a" * 500_000 + b"\x00\x2c", 1
+    ),
+    "GIF, junk": lambda: encoded(SMALL, "GIF").replace(b"\x2c", b"\x01" * 2_000_000 + b"\x2c", 1),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_file_of_very_many_small_blocks_is_refused_before_they_are_read(flood: Callable[[], bytes]) -> None:
+    with pytest.raises(UnreadablePicture, match=r"too many small blocks|resources of Photoshop"):
+        read_picture(flood())
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_laid_on_something_is_as_a_whole_whatever_its_height(mode: str) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (600, 5, 4), dtype=np.uint8)
+    picture = Image.fromarray(values)
+    content = encoded(picture.quantize(200) if mode == "P" else picture.convert(mode), "PNG")
+    stored = Image.open(io.BytesIO(content)).convert("RGBA")
+    whole = Image.alpha_composite(Image.new("RGBA", stored.size, "white"), stored).convert("RGB")
+    assert np.array_equal(np.asarray(read_picture(content)), np.asarray(whole))

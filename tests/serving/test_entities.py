@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -114,6 +115,37 @@ def test_the_same_id_twice_and_too_many_are_refused(editing: TestClient) -> None
     assert editing.post("/entities", json={"entities": [NEW, NEW]}).status_code == 409
     many = {"entities": [NEW | {"id": str(number)} for number in range(101)]}
     assert editing.post("/entities", json=many).status_code == 413
+
+
+def test_of_several_who_add_the_same_one_has_and_the_others_are_told_why(editing: TestClient) -> None:
+    def at_once(method: str, path: str, body: dict[str, Any] | None = None) -> list[tuple[int, str]]:
+        with ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(editing.request, method, path, json=body) for _ in range(4)]
+        return sorted((call.result().status_code, call.result().json().get("error", "")) for call in calls)
+
+    taken = (409, "there is an entity 'ML' already; replace it with PUT /entities/ID")
+    assert at_once("POST", "/entities", NEW) == [(201, ""), taken, taken, taken]
+    gone = (404, "there is no entity 'ML'")
+    assert at_once("DELETE", "/entities/ML") == [(200, ""), gone, gone, gone]
+    assert at_once("PUT", "/entities/ML", NEW) == [(200, "")] * 4
+
+
+@pytest.mark.parametrize(
+    ("field", "content"),
+    [
+        ("id", "i" * 1_001),
+        ("name", "n" * 1_001),
+        ("name", "\ufdfa" * 100),
+        ("aliases", ["a", "a" * 1_001]),
+        ("types", ["t" * 1_001]),
+        ("labels", {"de": "n" * 1_001}),
+        ("description", "d" * 20_001),
+    ],
+)
+def test_what_is_longer_than_any_name_is_refused(editing: TestClient, field: str, content: object) -> None:
+    answer = editing.post("/entities", json=NEW | {field: content})
+    assert answer.status_code == 413
+    assert answer.json()["error"].startswith(f"field '{field}': has more than ")
 
 
 def test_a_data_set_cannot_be_changed_and_says_what_can(small_run: Path, small_data: Path) -> None:

@@ -200,7 +200,10 @@ def test_every_answer_has_security_headers_and_names_no_server(client: TestClien
         assert "server" not in answer.headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil:8000", "[::2]:8000"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "", "localhost:80, evil.example", "localhost.evil:8000", "[::2]:8000"],
+)
 def test_another_name_in_the_host_header_is_refused(start: Start, host: str) -> None:
     """DNS rebinding: a site makes its own name point at this machine, and its pages then read the service."""
     client = start(hosts=("localhost", "127.0.0.1", "[::1]"))
@@ -211,6 +214,13 @@ def test_another_name_in_the_host_header_is_refused(start: Start, host: str) -> 
 def test_names_of_this_machine_are_answered(start: Start, host: str) -> None:
     client = start(hosts=("localhost", "127.0.0.1", "[::1]"))
     assert client.get("/readyz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/", "/entities/GN", "/reconcile", "/nothing"])
+def test_head_answers_as_get_does_without_a_body(client: TestClient, path: str) -> None:
+    head, whole = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
 
 
 def test_measures_label_routes_and_not_paths(client: TestClient) -> None:
@@ -229,7 +239,7 @@ def test_a_flood_of_pictures_is_refused_before_it_is_decoded(start: Start, monke
     go, decode = threading.Event(), read_picture
 
     def slow(content: bytes, *, limits: Limits) -> Image.Image:
-        assert go.wait(10)
+        assert go.wait(60)
         return decode(content, limits=limits)
 
     monkeypatch.setattr("melder.data.pictures.read_picture", slow)

@@ -60,6 +60,8 @@ class EntityFile:
     def __init__(self, path: str | Path, images: str | Path | None = None, options: TableOptions | None = None) -> None:
         path, images = Path(path), None if images is None else Path(images)
         suffix = path.suffix.lower()
+        if path.is_dir():
+            raise MelderError(f"{path}: is a directory; name a file of entities, JSON Lines or a table")
         if not path.is_file():
             raise MelderError(f"{path}: there is no such file; name a file of entities, JSON Lines or a table")
         if suffix in OTHER_TABLES:

@@ -25,10 +25,17 @@ FORMATS = (*WEB_FORMATS, "AVIF", "TIFF", "BMP")  # what collections come in; eve
 
 _LIGHT = 239  # of 255: what is lighter cannot be seen on white
 _GREY = (128, 128, 128)
+_STRIP = 256  # rows
 _SAMPLE = 256  # pixels a side, by which a background is chosen
 
 START_OF_SCAN = b"\xff\xda"  # ITU T.81, B.2.3; data of a JPEG has no 0xFF that is no marker
 PASSES = 100  # encoders make about ten, and a preview in EXIF has as many
+RESOURCE = b"8BIM"  # of Photoshop, in a JPEG; an editor writes some tens
+RESOURCES = 10_000
+READS, BYTES_A_READ = (
+    10_000,
+    100,
+)  # of a file, and one more for so many of its bytes: encoders write blocks of kilobytes
 
 _ORIENTATION = 0x0112  # EXIF 2.3, table 4: how to turn the stored picture so that its first row is on top
 _TURNS = {
@@ -44,7 +51,15 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before anything is decoded."""
+    """What is refused before anything is decoded.
+
+    Args:
+        bytes: Of a file.
+        pixels: Width × height as decoded.
+        side: Pixels of the shorter side at least.
+        scan: Width × height of a JPEG, which is decoded at a half, a quarter or an eighth of its size.
+        formats: As Pillow calls them.
+    """
 
     bytes: int = 200_000_000  # above the largest scans of archives
     pixels: int = 50_000_000  # width × height as decoded; 200 MB with alpha
@@ -69,6 +84,9 @@ def read_picture(source: Path | bytes, *, limits: Limits | None = None, needed: 
         needed: no side needs more pixels than this: a large JPEG may be decoded at a fraction of its size, twice this
             at least, which is sooner and takes less memory; None = decode it in full, if `limits.pixels` lets it
 
+    Returns:
+        In RGB.
+
     Raises:
         UnreadablePicture: it is missing, too large or too small, truncated, or in none of the formats
     """
@@ -81,6 +99,14 @@ def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None)
 
     So do the loaders of published methods.
 
+    Args:
+        source: A file, or its bytes.
+        size: Of a side, in pixels.
+        limits: What is refused; None = the usual.
+
+    Returns:
+        [size, size, 3].
+
     Raises:
         UnreadablePicture: As `read_picture` does.
     """
@@ -90,7 +116,15 @@ def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None)
 
 
 def fit(picture: Image.Image, size: int) -> NDArray[np.uint8]:
-    """[size, size, 3]: the picture resized by LANCZOS, aspect ratio not kept, then in RGB, as MIMIC's code does."""
+    """The picture resized by LANCZOS, aspect ratio not kept, then in RGB, as MIMIC's code does.
+
+    Args:
+        picture: Of any mode.
+        size: Of a side, in pixels.
+
+    Returns:
+        [size, size, 3].
+    """
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS).convert("RGB"), dtype=np.uint8)
 
 
@@ -100,7 +134,8 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
     name = str(source) if isinstance(source, Path) else "the picture given"
     try:
         data = _contents(source, limits)
-        with silenced(), Image.open(io.BytesIO(data), formats=limits.formats) as picture:
+        _check_resources(data)
+        with silenced(), Image.open(_FewReads(data), formats=limits.formats) as picture:
             _check_scan(picture, limits)
             _check_passes(picture, data)
             _reduce(picture, limits, needed)
@@ -143,6 +178,9 @@ def silenced() -> Iterator[None]:
 
     The filters of warnings belong to the process, not to a thread: whoever lets several threads read pictures enters
     this before they begin and leaves it when they have ended.
+
+    Yields:
+        Nothing.
     """
     _silence.begin()
     try:
@@ -153,6 +191,20 @@ def silenced() -> Iterator[None]:
 
 class _Refused(Exception):
     """A reason, in words, not to decode a picture."""
+
+
+class _FewReads(io.BytesIO):
+    """A file read in few pieces: Pillow steps over blocks, comments and junk one by one, however small they are."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = READS + len(data) // BYTES_A_READ
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise _Refused("made of too many small blocks; save it again")
+        return super().read(size)
 
 
 def _contents(source: Path | bytes, limits: Limits) -> bytes:
@@ -171,6 +223,11 @@ def _check_scan(picture: Image.Image, limits: Limits) -> None:
     most = max(limits.scan, limits.pixels) if picture.format == "JPEG" else limits.pixels
     if width * height > most:
         raise _Refused(f"{width:,}×{height:,} is more than {most:,} pixels; save a smaller one")
+
+
+def _check_resources(data: bytes) -> None:
+    if data.count(RESOURCE) > RESOURCES:
+        raise _Refused(f"has more than {RESOURCES:,} resources of Photoshop; save it again")
 
 
 def _check_passes(picture: Image.Image, data: bytes) -> None:
@@ -214,9 +271,16 @@ def _rgb(picture: Image.Image) -> Image.Image:
         picture = Image.fromarray(_eight_bits(np.asarray(picture)))
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    colours = picture.convert("RGBA")
-    background = Image.new("RGBA", colours.size, _GREY if _is_light(colours) else "white")
-    return Image.alpha_composite(background, colours).convert("RGB")
+    return _laid_on(picture, _GREY if _is_light(picture) else (255, 255, 255))
+
+
+def _laid_on(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """In strips, since Pillow makes four copies of what it lays on something."""
+    whole = Image.new("RGB", picture.size)
+    for top in range(0, picture.height, _STRIP):
+        strip = picture.crop((0, top, picture.width, min(top + _STRIP, picture.height))).convert("RGBA")
+        whole.paste(Image.alpha_composite(Image.new("RGBA", strip.size, background), strip).convert("RGB"), (0, top))
+    return whole
 
 
 def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -232,10 +296,10 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(whole >> max(0, int(whole.max()).bit_length() - 8), dtype=np.uint8)
 
 
-def _is_light(colours: Image.Image) -> bool:
+def _is_light(picture: Image.Image) -> bool:
     """Whether half of what is visible, or more, could not be seen on white; by some of the pixels of a large one."""
-    size = (min(colours.width, _SAMPLE), min(colours.height, _SAMPLE))
-    sample = colours.resize(size, Image.Resampling.NEAREST)
+    size = (min(picture.width, _SAMPLE), min(picture.height, _SAMPLE))
+    sample = picture.resize(size, Image.Resampling.NEAREST).convert("RGBA")
     luma, alpha = np.asarray(sample.convert("RGB").convert("L")), np.asarray(sample.getchannel("A"), dtype=np.float64)
     return bool(alpha.sum() > 0 and alpha[luma > _LIGHT].sum() >= alpha.sum() / 2)
 

@@ -34,7 +34,11 @@ class _Stored:
 
 
 class StoredPictures(nn.Module):
-    """A picture tower without parameters; widths are those of the stored tensors."""
+    """A picture tower without parameters; widths are those of the stored tensors.
+
+    Args:
+        files: safetensors files of global vectors and tokens, by the pictures' names
+    """
 
     def __init__(self, files: Sequence[Path]) -> None:
         super().__init__()
@@ -76,7 +80,17 @@ class StoredPictures(nn.Module):
 
 
 def find_networks(spec: str) -> list[str]:
-    """The `<files>` of each network: parts between plus signs, unless these belong to the names of what is there."""
+    """The `<files>` of each network: parts between plus signs, unless these belong to the names of what is there.
+
+    Args:
+        spec: What stands before the text model in a specification.
+
+    Returns:
+        For each network a directory, or a comma-separated list.
+
+    Raises:
+        MelderError: Nothing stands before or behind a plus sign.
+    """
     if "+" not in spec or all(os.path.exists(_path(part.strip())) for part in spec.split(",")):
         return [spec]
     networks = [network.strip() for network in spec.split("+")]
@@ -86,7 +100,17 @@ def find_networks(spec: str) -> list[str]:
 
 
 def find_files(spec: str) -> list[Path]:
-    """The files that `<files>` of a specification means: those of a directory, or a comma-separated list."""
+    """The files that `<files>` of a specification means: those of a directory, or a comma-separated list.
+
+    Args:
+        spec: what stands behind `precomputed:`, before the +
+
+    Returns:
+        in the order of their names
+
+    Raises:
+        MelderError: A directory holds none.
+    """
     folder = _path(spec)
     if not os.path.isdir(folder):
         return [_path(part.strip()) for part in spec.split(",")]

@@ -1,6 +1,7 @@
 """Where a model comes from: a directory, a directory inside an installed package, or a name on the hub.
 
-Only a hub name may touch the network; the other two are read with `local_files_only=True`.
+Only a hub name may touch the network; the other two are read with `local_files_only=True`, and so is a hub name where
+there is no network.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
+from melder.io.hub import reaches_hub
 from melder.records import MelderError
 
 __all__ = ["ModelSource", "describes_model", "find_source", "package_folders", "reading"]
@@ -26,7 +28,12 @@ _PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model's name (a path, or a hub name) and whether everything about it must already be on this machine."""
+    """A model's name.
+
+    Args:
+        name: a path, or a name on the hub
+        local: whether everything about it must already be on this machine
+    """
 
     name: str
     local: bool
@@ -34,6 +41,12 @@ class ModelSource:
 
 def find_source(spec: str) -> ModelSource:
     """The source that `spec` means; a directory wins over a hub name.
+
+    Args:
+        spec: a directory, `python:PACKAGE`, or a name on the hub
+
+    Returns:
+        the source
 
     Raises:
         MelderError: Anything else.
@@ -47,15 +60,25 @@ def find_source(spec: str) -> ModelSource:
         return ModelSource(str(path), local=True)
     if not _HUB_NAME.fullmatch(spec):
         raise MelderError(f"no model directory '{spec}': a model is {FORMS}; only a hub name is downloaded")
-    return ModelSource(spec, local=False)
+    return ModelSource(spec, local=not reaches_hub())
 
 
 @contextmanager
 def reading(source: ModelSource, what: str = "") -> Iterator[None]:
-    """Turn what transformers raises when a model cannot be read into one line that names the model and `what` fails.
+    """Turn what transformers raises when a model cannot be read into one line.
 
-    Its progress bars show for downloads only: a local model is there in a moment. A damaged or foreign directory
-    makes transformers fail in any way it can, so every exception is one about the model.
+    Its progress bars show for downloads only: a local model is there in a moment. A damaged or foreign directory makes
+    transformers fail in any way it can, so every exception is one about the model.
+
+    Args:
+        source: which a message names
+        what: fails, where it is not the reading itself
+
+    Yields:
+        nothing
+
+    Raises:
+        MelderError: Whatever was raised inside.
     """
     shown = logging.is_progress_bar_enabled()
     try:
@@ -65,7 +88,7 @@ def reading(source: ModelSource, what: str = "") -> Iterator[None]:
     except MelderError:
         raise
     except Exception as error:
-        looked = "" if source.local else "there is no such directory, and of the hub: "
+        looked = "" if Path(source.name).exists() else "there is no such directory, and of the hub: "
         reason = f"{what}: {_reason(error)}" if what else _reason(error)
         raise MelderError(f"cannot read model '{source.name}' ({looked}{reason}): a model is {FORMS}") from error
     finally:
@@ -87,6 +110,12 @@ def _reason(error: Exception) -> str:
 
 def package_folders(package: str) -> list[Path]:
     """The folders of an installed package, which is not imported.
+
+    Args:
+        package: its name, dotted
+
+    Returns:
+        directories; none of a package that is a single file
 
     Raises:
         MelderError: There is no such package.
@@ -114,7 +143,14 @@ def _importable_parent(package: str) -> bool:
 
 
 def describes_model(config: Path) -> bool:
-    """Whether a config.json is one of a model of transformers."""
+    """Whether a config.json is one of a model of transformers.
+
+    Args:
+        config: the file
+
+    Returns:
+        whether it has a `model_type`
+    """
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except ValueError:

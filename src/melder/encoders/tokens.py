@@ -17,6 +17,7 @@ __all__ = ["Tokens"]
 
 Tokenizer = Any  # transformers ships no types
 STEP = 8  # tokens
+MOST = 256  # characters for every token that is read: far more than any text has, white space included
 
 
 class Tokens:
@@ -59,7 +60,7 @@ class Tokens:
     def __call__(self, texts: Sequence[str]) -> Inputs:
         """input_ids and attention_mask (bool), both [n, L]."""
         # Every row needs a token to attend to; the encoder hides the stand-in of an empty text behind its mask.
-        filled = [text if text.strip() else "." for text in texts]
+        filled = [self._begin(text) if text.strip() else "." for text in texts]
         padding = "max_length" if self.fixed else "longest"
         options = {"truncation": True, "max_length": self.length, "return_tensors": "pt"}
         batch = self.tokenizer(filled, padding=padding, return_attention_mask=True, **options)
@@ -69,8 +70,13 @@ class Tokens:
         return {"input_ids": ids, "attention_mask": pad(batch["attention_mask"].bool(), more)}
 
     def count(self, text: str) -> int:
-        """How many tokens a text has, with the marks of its beginning and end."""
-        return len(self.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+        """How many tokens a text has, with the marks of its beginning and end; of a text that is far longer than what
+        is read, more than that."""
+        return len(self.tokenizer(self._begin(text), truncation=False, verbose=False)["input_ids"])
+
+    def _begin(self, text: str) -> str:
+        """What may be read of a text: tokenizers go through all of it, whatever is cut off afterwards."""
+        return text if len(text) <= (most := MOST * self.length) else text.lstrip()[:most]
 
     def pieces(self, text: str) -> list[tuple[int, int]]:
         """Where each token of a text begins and ends in it; evenly spread where the tokenizer does not say."""

@@ -24,7 +24,12 @@ SENTENCE = re.compile(r"[.!?]+[\"'”’)\]]*\s+|[。！？]+[」』”’）]*\
 
 @dataclass(frozen=True)
 class TextRead:
-    """The text that an encoder is given for an item, prompt first, and where the mention stands in it, if it does."""
+    """What an encoder is given of an item.
+
+    Args:
+        text: prompt first
+        span: first code point of the mention in `text`, and the one behind it; None where it does not stand there
+    """
 
     text: str
     span: tuple[int, int] | None = None
@@ -70,7 +75,8 @@ def _window(text: str, place: _Place, tokens: Tokens) -> tuple[int, int] | None:
     if len(text.encode(errors="replace")) + LEAST <= tokens.length:  # no tokenizer makes more of a text than its bytes
         return None
     low = max(place.lead, place.start - REACH * tokens.length)
-    high = min(len(text), place.end + REACH * tokens.length)
+    reach = min(place.end, place.start + REACH * tokens.length) + REACH * tokens.length
+    high = min(len(text), reach)
     if (low, high) == (place.lead, len(text)) and tokens.count(text) <= tokens.length:
         return None
     room = tokens.length - tokens.count(text[: place.lead])

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from melder.io.atomic import PART
 from melder.records import MelderError
 
-__all__ = ["download", "upload"]
+__all__ = ["download", "reaches_hub", "upload"]
 
 EXTRA = "needs huggingface_hub: pip install melder[hub]"
 PRIVATE = ("lock", "*.lock", f"*{PART}", f"*{PART}/*", ".*")  # what a directory holds for its writers only
+
+
+def reaches_hub() -> bool:
+    """Whether the address of the hub can be looked up, or is a proxy's affair: where it cannot, huggingface_hub would
+    try for half a minute for each file."""
+    from huggingface_hub import constants
+
+    parts = urlsplit(constants.ENDPOINT)
+    if parts.scheme in getproxies():
+        return True
+    try:
+        socket.getaddrinfo(parts.hostname, parts.port or parts.scheme)
+    except OSError:
+        return False
+    return True
 
 
 def upload(directory: Path, repository: str, *, private: bool, message: str) -> str:
@@ -60,7 +78,7 @@ def download(name: str, revision: str | None = None) -> Path:
     except ImportError:
         raise MelderError(f"{name}: there is no such directory, and a repository {EXTRA}") from None
     try:
-        return Path(snapshot_download(name, revision=revision))
+        return Path(snapshot_download(name, revision=revision, local_files_only=not reaches_hub()))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = f"there is no such directory, and no repository could be read ({_line(error)})"
         raise MelderError(f"{name}: {reason}; write USER/NAME, or name a directory") from None

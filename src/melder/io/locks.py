@@ -38,6 +38,8 @@ def exclusive_lock(path: Path, busy: MelderError, *, waits: bool = True) -> Iter
     try:
         lock.acquire()
     except Timeout:
+        if not path.exists():  # nobody holds what cannot be made
+            raise MelderError(f"{path}: cannot be made; write to another directory, or check its rights") from None
         raise busy from None
     try:
         yield

@@ -78,6 +78,8 @@ class RequestMiddleware:
             return await refused(421, sentence)(scope, receive, answer.send)
         if scope["method"] == "OPTIONS" and _is_shared(scope):
             return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, answer.send)
+        if scope["method"] == "HEAD":  # as GET; the server sends no body
+            scope = {**scope, "method": "GET"}
         body = Body(scope, receive, self._settings, self._meter)
         try:
             await self._app(scope, body.receive, answer.send)
@@ -94,7 +96,8 @@ class RequestMiddleware:
             return True
         given = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
         name = given[0] if len(given) == 1 else ""
-        return name.rsplit(":", 1)[0] in self._settings.hosts or name in self._settings.hosts
+        host, colon, port = name.rpartition(":")
+        return (colon != "" and port.isdecimal() and host in self._settings.hosts) or name in self._settings.hosts
 
 
 def one_segment(path: str, raw: bytes | None) -> str:

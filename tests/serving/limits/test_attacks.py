@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from melder.serving import DataSetSource, create_application
 from melder.serving.errors import ApiError
 from melder.serving.forms import url_decoded
 from melder.serving.limits import body_route as bodies
+from melder.serving.limits import json_bounds
 from melder.serving.limits.json_bounds import check_json
 from melder.serving.limits.log_limit import RateLimit
 from melder.serving.settings import ServiceSettings
@@ -93,6 +95,37 @@ def test_text_counts_and_pictures_do_not() -> None:
     for text in (b"a b " * 5_000, "ä".encode() * 5_000, b"\\u00e4" * 5_000, b"\\\\" * 5_001):
         with pytest.raises(ApiError, match="besides pictures"):
             check_json(b'{"text": "%s %s"}' % (text, text), settings)
+
+
+LONG_TEXTS = {
+    "letters": b"A" * 2_000_000,
+    "lines": b"A\\n" * 600_000,
+    "line breaks": b"\\n" * 1_000_000,
+    "quotes": b'\\"' * 1_000_000,
+    "backslashes": b"\\" * 2_000_000,
+    "words": b"a b " * 500_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS.values(), ids=LONG_TEXTS)
+def test_looking_at_a_long_text_takes_no_memory(text: bytes) -> None:
+    content = b'{"image": "data:image/png;base64,%s"}' % text
+    tracemalloc.start()
+    with suppress(ApiError):
+        check_json(content, ServiceSettings())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000
+
+
+def test_a_string_ends_where_it_ends_whatever_is_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = rb'{"a": "b\\", "c\"d": [1, "\n\\\"e", ""], "f": "g'
+    whole = list(json_bounds._values(content))
+    for length in range(2, 12):
+        monkeypatch.setattr(json_bounds, "PIECE", length)
+        assert list(json_bounds._values(content)) == whole
+    texts = [content[start:end] for start, end in whole if end > start]
+    assert texts == [b"a", rb"b\\", rb"c\"d", rb"\n\\\"e", b"f", b"g"]
 
 
 def test_a_large_body_is_parsed_in_another_thread(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,3 +297,28 @@ def test_exceptions_of_one_place_are_logged_once_in_a_while_and_those_of_another
             record = logging.LogRecord("melder", logging.ERROR, "", 0, "a request failed", None, caught)
             passed += [type(error).__name__] if limit.filter(record) else []
     assert passed == ["KeyError", "ValueError"]
+
+
+def test_a_name_that_is_compared_as_a_longer_one_counts_as_that(client: TestClient) -> None:
+    text = "\ufdfa" * 100  # each of them is eighteen letters when names are compared
+    answer = client.post("/link", json={"text": text, "mentions": [{"start": 0, "end": 100}]})
+    assert (answer.status_code, "1,000 characters" in answer.json()["error"]) == (413, True)
+    assert client.post("/link", json={"text": text, "mentions": [{"start": 0, "end": 50}]}).status_code == 200
+    queries = {"long": {"query": text}, "good": {"query": "Guinea"}}
+    answers = client.post("/reconcile", data={"queries": json.dumps(queries)}).json()
+    assert "1,000 characters" in answers["long"]["error"]
+    assert answers["good"]["result"]
+
+
+@pytest.mark.parametrize("field", ["language", "types"])
+def test_a_refusal_does_not_repeat_a_long_text(client: TestClient, field: str) -> None:
+    long = "y" * 100_000
+    answer = client.post("/link", json=ASKED | {field: long if field == "language" else [long]})
+    assert (answer.status_code, len(answer.content) < 300) == (422, True)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
+def test_a_number_that_is_none_is_no_name(client: TestClient, number: str) -> None:
+    answer = client.post("/reconcile", data={"queries": f'{{"q": {{"query": {number}}}, "r": {{"query": 7}}}}'}).json()
+    assert answer["q"]["error"].startswith("field 'query': must be a text in quotes")
+    assert answer["r"]["result"]

@@ -26,6 +26,11 @@ __all__ = ["QueryRows"]
 
 BLOCK = 1000  # rows that come from the database together
 HEADER = 0  # the number of what is no row of the database
+READ_ONLY = {  # of databases whose DROP TABLE would last without a commit
+    "sqlite": "PRAGMA query_only = ON",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
 TEXTS = (str, int, float, Decimal, UUID)
 
 
@@ -122,8 +127,8 @@ def _rows_of(engine: Any, query: str) -> Iterator[Sequence[Any]]:
     if engine.dialect.name == "postgresql":
         options["postgresql_readonly"] = True
     with engine.connect() as connection:  # nothing is committed
-        if engine.dialect.name == "sqlite":  # whose DROP TABLE would last without a commit
-            connection.exec_driver_sql("PRAGMA query_only = ON")
+        if statement := READ_ONLY.get(engine.dialect.name):
+            connection.exec_driver_sql(statement)
         result = connection.execution_options(**options).exec_driver_sql(query)
         if not result.returns_rows:
             raise MelderError("--query: gives no rows; write a SELECT")

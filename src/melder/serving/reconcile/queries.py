@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -84,8 +85,9 @@ def _as_list(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    """A number as a name: tables hold years."""
-    return _text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return _text(value) if is_number else value
 
 
 class PropertyValue(_LenientPart):
@@ -112,7 +114,7 @@ class ReconciliationQuery(_LenientPart):
     @model_validator(mode="after")
     def _asks_something(self) -> ReconciliationQuery:
         if self.query is None and not self.properties:
-            raise ValueError("a query needs 'query' or at least one of 'properties'")
+            raise ValueError("needs 'query' or at least one of 'properties'")
         return self
 
     @property

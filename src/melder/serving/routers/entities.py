@@ -20,7 +20,9 @@ from melder.records import Entity, MelderError
 from melder.serving.changes import Changed, EntityChange, EntityChanges
 from melder.serving.errors import ApiError, Refused
 from melder.serving.limits.body_route import BodyRoute
+from melder.serving.limits.lengths import is_longer
 from melder.serving.service import Service, Serving
+from melder.serving.settings import ServiceSettings
 from melder.serving.source import Editable, NewEntity, Served
 
 __all__ = ["CHANGES", "Editing", "EditingRoute", "Identity", "changed", "known", "router"]
@@ -28,6 +30,12 @@ __all__ = ["CHANGES", "Editing", "EditingRoute", "Identity", "changed", "known",
 SIDE = 320  # pixels of a picture: sharp on a phone, whose screen has two or three for each of a page
 
 log = logging.getLogger(__name__)
+
+
+class EntityRecord(Entity):
+    """An entity as it is sent; `picture`: whether GET /entities/ID/picture has one."""
+
+    picture: bool = False
 
 
 def check_token(request: Request) -> None:
@@ -85,10 +93,11 @@ async def picture(identity: Identity, service: Serving) -> Response:
 
 
 @router.get("/{identity}", summary="An entity's record")
-def entity(identity: Identity, service: Serving) -> Entity:
-    """Without the places of its pictures, which are the service's own affair: ask for /picture."""
+def entity(identity: Identity, service: Serving) -> EntityRecord:
+    """Without the places of its pictures, which are the service's own affair: `picture` says whether there is one."""
     served = service.current.served
-    return known(served, identity).model_copy(update={"images": ()})
+    record = known(served, identity)
+    return EntityRecord(**{**dict(record), "images": ()}, picture=served.catalogue.has_picture(record))
 
 
 @router.post("", summary="Add entities", status_code=201, responses=CHANGES)
@@ -98,11 +107,14 @@ async def add(body: EntityChanges, service: Serving, source: Editing) -> Changed
     if len(changes) > service.settings.changed:
         raise ApiError(413, f"there are {len(changes)} entities; send at most {service.settings.changed} together")
     ids = [each.id for each in changes]
-    taken = await asyncio.to_thread(_taken, service.current.served, ids)
-    if taken:
-        raise ApiError(409, f"there is an entity {taken[0]!r} already; replace it with PUT /entities/ID")
+    await asyncio.to_thread(_refuse_taken, service, ids)
     new = [await _new(service, each) for each in changes]
-    return await changed(service, lambda: source.add(new))
+
+    def write() -> None:
+        _refuse_taken(service, ids)
+        source.add(new)
+
+    return await changed(service, write)
 
 
 @router.put("/{identity}", summary="Add or replace an entity", responses=CHANGES)
@@ -110,14 +122,21 @@ async def put(identity: Identity, change: EntityChange, service: Serving, source
     if change.id != identity:
         raise ApiError(422, f"field 'id': is {change.id!r}, but the address says {identity!r}; make them the same")
     new = await _new(service, change)
-    there = await asyncio.to_thread(_taken, service.current.served, [identity])
-    return await changed(service, lambda: (source.replace if there else source.add)([new]))
+
+    def write() -> None:
+        is_there = service.current.served.catalogue.entity(identity) is not None
+        (source.replace if is_there else source.add)([new])
+
+    return await changed(service, write)
 
 
 @router.delete("/{identity}", summary="Remove an entity", responses=CHANGES)
 async def delete(identity: Identity, service: Serving, source: Editing) -> Changed:
-    await asyncio.to_thread(known, service.current.served, identity)
-    return await changed(service, lambda: source.remove([identity]))
+    def write() -> None:
+        known(service.current.served, identity)
+        source.remove([identity])
+
+    return await changed(service, write)
 
 
 def _small(served: Served, identity: str) -> bytes:
@@ -128,10 +147,12 @@ def _small(served: Served, identity: str) -> bytes:
     return small.content
 
 
-def _taken(served: Served, identities: Sequence[str]) -> list[str]:
-    """Those that are there already, or come twice."""
-    counts = Counter(identities)
-    return [each for each in identities if counts[each] > 1 or served.catalogue.entity(each) is not None]
+def _refuse_taken(service: Service, identities: Sequence[str]) -> None:
+    """Raises `ApiError` (409) for an id that is there already, or comes twice."""
+    catalogue, counts = service.current.served.catalogue, Counter(identities)
+    for identity in identities:
+        if counts[identity] > 1 or catalogue.entity(identity) is not None:
+            raise ApiError(409, f"there is an entity {identity!r} already; replace it with PUT /entities/ID")
 
 
 def known(served: Served, identity: str) -> Entity:
@@ -143,6 +164,7 @@ def known(served: Served, identity: str) -> Entity:
 
 
 async def _new(service: Service, change: EntityChange) -> NewEntity:
+    _check_lengths(change, service.settings)
     if len(change.images) > service.settings.entity_pictures:
         raise ApiError(413, f"{change.id!r} has more than {service.settings.entity_pictures} pictures; send fewer")
     taken = [await service.pictures.take(each) for each in change.images]
@@ -150,8 +172,22 @@ async def _new(service: Service, change: EntityChange) -> NewEntity:
     return NewEntity(entity, tuple(each for each in taken if each is not None))
 
 
-async def changed(service: Service, change: Callable[[], None]) -> Changed:
-    """Make a change and serve its generation before the answer says so."""
+def _check_lengths(change: EntityChange, settings: ServiceSettings) -> None:
+    """Raises `ApiError` (413) for texts that cost more than any that people write, and ids that no address holds."""
+    names = {"id": [change.id], "name": [change.name], "aliases": change.aliases, "types": change.types}
+    names["labels"] = list(change.labels.values())
+    for field, texts in names.items():
+        if any(is_longer(text, settings.surface) for text in texts):
+            raise ApiError(413, f"field '{field}': has more than {settings.surface:,} characters; shorten it")
+    if any(len(text) > settings.characters for text in (change.description, *change.descriptions.values())):
+        raise ApiError(413, f"field 'description': has more than {settings.characters:,} characters; shorten it")
+
+
+async def changed(service: Service, change: Callable[[], object]) -> Changed:
+    """Make a change and serve its generation before the answer says so.
+
+    One change is made at a time: what `change` itself looks up is what it changes.
+    """
     async with service.changing:
         try:
             await asyncio.to_thread(change)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
@@ -17,6 +18,7 @@ from melder.serving.batching import LinkTask
 from melder.serving.entity_summary import EntitySummary, WithEntities, entity_summaries
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.limits.body_route import BodyRoute
+from melder.serving.limits.lengths import is_longer
 from melder.serving.requests import OR_FORM, BatchAnswer, BatchRequest, LinkAnswer, LinkRequest, Links, Span
 from melder.serving.service import Service, Serving, before_deadline
 from melder.serving.settings import ServiceSettings
@@ -146,7 +148,9 @@ def _known_types(served: Served, types: Sequence[str]) -> Types:
     known = served.catalogue.types
     for each in types:
         if each not in known:
-            raise ApiError(422, f"field 'types': no entity has the type {each!r}{nearest_types(each, known)}")
+            raise ApiError(
+                422, f"field 'types': no entity has the type {reprlib.repr(each)}{nearest_types(each, known)}"
+            )
     return Types(tuple(types))
 
 
@@ -171,7 +175,7 @@ def mention_at(span: Span, asked: TextRequest, field: str, number: int, settings
     if span.end > len(text) or not surface.strip():
         where = f"[{span.start}, {span.end}) covers no words of the text of {len(text)} characters"
         raise ApiError(422, f"field '{field}.{number}': {where}; give code point offsets, end excluded")
-    if len(surface) > settings.surface:
+    if is_longer(surface, settings.surface):
         most = f"has more than {settings.surface:,} characters"
         raise ApiError(413, f"field '{field}.{number}': {most}; mark the name only")
     place = {"start": span.start, "end": span.end}

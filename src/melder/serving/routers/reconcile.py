@@ -18,6 +18,7 @@ from melder.serving.batching import LinkTask, new_answer
 from melder.serving.errors import BUSY, ApiError, Refused
 from melder.serving.identifiers import find_identified
 from melder.serving.limits.body_route import BodyRoute, in_thread_if_large
+from melder.serving.limits.lengths import is_longer
 from melder.serving.reconcile.extension import extended
 from melder.serving.reconcile.manifest import identifier_space, manifest_of
 from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, pictures_of, read_queries
@@ -172,7 +173,7 @@ async def _task(service: Service, served: Served, query: ReconciliationQuery) ->
         raise ApiError(422, query.fault)
     if len(mention.text) > settings.characters:
         raise ApiError(413, f"the query has more than {settings.characters:,} characters; send a part of it")
-    if len(mention.surface) > settings.surface:
+    if is_longer(mention.surface, settings.surface):
         raise ApiError(413, f"the name has more than {settings.surface:,} characters; send the name only")
     images = await service.images(pictures_of(query)[: served.linker.pictures_read], served)
     return LinkTask(served, mention, images, query.wanted(settings.candidates), query.wanted_types)
