@@ -27,6 +27,9 @@ def product_dtype(kind: ProductKind, width: int) -> torch.dtype | None:
         kind: `auto` takes bfloat16 where a tile is multiplied and widened again in less time than in float32, which is
             measured once in a process (some milliseconds).
         width: Of a token's vector.
+
+    Returns:
+        bfloat16 or None
     """
     if kind == "auto":
         return torch.bfloat16 if _bf16_is_faster(width) else None

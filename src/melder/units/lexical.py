@@ -28,8 +28,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.utils import murmurhash3_32
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,6 +36,7 @@ from melder.names import folded, unaccented
 from melder.ops.gram_table import gram_table
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
+from melder.units.n_grams import bucket_of, character_grams
 
 __all__ = ["Lexical"]
 
@@ -46,8 +45,6 @@ AT_ONCE = 4096  # names whose n-grams are counted together
 PLAIN = 0.95  # what a name without its diacritics counts: less than as it is written, more than any other name
 HASHES = 3  # features of a run of words: strangers may share one of them, hardly ever two
 PUNCTUATION = ".,;:!?()[]'\"’‘“”"
-
-N_GRAMS = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()
 
 Packed = tuple[np.ndarray, np.ndarray]  # buckets and weights
 
@@ -109,7 +106,7 @@ class Lexical(nn.Module):
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
         total, occurrences, left = 0, np.zeros(self.buckets, np.int64), iter(names)
         while some := list(islice(left, AT_ONCE)):
-            found = _counted(map(N_GRAMS, map(self._form, some)), self.buckets).bucket
+            found = _counted(map(character_grams, map(self._form, some)), self.buckets).bucket
             total, occurrences = total + len(some), occurrences + np.bincount(found, minlength=self.buckets)
         frequency = np.log((1 + total) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
@@ -166,7 +163,7 @@ class Lexical(nn.Module):
         return whole, within
 
     def _places(self, names: list[str]) -> list[int]:
-        return [abs(murmurhash3_32(copy)) % self.buckets for copy in _copies(names[0])] if names else [-1] * HASHES
+        return [bucket_of(copy, self.buckets) for copy in _copies(names[0])] if names else [-1] * HASHES
 
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         if self._host_frequency is None:  # copied once: names are counted on the host, whatever device scores
@@ -226,7 +223,7 @@ def pack(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: n
 
 def _weighted(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray) -> _Features:
     """The n-grams of every name, with L2-normalised TF-IDF weights."""
-    counts = _counted((N_GRAMS(name) for names in surfaces for name in names), buckets)
+    counts = _counted((character_grams(name) for names in surfaces for name in names), buckets)
     weight = (1 + np.log(counts.weight)) * inverse_frequency[counts.bucket]
     norms = np.sqrt(np.bincount(counts.row, weight**2))
     row = np.repeat(np.arange(len(surfaces)), [len(names) for names in surfaces])
@@ -287,7 +284,7 @@ def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
     name; hashed as scikit-learn's `FeatureHasher` does, which takes longer for one row."""
     row, bucket, count = list[int](), list[int](), list[int]()
     for number, strings in enumerate(rows):
-        counts = Counter(abs(murmurhash3_32(text)) % buckets for text in strings)
+        counts = Counter(bucket_of(text, buckets) for text in strings)
         row += [number] * len(counts)
         bucket += (found := sorted(counts))
         count += [counts[each] for each in found]
