@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
+from melder.data.pillow_warnings import silenced
 from melder.records import MelderError
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "fit_stored",
     "known_formats",
     "read_picture",
-    "silenced",
 ]
 
 WEB_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what strangers may send: the decoders that browsers have hardened
@@ -80,6 +78,12 @@ class Limits:
 
 def known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of formats as Pillow writes them.
+
+    Args:
+        names: In any case.
+
+    Returns:
+        The same in capitals.
 
     Raises:
         ValueError: There is none, or Pillow reads no such format here.
@@ -170,48 +174,6 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
     # A damaged or hostile file makes decoders fail in any way they can: OSError, struct.error, IndexError …
     except Exception as error:
         raise UnreadablePicture(f"{name}: {_reason(error, limits)}") from None
-
-
-class _Silence:
-    """How many threads want no warnings of Pillow now; the first one sets the filters, the last one puts them back."""
-
-    def __init__(self) -> None:
-        self._lock, self._threads = threading.Lock(), 0
-        self._filters = warnings.catch_warnings()
-
-    def begin(self) -> None:
-        with self._lock:
-            self._threads += 1
-            if self._threads == 1:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-
-    def end(self) -> None:
-        with self._lock:
-            self._threads -= 1
-            if not self._threads:
-                self._filters.__exit__(None, None, None)
-
-
-_silence = _Silence()
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """No warnings of Pillow's: of sizes, which the limits govern, and of broken EXIF, which is passed over.
-
-    The filters of warnings belong to the process, not to a thread: whoever lets several threads read pictures enters
-    this before they begin and leaves it when they have ended.
-
-    Yields:
-        Nothing.
-    """
-    _silence.begin()
-    try:
-        yield
-    finally:
-        _silence.end()
 
 
 class _Refused(Exception):

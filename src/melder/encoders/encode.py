@@ -6,7 +6,7 @@ Pictures of the batches to come are read while the encoder computes (`melder.enc
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor

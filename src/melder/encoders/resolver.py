@@ -69,6 +69,7 @@ IMAGE_TOWERS = Registry[ImageLoader](
         Entry("clip", "melder.encoders.clip:ClipPictures.load", "CLIP's"),
         Entry("compact", "melder.encoders.compact:CompactPictures.load", "the small CLIP's"),
         Entry("efficientnet-lite2", "melder.encoders.starter:EfficientNetPictures.load", "EfficientNet-Lite2"),
+        Entry("joined", "melder.encoders.joined_pictures:JoinedPictures.load", "stored features of several networks"),
         Entry("joint", "melder.encoders.joint:JointPictures.load", "a joint model's"),
         Entry("pretrained", "melder.encoders.paired:PretrainedPictures.load", "any vision model's"),
         Entry("stored", "melder.encoders.precomputed:StoredPictures.load", "stored features"),
