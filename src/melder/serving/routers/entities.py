@@ -102,7 +102,7 @@ async def add(body: EntityChanges, service: Serving, source: Editing) -> Changed
     ids = [each.id for each in changes]
     await asyncio.to_thread(_refuse_taken, service, ids)
     new = [await _new(service, each) for each in changes]
-    return await changed(service, lambda: (_refuse_taken(service, ids), source.add(new)))
+    return await changed(service, lambda: source.add(new), lambda: _refuse_taken(service, ids))
 
 
 @router.put("/{identity}", summary="Add or replace an entity", responses=CHANGES)
@@ -120,7 +120,7 @@ async def put(identity: Identity, change: EntityChange, service: Serving, source
 
 @router.delete("/{identity}", summary="Remove an entity", responses=CHANGES)
 async def delete(identity: Identity, service: Serving, source: Editing) -> Changed:
-    return await changed(service, lambda: (known(service.current.served, identity), source.remove([identity])))
+    return await changed(service, lambda: source.remove([identity]), lambda: known(service.current.served, identity))
 
 
 def _small(served: Served, identity: str) -> bytes:
@@ -167,14 +167,19 @@ def _check_lengths(change: EntityChange, settings: ServiceSettings) -> None:
         raise ApiError(413, f"field 'description': has more than {settings.characters:,} characters; shorten it")
 
 
-async def changed(service: Service, change: Callable[[], object]) -> Changed:
+async def changed(service: Service, change: Callable[[], None], check: Callable[[], object] = lambda: None) -> Changed:
     """Make a change and serve its generation before the answer says so.
 
-    One change is made at a time: what `change` itself looks up is what it changes.
+    One change is made at a time: what `check` finds is still so when the change is made.
     """
+
+    def checked() -> None:
+        check()
+        change()
+
     async with service.changing:
         try:
-            await asyncio.to_thread(change)
+            await asyncio.to_thread(checked)
         except MelderError:
             log.exception("a change failed")
             raise ApiError(409, "the knowledge base cannot be changed now; the log of the service says why") from None
