@@ -61,12 +61,11 @@ clean:
 oldest: $(VENV)-oldest/ready
 	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest $(OLDEST_TESTS) $(OPTIONS)
 
-$(VENV)-oldest/ready: pyproject.toml .ci/oldest.py
+$(VENV)-oldest/ready: pyproject.toml
 	@echo "Installing the oldest versions into $(VENV)-oldest: about 2 GB, three to ten minutes."
 	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python .ci/oldest.py $(OLDEST) > $(VENV)-oldest/constraints.txt
-	$(VENV)-oldest/bin/python -m pip install $(OLDEST)
-	$(VENV)-oldest/bin/python -m pip install --constraint $(VENV)-oldest/constraints.txt --editable ".[dev]"
+	$(VENV)-oldest/bin/python -m pip install --quiet uv
+	$(VENV)-oldest/bin/uv pip install --python $(VENV)-oldest/bin/python --resolution lowest-direct $(OLDEST) --editable ".[dev]"
 	touch $@
 
 # PyTorch comes first and in this version: whatever is installed after it then uses it.

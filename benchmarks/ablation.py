@@ -30,6 +30,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from mention_samples import gold_of
 from safetensors.torch import load_file
 
 from melder.data import DataSet
@@ -50,8 +51,8 @@ from melder.runs.model import Model
 from melder.search.bounded import CERTIFIED_FROM
 from melder.search.resolver import build_search
 from melder.training.configuration import Configuration
-from melder.training.prepare import Split, open_data, split_data
 from melder.training.ranking import rank_items
+from melder.training.split import Split, open_data, split_data
 
 EXACT = "method.lexical_exact=1.0"
 STEPS: dict[str, tuple[str, ...]] = {
@@ -87,12 +88,8 @@ class Ablated:
         model.load_state_dict(load_file(self.run / "model.safetensors"), strict=False)
         model.stored = self.stored
         if model.matcher.weighted:
-            rank_items(model, self.dataset, self.modalities, self.selection, self._gold(self.selection))
+            rank_items(model, self.dataset, self.modalities, self.selection, gold_of(self.dataset, self.selection))
         return ExactLinker(model, self.dataset, modalities=configuration.data.modalities)
-
-    def _gold(self, mentions: Sequence[Mention]) -> list[int]:
-        row_of = {entity.id: number for number, entity in enumerate(self.dataset.entities)}
-        return [row_of[str(mention.answer)] for mention in mentions]
 
     def _auroc(self, linker: ExactLinker, links: list[Link]) -> float:
         """Of NIL probabilities fitted on the selection set, for mentions with and without their answers."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mention_samples import gold_of
 
 from melder.data import DataSet, entity_items, mention_items
 from melder.features import Side
@@ -24,7 +25,8 @@ from melder.metrics.ranks import join, rank_of
 from melder.records import Mention
 from melder.runs.model import Model, score_blocks
 from melder.training.configuration import read_configuration
-from melder.training.prepare import build_model, open_data
+from melder.training.prepare import build_model
+from melder.training.split import open_data
 
 
 def main() -> None:
@@ -51,8 +53,7 @@ def _compare(dataset: DataSet, mentions: Sequence[Mention], model: Model) -> Non
     elsewhere = np.array([encoder.text_read(item).text != item.text for item in items])
     print(f"longer than {encoder.text.tokens.length} tokens: {np.mean(long):.1%}; elsewhere: {elsewhere.mean():.1%}")
     entities = model.entity_side(entity_items(dataset.entities, dataset, encoder.separator, frozenset({"text"})))
-    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    gold = torch.tensor([row_of[str(mention.answer)] for mention in mentions])
+    gold = torch.tensor(gold_of(dataset, mentions))
     encoder.context = "beginning"
     before = {names: _hits(model, model.mention_side(items), entities, gold, names=names) for names in (True, False)}
     encoder.context = "window"

@@ -29,11 +29,12 @@ tells. Who guesses well, knows which films a person was in, or sees that a singe
 from __future__ import annotations
 
 import argparse
-import random
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from mention_samples import drawn
 
 from melder.data import DataSet, load
 from melder.evaluation.predictions import Prediction, read_predictions
@@ -85,12 +86,6 @@ def main() -> None:
 def is_wrong(row: Prediction) -> bool:
     """Whether there is an answer, and the first candidate is another entity."""
     return row.gold is not None and bool(row.candidates) and row.candidates[0].id != row.gold
-
-
-def drawn(wrong: list[Prediction], count: int, seed: int) -> list[Prediction]:
-    """So many of the errors, in the order of their ids, whatever order they came in."""
-    ordered = sorted(wrong, key=lambda row: row.id)
-    return sorted(random.Random(seed).sample(ordered, min(count, len(ordered))), key=lambda row: row.id)
 
 
 def kind(mention: Mention, row: Prediction, entities: Mapping[str, Entity]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mention_samples import gold_of
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -30,8 +31,8 @@ from melder.runs.directory import open_run
 from melder.runs.feature_cache import stored_features
 from melder.runs.model import Model, entity_side_of, mention_side_of, score_blocks
 from melder.training.configuration import Configuration
-from melder.training.prepare import open_data, split_data
 from melder.training.ranking import chunks
+from melder.training.split import open_data, split_data
 from melder.units.whitening import Whitening
 
 TOTAL, MEAN = "the run", "the run, units weighed alike"
@@ -76,11 +77,6 @@ def _features(configuration: Configuration, dataset: DataSet, model: Model, part
     return stored_features(configuration, configuration.training.seed, dataset, model.encoder, part, where)[1]
 
 
-def _gold(dataset: DataSet, mentions: list[Mention]) -> Tensor:
-    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    return torch.tensor([row_of[str(mention.answer)] for mention in mentions])
-
-
 def _chosen(dataset: DataSet, features: Mapping[str, Features], part: str, mentions: list[Mention]) -> Features:
     row = {mention.id: number for number, mention in enumerate(dataset.split(part))}
     return features[part][torch.tensor([row[mention.id] for mention in mentions])]
@@ -94,7 +90,7 @@ def _ranked(
         mention_side_of(model.matcher, chunks(_chosen(dataset, features, part, mentions))),
         entity_side_of(model.matcher, chunks(features["entities"])),
     )
-    gold, ranks = _gold(dataset, mentions), dict[str, list[Ranks]]()
+    gold, ranks = torch.tensor(gold_of(dataset, mentions)), dict[str, list[Ranks]]()
     for rows, scores in score_blocks(model.matcher, *sides):
         units = {name: scores.parts[name] for name in model.matcher.names_in_use()}
         mean = torch.stack(list(units.values())).mean(dim=0)
@@ -114,7 +110,7 @@ def _cosines(
     pictures = [vectors.float() for vectors in (chosen.image_global, features["entities"].image_global)]  # type: ignore[union-attr]
     whitening = Whitening(pictures[0].shape[1])
     whitening.fit(torch.cat([pictures[1], features["train"].image_global.float()]))
-    gold = _gold(dataset, mentions)
+    gold = torch.tensor(gold_of(dataset, mentions))
 
     def ranks(vectors: list[Tensor]) -> Ranks:
         own, others = (normalize(tensor, dim=-1) for tensor in vectors)

@@ -64,11 +64,11 @@ def hits(name: str, linker: ExactLinker, dataset: DataSet) -> dict[str, object]:
     rows["none"] = hits_at_1(linker, dev, [])
     for count in (1, 5):
         rows[str(count)] = statistics.mean(
-            hits_at_1(linker, dev, drawn(train, count, random.Random(seed))) for seed in range(DRAWS)
+            hits_at_1(linker, dev, drawn_of_each(train, count, random.Random(seed))) for seed in range(DRAWS)
         )
     rows["all"] = hits_at_1(linker, dev, train)
     rows["poisoned"] = hits_at_1(linker, dev, poisoned(train, random.Random(0)))
-    rows["5 poisoned"] = hits_at_1(linker, dev, poisoned(drawn(train, 5, random.Random(0)), random.Random(0)))
+    rows["5 poisoned"] = hits_at_1(linker, dev, poisoned(drawn_of_each(train, 5, random.Random(0)), random.Random(0)))
     return rows
 
 
@@ -83,7 +83,7 @@ def hits_at_1(linker: ExactLinker, dev: Sequence[Mention], exemplars: Sequence[M
     return float((linker.ranks(dev).realistic == 1).mean())
 
 
-def drawn(mentions: Sequence[Mention], count: int, generator: random.Random) -> list[Mention]:
+def drawn_of_each(mentions: Sequence[Mention], count: int, generator: random.Random) -> list[Mention]:
     """So many mentions of each entity."""
     by_answer: dict[str, list[Mention]] = {}
     for mention in generator.sample(list(mentions), len(mentions)):

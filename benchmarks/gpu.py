@@ -25,7 +25,7 @@ from melder.methods import METHODS, build_matcher
 from melder.methods.matcher import UnitMatcher
 from melder.runs.directory import versions
 from melder.runs.model import Model
-from melder.training.batched import Batched
+from melder.training.batched import Batched, EncodedItems
 from melder.training.loop.module import training_losses
 
 NAMES = ("clip", "mimic", "m3el", "ot_mel", "pgmel")
@@ -71,7 +71,8 @@ def steps(device: torch.device, batch: int, rounds: int) -> Iterator[str]:
     for name in NAMES:
         model = Model(nn.Identity(), matcher_of(name).train())  # type: ignore[arg-type]
         model.to(device)
-        batched = Batched(features(batch, 1), features(batch, 2), [], [], torch.arange(batch)).to(device)
+        items = [EncodedItems(features(batch, number)) for number in (1, 2)]
+        batched = Batched(*items, torch.arange(batch)).to(device)
 
         def step(model: Model = model, batched: Batched = batched) -> None:
             model.zero_grad()

@@ -21,7 +21,8 @@ from melder.training.loop.module import TrainingModule
 from melder.training.loop.optimizer import build_optimizer
 from melder.training.negatives.samplers import SAMPLERS, player_of
 from melder.training.order import BatchPlan
-from melder.training.prepare import open_data, prepare
+from melder.training.prepare import prepare
+from melder.training.split import open_data
 
 
 def main() -> None:

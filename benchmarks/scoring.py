@@ -2,6 +2,7 @@
 
     python benchmarks/scoring.py [--entities 6000] [--mentions 20] [--threads 2]
     python benchmarks/scoring.py --mentions 1
+    python benchmarks/scoring.py --profile      # where Melder's microseconds are
     python benchmarks/scoring.py --run RUN --features DIR/dev --kb-features DIR/entities
 
 All start from the same sides (projected tokens) at the published sizes, 40 and 50 valid tokens, or from those of a run
@@ -16,6 +17,7 @@ import argparse
 import copy
 import math
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +26,7 @@ import torch
 from timing import parser_of, times_of
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 
 from melder.features import Features, Side, Sizes
 from melder.methods.m3el import M3ELConfiguration, build_m3el
@@ -32,6 +35,24 @@ from melder.runs.directory import open_run
 from melder.units.global_local import GlobalLocal
 
 TEXTS = ("text_global", "text_tokens", "text_mask")
+PARTS = {
+    "products of queries and keys": ("mm",),
+    "means and contexts (batched products)": ("bmm",),
+    "exponentials": ("exp2", "exp", "exp2_"),
+    "the softmax's sums, largest and quotients": ("sum", "aminmax", "div_", "div", "_softmax"),
+    "LayerNorm and the last product": (
+        "native_layer_norm",
+        "mul",
+        "mul_",
+        "sub",
+        "sub_",
+        "rsqrt",
+        "var_mean",
+        "addcmul",
+    ),
+    "conversions and copies": ("copy_", "_to_copy", "index_select", "cat"),
+}
+OTHER = "other operations"
 CHUNKS = (50, 500, 6000)  # entities a chunk of the plain implementation; 6,000 is the published evaluation's
 
 
@@ -42,6 +63,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="score its texts' sides in place of random ones")
     parser.add_argument("--features", type=Path, help="of its mentions, as `melder features` wrote them")
     parser.add_argument("--kb-features", type=Path, help="of its entities")
+    parser.add_argument(
+        "--profile", action="store_true", help="print where the time goes, one thread, and nothing else"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -53,16 +77,44 @@ def report(options: argparse.Namespace) -> None:
     matcher, mentions, entities = of_run(options) if options.run else random_sides(options)
     rounded = copy.deepcopy(matcher)
     for unit in local_units(rounded).values():
-        unit.products = torch.bfloat16
+        unit.products = "bf16"
     ways: dict[str, Callable[[], Tensor]] = {
         "Melder": lambda: matcher.score(mentions, entities).total,
         "Melder, products in bf16": lambda: rounded.score(mentions, entities).total,
     }
     for chunk in CHUNKS:
         ways[f"plain, {chunk} entities a chunk"] = lambda size=chunk: plain(matcher, mentions, entities, size)
+    if options.profile:
+        pairs = entities.rows * mentions.rows
+        show_profile({name: profiled(way, pairs) for name, way in list(ways.items())[:2]})
+        return
     expected = plain(matcher, mentions, entities, 200)
     differences = [float((way() - expected).abs().max()) for way in list(ways.values())[:2]]
     show(times_of(ways, options.rounds), entities.rows * mentions.rows, differences, options)
+
+
+def profiled(way: Callable[[], Tensor], pairs: int) -> dict[str, float]:
+    """Microseconds a pair of each part, in one thread; what no operation of PyTorch takes is Python's."""
+    torch.set_num_threads(1)
+    way()
+    start = time.perf_counter()
+    way()
+    whole = time.perf_counter() - start
+    with profile(activities=[ProfilerActivity.CPU]) as run:
+        way()
+    seconds = dict.fromkeys([*PARTS, OTHER], 0.0)
+    for event in run.key_averages():
+        operation = event.key.removeprefix("aten::")
+        part = next((name for name, operations in PARTS.items() if operation in operations), OTHER)
+        seconds[part] += event.self_cpu_time_total / 1e6
+    seconds["Python"] = max(0.0, whole - sum(seconds.values()))
+    return {name: 1e6 * value / pairs for name, value in (seconds | {"all": whole}).items()}
+
+
+def show_profile(columns: dict[str, dict[str, float]]) -> None:
+    print(f"microseconds a pair, one thread\n\n| | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}")
+    for name in next(iter(columns.values())):
+        print(f"| {name} | {' | '.join(f'{column[name]:.2f}' for column in columns.values())} |")
 
 
 def random_sides(options: argparse.Namespace) -> tuple[UnitMatcher, Side, Side]:

@@ -11,10 +11,11 @@ weight that its training learned. Milliseconds are of one processor's time, spen
 from __future__ import annotations
 
 import argparse
-import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from mention_samples import drawn
 
 from melder.data import load
 from melder.linking.opening import open_linker
@@ -27,7 +28,7 @@ from melder.records import Mention
 from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.rerank_configuration import FIRST_STAGE, RerankConfiguration, read_rerank
 from melder.training.configuration import Configuration
-from melder.training.prepare import split_data
+from melder.training.split import split_data
 
 
 def main() -> None:
@@ -103,12 +104,6 @@ def row(name: str, scores: Sequence[StageScores], weight: float, milliseconds: f
     hits = learn_weight(scores, weights=(weight,))[1]
     cost = "" if milliseconds is None else f"{milliseconds:,.0f}"
     print(f"| {name} | {100 * hits:.1f} | {weight:.3g} | {cost} |", flush=True)
-
-
-def drawn(mentions: Sequence[Mention], count: int, seed: int) -> list[Mention]:
-    """So many of the mentions, in the order of their ids, whatever order they came in."""
-    ordered = sorted(mentions, key=lambda mention: mention.id)
-    return random.Random(seed).sample(ordered, min(count, len(ordered)))
 
 
 if __name__ == "__main__":

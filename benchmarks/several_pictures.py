@@ -20,10 +20,10 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from mention_samples import gold_of
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from melder.data import DataSet
 from melder.features import Features
 from melder.ops.picture_scores import Pictures, Pooling, pooled
 from melder.protocols import Counting
@@ -35,8 +35,9 @@ from melder.search.candidates import dense_candidates
 from melder.search.entity_store import HeldSides
 from melder.training.configuration import Configuration, read_configuration
 from melder.training.loop.train import train
-from melder.training.prepare import build_model, open_data, split_data
+from melder.training.prepare import build_model
 from melder.training.ranking import chunks, rank_features
+from melder.training.split import open_data, split_data
 
 RECIPES = Path(__file__).parents[1] / "experiments"
 FILES = {"one": "entities.jsonl", "two": "entities-two-pictures.jsonl"}
@@ -97,7 +98,7 @@ def _alone(folder: Path, given: Any) -> dict[str, list[float]]:
     mean = known.mean(dim=0)
     torch.manual_seed(0)
     _, deviations, axes = torch.pca_lowrank(known - mean, q=COMPONENTS, niter=4)
-    gold = torch.tensor(_gold(dataset))
+    gold = torch.tensor(gold_of(dataset, dataset.split("dev")))
     whole = Pictures(further.owners, parts["entities"].has_image)
 
     def hits(make: Callable[[Tensor], Tensor]) -> list[float]:
@@ -117,11 +118,6 @@ def _configuration(method: str, seed: int, folder: Path, given: Any) -> Configur
     changes = [f"data.directory={folder}", f"encoder.name={encoder}", f"training.seed={seed}"]
     changes += [f"data.features={folder / 'features'}", *(["training.epochs=0"] if method == "clip" else [])]
     return read_configuration(RECIPES / method / "grocery.offline.yaml", changes)
-
-
-def _gold(dataset: DataSet) -> list[int]:
-    row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
-    return [row_of[str(mention.answer)] for mention in dataset.split("dev")]
 
 
 def _measured(method: str, seed: int, name: str, folder: Path, given: Any) -> dict[str, float]:
@@ -147,7 +143,7 @@ def _evaluated(model: Model, configuration: Configuration, folder: Path) -> dict
         part: stored_features(configuration, None, dataset, model.encoder, part, folder / "features")[1]
         for part in ("dev", "entities")
     }
-    gold = _gold(dataset)
+    gold = gold_of(dataset, dataset.split("dev"))
     measured: dict[str, float] = {}
     for rule in RULES:
         model.matcher.picture_pooling = rule  # type: ignore[attr-defined]

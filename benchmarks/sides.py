@@ -38,8 +38,8 @@ from melder.runs.model import entity_side_of, mention_side_of, score_blocks
 from melder.search.bounded import CERTIFIED_FROM, BoundedSearch
 from melder.search.entity_store import HeldSides
 from melder.training.configuration import Configuration
-from melder.training.prepare import open_data
 from melder.training.ranking import chunks
+from melder.training.split import open_data
 
 STORAGES = [
     "float32",

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,22 @@ settings.register_profile("brief", deadline=None, derandomize=True, max_examples
 # Other examples each time, and many: HYPOTHESIS_PROFILE=long, as `make fuzz` has it.
 settings.register_profile("long", deadline=None, max_examples=4000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "melder"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests and the programs they start leave (browsers, databases, clusters, worker processes) goes at the end.
+
+    Their sockets lie in the folder too, and may have 107 characters: it is no folder of pytest's, whose names are long.
+    """
+    tmp_path_factory.getbasetemp()  # stays where it is, as does what this process shares with its workers, to the end
+    get_temp_dir()
+    with tempfile.TemporaryDirectory(prefix="melder-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o711)  # a database that root starts runs as nobody
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMPDIR", folder)
+            patch.setattr(tempfile, "tempdir", folder)
+            yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,7 +38,7 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def running(programs: Path) -> Iterator[str]:
-    directory = Path(tempfile.mkdtemp(prefix="melder-postgres-"))  # of which a socket's path must be short
+    directory = Path(tempfile.mkdtemp(prefix="postgres-"))  # of which a socket's path must be short
     options: dict[str, Any] = {"cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if os.geteuid() == 0:
         shutil.chown(directory, "nobody")

@@ -77,3 +77,11 @@ def test_a_wrong_name_would_be_seen(tmp_path: Path) -> None:
         test_what_is_imported_is_there(page)
     with pytest.raises(AssertionError, match="no option --nothing"):
         test_commands_and_their_options_are_there(page)
+
+
+def test_where_a_newcomer_is_sent_there_is_a_file() -> None:
+    table = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("## Where is")[2]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")][2:]
+    places = {place for row in rows for place in re.findall(r"`([a-z_/]+(?:/|\.py))`", row)}
+    assert len(rows) >= 30
+    assert not [place for place in sorted(places) if not (ROOT / "src" / "melder" / place).exists()]

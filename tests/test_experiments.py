@@ -21,7 +21,8 @@ from melder.training.generative.training import prepare_generative
 from melder.training.loop.module import training_losses
 from melder.training.loop.optimizer import build_optimizer
 from melder.training.order import BatchPlan
-from melder.training.prepare import open_data, prepare
+from melder.training.prepare import prepare
+from melder.training.split import open_data
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*/*.yaml"))

@@ -48,6 +48,7 @@ def test_an_entity_is_shown_in_the_first_language_that_it_has(wanted: str, name:
     assert (shown.name, shown.description) == (name, description)
     assert {*shown.names} == {*GERMANY.names}
     assert POLAND.in_language(languages_of(wanted)) == POLAND
+    assert (GERMANY.name_in(languages_of(wanted)), POLAND.name_in(languages_of(wanted))) == (shown.name, POLAND.name)
 
 
 def test_a_name_in_no_language_stays_a_name() -> None:

@@ -175,6 +175,10 @@ class Side(Mapping[str, Tensor]):
     def rows(self) -> int:
         return len(next(iter(self._tensors.values())))
 
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self._tensors.values())).device
+
     def take(self, rows: Rows) -> Side:
         """The same bundle for some of the rows."""
         return Side({name: tensor[rows] for name, tensor in self._tensors.items()})

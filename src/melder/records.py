@@ -104,6 +104,10 @@ class Entity(_Record):
         every = (self.name, *self.aliases, *self.labels.values())
         return tuple(dict.fromkeys(name for name in every if name.strip()))
 
+    def name_in(self, languages: Languages) -> str:
+        """Its name in the first of some languages that it has one in; its name where it has none in these."""
+        return (languages.first(self.labels) if self.labels else "") or self.name
+
     def in_language(self, languages: Languages) -> Entity:
         """The entity with the name and the description of the first of some languages that has them."""
         name, description = languages.first(self.labels), languages.first(self.descriptions)

@@ -18,7 +18,8 @@ from melder.kb.exemplars import RECORDS
 from melder.kb.format.packing import StorageDtype
 from melder.kb.inspection import information, verify
 from melder.kb.manifest import EXEMPLARS
-from melder.kb.shards import join, split
+from melder.kb.shard_split import split
+from melder.kb.shards import join
 from melder.linking import ExactLinker
 from melder.linking.opening import searching
 from melder.linking.sharded import Processes, attach_shards

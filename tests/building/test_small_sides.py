@@ -19,7 +19,8 @@ from melder.data import DataSet, EntityFile
 from melder.kb import Writer, compact, open_knowledge_base
 from melder.kb.inspection import information, verify
 from melder.kb.manifest import CODEBOOKS
-from melder.kb.shards import join, split
+from melder.kb.shard_split import split
+from melder.kb.shards import join
 from melder.linking import ExactLinker
 from melder.linking.explanation import explain
 from melder.records import Link, MelderError, Mention

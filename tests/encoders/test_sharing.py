@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from melder.data.pictures import Limits, UnreadablePicture
-from melder.encoders import PictureMemory, Towers, build_encoder, encode, pixels
+from melder.encoders import PictureMemory, Towers, build_encoder, encode, encode_chunks, pixels
 from melder.encoders.square_cache import SquareCache
 from melder.records import Item
 
@@ -68,6 +68,24 @@ def test_a_picture_of_many_items_is_decoded_and_encoded_once(
     assert towered == {"text": [16], "image": [1]}
     assert torch.equal(features.image_global, features.image_global[:1].expand(16, -1))
     assert features.image_mask.all()
+
+
+def test_a_first_picture_that_is_another_item_s_second_is_decoded_and_encoded_once(
+    encoder: Towers, decoded: Count, towered: dict[str, list[int]]
+) -> None:
+    red, blue = png("red"), png("blue")
+    features = encode(encoder, [Item("a", red, further=(blue,)), Item("b", blue, further=(red,))])
+    assert decoded() == 2
+    assert towered["image"] == [2]
+    assert features.further is not None
+    assert torch.equal(features.further.image_global, features.image_global.flip(0))
+
+
+def test_chunks_of_one_call_share_their_pictures(encoder: Towers, decoded: Count) -> None:
+    chunks = [[Item(f"{number} {row}", png("red")) for row in range(2)] for number in range(3)]
+    first, *later = encode_chunks(encoder, chunks)
+    assert decoded() == 1
+    assert all(torch.equal(first.image_tokens, features.image_tokens) for features in later)
 
 
 def test_a_text_of_many_items_is_encoded_once(encoder: Towers, towered: dict[str, list[int]]) -> None:

@@ -17,7 +17,8 @@ from melder.runs import model
 from melder.runs.feature_cache import encode_data
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from training.small import read_lines, settings, write_lines
 
 

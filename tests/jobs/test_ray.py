@@ -26,7 +26,7 @@ from melder.jobs.ray.cluster import connected, counts
 from melder.jobs.ray.link import ShardJob, link_on
 from melder.jobs.ray.shards import Actors
 from melder.kb.shard_list import shard_paths
-from melder.kb.shards import split
+from melder.kb.shard_split import split
 from melder.linking.load import load
 from melder.linking.sharded import attach_shards
 from melder.records import BadRecord, Link, MelderError, Mention

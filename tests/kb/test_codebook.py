@@ -16,10 +16,11 @@ from melder.features import Side
 from melder.io.checksums import WholeFile, digest_blocks
 from melder.io.tensors import write_tensors
 from melder.kb import open_knowledge_base
-from melder.kb.format.arrays import MappedArrays, write_arrays
+from melder.kb.format.arrays import write_arrays
 from melder.kb.format.codebook import Codebook, CodebookFile, Quantiser
 from melder.kb.format.fewer_tokens import with_fewer_tokens
 from melder.kb.format.learning_codebooks import evenly, learn_codebook
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import bytes_restored, pack, restore
 from melder.kb.format.rounding import WEIGHTS, stored_as
 from melder.kb.untrusted import check_segment

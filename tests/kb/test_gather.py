@@ -13,7 +13,8 @@ import torch
 from kb.made import build, entity
 from melder.io.checksums import digest_blocks
 from melder.kb import knowledge_base, open_knowledge_base
-from melder.kb.format.arrays import MappedArrays, write_arrays
+from melder.kb.format.arrays import write_arrays
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import PackedSide
 from melder.kb.format.rounding import StorageDtype
 from melder.kb.gather import gatherable

@@ -25,7 +25,8 @@ from melder.kb.compaction import _contents
 from melder.kb.manifest import CURRENT, MODEL, SegmentEntry, publish
 from melder.kb.segment import write_segment
 from melder.kb.shard_list import shard_paths
-from melder.kb.shards import ShardedKnowledgeBase, join, split
+from melder.kb.shard_split import split
+from melder.kb.shards import ShardedKnowledgeBase, join
 from melder.linking import ExactLinker
 from melder.linking.nil_calibration import Nil
 from melder.linking.sharded import Packed, Processes, ShardWorker, attach_shards

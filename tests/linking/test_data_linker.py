@@ -27,7 +27,7 @@ from melder.linking.data_evidence import (
 )
 from melder.linking.data_linker import DataLinker, coherences, fit_on_links
 from melder.records import MelderError, Mention
-from melder.training.calibrate import calibrate
+from melder.training.calibrate import CalibrationOptions, calibrate
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_calibrate_fits_it_and_evaluate_reads_it(small_run: Path, small_data: Pa
     run = Path(shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints")))
     with pytest.raises(MelderError, match=r"melder calibrate .* --prior"):
         evaluate_run(run, small_data, "dev", EvaluationOptions(prior=True), counting=counting)
-    nil = calibrate(run, small_data, prior=True, counting=counting)
+    nil = calibrate(run, small_data, CalibrationOptions(prior=True), counting=counting)
     fitted = read_evidence(run)
     assert (fitted.split, nil.split) == ("tune", "tune")
     assert fitted.counts

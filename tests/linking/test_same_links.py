@@ -14,7 +14,7 @@ import melder
 from melder.building import build as kb_build
 from melder.data import DataSet, EntityFile
 from melder.encoders.store import load_features, save_features
-from melder.kb.shards import split
+from melder.kb.shard_split import split
 from melder.linking import ExactLinker
 from melder.protocols import Linker
 from melder.records import Link, Mention

@@ -21,7 +21,7 @@ from melder.methods.mimic import MIMICConfiguration
 from melder.methods.ot_mel import OTMELConfiguration
 from melder.methods.pgmel import PGMELConfiguration
 from melder.runs.model import Model
-from melder.training.examples import Batched
+from melder.training.batched import Batched, EncodedItems
 from melder.training.loop.module import training_losses
 from rounding import close
 from units.made import BLIND, NAMES, SIZES, TERMS, features, lacking, leaves
@@ -67,7 +67,7 @@ def _score(matcher: UnitMatcher, mentions: Features, entities: Features) -> Scor
 
 
 def _losses(matcher: UnitMatcher, mentions: Features, entities: Features) -> dict[str, Tensor]:
-    batched = Batched(mentions, entities, [], [], torch.tensor([0, 1, 0, 2]))
+    batched = Batched(EncodedItems(mentions), EncodedItems(entities), torch.tensor([0, 1, 0, 2]))
     return training_losses(Model(nn.Identity(), matcher), batched, mask_duplicates=True)  # type: ignore[arg-type]
 
 
@@ -93,7 +93,7 @@ def test_a_step_never_waits_for_the_device(matcher: UnitMatcher, vision: bool) -
     _losses(matcher, mentions, entities)  # what is copied to the host is copied once
     matcher.to("meta").zero_grad()
     away = [replace(side.to("meta"), surfaces=side.surfaces) for side in (mentions, entities)]
-    batched = Batched(*away, [], [], torch.tensor([0, 1, 0, 2], device="meta"))  # type: ignore[arg-type]
+    batched = Batched(*map(EncodedItems, away), torch.tensor([0, 1, 0, 2], device="meta"))
     losses = training_losses(Model(nn.Identity(), matcher), batched, mask_duplicates=True)  # type: ignore[arg-type]
     torch.stack(list(losses.values())).sum().backward()
     assert all(parameter.device.type == "meta" for parameter in matcher.parameters())
@@ -141,6 +141,17 @@ def test_products_in_bf16_change_scores_by_their_rounding(name: str, vision: boo
     wanted, found = (_score(each, *_pair(vision)).parts["text"] for each in (exact, rounded))
     assert not torch.equal(found, wanted)
     assert torch.allclose(found, wanted, rtol=0, atol=3e-2 * float(wanted.abs().max()))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", [name for name in CASES if "products" in METHODS.get(name).configuration.model_fields])
+def test_products_by_themselves_are_one_of_the_two(name: str, vision: bool) -> None:
+    totals = {}
+    for products in ("auto", "float32", "bf16"):
+        matcher = build_matcher(METHODS.get(name).configuration(products=products), SIZES if vision else BLIND).eval()
+        matcher.load_state_dict(_build(name, vision, seed=0).state_dict())
+        totals[products] = _score(matcher, *_pair(vision)).total
+    assert torch.equal(totals["auto"], totals["float32"]) or torch.equal(totals["auto"], totals["bf16"])
 
 
 def test_every_unit_has_a_loss_and_so_has_the_total(matcher: UnitMatcher, vision: bool) -> None:

@@ -16,7 +16,7 @@ from melder.methods.m3el import M3ELConfiguration
 from melder.methods.matcher import UnitMatcher
 from melder.records import MelderError
 from melder.runs.model import Model
-from melder.training.examples import Batched
+from melder.training.batched import Batched, EncodedItems
 from melder.training.loop.module import training_losses
 from rounding import close
 from units.made import BLIND, SIZES, TERMS, features, lacking, padded
@@ -100,7 +100,7 @@ def test_published_batches_count_an_entity_that_is_gold_twice_as_a_negative() ->
     matcher = _matcher(units=["text", "image"], contrastive=None)
     mentions, entities = features(4, 1), features(3, 2)[torch.tensor([0, 1, 0, 2])]
     answer = torch.tensor([0, 1, 0, 2])
-    batched = Batched(mentions, entities, [], [], answer)
+    batched = Batched(EncodedItems(mentions), EncodedItems(entities), answer)
     scores = _score(matcher, mentions, entities).total
     for masked in (True, False):
         losses = training_losses(Model(nn.Identity(), matcher), batched, mask_duplicates=masked)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from melder.methods.losses import Batch, triplet
 from melder.methods.pgmel import PGMELConfiguration, sampled_triplet
 from melder.records import MelderError
 from melder.runs.model import Model
-from melder.training.batched import Batched
+from melder.training.batched import Batched, EncodedItems
 from melder.training.loop.module import batch_scores
 from units.made import BLIND, SIZES, features
 
@@ -44,7 +44,8 @@ def test_own_negatives_of_a_batch_are_found_whatever_is_masked_for_the_others() 
     torch.manual_seed(0)
     model = Model(torch.nn.Identity(), build_matcher(PGMELConfiguration(), SIZES))  # type: ignore[arg-type]
     columns = torch.tensor([2, 3, 5, 8, 8, 3])
-    made = batch_scores(model, Batched(features(2, 1), features(6, 2), [], [], columns), mask_duplicates=True)[0]
+    batched = Batched(EncodedItems(features(2, 1)), EncodedItems(features(6, 2)), columns)
+    made = batch_scores(model, batched, mask_duplicates=True)[0]
     assert made.sampled is not None
     assert made.sampled.tolist() == [[2, 3], [4, -1]]
 

@@ -10,7 +10,7 @@ import torch
 from melder.features import Features, Side
 from melder.runs import streaming
 from melder.runs.streaming import streamed
-from melder.training.batched import Batched
+from melder.training.batched import Batched, EncodedItems, PreparedItems
 
 META = torch.device("meta")
 SIZES = (3, 1, 4)
@@ -60,10 +60,11 @@ def test_room_is_a_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_of_a_batch_the_host_keeps_what_it_reads() -> None:
     features = Features(torch.zeros(2, 4), torch.zeros(2, 3, 4), surfaces=[("a",), ("b",)])
-    rows = torch.tensor([5, 6])
-    batched = Batched(features, {"ids": torch.zeros(2, 3)}, [], [], torch.tensor([0, 1]), rows, rows[:, None]).to(META)
-    assert isinstance(batched.mentions, Features)
-    assert isinstance(batched.entities, dict)
-    assert {batched.mentions.text_global.device, batched.entities["ids"].device, batched.entity_rows.device} == {META}
-    assert batched.mentions.surfaces == [("a",), ("b",)]
+    rows, prepared = torch.tensor([5, 6]), PreparedItems({"ids": torch.zeros(2, 3)}, [("a",), ("b",)])
+    batched = Batched(EncodedItems(features), prepared, torch.tensor([0, 1]), rows, rows[:, None]).to(META)
+    assert isinstance(batched.mentions, EncodedItems)
+    assert isinstance(batched.entities, PreparedItems)
+    mentions, inputs = batched.mentions.encoded, batched.entities.inputs
+    assert {mentions.text_global.device, inputs["ids"].device, batched.entity_rows.device} == {META}
+    assert mentions.surfaces == batched.entities.surfaces == [("a",), ("b",)]
     assert (batched.rows.tolist(), batched.drawn.tolist()) == ([5, 6], [[5], [6]])

@@ -15,7 +15,7 @@ import melder
 from melder.building.build import add_entities, build, remove_entities
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase
-from melder.kb.shards import split
+from melder.kb.shard_split import split
 from melder.linking import ExactLinker
 from melder.linking.opening import searching
 from melder.linking.sharded import ShardWorker, attach_shards

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from melder.features import Features, Scores, Side, Sizes
 from melder.io.checksums import WholeFile, digest_blocks
-from melder.kb.format.arrays import MappedArrays, write_arrays
+from melder.kb.format.arrays import write_arrays
 from melder.kb.format.codebook import CodebookFile
 from melder.kb.format.fewer_tokens import with_fewer_tokens
 from melder.kb.format.learning_codebooks import learn_codebook
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import pack, restore
 from melder.kb.format.rounding import BITS, StorageDtype
 from melder.methods import build_matcher, method_of

@@ -15,7 +15,7 @@ from melder.data import EntityFile
 from melder.kb import KnowledgeBase, Writer, compact, open_knowledge_base
 from melder.kb.inspection import information, verify
 from melder.kb.shard_list import shard_paths
-from melder.kb.shards import split
+from melder.kb.shard_split import split
 from melder.linking import ExactLinker
 from melder.records import Entity, Link, MelderError
 from melder.search import bounded as certified

@@ -103,7 +103,7 @@ def test_a_service_is_overloaded_recovers_and_is_drained(process: Process) -> No
         assert set(waits) == {("2", "too many mentions are waiting; ask again in a moment")}
         assert process.ask()[0] == 200
         begun = clients.submit(process.ask)
-        time.sleep(0.3)
+        process.wait_for("melder_queue_mentions 1.0")
         code, errors = process.end()
         assert begun.result()[0] == 200  # what had begun was answered
     assert (code, errors) == (0, "")

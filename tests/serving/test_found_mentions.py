@@ -64,7 +64,7 @@ def test_names_are_read_once_although_the_first_who_waits_gives_up(
     go, made = threading.Event(), list[NameFinder]()
 
     def reading(names: object, rules: object = ()) -> NameFinder:
-        assert go.wait(10)
+        assert go.wait(60)
         made.append(NameFinder(["Guinea"]))
         return made[-1]
 

@@ -21,6 +21,7 @@ from melder.building.build import build, remove_entities
 from melder.data import EntityFile
 from melder.kb import KnowledgeBase, open_knowledge_base
 from melder.kb.format.records import Records
+from melder.kb.segment import Segment
 from melder.kb.shards import join
 from melder.kb.type_counts import TypeCounts
 from melder.records import Entity, Link, Mention
@@ -65,6 +66,23 @@ def test_a_knowledge_base_is_served(client: TestClient, directory: Path, small_d
     assert {each["id"] for each in suggested} == {"Q0", "Q3", "Q6", "Q9"}
     named = client.get("/reconcile", params={"queries": '{"q": {"query": "RED  kite"}}'}).json()["q"]["result"][0]
     assert (named["id"], named["match"]) == ("Q0", True)
+
+
+def test_candidates_are_described_without_reading_their_pictures(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*place: object) -> bytes:
+        raise AssertionError("a picture was read")
+
+    client.put("/entities/N", json={"id": "N", "name": "Pink kite"}).raise_for_status()
+    monkeypatch.setattr(Segment, "picture", refuse)
+    body = client.post("/link", params={"entities": True}, json=ASKED | {"k": 13}).json()
+    assert {row["id"] for row in body["links"][0]["candidates"]} == {*body["entities"]}
+    assert [identity for identity, summary in body["entities"].items() if not summary["picture"]] == ["N"]
+    monkeypatch.undo()
+    for identity, summary in body["entities"].items():
+        assert client.get(f"/entities/{identity}").json()["picture"] == summary["picture"]
+        assert (client.get(f"/entities/{identity}/picture").status_code == 200) == summary["picture"]
 
 
 def test_a_set_of_shards_is_served_and_so_are_changes_of_a_shard(directory: Path, tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_flood_of_pictures_is_refused_before_it_is_decoded(start: Start, monke
     go, decode = threading.Event(), read_picture
 
     def slow(content: bytes, *, limits: Limits) -> Image.Image:
-        assert go.wait(10)
+        assert go.wait(60)
         return decode(content, limits=limits)
 
     monkeypatch.setattr("melder.data.pictures.read_picture", slow)

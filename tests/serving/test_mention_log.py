@@ -39,6 +39,16 @@ def test_each_mention_is_kept_once_as_a_record_without_its_picture(start: Start,
     assert client.get("/log?limit=1", headers=BEARER).json()["text"] == "Mercury"
 
 
+def test_what_is_added_while_the_newest_are_read_is_left_out(tmp_path: Path) -> None:
+    mentions = MentionLog(tmp_path / "log", 1_000)
+    mentions.add([MENTION, MENTION.model_copy(update={"text": "🏏 Guinea lost"})])
+    whole = (tmp_path / "log").read_bytes()
+    with (tmp_path / "log").open("rb") as file:
+        assert b"".join(mention_log._lines_until(file, len(whole) - 1)) == whole.splitlines(keepends=True)[0]
+    assert mentions.newest(9) == whole
+    assert mentions.newest(1) == whole.splitlines(keepends=True)[1]
+
+
 def test_only_who_has_the_token_reads_it(start: Start, tmp_path: Path) -> None:
     assert start(log=tmp_path / "log", token=TOKEN).get("/log").status_code == 401
     assert start(log=tmp_path / "log").get("/log", headers=BEARER).status_code == 403

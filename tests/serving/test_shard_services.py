@@ -19,7 +19,8 @@ from melder.building import build as kb_build
 from melder.cli import app as command
 from melder.data import DataSet, EntityFile
 from melder.kb.shard_list import shard_services
-from melder.kb.shards import join_services, split
+from melder.kb.shard_split import split
+from melder.kb.shards import join_services
 from melder.linking import shard_service
 from melder.linking.remote import RemoteLinker
 from melder.linking.shard_service import ShardService
@@ -322,6 +323,12 @@ def test_a_service_of_services(folder: Path, wires: dict[str, Wire], whole: Link
         identity = expected.candidates[0].id
         assert client.get(f"/entities/{identity}").json()["name"] == expected.candidates[0].name
         assert client.get("/entities/nobody").status_code == 404
+        before = sum(wire.asked for wire in wires.values())
+        described = client.post("/link", params={"entities": True}, json=request | {"k": 12}).json()["entities"]
+        rounds = 2 * len(wires) + len(wires) * len(described)  # of links at most two; of records one a candidate
+        assert sum(wire.asked for wire in wires.values()) - before <= rounds
+        for row in whole.knowledge_base.rows(list(described)).items():
+            assert described[row[0]]["picture"] == whole.knowledge_base.has_picture(row[1])
         suggested = client.get("/reconcile/suggest/entity", params={"prefix": "kite"}).json()["result"]
         assert {each["name"].split()[-1] for each in suggested} == {"kite"}
         wires[ADDRESSES[0]].cut = True

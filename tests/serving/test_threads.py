@@ -80,7 +80,7 @@ def test_a_generation_is_not_closed_under_who_reads_it(
 
     def slow(self: DataSetCatalogue, entity: Entity) -> bytes:
         begun.set()
-        assert go.wait(10)
+        assert go.wait(60)
         gc.collect()
         open_then.append(source.closed == [])
         return picture()
@@ -88,7 +88,7 @@ def test_a_generation_is_not_closed_under_who_reads_it(
     monkeypatch.setattr(DataSetCatalogue, "picture", slow)
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(client.get, path)
-        assert begun.wait(10)
+        assert begun.wait(60)
         source.add([NewEntity(Entity(id="new", name="New"))])
         client.portal.call(client.app.state.service.current.refresh)  # type: ignore
         go.set()
@@ -108,14 +108,14 @@ def test_names_are_read_from_a_generation_that_stays_open(
 
     def slow(self: DataSetCatalogue) -> object:
         begun.set()
-        assert go.wait(10)
+        assert go.wait(60)
         gc.collect()
         yield "Guinea" if source.closed == [] else "closed"
 
     monkeypatch.setattr(DataSetCatalogue, "names", slow)
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(client.post, "/link", json={"text": "Guinea"})
-        assert begun.wait(10)
+        assert begun.wait(60)
         source.number += 1
         client.portal.call(client.app.state.service.current.refresh)  # type: ignore
         go.set()

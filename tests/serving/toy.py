@@ -63,7 +63,7 @@ class ToyLinker:
         self, mentions: Sequence[Mention], items: Sequence[Item], k: int, types: AskedTypes = None
     ) -> Iterator[list[Link]]:
         self.started.set()
-        assert self.open.wait(10)
+        assert self.open.wait(60)
         if self.error is not None:
             raise self.error
         self.batches.append(len(mentions))

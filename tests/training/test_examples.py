@@ -11,13 +11,14 @@ from torch import Tensor
 
 from melder.data import MODALITIES, DataSet, entity_items, load, mention_items
 from melder.encoders import Towers, encode
-from melder.features import Features
 from melder.further_pictures import FurtherPictures
+from melder.training.batched import Batched, BatchItems, EncodedItems
 from melder.training.configuration import Configuration, TrainingConfiguration
-from melder.training.examples import Batched, FeatureExamples, ItemExamples
+from melder.training.examples import FeatureExamples, ItemExamples
 from melder.training.negatives.model_free import InBatch
 from melder.training.order import BatchPlan
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from training.small import settings
 
 PLAN = BatchPlan(mentions=35, batch_size=8, seed=5)
@@ -57,38 +58,45 @@ def features(items: ItemExamples) -> FeatureExamples:
     return FeatureExamples(encoded, rows, entities, items.answers, options(), InBatch(), items.numbers)
 
 
+def held(content: BatchItems) -> dict[str, Tensor]:
+    """The tensors of either kind."""
+    return content.encoded.tensors() if isinstance(content, EncodedItems) else content.inputs
+
+
+def surfaces(content: BatchItems) -> list[tuple[str, ...]]:
+    return list(content.encoded.surfaces or ()) if isinstance(content, EncodedItems) else content.surfaces
+
+
 def tensors(batched: Batched) -> dict[str, Tensor]:
     sides = {"mention": batched.mentions, "entity": batched.entities}
-    return {
-        f"{side} {name}": tensor
-        for side, content in sides.items()
-        for name, tensor in (content.tensors() if isinstance(content, Features) else content).items()
-    } | {"rows": batched.entity_rows}
+    return {f"{side} {name}": tensor for side, content in sides.items() for name, tensor in held(content).items()} | {
+        "rows": batched.entity_rows
+    }
 
 
 def equal(one: Batched, other: Batched) -> bool:
     first, second = tensors(one), tensors(other)
     alike = all(torch.equal(first[name], second[name]) for name in first)
-    return alike and one.mention_surfaces == other.mention_surfaces and one.entity_surfaces == other.entity_surfaces
+    named = [(surfaces(batched.mentions), surfaces(batched.entities)) for batched in (one, other)]
+    return alike and named[0] == named[1]
 
 
 def test_a_batch_holds_each_mention_beside_its_entity(items: ItemExamples, features: FeatureExamples) -> None:
     for examples in (items, features):
         batched = examples.batch(PLAN, 0, ROWS)
         assert batched.entity_rows.tolist() == [items.numbers[items.answers[row]] for row in ROWS]
-        assert batched.mention_surfaces == [(items.mentions[row].surface,) for row in ROWS]
-        assert batched.entity_surfaces == [items.dataset.entities[items.answers[row]].names for row in ROWS]
+        assert surfaces(batched.mentions) == [(items.mentions[row].surface,) for row in ROWS]
+        assert surfaces(batched.entities) == [items.dataset.entities[items.answers[row]].names for row in ROWS]
 
 
 @torch.inference_mode()
 def test_stored_features_are_those_of_the_items(items: ItemExamples, features: FeatureExamples) -> None:
     read, stored = items.batch(PLAN, 0, ROWS), features.batch(PLAN, 0, ROWS)
     for inputs, kept in ((read.mentions, stored.mentions), (read.entities, stored.entities)):
-        assert isinstance(kept, Features)
-        computed = items.encoder(inputs)
+        computed = inputs.features(items.encoder)
         for name, tensor in computed.tensors().items():
             valid = computed.text_mask[..., None] if name == "text_tokens" else True
-            torch.testing.assert_close(kept.tensors()[name] * valid, tensor * valid, rtol=0, atol=1e-5)
+            torch.testing.assert_close(held(kept)[name] * valid, tensor * valid, rtol=0, atol=1e-5)
 
 
 def test_texts_of_a_batch_are_no_longer_than_its_longest(features: FeatureExamples) -> None:
@@ -96,8 +104,7 @@ def test_texts_of_a_batch_are_no_longer_than_its_longest(features: FeatureExampl
     shortest = int(longest.argmin())
     wanted = [features.rows.index(shortest)] if shortest in features.rows else [0]
     mentions = features.batch(PLAN, 0, np.array(wanted)).mentions
-    assert isinstance(mentions, Features)
-    assert mentions.text_mask.all()
+    assert held(mentions)["text_mask"].all()
 
 
 @pytest.mark.parametrize("kind", ["items", "features"])
@@ -146,8 +153,8 @@ def test_hiding_never_leaves_an_item_with_nothing(kind: str, request: pytest.Fix
             assert not (image & ~had_image).any()
             pictures += int((had_image & ~image).sum())
             texts += int((had_text & ~text).sum())
-            surfaces = getattr(batched, "mention_surfaces" if name == "mentions" else "entity_surfaces")
-            assert [bool(row) for row in surfaces] == text.tolist()  # who has no text has no name either
+            named = [bool(row) for row in surfaces(getattr(batched, name))]
+            assert named == text.tolist()  # who has no text has no name either
     assert pictures > 20
     assert texts > 20
 
@@ -162,15 +169,15 @@ def test_an_encoder_that_sees_nothing_is_left_its_texts(items: ItemExamples) -> 
     blind = Towers("blind", items.encoder.text, None, items.encoder.separator)
     examples = replace(items, encoder=blind, training=options(drop_text=0.9, drop_image=0.9))
     batched = examples.batch(PLAN, 0, np.arange(35))
-    assert batched.mentions["has_text"].all()  # type: ignore[call-overload]
-    assert batched.entities["has_text"].all()  # type: ignore[call-overload]
+    assert held(batched.mentions)["has_text"].all()
+    assert held(batched.entities)["has_text"].all()
 
 
 def has(content: Any) -> tuple[Tensor, Tensor]:
     """[n] booleans each: whether there is a text, and a picture."""
-    if isinstance(content, Features):
-        return content.has_text, content.has_image
-    return content["has_text"], content["image_mask"]
+    if isinstance(content, EncodedItems):
+        return content.encoded.has_text, content.encoded.has_image
+    return content.inputs["has_text"], content.inputs["image_mask"]
 
 
 def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples) -> None:
@@ -183,5 +190,5 @@ def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples
     )
     several = replace(features, entities=replace(single, further=further)).batch(PLAN, 3, ROWS)
     assert equal(several, features.batch(PLAN, 3, ROWS))
-    assert isinstance(several.entities, Features)
-    assert several.entities.further is None
+    assert isinstance(several.entities, EncodedItems)
+    assert several.entities.encoded.further is None

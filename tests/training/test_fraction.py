@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from melder.data import load
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
-from melder.training.prepare import Split, split_data
+from melder.training.split import Split, split_data
 from training.small import settings
 
 

@@ -13,7 +13,8 @@ from melder.evaluation.evaluate import evaluate_run
 from melder.linking import open_run
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from training.small import settings
 
 

@@ -17,7 +17,7 @@ from melder.data import DataSet
 from melder.records import Item
 from melder.training.configuration import Configuration
 from melder.training.order import BatchPlan
-from melder.training.prepare import open_data
+from melder.training.split import open_data
 from melder.training.trainings import PreparedTraining, training_of
 from training.small import small_data
 

@@ -32,20 +32,12 @@ def calibrate(
     melder calibrate runs/wikimel --data data/wikimel --share 0.1
     melder calibrate my-kb --data labelled --split dev
     """
+    from melder.training.calibrate import CalibrationOptions
     from melder.training.calibrate import calibrate as fit
 
+    options = CalibrationOptions(split, kb, share, prior, skip_bad)
     unreadable = Unreadable() if skip_bad else None
     with counting() as start:
-        nil = fit(
-            run,
-            data,
-            split,
-            knowledge_base=kb,
-            share=share,
-            prior=prior,
-            skip_bad=skip_bad,
-            counting=start,
-            on_unreadable=unreadable,
-        )
+        nil = fit(run, data, options, counting=start, on_unreadable=unreadable)
     say(f"Fitted on {how_many(nil.mentions, 'mention')}. Next: melder evaluate {run} --data {data} --nil-threshold 0.5")
     finish([], list(unreadable.reasons.values()) if unreadable else [])

@@ -37,10 +37,12 @@ def demo(
 
     Takes some minutes on two cores and needs no network. Stopped at any moment, the same command goes on.
     """
+    from melder.runs.directory import is_finished_run
+
     data, run = out / "flags", out / "run"
     with _going_on(), counting() as start:
         _draw(data, seed, start)
-        if not (run / "environment.json").is_file():
+        if not is_finished_run(run):
             say("Training M3EL and a small CLIP on them from scratch …")
             _train(data, run, start)
         say("Linking the test photographs …")

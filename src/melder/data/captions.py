@@ -34,7 +34,18 @@ Answers = Annotated[list[Name | None], BeforeValidator(_listed)]
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence with its picture and its mentions; the lists have one element a mention."""
+    """A sentence with its picture and its mentions; the lists have one element a mention.
+
+    Args:
+        number: Its place in the file, counted from 1.
+        key: What split files call it.
+        identifier: What the ids of its mentions begin with; never the answer.
+        sentence: Its text.
+        surfaces: Of the mentions.
+        names: Of the answers.
+        answers: Ids; None = NIL.
+        image: The name of its picture.
+    """
 
     number: int  # place in the file, counted from 1
     key: str  # what split files call it
@@ -68,7 +79,14 @@ class Caption:
 
 
 def parallel(**lists: Sequence[object]) -> list[Fault]:
-    """Faults of lists that must be equally long, by their names in the file."""
+    """Faults of lists that must be equally long, by their names in the file.
+
+    Args:
+        lists: By their names in the file; the first says how long all are.
+
+    Returns:
+        None where all are alike.
+    """
     (first, reference), *others = lists.items()
     return [
         (name, f"has {len(values)} elements, {first} has {len(reference)}; give each mention one")
@@ -78,7 +96,14 @@ def parallel(**lists: Sequence[object]) -> list[Fault]:
 
 
 class CaptionLayout:
-    """A directory with one file of captions. Read the entities first: the file is read with them, and once."""
+    """A directory with one file of captions. Read the entities first: the file is read with them, and once.
+
+    Args:
+        name: Of the layout.
+        file: Of the captions.
+        data_set: What the file of splits calls it.
+        read: Gives the captions of the file.
+    """
 
     field_names: Mapping[str, str] = {"mention.image": "imgPath"}
     feature_keys: Mapping[str, str] | None = None

@@ -60,6 +60,12 @@ class Counts(_Counts):
 def count(dataset: DataSet) -> Counts:
     """Read every split and look for every picture's file.
 
+    Args:
+        dataset: Opened.
+
+    Returns:
+        How many there are of what.
+
     Raises:
         BadData: As `DataSet.split` does.
     """

@@ -22,7 +22,15 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass
 class DataSet:
-    """What `load` found. `skipped` names each record that `skip_bad` left out so far, one entry a record."""
+    """What `load` opened.
+
+    Args:
+        directory: Where it is.
+        entities: Its knowledge base.
+        layout: What reads its splits.
+        skip_bad: Leave bad records out rather than raise.
+        skipped: Each record that was left out so far, one entry a record.
+    """
 
     has_sides: ClassVar[bool] = False  # entities are encoded when they are searched
 
@@ -104,9 +112,18 @@ class DataSet:
 def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", skip_bad: bool = False) -> DataSet:
     """Open a data set: read its knowledge base now, its splits on demand.
 
-    `layout` is the name of one in `layouts.LAYOUTS`, or "auto"; `text_field`, attr or desc, is the entity text that
-    the layout "mimic" reads. Bad records raise BadData, which names them all,
-    or are left out and listed in `DataSet.skipped` when `skip_bad` is set.
+    Args:
+        directory: Of the data set.
+        layout: Of `melder list layouts`; auto = as its files say.
+        text_field: The entity text that the layout "mimic" reads: attr or desc.
+        skip_bad: Leave bad records out, and list them in `DataSet.skipped`.
+
+    Returns:
+        The data set.
+
+    Raises:
+        BadData: With all records of the knowledge base that are none.
+        MelderError: There is no such directory, or its layout is not known.
     """
     opened = open_layout(Path(directory), layout, text_field)
     problems, seen, kept = Problems(), dict[str, int](), list[Entity]()
@@ -125,8 +142,17 @@ def load(directory: Path | str, layout: str = "auto", text_field: str = "desc", 
 def entity_faults(
     entity: Entity, seen: Mapping[str, int], names: Mapping[str, str], what: str = "record"
 ) -> list[Fault]:
-    """What is wrong with an entity: `seen` are the ids before it and their numbers, `names` what the file calls
-    a field ("entity.images" → "image_list"), `what` what the numbers count."""
+    """What is wrong with an entity.
+
+    Args:
+        entity: That was read.
+        seen: The ids before it, with their numbers.
+        names: What the file calls a field, by ours ("entity.images" → "image_list").
+        what: What the numbers count.
+
+    Returns:
+        Fields, and what is wrong with each.
+    """
     faults: list[Fault] = []
     if entity.id in seen:
         faults.append((names.get("entity.id", "id"), _repeated(entity.id, seen[entity.id], what)))
@@ -166,6 +192,13 @@ def _leaves(name: str) -> str | None:
 
 def inside(directory: Path, name: str) -> Path:
     """The file of this name below a directory.
+
+    Args:
+        directory: That it is to be in.
+        name: Relative to it.
+
+    Returns:
+        The path, of a file that need not be there.
 
     Raises:
         MelderError: The name leads out of it.

@@ -17,8 +17,15 @@ FIRST = 2  # entities that are shown as they were read
 
 @dataclass(frozen=True)
 class EntityCounts:
-    """Entities, and how many of them have what; `kinds` are types and how often each occurs, the most frequent first,
-    `first` the first entities of the file."""
+    """Entities, and how many of them have what.
+
+    Args:
+        entities: How many there are.
+        named, aliases, described, typed, pictured: How many have a name, aliases, a description, types, pictures.
+        homonyms: How many share their name with another.
+        kinds: Types and how often each occurs, the most frequent first.
+        first: The first entities of the file.
+    """
 
     entities: int
     named: int
@@ -33,6 +40,12 @@ class EntityCounts:
 
 def count_entities(source: EntityFile) -> tuple[EntityCounts, Problems]:
     """The counts of a file, and everything that is wrong with it.
+
+    Args:
+        source: Read through.
+
+    Returns:
+        Both.
 
     Raises:
         MelderError: There is nothing in it.

@@ -57,7 +57,13 @@ def make_mentions(entities: Iterable[Entity], count: int, seed: int, *, views: b
     """Up to `count` different mentions of each entity that has a name; all of train, none NIL.
 
     Args:
+        entities: With or without names.
+        count: Mentions of an entity.
+        seed: By which they are drawn.
         views: Whether an entity's only picture is shown as a random view, or as it is.
+
+    Returns:
+        The mentions, and how many pictures are views.
 
     Raises:
         MelderError: No entity has a name.
@@ -79,7 +85,14 @@ def make_mentions(entities: Iterable[Entity], count: int, seed: int, *, views: b
 
 
 def pieces(description: str) -> list[str]:
-    """The sentences of a description, each once; the halves of a single long one, parted at a comma if there is one."""
+    """The sentences of a description, each once; the halves of a single long one, parted at a comma if there is one.
+
+    Args:
+        description: Of an entity.
+
+    Returns:
+        In their order.
+    """
     sentences = list(dict.fromkeys(part.strip() for part in SENTENCE_END.split(description) if part.strip()))
     if len(sentences) != 1 or len(sentences[0].split()) < LONG:
         return sentences

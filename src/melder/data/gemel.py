@@ -53,6 +53,9 @@ class GemelLayout:
     """A directory in the layout of GEMEL. Read the entities first: all splits are read with them, and once.
 
     `feature_keys` gives the key in the HDF5 file for each name of a picture, once the entities are read.
+
+    Args:
+        directory: Of the data set.
     """
 
     name = "gemel"
@@ -124,6 +127,13 @@ def unmarked(text: str, mention: str) -> tuple[str, int, int] | tuple[str, None,
     """(text without markers, start, end): the mention where it is marked, otherwise where it first occurs.
 
     One space inside each marker belongs to it, as GENRE writes them. Offsets count code points of the new text.
+
+    Args:
+        text: With or without markers.
+        mention: The surface.
+
+    Returns:
+        The pair of places is None where it does not occur.
     """
     parts: list[str] = []
     inside: list[tuple[int, str]] = []  # where each marked stretch starts in the new text
@@ -152,6 +162,12 @@ def picture_name(key: str) -> str:
 
     What file names may not hold on some system is percent-encoded; a long key is cut to its end, after a digest of
     the whole.
+
+    Args:
+        key: Of a picture in the HDF5 file.
+
+    Returns:
+        The name.
     """
     name = _IN_NO_NAME.sub(lambda match: f"%{ord(match[0]):02X}", key)
     if len(name.encode()) <= LONGEST:

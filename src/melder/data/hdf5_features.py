@@ -25,7 +25,12 @@ DAMAGED = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) 
 
 @dataclass(frozen=True)
 class StoredVectors:
-    """The vectors of pictures by their names, all of one length, and the pictures that there is none for."""
+    """Vectors of pictures, all of one length.
+
+    Args:
+        vectors: By the pictures' names.
+        absent: Pictures that there is none for.
+    """
 
     vectors: Mapping[str, Vector]
     absent: Mapping[str, BadRecord]
@@ -43,6 +48,12 @@ class StoredVectors:
 def find_hdf5(directory: Path) -> Path | None:
     """The one HDF5 file of a directory, None when there is none.
 
+    Args:
+        directory: Of a data set.
+
+    Returns:
+        Its path.
+
     Raises:
         MelderError: There are several.
     """
@@ -54,7 +65,14 @@ def find_hdf5(directory: Path) -> Path | None:
 
 
 def read_vectors(source: Path, keys: Mapping[str, str]) -> StoredVectors:
-    """The vectors of the pictures that are given as name → key in the file.
+    """The vectors of pictures.
+
+    Args:
+        source: The HDF5 file.
+        keys: In the file, by the pictures' names.
+
+    Returns:
+        Vectors by name.
 
     Raises:
         MelderError: There is none of them, when lengths differ, and for a file that is no HDF5.

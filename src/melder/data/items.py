@@ -60,11 +60,18 @@ def mention_items(
     modalities: frozenset[str] = MODALITIES,
     pictures: int = 1,
 ) -> list[Item]:
-    """An item a mention: surface + separator + context, its first `pictures`, the surface, and where the mention
-    stands.
+    """An item a mention: surface + separator + context, its pictures, the surface, and where the mention stands.
+    Whether a picture's file is there shows when it is decoded.
 
-    `modalities` leaves out the text, surfaces included, or the pictures. Whether a picture's file is there shows
-    when it is decoded.
+    Args:
+        mentions: Of the data set.
+        dataset: Where its pictures are.
+        separator: Between surface and context.
+        modalities: Leaves out the text, surfaces included, or the pictures.
+        pictures: How many of the first.
+
+    Returns:
+        In their order.
     """
     return [
         mention_item(
@@ -80,7 +87,17 @@ def mention_item(
     separator: str,
     modalities: frozenset[str] = MODALITIES,
 ) -> Item:
-    """The item of one mention, with a picture from anywhere, or several (None = without any)."""
+    """The item of one mention, with a picture from anywhere, or several (None = without any).
+
+    Args:
+        mention: Any.
+        image: From anywhere; None = without any.
+        separator: Between a surface and its context.
+        modalities: That are read.
+
+    Returns:
+        What an encoder reads.
+    """
     first, *further = listed_pictures(image) if "image" in modalities and image else [None]
     shown: dict[str, Any] = {"image": first, "further": tuple(further), "role": "mention"}
     if "text" not in modalities:
@@ -100,9 +117,18 @@ def entity_items(
     images: Sequence[int] | None = None,
     pictures: int = 1,
 ) -> list[Item]:
-    """An item an entity: name + separator + description, its first `pictures`, its names and aliases.
+    """An item an entity: name + separator + description, its pictures, its names and aliases.
 
-    `images` says which one picture instead, an index for each entity (`draw_image`; anything for one that has none).
+    Args:
+        entities: Of the data set.
+        dataset: Where its pictures are.
+        separator: Between name and description.
+        modalities: Leaves out the text, names included, or the pictures.
+        images: Which one picture instead, a number for each entity (`draw_image`; anything for one that has none).
+        pictures: How many of the first.
+
+    Returns:
+        In their order.
     """
     items = []
     for row, entity in enumerate(entities):
@@ -115,7 +141,14 @@ def entity_items(
 
 
 def listed_pictures(image: str | Picture | Sequence[str | Picture] | None) -> list[Picture]:
-    """One picture or several, each a path or the bytes of an image file, as a list."""
+    """One picture or several, each a path or the bytes of an image file, as a list.
+
+    Args:
+        image: Paths as texts too; None = none.
+
+    Returns:
+        Paths and bytes.
+    """
     if image is None:
         return []
     several = [image] if isinstance(image, (str, Path, bytes)) else image
@@ -123,10 +156,18 @@ def listed_pictures(image: str | Picture | Sequence[str | Picture] | None) -> li
 
 
 def draw_image(pictures: int, seed: int, epoch: int, index: int) -> int:
-    """Which of so many pictures is shown of an entity, or mention, as example `index` of an epoch: uniform, and the
-    same every time.
+    """Which of several pictures is shown of an entity, or mention, in an epoch: uniform, and the same every time.
 
-    MIMIC's code draws one each time an entity is read in training. 0 where there is none.
+    MIMIC's code draws one each time an entity is read in training.
+
+    Args:
+        pictures: How many there are.
+        seed: Of the training.
+        epoch: Its number.
+        index: Of the example.
+
+    Returns:
+        Its number; 0 where there is none.
     """
     if pictures < 2:
         return 0
@@ -138,6 +179,14 @@ def joined(name: str, text: str, separator: str) -> str:
     """The text that is read of a name and what is said of it.
 
     A blank one is left out, and with it the separator unless that is a `Separator` that stands alone.
+
+    Args:
+        name: A name or a surface.
+        text: A description or a context.
+        separator: Between them.
+
+    Returns:
+        The text.
     """
     if getattr(separator, "stands_alone", False):
         return f"{name}{separator}{text}"

@@ -34,6 +34,9 @@ def read_json(
         model: what each object is validated as
         problems: told of every object that is no record
         complete: makes an object a record, given its number
+
+    Yields:
+        A number and a record.
     """
     first = next((line for line in skip_mark(file) if line.strip()), b"").strip()
     file.seek(0)

@@ -33,12 +33,26 @@ class _RawCaption(RawRecord):
 
 
 def is_kgmel(directory: Path) -> bool:
-    """Whether the directory holds KGMEL's file."""
+    """Whether the directory holds KGMEL's file.
+
+    Args:
+        directory: Of a data set.
+
+    Returns:
+        Whether this layout reads it.
+    """
     return (directory / FILE).is_file()
 
 
 def open_kgmel(directory: Path) -> CaptionLayout:
-    """KGMEL's file in the directory."""
+    """KGMEL's file in the directory.
+
+    Args:
+        directory: Of the data set.
+
+    Returns:
+        The layout.
+    """
     return CaptionLayout("kgmel", directory / FILE, "WikiDiverse", _captions)
 
 

@@ -49,7 +49,15 @@ LAYOUTS = Registry[Layout](
 
 
 def open_layout(directory: Path, name: str, text_field: str) -> Reader:
-    """The directory read as layout `name`; "auto" looks at its files. `text_field` is for the layout "mimic".
+    """A directory, read by a layout.
+
+    Args:
+        directory: Of the data set.
+        name: Of the layout; auto = as its files say.
+        text_field: For the layout "mimic": attr or desc.
+
+    Returns:
+        What reads it.
 
     Raises:
         MelderError: A directory that is not there, an unknown name, and files of no layout or of several.

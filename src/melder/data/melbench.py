@@ -34,12 +34,25 @@ class _RawCaption(RawRecord):
 
 
 def is_melbench(directory: Path) -> bool:
-    """Whether the directory holds a file of MELBench."""
+    """Whether the directory holds a file of MELBench.
+
+    Args:
+        directory: Of a data set.
+
+    Returns:
+        Whether this layout reads it.
+    """
     return bool(_files(directory))
 
 
 def open_melbench(directory: Path) -> CaptionLayout:
     """The one file of MELBench in the directory.
+
+    Args:
+        directory: Of the data set.
+
+    Returns:
+        The layout.
 
     Raises:
         MelderError: There is none, or both are there.

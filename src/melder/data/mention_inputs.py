@@ -22,7 +22,13 @@ KEPT = ("answer", "language")  # by the record, which checks them
 
 @dataclass(frozen=True)
 class MentionInput:
-    """A mention, and its pictures from anywhere; `in_data`: the record names some within the data set instead."""
+    """A mention that was given to be linked.
+
+    Args:
+        mention: With its text.
+        images: From anywhere.
+        in_data: The record names pictures within the data set instead.
+    """
 
     mention: Mention
     images: tuple[Picture, ...] = ()
@@ -30,12 +36,25 @@ class MentionInput:
 
 
 def is_single(value: Any) -> bool:
-    """Whether it is one mention; lists, tables and what else can be gone through are several."""
+    """Whether something is one mention; lists, tables and what else can be gone through are several.
+
+    Args:
+        value: That was given.
+
+    Returns:
+        Whether it is one.
+    """
     return isinstance(value, (str, tuple, Mapping, Mention))
 
 
 def read_mentions(values: Any) -> list[MentionInput]:
     """The mentions of a list, of anything that can be gone through, or of the rows of a pandas or polars table.
+
+    Args:
+        values: In any of these forms.
+
+    Returns:
+        In their order.
 
     Raises:
         MelderError: It is nothing of the kind, or one of them is wrong; the message counts from 1.
@@ -47,7 +66,11 @@ def read_mention(value: Any, identity: str = "query") -> MentionInput:
     """One mention, in any of the forms.
 
     Args:
+        value: In any of the forms that the module's description names.
         identity: The id of a mention that has none.
+
+    Returns:
+        The mention.
 
     Raises:
         MelderError: It has none of the forms, the mention does not occur in the text, there is no such picture.
@@ -69,7 +92,14 @@ def to_mention(
     """The mention from `start` to `end`, or the first occurrence of `surface`, else the whole text.
 
     Args:
+        text: It is in.
+        surface: Its words; None = as start and end say.
+        identity: Of the mention.
         start: In code points; without `end` the surface begins there.
+        end: The first code point behind it.
+
+    Returns:
+        The mention.
 
     Raises:
         MelderError: The surface is empty or does not stand there.

@@ -14,6 +14,13 @@ def merged(records: Iterable[tuple[int, Entity]], notes: Notes) -> Iterator[tupl
     """One entity an id, with the number of its first row; all are held at once.
 
     The first name and the first description count; other names become aliases, and lists are put together.
+
+    Args:
+        records: Numbers of rows, and what each says of an entity.
+        notes: Told how many rows were put together.
+
+    Yields:
+        In the order of the first rows.
     """
     first, entities, rows = dict[str, int](), dict[str, Entity](), dict[str, int]()
     for number, entity in records:

@@ -44,7 +44,12 @@ class _RawMention(RawRecord):
 
 
 class MimicLayout:
-    """A directory in the layout of MIMIC. Read the entities first: answers are looked up in their numbers."""
+    """A directory in the layout of MIMIC. Read the entities first: answers are looked up in their numbers.
+
+    Args:
+        directory: Of the data set.
+        text_field: Which of an entity's two texts is read: attr or desc.
+    """
 
     name = "mimic"
     notes: tuple[str, ...] = ()

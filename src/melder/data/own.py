@@ -28,23 +28,50 @@ Complete = Callable[[Mapping[str, Any], int], dict[str, Any]]  # an object and i
 
 def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
     """A record as other programs write it, put right: without fields that are null, with numbers that are ids as texts,
-    and with texts by language taken apart."""
+    and with texts by language taken apart.
+
+    Args:
+        value: An object of JSON.
+
+    Returns:
+        By field.
+    """
     given = with_labels({name: content for name, content in value.items() if content is not None})
     return given | {name: str(given[name]) for name in IDS if type(given.get(name)) is int}
 
 
 def as_written(value: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """The object itself, for files that Melder alone writes: null there says something."""
+    """The object of JSON itself, for files that Melder alone writes: null there says something.
+
+    Args:
+        value: An object of JSON.
+        number: Of its line.
+
+    Returns:
+        By field.
+    """
     return dict(value)
 
 
 def plain(value: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """`plain_record`, wherever the record stands."""
+    """`plain_record`, wherever the record stands.
+
+    Args:
+        value: An object of JSON.
+        number: Of its line.
+
+    Returns:
+        By field.
+    """
     return plain_record(value)
 
 
 class OwnLayout:
-    """A directory in Melder's own layout."""
+    """A directory in Melder's own layout.
+
+    Args:
+        directory: Of the data set.
+    """
 
     name = "own"
     notes: tuple[str, ...] = ()
@@ -82,10 +109,17 @@ class OwnLayout:
 def parse_lines(
     lines: Iterable[bytes], file: str, model: type[Record], problems: Problems, complete: Complete = plain
 ) -> Iterator[tuple[int, Record]]:
-    """Records of JSON Lines with their line numbers, counted from 1. Blank lines are passed over.
+    """Records of JSON Lines with their line numbers. Blank lines are passed over.
 
-    `file` is the name for messages; `complete` makes an object that is no record one, where it can. Every line that is
-    not a record of `model` then is noted in `problems`.
+    Args:
+        lines: Without their ends.
+        file: Its name, for messages.
+        model: The record's class.
+        problems: Takes every line that is not a record.
+        complete: Makes an object that is no record one, where it can.
+
+    Yields:
+        Numbers from 1 on, and records.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -112,7 +146,19 @@ def _validated(line: bytes, number: int, model: type[Record], complete: Complete
 
 
 def read_lines(path: Path, model: type[Record], problems: Problems) -> Iterator[tuple[int, Record]]:
-    """`parse_lines` of a file."""
+    """Records of a file of JSON Lines with their line numbers.
+
+    Args:
+        path: Of the file.
+        model: The record's class.
+        problems: Takes every line that is not a record.
+
+    Returns:
+        Numbers from 1 on, and records.
+
+    Raises:
+        MelderError: The file cannot be read.
+    """
     return parse_lines(read_bytes(path).split(b"\n"), str(path), model, problems)
 
 

@@ -23,6 +23,12 @@ FORMS = "a path, bytes, an open file, a Pillow image, an array [height, width(, 
 def pictures_of(image: Any) -> tuple[Path | bytes, ...]:
     """The pictures that are meant by one, in any of the forms of `picture_of`, or by a list or tuple of such.
 
+    Args:
+        image: In any of the forms of `picture_of`, or a list or tuple of such.
+
+    Returns:
+        In their order.
+
     Raises:
         MelderError: One of them is none, or there is no such file.
     """
@@ -39,6 +45,9 @@ def picture_of(image: Any) -> Path | bytes | None:
     Args:
         image: A path, bytes, an open file, a Pillow image, an array [height, width] or [height, width, 1, 3 or 4], or
             a `data:` address; None = no picture.
+
+    Returns:
+        None where none was given.
 
     Raises:
         MelderError: It is none of these, or there is no such file.

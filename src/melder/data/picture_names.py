@@ -18,12 +18,26 @@ __all__ = ["PictureNames", "file_of", "is_address", "leads_out"]
 
 
 def is_address(name: str) -> bool:
-    """Whether a picture is named by an address of the web; Melder fetches none of an entity's."""
+    """Whether a picture is named by an address of the web; Melder fetches none of an entity's.
+
+    Args:
+        name: As a record has it.
+
+    Returns:
+        Whether it is one.
+    """
     return name.startswith(("http://", "https://"))
 
 
 def file_of(address: str) -> str:
-    """The name of the file behind an address; "" of what only looks like one, such as http://[."""
+    """The name of the file behind an address; "" of what only looks like one, such as http://[.
+
+    Args:
+        address: Of the web.
+
+    Returns:
+        The name.
+    """
     try:
         path = urlsplit(address).path
     except ValueError:
@@ -32,12 +46,24 @@ def file_of(address: str) -> str:
 
 
 def leads_out(directory: Path, name: str) -> bool:
-    """Whether a picture's name, which is that of something below a directory, is that of a link out of it."""
+    """Whether a picture's name, which is that of something below a directory, is that of a link out of it.
+
+    Args:
+        directory: That it is to be in.
+        name: Relative to it.
+
+    Returns:
+        Whether it does.
+    """
     return not (directory / name).resolve().is_relative_to(directory.resolve())
 
 
 class PictureNames:
-    """The names of the files below a directory, which are listed when one is first looked for in vain."""
+    """The names of the files below a directory, which are listed when one is first looked for in vain.
+
+    Args:
+        directory: Below which they are.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

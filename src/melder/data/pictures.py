@@ -51,7 +51,15 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before anything is decoded."""
+    """What is refused before anything is decoded.
+
+    Args:
+        bytes: Of a file.
+        pixels: Width × height as decoded.
+        side: Pixels of the shorter side at least.
+        scan: Width × height of a JPEG, which is decoded at a half, a quarter or an eighth of its size.
+        formats: As Pillow calls them.
+    """
 
     bytes: int = 200_000_000  # above the largest scans of archives
     pixels: int = 50_000_000  # width × height as decoded; 200 MB with alpha
@@ -76,6 +84,9 @@ def read_picture(source: Path | bytes, *, limits: Limits | None = None, needed: 
         needed: no side needs more pixels than this: a large JPEG may be decoded at a fraction of its size, twice this
             at least, which is sooner and takes less memory; None = decode it in full, if `limits.pixels` lets it
 
+    Returns:
+        In RGB.
+
     Raises:
         UnreadablePicture: it is missing, too large or too small, truncated, or in none of the formats
     """
@@ -88,6 +99,14 @@ def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None)
 
     So do the loaders of published methods.
 
+    Args:
+        source: A file, or its bytes.
+        size: Of a side, in pixels.
+        limits: What is refused; None = the usual.
+
+    Returns:
+        [size, size, 3].
+
     Raises:
         UnreadablePicture: As `read_picture` does.
     """
@@ -97,7 +116,15 @@ def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None)
 
 
 def fit(picture: Image.Image, size: int) -> NDArray[np.uint8]:
-    """[size, size, 3]: the picture resized by LANCZOS, aspect ratio not kept, then in RGB, as MIMIC's code does."""
+    """The picture resized by LANCZOS, aspect ratio not kept, then in RGB, as MIMIC's code does.
+
+    Args:
+        picture: Of any mode.
+        size: Of a side, in pixels.
+
+    Returns:
+        [size, size, 3].
+    """
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS).convert("RGB"), dtype=np.uint8)
 
 
@@ -151,6 +178,9 @@ def silenced() -> Iterator[None]:
 
     The filters of warnings belong to the process, not to a thread: whoever lets several threads read pictures enters
     this before they begin and leaves it when they have ended.
+
+    Yields:
+        Nothing.
     """
     _silence.begin()
     try:

@@ -34,11 +34,26 @@ Identifier = Annotated[Name, BeforeValidator(_number_as_text)]
 
 
 def span(text: str, surface: str) -> tuple[int, int] | tuple[None, None]:
-    """The code point offsets of the first occurrence of `surface`; a pair of None when there is none."""
+    """The first occurrence of a surface in a text.
+
+    Args:
+        text: To look in.
+        surface: To look for.
+
+    Returns:
+        The code point where it begins and the one behind it; a pair of None when there is none.
+    """
     start = text.find(surface) if surface else -1
     return (start, start + len(surface)) if start >= 0 else (None, None)
 
 
 def is_nil(answer: str | None) -> bool:
-    """Whether a published answer says "none of these": null, or the word nil in either case."""
+    """Whether a published answer says "none of these": null, or the word nil in either case.
+
+    Args:
+        answer: As a data set has it.
+
+    Returns:
+        Whether it does.
+    """
     return answer is None or answer.casefold() == "nil"

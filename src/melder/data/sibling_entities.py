@@ -15,15 +15,29 @@ ENTITY_FILE = "entities.jsonl"  # as in Melder's own layout
 
 
 def entities_beside(directory: Path, problems: Problems) -> list[tuple[int, Entity]] | None:
-    """The entities of `entities.jsonl` with their line numbers; None when there is no such file."""
+    """The entities of `entities.jsonl` with their line numbers; None when there is no such file.
+
+    Args:
+        directory: Of a data set.
+        problems: Takes every line that is no entity.
+
+    Returns:
+        Numbers from 1 on, and entities.
+    """
     path = directory / ENTITY_FILE
     return list(read_lines(path, Entity, problems)) if path.is_file() else None
 
 
 def answered_entities(answers: Iterable[tuple[int, str, str]]) -> list[tuple[int, Entity]]:
-    """An entity for each answer, from (number of the record, answer, name given for it), in their order.
+    """An entity for each answer, in their order.
 
     The first name given is the entity's name, others are its aliases. Nothing else is known of it.
+
+    Args:
+        answers: The number of the record, the answer, and the name given for it.
+
+    Returns:
+        The number of the first record, and the entity.
     """
     first: dict[str, int] = {}
     names: dict[str, dict[str, None]] = {}  # a dict for its order
@@ -35,7 +49,14 @@ def answered_entities(answers: Iterable[tuple[int, str, str]]) -> list[tuple[int
 
 
 def answers_note(count: int) -> str:
-    """What a user must know of a knowledge base that `answered_entities` made."""
+    """What a user must know of a knowledge base that `answered_entities` made.
+
+    Args:
+        count: Entities.
+
+    Returns:
+        A sentence.
+    """
     return (
         f"there is no {ENTITY_FILE}: the knowledge base is the {count:,} answers of all mentions, by the names given "
         "there, without descriptions, pictures or any entity that is no answer; figures are not comparable with others"

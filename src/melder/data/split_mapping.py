@@ -34,7 +34,12 @@ class _RawSplits(RawRecord):
 
 @dataclass(frozen=True)
 class SplitMapping:
-    """The split of each id, and the ids that the file has in several."""
+    """Which split records are in.
+
+    Args:
+        split_of: By id.
+        repeated: The ids that the file has in several.
+    """
 
     split_of: dict[str, str]
     repeated: tuple[str, ...]
@@ -59,7 +64,14 @@ class SplitMapping:
 
 
 def read_mapping(path: Path, data_set: str) -> SplitMapping | None:
-    """The splits of `data_set`, None when there is no such file.
+    """The splits of a data set, as a file of them says.
+
+    Args:
+        path: Of the file.
+        data_set: Its name there.
+
+    Returns:
+        None when there is no such file.
 
     Raises:
         BadData: A file of another form.

@@ -24,6 +24,9 @@ def tune_split(
         by_entity: Mentions with the same answer stay on one side too, so that no entity of one side is an answer on the
             other.
 
+    Returns:
+        Both.
+
     Raises:
         MelderError: No such part can be set aside.
     """

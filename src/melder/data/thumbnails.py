@@ -24,7 +24,15 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnail(picture: Path | bytes, side: int) -> Thumbnail | None:
-    """The picture in at most `side` × `side` pixels; None when it cannot be read."""
+    """A small copy of a picture.
+
+    Args:
+        picture: A file, or its bytes.
+        side: Of the copy at most, in pixels.
+
+    Returns:
+        None when it cannot be read.
+    """
     try:
         return shrunk(picture, side)
     except UnreadablePicture:
@@ -32,7 +40,19 @@ def thumbnail(picture: Path | bytes, side: int) -> Thumbnail | None:
 
 
 def shrunk(picture: Path | bytes, side: int, quality: int = QUALITY) -> Thumbnail:
-    """The picture in at most `side` × `side` pixels. Raises UnreadablePicture."""
+    """A small copy of a picture.
+
+    Args:
+        picture: A file, or its bytes.
+        side: Of the copy at most, in pixels.
+        quality: Of the JPEG, up to 100.
+
+    Returns:
+        A JPEG.
+
+    Raises:
+        UnreadablePicture: It cannot be decoded.
+    """
     small = read_picture(picture, needed=side)
     small.thumbnail((side, side), Resampling.LANCZOS)
     file = io.BytesIO()

@@ -20,7 +20,13 @@ __all__ = ["Written", "claim", "write_dataset", "write_lines"]
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: records by file ("entities", "train", …), pictures, and the pictures that were not there."""
+    """What was written of a data set.
+
+    Args:
+        records: By file ("entities", "train", …), how many.
+        pictures: How many.
+        missing: Pictures that were not there.
+    """
 
     records: Mapping[str, int]
     pictures: int
@@ -36,11 +42,22 @@ def write_dataset(
     copy: bool = False,
     counting: Counting | None = None,
 ) -> Written:
-    """Write `dataset` to the new or empty directory `out`; `entities` and `splits` replace its own.
+    """Write a data set to a new or empty directory.
 
-    Pictures are hard-linked, or copied where that cannot be or `copy` says so. Those of a layout that keeps the
-    pictures of entities and of mentions apart go to `images/entities` and `images/mentions`, with their names. A
-    picture whose file is not there stays named in its record. The directory has all that belongs in it, or nothing.
+    Pictures of a layout that keeps those of entities and of mentions apart go to `images/entities` and
+    `images/mentions`, with their names. A picture whose file is not there stays named in its record. The directory has
+    all that belongs in it, or nothing.
+
+    Args:
+        dataset: Opened.
+        out: The directory.
+        entities: In the place of its own.
+        splits: In the place of its own.
+        copy: Pictures are copied; otherwise they are hard-linked where that can be.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        How much there was.
 
     Raises:
         MelderError: `out` is in use or two files would have to have the same name.
@@ -60,7 +77,12 @@ def write_dataset(
 
 
 def write_lines(path: Path, records: Iterable[BaseModel]) -> None:
-    """Write one record a line, JSON, UTF-8."""
+    """Write one record a line, JSON, UTF-8.
+
+    Args:
+        path: Of the file.
+        records: In their order.
+    """
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{record.model_dump_json()}\n" for record in records)
 
@@ -119,7 +141,10 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def claim(out: Path) -> None:
-    """Make the directory `out`.
+    """Make a new directory.
+
+    Args:
+        out: The directory.
 
     Raises:
         MelderError: There is anything in it.

@@ -29,7 +29,13 @@ __all__ = ["ClipPictures", "ClipText", "read_clip"]
 
 
 class ClipText(nn.Module):
-    """CLIP's text tower; widths: the projection's, the model's."""
+    """CLIP's text tower; widths: the projection's, the model's.
+
+    Args:
+        model: transformers' CLIPTextModel.
+        projection: Into the space that texts and pictures share.
+        tokens: Makes the model's input of texts.
+    """
 
     def __init__(self, model: nn.Module, projection: nn.Linear, tokens: Tokens) -> None:
         super().__init__()
@@ -54,7 +60,14 @@ class ClipText(nn.Module):
 
 
 class ClipPictures(nn.Module):
-    """CLIP's picture tower; widths: the projection's (`raw`: the model's, the vector before it), the model's."""
+    """CLIP's picture tower; widths: the projection's (`raw`: the model's, the vector before it), the model's.
+
+    Args:
+        model: transformers' CLIPVisionModel.
+        projection: Into the space that texts and pictures share.
+        pixels: Makes the model's input of pictures.
+        raw: The global vector is the one before the projection, not normalised.
+    """
 
     def __init__(self, model: nn.Module, projection: nn.Linear, pixels: Pixels, *, raw: bool = False) -> None:
         super().__init__()
@@ -97,6 +110,13 @@ def new_text(config: CLIPTextConfig, projection: int, tokens: Tokens) -> ClipTex
 
 def read_clip(source: ModelSource, options: Options) -> tuple[ClipText, ClipPictures]:
     """Both towers of a published CLIP, with its weights.
+
+    Args:
+        source: Where the model is.
+        options: Of the encoder.
+
+    Returns:
+        In evaluation mode.
 
     Raises:
         MelderError: Another model: those that are like CLIP pool elsewhere, and nothing would show it.

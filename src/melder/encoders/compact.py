@@ -70,6 +70,12 @@ class CompactPictures(nn.Module):
 
     Normalisation takes away how bright and how colourful a picture is as a whole, which tells flags and fruit
     apart: the mean colour of each position joins the last feature map.
+
+    Args:
+        stages: Channels after each halving of the picture's sides, and residual blocks at that resolution.
+        projection: The width of the global vector.
+        pixels: Makes the network's input of pictures.
+        raw: The global vector is the one before the projection.
     """
 
     def __init__(self, stages: Stages, projection: int, pixels: Pixels, *, raw: bool = False) -> None:
@@ -110,12 +116,28 @@ class CompactPictures(nn.Module):
 
 
 def compact_pictures(options: Options, size: int = SIZE) -> CompactPictures:
+    """A picture tower of random weights, to be trained.
+
+    Args:
+        options: Of the encoder.
+        size: Of a picture's side, in pixels.
+
+    Returns:
+        The tower.
+    """
     form = PixelFormat(size, mean=(0.5,) * 3, deviation=(0.25,) * 3)
     return CompactPictures(STAGES, PROJECTION, Pixels(form.read_for(options)), raw=options.raw)
 
 
 def compact_text(options: Options) -> ClipText:
-    """A text tower whose tokenizer is trained on `options.texts`."""
+    """A text tower whose tokenizer is trained on `options.texts`.
+
+    Args:
+        options: Of the encoder; it reads `texts` once.
+
+    Returns:
+        The tower, of random weights.
+    """
     tokenizer = train_tokenizer(options.texts)
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),

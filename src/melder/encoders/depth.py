@@ -19,6 +19,12 @@ def layers_above(encoder: nn.Module) -> dict[str, int]:
     Those of the last layer, and all behind it such as poolers and projections, have 0; embeddings, which come before
     the first layer, have the number of layers. A tower is what a direct child of the encoder holds. Of stages that
     hold layers the stages count.
+
+    Args:
+        encoder: Whose children are towers.
+
+    Returns:
+        By the parameter's name.
     """
     above = dict[str, int]()
     for tower, module in encoder.named_children():
@@ -32,7 +38,12 @@ def layers_above(encoder: nn.Module) -> dict[str, int]:
 
 
 def train_last_layers(encoder: nn.Module, count: int) -> None:
-    """Freeze what lies before the last `count` layers of each tower; what is behind them learns too."""
+    """Freeze what lies before the last `count` layers of each tower; what is behind them learns too.
+
+    Args:
+        encoder: Which is changed.
+        count: Of layers, of each tower.
+    """
     above = layers_above(encoder)
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(above.get(name, 0) < count)

@@ -6,7 +6,7 @@ Pictures of the batches to come are read while the encoder computes (`melder.enc
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -80,7 +80,21 @@ def encode_chunks(
     memory: PictureMemory | None = None,
     threads: int | None = None,
 ) -> Iterator[Features]:
-    """`encode` for one chunk of items after the other, while pictures of the next one are read."""
+    """`encode` for one chunk of items after the other, while pictures of the next one are read.
+
+    Args:
+        encoder: in any mode, which it is left in
+        chunks: of items, none empty, which are asked for one ahead
+        batch_size: items that go through the encoder together
+        device: where the encoder is
+        precision: what it computes in
+        progress: told how many items each batch had
+        memory: of pictures of earlier calls; None = of this call alone
+        threads: that read pictures meanwhile, as for `encode`
+
+    Yields:
+        the features of each chunk, as `encode` gives them
+    """
     device = torch.device(device)
     reading = reading_threads() if threads is None else threads
     with ReadAhead(encoder.read_picture, reading) as ahead:
@@ -100,10 +114,18 @@ def encode_chunks(
 
 
 def batches_of(items: Sequence[Item], batch_size: int, *, sees: bool) -> tuple[Batches, Batches]:
-    """What goes through an encoder together: the items with their first pictures, then the further pictures of one that
-    `sees` any.
+    """What goes through an encoder together: the items with their first pictures, then the further pictures.
 
     Whoever prepares batches apart from the encoder finds them in the order in which `encode` asks for them.
+
+    Args:
+        items: what is encoded
+        batch_size: items of a batch
+        sees: whether the encoder has vision, so that further pictures are read too
+
+    Returns:
+        batches of items with their first pictures, and of one item for each further picture; each with the places of
+        its items among all
     """
     further = [Item(image=picture) for item in items for picture in item.further] if sees else []
     orders = (items, longest_first(items)), (further, list(range(len(further))))
@@ -120,7 +142,14 @@ def batches_of(items: Sequence[Item], batch_size: int, *, sees: bool) -> tuple[B
 
 def longest_first(items: Sequence[Item]) -> list[int]:
     """The order in which items are encoded: what comes later needs no more room than what came before, and
-    equal texts stand together."""
+    equal texts stand together.
+
+    Args:
+        items: what is encoded
+
+    Returns:
+        their places
+    """
     return sorted(range(len(items)), key=lambda index: (-len(items[index].text), items[index].text))
 
 
@@ -129,13 +158,10 @@ class _Among:
 
     Args:
         batches: all of them
-        memory: of pictures of earlier calls
     """
 
-    def __init__(self, batches: Batches, memory: PictureMemory) -> None:
+    def __init__(self, batches: Batches) -> None:
         self.batches = batches
-        self.pictures = SharedPictures([item for _, items in batches for item in items], memory)
-        self.begun = set[Hashable]()  # pictures that are being read, or were
         self._count = self._left = sum(len(rows) for rows, _ in batches)
         self._tensors: dict[str, Tensor] = {}
 
@@ -155,11 +181,21 @@ class _Among:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Items with their first pictures, and their further pictures."""
+    """Items with their first pictures, and their further pictures; an item may show first what another shows later.
+
+    Args:
+        items: all of them
+        first: the items as they are
+        further: an item for each further picture
+        pictures: of both
+        begun: pictures that are being read, or were
+    """
 
     items: Sequence[Item]
     first: _Among
     further: _Among
+    pictures: SharedPictures
+    begun: set[Hashable] = field(default_factory=set)
 
     @property
     def is_whole(self) -> bool:
@@ -189,22 +225,23 @@ class _Batch:
     def unread(self) -> list[Item]:
         items = []
         for item, key in zip(self.items, self.keys, strict=True):
-            if key is not None and key not in self.among.begun and not self.among.pictures.has(key):
+            if key is not None and key not in self.chunk.begun and not self.chunk.pictures.has(key):
                 items.append(item)
-            self.among.begun.add(key)
+            self.chunk.begun.add(key)
         return items
 
 
 def _batches(
     chunks: Iterable[Sequence[Item]], size: int, memory: PictureMemory | None, *, sees: bool
 ) -> Iterator[_Batch]:
+    memory = memory or PictureMemory()
     for items in chunks:
-        halves = (_Among(batches, memory or PictureMemory()) for batches in batches_of(items, size, sees=sees))
-        chunk = _Chunk(items, *halves)
-        for among in (chunk.first, chunk.further):
-            start = 0
+        first, further = map(_Among, batches_of(items, size, sees=sees))
+        order = [item for among in (first, further) for _, batch in among.batches for item in batch]
+        chunk, start = _Chunk(items, first, further, SharedPictures(order, memory)), 0
+        for among in (first, further):
             for rows, batch in among.batches:
-                yield _Batch(chunk, among, rows, batch, among.pictures.keys[start : start + len(rows)])
+                yield _Batch(chunk, among, rows, batch, chunk.pictures.keys[start : start + len(rows)])
                 start += len(rows)
 
 
@@ -223,7 +260,7 @@ def _features(
     training = encoder.training
     encoder.eval()
     try:
-        return batch.among.pictures.encode(batch.items, batch.keys, forward)
+        return batch.chunk.pictures.encode(batch.items, batch.keys, forward)
     finally:
         encoder.train(training)
 

@@ -95,7 +95,14 @@ class JointText(nn.Module):
 
 
 class JointPictures(nn.Module):
-    """The picture half of a joint model; the arguments are those of `JointText`."""
+    """The picture half of a joint model.
+
+    Args:
+        model: of transformers, with `get_image_features`
+        pixels: makes its input of pictures
+        without: its parts that pictures do not need, by their names
+        width: first numbers of the vector that are kept; None = all
+    """
 
     def __init__(self, model: Model, pixels: Pixels, without: Sequence[str], *, width: int | None = None) -> None:
         super().__init__()
@@ -134,12 +141,30 @@ class JointPictures(nn.Module):
 
 
 def is_joint(model: Model) -> bool:
-    """Whether a model of transformers gives features of texts and of pictures, in one space."""
+    """Whether a model of transformers gives features of texts and of pictures, in one space.
+
+    Args:
+        model: of transformers
+
+    Returns:
+        whether `read_joint` can read it
+    """
     return hasattr(model, "get_text_features") and hasattr(model, "get_image_features")
 
 
 def read_joint(source: ModelSource, options: Options) -> tuple[JointText, JointPictures]:
-    """Both towers of a published joint model, with its weights."""
+    """Both towers of a published joint model, with its weights.
+
+    Args:
+        source: where the model is
+        options: of the encoder
+
+    Returns:
+        in evaluation mode
+
+    Raises:
+        MelderError: It is no joint model, or vectors before its projection are asked for.
+    """
     if options.raw:
         raise MelderError(
             f"model '{source.name}': a vector before the projection (encoder.pooled: raw) is CLIP's only; leave it out"
@@ -163,7 +188,19 @@ def read_joint(source: ModelSource, options: Options) -> tuple[JointText, JointP
 
 
 def joint_text(source: ModelSource, model: Model, options: Options) -> JointText:
-    """The text tower of a joint model that was read from `source`."""
+    """The text tower of a joint model that was read from `source`.
+
+    Args:
+        source: where the model was read from, for messages and for its tokenizer
+        model: of which the tower takes the parts that it needs
+        options: of the encoder
+
+    Returns:
+        the tower
+
+    Raises:
+        MelderError: Its text cannot be computed.
+    """
     with _halving(source, "text"):
         tokenizer = read_tokenizer(source)
         positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)

@@ -121,7 +121,18 @@ class PretrainedPictures(nn.Module):
 
 
 def read_text(source: ModelSource, options: Options) -> TextTower:
-    """The text tower of a source, with its weights."""
+    """The text tower of a source, with its weights.
+
+    Args:
+        source: where the model is: a sentence encoder, a joint model, or a plain one
+        options: of the encoder
+
+    Returns:
+        the tower, in evaluation mode
+
+    Raises:
+        MelderError: It cannot be read, weights are missing, or its text cannot be computed.
+    """
     sentence = read_sentence_encoder(source, options.width)
     model, report = read_model(AutoModel, sentence.transformer)
     if is_joint(model):
@@ -135,7 +146,18 @@ def read_text(source: ModelSource, options: Options) -> TextTower:
 
 
 def read_pictures(source: ModelSource, options: Options) -> PretrainedPictures:
-    """The picture tower of a source, with its weights."""
+    """The picture tower of a source, with its weights.
+
+    Args:
+        source: where the model is
+        options: of the encoder
+
+    Returns:
+        the tower, in evaluation mode
+
+    Raises:
+        MelderError: It cannot be read, weights are missing, or it does not read plain pictures.
+    """
     model, report = read_model(AutoModel, source)
     pixels = Pixels(PixelFormat.of(read_processor(source), source).read_for(options))
     # A checkpoint trained with another head leaves the pooler random: worse than no pooler at all.

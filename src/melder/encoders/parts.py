@@ -34,7 +34,15 @@ def unused_parts(model: Model, compute: Callable[[Model], tuple[Tensor, ...]]) -
 
 
 def without_parts(model: Model, names: Sequence[str]) -> Model:
-    """A model of its own that shares all its other parts with `model`."""
+    """A model of its own that shares all its other parts with `model`.
+
+    Args:
+        model: which is not changed
+        names: dotted names of modules or parameters
+
+    Returns:
+        the other model, in which these are None
+    """
     rest = _shallow(model)
     for name in names:
         parent, steps = rest, name.split(".")
@@ -48,7 +56,14 @@ def without_parts(model: Model, names: Sequence[str]) -> Model:
 
 
 def share_weights(first: nn.Module, second: nn.Module) -> bool:
-    """Whether a parameter belongs to both."""
+    """Whether a parameter belongs to both.
+
+    Args:
+        first, second: any modules
+
+    Returns:
+        whether one does
+    """
     return bool({id(weight) for weight in first.parameters()} & {id(weight) for weight in second.parameters()})
 
 

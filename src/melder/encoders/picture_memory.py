@@ -22,7 +22,11 @@ PictureFeatures = tuple[Tensor, Tensor]  # the global vector and the tokens
 
 
 class PictureMemory:
-    """Global vectors and tokens of the last few pictures, for as long as the encoder's weights stay what they are."""
+    """Global vectors and tokens of the last few pictures, for as long as the encoder's weights stay what they are.
+
+    Args:
+        megabytes: of features that are held
+    """
 
     def __init__(self, megabytes: int = MEGABYTES) -> None:
         self._room = megabytes * 2**20

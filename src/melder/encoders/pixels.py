@@ -86,6 +86,10 @@ class Pixels(nn.Module):
     Decoding dominates, so squares of files are kept in memory, `cache` megabytes of them at most; the first
     to come stay, because an epoch reads each picture once and would drive everything out of a queue. Of pictures
     given as bytes the squares of the last few are kept: a service checks each before it queues for the encoder.
+
+    Args:
+        form: what the model reads: size, colours, resampling
+        cache: megabytes of squares of files that are kept
     """
 
     mean: Tensor

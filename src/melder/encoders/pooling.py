@@ -64,12 +64,27 @@ _SPELLINGS = {
 
 
 def pool(modes: Sequence[str], tokens: Tensor, mask: Tensor) -> Tensor:
-    """[n, modes · d]: the vectors of each mode, joined in their order."""
+    """The vectors of each mode, joined in their order.
+
+    Args:
+        modes: keys of `POOLINGS`
+        tokens: [n, L, d]
+        mask: [n, L], True = valid
+
+    Returns:
+        [n, modes · d]
+    """
     return torch.cat([POOLINGS[mode](tokens, mask) for mode in modes], dim=-1)
 
 
 def read_pooling(file: str | Path | None) -> tuple[str, ...]:
     """The modes that a configuration file names; `mean` without a file.
+
+    Args:
+        file: of a sentence encoder's pooling module
+
+    Returns:
+        keys of `POOLINGS`
 
     Raises:
         MelderError: Other modes.

@@ -16,12 +16,27 @@ _INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # of Intel's and AMD's proc
 
 
 def computing(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    """A context in which layers compute in `precision`; their weights stay as they are."""
+    """A context in which layers compute in `precision`; their weights stay as they are.
+
+    Args:
+        device: where they compute
+        precision: bf16 or float32
+
+    Returns:
+        to be entered
+    """
     return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 by instructions of its own: elsewhere it is slower than float32."""
+    """Whether `device` multiplies bfloat16 by instructions of its own: elsewhere it is slower than float32.
+
+    Args:
+        device: a CPU or a GPU
+
+    Returns:
+        whether bf16 is worth it
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     tell = getattr(torch.cpu, "get_capabilities", None)  # newer PyTorch has it

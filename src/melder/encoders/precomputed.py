@@ -34,7 +34,11 @@ class _Stored:
 
 
 class StoredPictures(nn.Module):
-    """A picture tower without parameters; widths are those of the stored tensors."""
+    """A picture tower without parameters; widths are those of the stored tensors.
+
+    Args:
+        files: safetensors files of global vectors and tokens, by the pictures' names
+    """
 
     def __init__(self, files: Sequence[Path]) -> None:
         super().__init__()
@@ -76,7 +80,17 @@ class StoredPictures(nn.Module):
 
 
 def find_files(spec: str) -> list[Path]:
-    """The files that `<files>` of a specification means: those of a directory, or a comma-separated list."""
+    """The files that `<files>` of a specification means: those of a directory, or a comma-separated list.
+
+    Args:
+        spec: what stands behind `precomputed:`, before the +
+
+    Returns:
+        in the order of their names
+
+    Raises:
+        MelderError: A directory holds none.
+    """
     folder = _path(spec)
     if not os.path.isdir(folder):
         return [_path(part.strip()) for part in spec.split(",")]

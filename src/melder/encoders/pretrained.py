@@ -57,6 +57,9 @@ def read_gguf(auto: Any, file: Path, *, dtype: torch.dtype = torch.float32) -> t
         auto: a class of transformers with `from_pretrained`, such as `AutoModelForCausalLM`
         file: the GGUF file
         dtype: of the weights, which are plain numbers afterwards
+
+    Returns:
+        both
     """
     place, name = str(file.parent), file.name
     with reading(ModelSource(str(file), local=True)):
@@ -66,13 +69,36 @@ def read_gguf(auto: Any, file: Path, *, dtype: torch.dtype = torch.float32) -> t
 
 
 def new_model(auto: Any, config: Any, source: ModelSource) -> Model:
-    """A model with random weights, in float32 and evaluation mode, as a configuration read from `source` has it."""
+    """A model with random weights, in float32 and evaluation mode, as a configuration read from `source` has it.
+
+    Args:
+        auto: a class of transformers with `from_config`
+        config: of transformers
+        source: for messages
+
+    Returns:
+        the model
+
+    Raises:
+        MelderError: It cannot be built.
+    """
     with reading(source):
         return auto.from_config(config, trust_remote_code=False, dtype=torch.float32).eval()
 
 
 def read_config(source: ModelSource, kind: Any = AutoConfig) -> Any:
-    """The configuration of a source; `kind` is a class of transformers with `from_pretrained`."""
+    """The configuration of a source.
+
+    Args:
+        source: where the model is
+        kind: a class of transformers with `from_pretrained`
+
+    Returns:
+        of transformers
+
+    Raises:
+        MelderError: It cannot be read, or asks for code from a hub.
+    """
     with reading(source):
         config = kind.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
     for kernel in _kernels(config):
@@ -84,7 +110,17 @@ def read_config(source: ModelSource, kind: Any = AutoConfig) -> Any:
 
 
 def read_tokenizer(source: ModelSource) -> Any:
-    """The tokenizer of a source."""
+    """The tokenizer of a source.
+
+    Args:
+        source: where the model is
+
+    Returns:
+        of transformers
+
+    Raises:
+        MelderError: It cannot be read.
+    """
     with reading(source):
         return AutoTokenizer.from_pretrained(source.name, local_files_only=source.local, trust_remote_code=False)
 
@@ -94,6 +130,15 @@ def read_processor(source: ModelSource) -> Any:
 
     Some have no such form (DINOv3's, TIPS's). What is needed of those are numbers, which stand in their file: without
     torchvision they are read from there.
+
+    Args:
+        source: where the model is
+
+    Returns:
+        of transformers
+
+    Raises:
+        MelderError: It cannot be read.
     """
     with reading(source):
         try:
@@ -111,7 +156,18 @@ def read_processor(source: ModelSource) -> Any:
 
 
 def find_file(source: ModelSource, name: str) -> Path | None:
-    """A further file of a source, on this machine after the call; None when the source does not have it."""
+    """A further file of a source, on this machine after the call; None when the source does not have it.
+
+    Args:
+        source: where the model is
+        name: relative to the model's directory
+
+    Returns:
+        its path
+
+    Raises:
+        MelderError: The model cannot be read.
+    """
     with reading(source):
         file = cached_file(
             source.name, name, local_files_only=source.local, _raise_exceptions_for_missing_entries=False

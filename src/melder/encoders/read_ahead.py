@@ -37,7 +37,11 @@ AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 
 def reading_threads() -> int:
-    """How many threads read pictures where nothing else is said: as many as PyTorch computes with."""
+    """How many threads read pictures where nothing else is said: as many as PyTorch computes with.
+
+    Returns:
+        `MOST_THREADS` at most
+    """
     return min(MOST_THREADS, torch.get_num_threads())
 
 

@@ -92,7 +92,14 @@ class SentenceHead(nn.Module):
 
 @dataclass
 class SentenceEncoder:
-    """A sentence encoder's parts; prompts are by role (mention, entity), lowered = texts are read in lower case."""
+    """A sentence encoder's parts.
+
+    Args:
+        transformer: where the model is that makes vectors of tokens
+        head: pooling and what follows it
+        prompts: what is put before texts, by role (mention, entity)
+        lowered: texts are read in lower case
+    """
 
     transformer: ModelSource
     head: SentenceHead
@@ -102,6 +109,13 @@ class SentenceEncoder:
 
 def read_sentence_encoder(source: ModelSource, width: int | None = None) -> SentenceEncoder:
     """What stands beside a text model; mean pooling alone where nothing does.
+
+    Args:
+        source: where the model is
+        width: first numbers of the vector that are kept; None = all
+
+    Returns:
+        the parts
 
     Raises:
         MelderError: A module or a setting that Melder does not compute.

@@ -28,7 +28,12 @@ _PACKAGE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model's name (a path, or a hub name) and whether everything about it must already be on this machine."""
+    """A model's name.
+
+    Args:
+        name: a path, or a name on the hub
+        local: whether everything about it must already be on this machine
+    """
 
     name: str
     local: bool
@@ -36,6 +41,12 @@ class ModelSource:
 
 def find_source(spec: str) -> ModelSource:
     """The source that `spec` means; a directory wins over a hub name.
+
+    Args:
+        spec: a directory, `python:PACKAGE`, or a name on the hub
+
+    Returns:
+        the source
 
     Raises:
         MelderError: Anything else.
@@ -54,10 +65,20 @@ def find_source(spec: str) -> ModelSource:
 
 @contextmanager
 def reading(source: ModelSource, what: str = "") -> Iterator[None]:
-    """Turn what transformers raises when a model cannot be read into one line that names the model and `what` fails.
+    """Turn what transformers raises when a model cannot be read into one line.
 
-    Its progress bars show for downloads only: a local model is there in a moment. A damaged or foreign directory
-    makes transformers fail in any way it can, so every exception is one about the model.
+    Its progress bars show for downloads only: a local model is there in a moment. A damaged or foreign directory makes
+    transformers fail in any way it can, so every exception is one about the model.
+
+    Args:
+        source: which a message names
+        what: fails, where it is not the reading itself
+
+    Yields:
+        nothing
+
+    Raises:
+        MelderError: Whatever was raised inside.
     """
     shown = logging.is_progress_bar_enabled()
     try:
@@ -90,6 +111,12 @@ def _reason(error: Exception) -> str:
 def package_folders(package: str) -> list[Path]:
     """The folders of an installed package, which is not imported.
 
+    Args:
+        package: its name, dotted
+
+    Returns:
+        directories; none of a package that is a single file
+
     Raises:
         MelderError: There is no such package.
     """
@@ -116,7 +143,14 @@ def _importable_parent(package: str) -> bool:
 
 
 def describes_model(config: Path) -> bool:
-    """Whether a config.json is one of a model of transformers."""
+    """Whether a config.json is one of a model of transformers.
+
+    Args:
+        config: the file
+
+    Returns:
+        whether it has a `model_type`
+    """
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except ValueError:

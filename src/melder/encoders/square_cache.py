@@ -19,7 +19,11 @@ MEGABYTES = 48  # a service's whole queue of pictures, at 224 pixels
 
 
 class FileSquares:
-    """The squares of the first files to come, as many as there is room for. Threads may share it; a copy is empty."""
+    """The squares of the first files to come, as many as there is room for. Threads may share it; a copy is empty.
+
+    Args:
+        megabytes: of squares that are held
+    """
 
     def __init__(self, megabytes: int) -> None:
         self._megabytes, self._room = megabytes, megabytes * _MEGABYTE
@@ -49,7 +53,11 @@ class FileSquares:
 
 class SquareCache:
     """The squares of the last few pictures, by what the pictures are and by the length of a side. Threads may share
-    it; a copy, such as workers that prepare batches are sent, is empty."""
+    it; a copy, such as workers that prepare batches are sent, is empty.
+
+    Args:
+        megabytes: of squares that are held
+    """
 
     def __init__(self, megabytes: int = MEGABYTES) -> None:
         self._megabytes, self._room = megabytes, megabytes * _MEGABYTE

@@ -83,6 +83,12 @@ class EfficientNetPictures(nn.Module):
 def read_efficientnet(options: Options) -> EfficientNetPictures:
     """The tower with its published weights.
 
+    Args:
+        options: of the encoder
+
+    Returns:
+        the tower, in evaluation mode
+
     Raises:
         MelderError: the package is not installed, or its file is another one
     """
@@ -93,6 +99,9 @@ def read_efficientnet(options: Options) -> EfficientNetPictures:
 
 def starter_text() -> ModelSource:
     """Where the text half of `starter` is: MiniLM, in a package.
+
+    Returns:
+        what `read_text` takes
 
     Raises:
         MelderError: the package is not installed

@@ -48,6 +48,12 @@ def save_features(features: Features, directory: Path, *, ids: Sequence[str], fi
     """Write features of the records `ids`; an older set in the directory stops being readable first.
 
     Surfaces are not written: they come from the records.
+
+    Args:
+        features: [n], of which token arrays are written as float16
+        directory: made where it is missing
+        ids: [n], of the records
+        fingerprint: of what was encoded, and by what
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _MANIFEST).unlink(missing_ok=True)
@@ -69,6 +75,15 @@ def load_features(
 ) -> Features:
     """Memory-mapped features of the records `ids`, token arrays in float16; changes stay in memory.
 
+    Args:
+        directory: that `save_features` wrote
+        ids: [n], of the records that are wanted
+        fingerprint: that the features should have
+        surfaces: [n], of the records
+
+    Returns:
+        of the records, in their order
+
     Raises:
         MelderError: The directory holds none, or those of other records, texts, pictures or encoder.
     """
@@ -87,10 +102,17 @@ def load_features(
 
 
 def fingerprint(items: Sequence[Item], encoder_spec: str, *, spans: bool = False) -> str:
-    """SHA-256 (hexadecimal) over the texts and picture names (or bytes) of items and the encoder's specification.
+    """SHA-256 over the texts and picture names (or bytes) of items and the encoder's specification.
 
-    `spans`: and over where mentions stand, for an encoder that reads the words around them. Put into the specification
-    whatever else changes features: the text length, published mode, a run's digest.
+    Put into the specification whatever else changes features: the text length, published mode, a run's digest.
+
+    Args:
+        items: what is encoded
+        encoder_spec: of the encoder
+        spans: and over where mentions stand, for an encoder that reads the words around them
+
+    Returns:
+        hexadecimal
     """
     digest = hashlib.sha256(json.dumps(encoder_spec).encode())
     for item in items:

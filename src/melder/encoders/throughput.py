@@ -18,6 +18,11 @@ class Throughput:
     """Texts and pictures of items that were encoded, and the seconds that this took, reading the pictures included.
 
     A text or a picture of several items counts for each of them.
+
+    Args:
+        texts: that were encoded
+        pictures: the same
+        seconds: that it took
     """
 
     texts: int = 0

@@ -30,9 +30,17 @@ Distinct = TypeVar("Distinct")
 
 @dataclass(frozen=True)
 class Options:
-    """text_length in tokens; texts that a tokenizer is trained on; published mode; a picture's vector before CLIP's
-    projection, not normalised (raw), or after it; so many first numbers of a vector (width), None = all;
-    the formats of pictures that are decoded and the most pixels of one, None = the usual."""
+    """What an encoder is built with.
+
+    Args:
+        text_length: tokens of a text that are read
+        texts: that a tokenizer is trained on
+        published: read as the published code does: texts are padded to `text_length`
+        raw: a picture's vector is the one before CLIP's projection, not normalised
+        width: first numbers of a sentence encoder's vector that are kept; None = all
+        formats: of pictures that are decoded, as Pillow calls them; None = the usual
+        pixels: of a picture that is decoded at most; None = the usual
+    """
 
     text_length: int = 40
     texts: Iterable[str] = ()
@@ -90,9 +98,16 @@ class ImageTower(Protocol):
 class Towers(nn.Module):
     """The encoder that a specification names; fulfils `melder.protocols.Encoder`.
 
-    `on_unreadable` decides about a picture that cannot be decoded: None raises; a function is told, and the
-    item then counts as having no picture. `context` is what is read of a mention's text that is too long: the words
-    around the mention (window), or its beginning. `throughput` counts what `encode` has encoded.
+    `on_unreadable` decides about a picture that cannot be decoded: None raises; a function is told, and the item then
+    counts as having no picture. `throughput` counts what `encode` has encoded.
+
+    Args:
+        spec: its specification
+        text: reads texts
+        image: reads pictures; None = the encoder has no vision
+        separator: between a name and a description, or a surface and its context
+        context: what is read of a mention's text that is too long: the words around the mention (window), or its
+            beginning
     """
 
     def __init__(

@@ -22,7 +22,16 @@ _BEYOND = (124, 116, 104)  # what a turned view shows outside the picture: the m
 
 
 def random_view(picture: np.ndarray, seed: int, size: int) -> np.ndarray:
-    """A [size, size, 3] uint8 view of a [h, w, 3] uint8 picture: a pure function of picture and seed (>= 0)."""
+    """A view of a picture at random: a pure function of picture and seed.
+
+    Args:
+        picture: [h, w, 3], uint8
+        seed: at least 0
+        size: of a side of the view, in pixels
+
+    Returns:
+        [size, size, 3], uint8
+    """
     draw = np.random.default_rng(seed)
     height, width = picture.shape[:2]
     frame = Image.fromarray(picture).transform(

@@ -15,10 +15,16 @@ PAD, START, END = "<pad>", "<start>", "<end>"
 
 
 def train_tokenizer(texts: Iterable[str], *, exact: bool = False) -> Any:
-    """A transformers tokenizer `<start> … <end>` over lower-cased bytes; the same texts give the same one.
+    """A tokenizer `<start> … <end>` over lower-cased bytes; the same texts give the same one.
 
-    Every string can be written with it: what was never seen falls back on single bytes. `exact` keeps case and every
-    blank, so that a text can be read back from its tokens: for a model that writes.
+    Every string can be written with it: what was never seen falls back on single bytes.
+
+    Args:
+        texts: that it is trained on
+        exact: keep case and every blank, so that a text can be read back from its tokens: for a model that writes
+
+    Returns:
+        of transformers
     """
     bpe = Tokenizer(models.BPE())
     if not exact:

@@ -24,7 +24,12 @@ SENTENCE = re.compile(r"[.!?]+[\"'”’)\]]*\s+|[。！？]+[」』”’）]*\
 
 @dataclass(frozen=True)
 class TextRead:
-    """The text that an encoder is given for an item, prompt first, and where the mention stands in it, if it does."""
+    """What an encoder is given of an item.
+
+    Args:
+        text: prompt first
+        span: first code point of the mention in `text`, and the one behind it; None where it does not stand there
+    """
 
     text: str
     span: tuple[int, int] | None = None

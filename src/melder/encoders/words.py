@@ -13,7 +13,12 @@ __all__ = ["Word", "words_of"]
 
 @dataclass(frozen=True)
 class Word:
-    """`text[start:end]`, in code points, and the positions of its tokens among all that are read of the text."""
+    """A word of a text, and where its tokens are.
+
+    Args:
+        start, end: `text[start:end]`, in code points
+        tokens: their positions among all that are read of the text
+    """
 
     start: int
     end: int
@@ -24,6 +29,13 @@ def words_of(text: str, tokens: Tokens) -> list[Word] | None:
     """The words of as much of a text as is read, in order; None where the tokenizer does not say where tokens lie.
 
     What a tokenizer adds to a text (its marks for beginning and end, padding) is part of no word.
+
+    Args:
+        text: as the encoder reads it
+        tokens: of the text tower
+
+    Returns:
+        in their order
     """
     if not tokens.tokenizer.is_fast:
         return None

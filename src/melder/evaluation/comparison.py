@@ -26,9 +26,14 @@ Rows = npt.NDArray[np.int64]
 class Comparison:
     """Predictions of two systems A and B, those with an answer, in one order, and what came of them.
 
-    `figures` holds for each of COMPARED `a`, `b`, `difference` (b − a), `difference_ci`, `p` and `p_holm`. `only_a`
-    and `only_b` are positions of the mentions whose gold entity ranks first with that system alone, those that the
-    other one ranks worst first; `both` and `neither` count the others.
+    Args:
+        names: Of both.
+        first: Of A.
+        second: Of B.
+        figures: For each of COMPARED `a`, `b`, `difference` (b − a), `difference_ci`, `p` and `p_holm`.
+        only_a, only_b: Rows of the mentions whose gold entity ranks first with that system alone, those that the other
+            one ranks worst first.
+        both, neither: How many others there are of either kind.
     """
 
     names: tuple[str, str]
@@ -55,9 +60,15 @@ class Comparison:
 
 
 def compare(first: Sequence[Prediction], second: Sequence[Prediction], names: tuple[str, str]) -> Comparison:
-    """Compare predictions of the same mentions, in any order; `names` are those of the files.
+    """Compare predictions of the same mentions, in any order; NIL mentions are left out.
 
-    NIL mentions are left out.
+    Args:
+        first: Of system A.
+        second: Of system B.
+        names: Of both, for messages: of the files, say.
+
+    Returns:
+        Figures with intervals and paired tests, and the mentions that one system alone gets right.
 
     Raises:
         MelderError: Mentions or gold entities differ, or none has an answer.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from melder.data import DataSet
 from melder.data import load as load_data
 from melder.evaluation.evaluation import Evaluation, assess
+from melder.evaluation.evaluation_options import EvaluationOptions
 from melder.evaluation.overlap import TOP, agreement_of
 from melder.evaluation.predictions import CANDIDATES, read_predictions
 from melder.evaluation.report import read_curves
@@ -42,43 +42,14 @@ __all__ = [
     "with_its_own",
 ]
 
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What a run is evaluated against, and what is measured.
-
-    Args:
-        knowledge_base: A data set or knowledge base whose entities are linked to; None = the data set's own.
-        skip_bad: Leave bad records out, where they would raise `BadData`.
-        changes: Settings of the method that take the place of the run's.
-        nil_threshold: The NIL probability from which on the answer is "none of these".
-        candidates: A search (`melder.search.resolver`) whose agreement with the exact links is measured on some of the
-            mentions.
-        kept: Candidates of a link; of fewer than `NIL_TOP_K` (`melder.linking.nil_calibration`) no NIL probability is
-            known.
-        features: A directory that `melder features` wrote, of the mentions and the data set's entities.
-        kb_features: Another, of the entities of `knowledge_base`.
-        prior: As in `melder.load`.
-        coherence: As there.
-    """
-
-    knowledge_base: Path | None = None
-    skip_bad: bool = False
-    changes: Sequence[str] = ()
-    nil_threshold: float | None = None
-    candidates: str | None = None
-    kept: int = CANDIDATES
-    features: Path | None = None
-    kb_features: Path | None = None
-    prior: bool = False
-    coherence: bool = False
+DEFAULTS = EvaluationOptions()
 
 
 def evaluate_run(
     run: Path,
     data: Path,
     split: str,
-    options: EvaluationOptions = EvaluationOptions(),
+    options: EvaluationOptions = DEFAULTS,
     *,
     counting: Counting,
     on_unreadable: Callable[[Item, Exception], None] | None = None,
@@ -144,9 +115,21 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     seen: Collection[str] | None = None,
 ) -> Evaluation:
-    """Figures, links and ranks of the mentions; `seen` are the ids of the entities that were answers in training.
+    """Figures, links and ranks of mentions.
 
-    Beside them are what the linker counted, and the figures of its ablations.
+    Args:
+        linker: Any.
+        mentions: With or without answers.
+        kept: Candidates of each link.
+        progress: Told how many mentions were linked.
+        seen: The ids of the entities that were answers in training, by which mentions are divided into slices; None =
+            they are not.
+
+    Returns:
+        Figures, links and ranks.
+
+    Raises:
+        MelderError: No mention has an answer, or an answer is not in the knowledge base.
     """
     if linker.data is None:
         raise MelderError("these mentions are of no data set: make the linker with the data set that they are of")
@@ -171,6 +154,16 @@ def evaluate_predictions(
     """What `evaluate_run` found when it wrote the predictions in `file`, without linking again.
 
     The split is the one that holds the mentions.
+
+    Args:
+        run: That made them.
+        file: The predictions.
+        data: The data set of the mentions.
+        knowledge_base: What was searched; None = the entities of the data set.
+        skip_bad: Leave bad records of the data set out rather than stop.
+
+    Returns:
+        The evaluation.
 
     Raises:
         MelderError: The predictions are not of this data.
@@ -199,7 +192,18 @@ def _stored(
 def describe(
     run: Path, configuration: ModelConfiguration, dataset: DataSet, knowledge_base: DataSet | KnowledgeBase, split: str
 ) -> dict[str, Any]:
-    """What figures were measured on and with: method, encoder, data, configuration, seed, versions."""
+    """What figures were measured on and with: method, encoder, data, configuration, seed, versions.
+
+    Args:
+        run: The run's directory.
+        configuration: Of the run.
+        dataset: Of the mentions.
+        knowledge_base: Of the entities.
+        split: In words.
+
+    Returns:
+        By the names that metrics.json has.
+    """
     whole = {**read_yaml(run / "config.yaml"), "method": configuration.method.model_dump(mode="json")}
     return {
         "method": str(configuration.method.name),  # type: ignore[attr-defined]
@@ -225,14 +229,36 @@ def _add_nil(result: Evaluation, nil: Nil | None, threshold: float | None, run: 
 
 
 def with_its_own(run: Path, knowledge_base: Path | None) -> tuple[Path, Path | None]:
-    """A knowledge base in the place of a run is its model, and what is searched if nothing else is named."""
+    """A run, and what is searched: a knowledge base in the place of a run is its model, and is searched if nothing else
+    is named.
+
+    Args:
+        run: Of a run or a knowledge base.
+        knowledge_base: What is named.
+
+    Returns:
+        Directories of a run and of what is searched; None = the entities of the data set.
+    """
     return (run / MODEL, knowledge_base or run) if is_knowledge_base(run) else (run, knowledge_base)
 
 
 def open_both(
     configuration: ModelConfiguration, data: Path, knowledge_base: Path | None, skip_bad: bool
 ) -> tuple[DataSet, DataSet | KnowledgeBase]:
-    """The data set of the mentions and that of the entities, the same one where no other is named."""
+    """The data set of the mentions and that of the entities, the same one where no other is named.
+
+    Args:
+        configuration: Of the run.
+        data: The data set of the mentions.
+        knowledge_base: What is searched; None = the same.
+        skip_bad: Leave bad records out rather than stop.
+
+    Returns:
+        Opened.
+
+    Raises:
+        MelderError: One cannot be read.
+    """
     text_field = configuration.data.text_field
     dataset = load_data(data, text_field=text_field, skip_bad=skip_bad)
     if knowledge_base is None:

@@ -27,7 +27,19 @@ ERRORS = 200  # of a report: more than anyone reads, few enough for a phone to f
 
 @dataclass
 class Evaluation:
-    """What came out: `figures` as in metrics.json, the links and ranks behind them, what was left out."""
+    """What came out of an evaluation.
+
+    Args:
+        figures: As in metrics.json.
+        mentions: That were linked.
+        links: Of these, in their order.
+        ranks: Of the answers of those that have one.
+        dataset: Of the mentions.
+        knowledge_base: Of the entities.
+        seen: The ids of the entities that were answers in training; None = unknown.
+        skipped: Bad records that were left out.
+        training: What the logs of the run hold.
+    """
 
     figures: dict[str, Any]
     mentions: Sequence[Mention]
@@ -102,9 +114,18 @@ def assess(
     knowledge_base: DataSet | KnowledgeBase,
     seen: Collection[str] | None,
 ) -> Evaluation:
-    """The figures of `links`, answers for mentions of `dataset`, and of `ranks`, those of the mentions with an answer.
+    """What came of an evaluation, from links and ranks.
 
-    `seen` are the ids of the entities that were answers in training, None = unknown.
+    Args:
+        mentions: With or without answers.
+        links: Of these, in their order.
+        ranks: Of the answers of those that have one.
+        dataset: Of the mentions.
+        knowledge_base: Of the entities.
+        seen: The ids of the entities that were answers in training; None = unknown.
+
+    Returns:
+        With figures.
 
     Raises:
         MelderError: No mention has an answer.

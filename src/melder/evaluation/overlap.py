@@ -17,9 +17,16 @@ TOP = 10
 
 
 def agreement_of(linker: Linker, candidates: str, mentions: Sequence[Mention], exact: Sequence[Link]) -> dict[str, Any]:
-    """The agreement of the search named `candidates` with `exact`, the links of the mentions, on evenly spaced ones.
+    """How far the links of a search agree with exact ones, on evenly spaced mentions.
 
-    `scored` is the share of the pairs that the full matcher scored.
+    Args:
+        linker: Of the knowledge base.
+        candidates: The name of the search.
+        mentions: Linked exactly.
+        exact: Their links.
+
+    Returns:
+        `top_1`, `top_10`, and `scored`, the share of the pairs that the full matcher scored.
 
     Raises:
         MelderError: A linker of names.
@@ -45,6 +52,14 @@ def overlap_at_k(exact: Sequence[Link], found: Sequence[Link], sizes: Sequence[i
 
     Entities of `found` with the score of the last of them, or a better one, count as among the best: of entities that
     tie, either stands for the other. There must be a mention.
+
+    Args:
+        exact: At least one.
+        found: Of the same mentions, in the same order.
+        sizes: How many of the best.
+
+    Returns:
+        By name, from 0 to 1.
     """
     pairs = list(zip(exact, found, strict=True))
     return {f"top_{size}": sum(_share(*pair, size) for pair in pairs) / len(pairs) for size in sizes}

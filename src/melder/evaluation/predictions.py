@@ -61,7 +61,16 @@ class Prediction(BaseModel):
 
 
 def predictions(mentions: Sequence[Mention], links: Sequence[Link], ranks: Ranks) -> list[Prediction]:
-    """What a linker said of `mentions`, one prediction each; `ranks` are those of the mentions that are not NIL."""
+    """What a linker said of mentions, as it is written to a file.
+
+    Args:
+        mentions: With or without answers.
+        links: Of these, in their order.
+        ranks: Of the answers of those that have one.
+
+    Returns:
+        One a mention.
+    """
     ranked = iter(zip(ranks.optimistic.tolist(), ranks.pessimistic.tolist(), strict=True))
     pairs = zip(mentions, links, strict=True)
     return [_prediction(m, link, (None, None) if m.answer is None else next(ranked)) for m, link in pairs]
@@ -79,13 +88,24 @@ def _prediction(mention: Mention, link: Link, ranks: tuple[int | None, int | Non
 
 
 def write_predictions(path: Path, rows: Iterable[Prediction]) -> None:
-    """Write one prediction a line, UTF-8; units are left out where there are none."""
+    """Write one prediction a line, UTF-8; units are left out where there are none.
+
+    Args:
+        path: Of the file, which is there as a whole or not at all.
+        rows: In the order of the mentions.
+    """
     with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """Read a file that `write_predictions` wrote; blank lines are passed over.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        In the order of the file.
 
     Raises:
         MelderError: It cannot be read, BadData naming each line that is no prediction or repeats an id.

@@ -16,17 +16,34 @@ LISTED = 5  # ids that a message names
 
 
 def ranks_of(rows: Iterable[Prediction]) -> Ranks:
-    """The stored ranks of the predictions that have one, in order."""
+    """The stored ranks of the predictions that have one, in order.
+
+    Args:
+        rows: Predictions.
+
+    Returns:
+        In their order.
+    """
     pairs = [(row.rank_optimistic, row.rank_pessimistic) for row in rows if row.gold is not None]
     optimistic, pessimistic = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return Ranks(optimistic, pessimistic)
 
 
 def mentions_of(rows: Sequence[Prediction], dataset: DataSet, file: str) -> tuple[str, list[Mention]]:
-    """The split that the predictions of `file` are of, and their mentions in order.
+    """The split that predictions are of, and their mentions in order.
 
-    That is the split which holds all their ids with their answers: test, dev or train, in this order. Raises
-    MelderError when none does, with the ids that the nearest one lacks.
+    That is the split which holds all their ids with their answers: test, dev or train, in this order.
+
+    Args:
+        rows: Predictions.
+        dataset: Of the mentions.
+        file: For messages.
+
+    Returns:
+        Both.
+
+    Raises:
+        MelderError: None does; with the ids that the nearest one lacks.
     """
     lacking: dict[str, list[str]] = {}
     for split in reversed(dataset.splits):
@@ -46,7 +63,16 @@ def mentions_of(rows: Sequence[Prediction], dataset: DataSet, file: str) -> tupl
 def links_of(
     rows: Sequence[Prediction], mentions: Sequence[Mention], entities: Mapping[str, Entity], file: str
 ) -> list[Link]:
-    """The predictions of `file` as links, names added.
+    """Predictions as links, with names.
+
+    Args:
+        rows: Predictions.
+        mentions: Of these, in their order.
+        entities: By id.
+        file: For messages.
+
+    Returns:
+        In the same order.
 
     Raises:
         MelderError: The entities cannot be theirs.
@@ -55,7 +81,14 @@ def links_of(
 
 
 def listed(ids: Sequence[str]) -> str:
-    """The first few ids, and how many there are."""
+    """The first few ids, and how many there are.
+
+    Args:
+        ids: Any number of them.
+
+    Returns:
+        In words.
+    """
     few = ", ".join(repr(identity) for identity in ids[:LISTED])
     return few if len(ids) <= LISTED else f"{few} and {len(ids) - LISTED:,} more"
 

@@ -33,6 +33,17 @@ def beam_search(
     """At most `beams` names for each prompt, with at most `max_new_tokens` tokens, their end included.
 
     None = as long as the longest name. Published: 5 beams, the mean, 32 tokens.
+
+    Args:
+        model: A causal language model of transformers.
+        prompt: Of n mentions.
+        trie: Of the names.
+        beams: Prefixes that are kept a mention.
+        score: The sum of the tokens' log-probabilities, or their mean.
+        max_new_tokens: Of an answer; None = as many as the longest name has.
+
+    Returns:
+        [n], each with the best names first.
     """
     prefixes = Prefixes(PrefilledModel(model, prompt))
     searches = [_Search(trie, beams, score, max_new_tokens) for _ in range(len(prompt))]

@@ -30,11 +30,21 @@ BEAMS = 5  # at least, for what is given up
 def best_names(
     model: Any, prompt: Prompt, trie: NameTrie, *, k: int = 10, score: Score = "mean", at_most: int | None = None
 ) -> list[Found]:
-    """The k >= 1 best names for each prompt (all, if there are fewer).
+    """The best names for each prompt (all, if there are fewer).
 
-    `at_most`: prefixes to read for one mention. A language model to which all names are alike makes the search read
-    nearly all of them; one that would go beyond `at_most` is given up, and answers the best of what it found and of
-    what beam search finds, with `exact` false.
+    A language model to which all names are alike makes the search read nearly all of them; one that would go beyond
+    `at_most` is given up, and answers the best of what it found and of what beam search finds, with `exact` false.
+
+    Args:
+        model: A causal language model of transformers.
+        prompt: Of n mentions.
+        trie: Of the names.
+        k: How many, at least 1.
+        score: The sum of the tokens' log-probabilities, or their mean.
+        at_most: Prefixes to read for one mention; None = as many as it takes.
+
+    Returns:
+        [n], each with the best names first.
     """
     searches = [_Search(trie, k, score, at_most) for _ in range(len(prompt))]
     _search_all(searches, Prefixes(PrefilledModel(model, prompt)), trie)

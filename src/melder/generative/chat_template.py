@@ -25,6 +25,9 @@ def prompt_template(pattern: str, tokenizer: Any, name: str) -> Template:
         tokenizer: The language model's, whose chat template is asked.
         name: The language model's, for errors.
 
+    Returns:
+        The template.
+
     Raises:
         MelderError: The tokenizer has no chat template, or one whose turns cannot be told apart.
     """

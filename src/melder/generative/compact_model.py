@@ -39,7 +39,15 @@ WARMUP = 0.05  # share of the steps
 
 @dataclass(frozen=True)
 class TrainingSentence:
-    """A training mention: what is asked, what answers, and a text about the answer that stands in for a picture."""
+    """A training mention.
+
+    Args:
+        text: It is in.
+        surface: Its words.
+        answer: The name that answers.
+        about: A text about the answer, which stands in for a picture.
+        picture: Whether there is one.
+    """
 
     text: str
     surface: str
@@ -50,7 +58,15 @@ class TrainingSentence:
 
 @dataclass(frozen=True)
 class Texts:
-    """What there is to learn from; `demonstrations`: the most that a prompt has."""
+    """What there is to learn from.
+
+    Args:
+        examples: Training mentions.
+        descriptions: Of entities.
+        template: Of the prompts.
+        prefix_tokens: Positions that a picture takes.
+        demonstrations: The most that a prompt has.
+    """
 
     examples: Sequence[TrainingSentence]
     descriptions: Sequence[str]
@@ -62,7 +78,17 @@ class Texts:
 def train_compact(
     texts: Texts, options: CompactConfiguration, seed: int, progress: Callable[[int], None] = lambda steps: None
 ) -> LanguageModel:
-    """A new language model, trained for `options.steps` steps; `progress` is told of each."""
+    """A new language model, trained on the texts.
+
+    Args:
+        texts: What it learns from, and its tokenizer too.
+        options: Sizes, and how many steps.
+        seed: Of weights and of the order.
+        progress: Told of each step.
+
+    Returns:
+        In evaluation mode.
+    """
     tokenizer = train_tokenizer(_every(texts), exact=True)
     torch.manual_seed(seed)
     model = LlamaForCausalLM(_configuration(options, tokenizer))

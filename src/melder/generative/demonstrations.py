@@ -32,7 +32,13 @@ _TENSORS, _RECORDS = "demonstrations.safetensors", "demonstrations.jsonl"
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What a demonstration says: the mention's text and surface, and the name that answers it."""
+    """What a demonstration says.
+
+    Args:
+        text: Of the mention.
+        surface: Of the mention.
+        answer: The name that answers.
+    """
 
     text: str
     surface: str
@@ -41,7 +47,14 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """All training mentions: shown [N], keys [N, k], pictures [N, g] (zeros where there is none), there [N]."""
+    """All training mentions, to choose from.
+
+    Args:
+        shown: [N], what each says.
+        keys: [N, k], by which they are found.
+        pictures: [N, g], zeros where there is none.
+        there: [N], whether there is a picture.
+    """
 
     shown: Sequence[Demonstration]
     keys: Tensor
@@ -113,7 +126,13 @@ class Demonstrations:
 
 
 def join_keys(vectors: Sequence[tuple[float, Tensor]]) -> Tensor:
-    """[n, sum of the widths] keys from (weight, vectors [n, width]); vectors of weight 0 are left out.
+    """Keys of several vectors, each with a weight.
+
+    Args:
+        vectors: Weights and vectors [n, width]; those of weight 0 are left out.
+
+    Returns:
+        [n, sum of the widths]; the inner product of two is the weighted sum of cosines.
 
     Raises:
         MelderError: Every weight is 0.

@@ -117,9 +117,16 @@ class FlatTrie:
 
 
 def build_trie(sequences: Sequences, numbers: np.ndarray) -> tuple[FlatTrie, np.ndarray]:
-    """The tree of sequences and their numbers [n], of equal sequences the smallest; and the leaf of each sequence.
+    """The tree of token sequences, and the leaf of each.
 
     Goes level by level: sequences at the same node with the same next token go to the same child.
+
+    Args:
+        sequences: n of them.
+        numbers: [n]; of equal sequences the smallest counts.
+
+    Returns:
+        The tree, and leaves [n].
     """
     starts = np.cumsum(sequences.lengths) - sequences.lengths
     leaf, open_, parent = np.zeros(len(starts), np.int64), np.arange(len(starts)), np.zeros(len(starts), np.int64)

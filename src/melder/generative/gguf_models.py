@@ -31,6 +31,9 @@ FINISHED = "finished"  # the file in a kept model that says of which GGUF file i
 def find_gguf(spec: str) -> Path | None:
     """The GGUF file that `spec` means: `gguf:FILE`, or the only one of a package or directory without another model.
 
+    Args:
+        spec: `gguf:FILE`, a package, a directory, or anything else.
+
     Returns:
         The file; None where `spec` means a model in another form, or nothing.
 
@@ -53,6 +56,13 @@ def find_gguf(spec: str) -> Path | None:
 def read_gguf(file: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     """The model of a GGUF file with weights of this type, and its tokenizer.
 
+    Args:
+        file: Of the model.
+        dtype: Of its weights.
+
+    Returns:
+        Both of transformers.
+
     Raises:
         MelderError: It cannot be read, or what reads it is not installed.
     """
@@ -68,6 +78,10 @@ def read_gguf(file: Path, dtype: torch.dtype) -> tuple[Any, Any]:
 
 def keep_gguf(file: Path, directory: Path) -> ModelSource | None:
     """The model of a GGUF file in `directory` as float32 safetensors, written there if it is not there yet.
+
+    Args:
+        file: Of the model.
+        directory: Where it is kept.
 
     Returns:
         Where it is, or None where the directory cannot be written.

@@ -62,7 +62,15 @@ class _Written(NamedTuple):
 
 
 def kept_names(directory: Path, names: Sequence[str], language_model: LanguageModel) -> Numbered:
-    """The trie of different names as the language model writes them: from the directory, which is brought up to date.
+    """The trie of different names as the language model writes them: from a directory, which is brought up to date.
+
+    Args:
+        directory: Where tries are kept.
+        names: In the order of their numbers.
+        language_model: Whose tokenizer writes them; one without a digest keeps nothing.
+
+    Returns:
+        The trie, and the number that each name has in it.
 
     Raises:
         MelderError: Names that the language model cannot write.

@@ -19,7 +19,11 @@ ROOM = 64  # positions; the least that is added when the room is used up
 
 
 def room_cache() -> Any:
-    """An empty cache for a transformers model; its layers also have `shorten`."""
+    """An empty cache for a transformers model; its layers also have `shorten`.
+
+    Returns:
+        Of transformers, for its `past_key_values`.
+    """
     return Cache(layer_class_to_replicate=RoomLayer)
 
 
@@ -27,12 +31,25 @@ def cache_argument(model: Any) -> str:
     """The name under which a model takes its cache.
 
     It is `cache` in newer releases of transformers, which refuse the older name from 5.40 on.
+
+    Args:
+        model: Of transformers.
+
+    Returns:
+        The name.
     """
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def join_caches(parts: Sequence[Any]) -> Any:
-    """One cache of the rows of all parts, which have the same last position; zeros before what is shorter."""
+    """One cache of the rows of all parts, which have the same last position; zeros before what is shorter.
+
+    Args:
+        parts: At least one.
+
+    Returns:
+        A cache of transformers.
+    """
     joined = room_cache()
     for layers in zip(*(cache.layers for cache in parts), strict=True):
         layer = RoomLayer()

@@ -146,7 +146,13 @@ def open_language_model(
     """The language model that `spec` names: a directory, `python:<package>`, `gguf:<file>`, or a name on the hub.
 
     Args:
+        spec: What it is.
+        precision: What it computes in.
+        dropout: Leave its dropout on in training, as the published code does.
         kept: A directory where a GGUF file's weights are kept as plain numbers, so that they are made once.
+
+    Returns:
+        In evaluation mode, on the CPU.
 
     Raises:
         MelderError: There is none; downloads only what is named by a hub name.
@@ -163,7 +169,19 @@ def open_language_model(
 def read_language_model(
     source: ModelSource, *, precision: Precision = "float32", dropout: bool = False
 ) -> LanguageModel:
-    """The language model of a source, with its weights; no code that comes with it is run."""
+    """The language model of a source, with its weights; no code that comes with it is run.
+
+    Args:
+        source: Where it is.
+        precision: What it computes in.
+        dropout: As for `open_language_model`.
+
+    Returns:
+        In evaluation mode, on the CPU.
+
+    Raises:
+        MelderError: It cannot be read, or weights are missing.
+    """
     model, _ = read_model(AutoModelForCausalLM, source, dtype=TYPES[precision])
     return LanguageModel(source.name, model, read_tokenizer(source), dropout=dropout)
 

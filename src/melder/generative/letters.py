@@ -36,7 +36,12 @@ PLACE = "\x1a"  # stands for the question while the chat template is filled
 
 @dataclass(frozen=True)
 class Question:
-    """The text with the mention in it, and the answers to choose from, as texts without line breaks."""
+    """A question to which letters are the answers.
+
+    Args:
+        text: With the mention in it.
+        answers: To choose from, without line breaks.
+    """
 
     text: str
     answers: Sequence[str]
@@ -143,6 +148,14 @@ def answer_orders(answers: int, shuffles: int, seed: Sequence[int]) -> list[npt.
     """So many orders of answers as arrays of their places, turns of one shuffled order, evenly spread.
 
     With as many orders as answers, every answer stands once at every place.
+
+    Args:
+        answers: How many there are.
+        shuffles: How many orders, at most one an answer.
+        seed: Of the shuffled order.
+
+    Returns:
+        Arrays of places, [answers] each.
     """
     shuffled = np.random.default_rng(seed).permutation(answers)
     count = min(shuffles, answers)

@@ -27,6 +27,10 @@ LORA = ".lora_"  # in the names of its weights, and of no others
 def add_lora(language_model: LanguageModel, options: LoRAConfiguration) -> None:
     """Put the terms into a language model; they change nothing before they are trained.
 
+    Args:
+        language_model: It is changed.
+        options: Rank, scale and layers.
+
     Raises:
         MelderError: peft is not installed, or the model has no such layers.
     """
@@ -50,12 +54,23 @@ def add_lora(language_model: LanguageModel, options: LoRAConfiguration) -> None:
 
 
 def lora_weights(language_model: LanguageModel) -> dict[str, Tensor]:
-    """Its low-rank terms by name; none where it has none."""
+    """Its low-rank terms by name; none where it has none.
+
+    Args:
+        language_model: With or without them.
+
+    Returns:
+        By name.
+    """
     return {name: tensor for name, tensor in language_model.model.state_dict().items() if LORA in name}
 
 
 def check_lora_readable(language_model: LanguageModel, folder: Path) -> None:
     """Write the terms to a file in `folder`, read them back and compare, since a training without would be lost.
+
+    Args:
+        language_model: With them.
+        folder: Where it is tried.
 
     Raises:
         MelderError: They cannot be written there, or are others when they are read.

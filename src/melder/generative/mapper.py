@@ -59,7 +59,14 @@ class Mapper(nn.Module):
 
 
 class LinearMapper(Mapper):
-    """One linear layer of the picture's vector."""
+    """One linear layer of the picture's vector.
+
+    Args:
+        picture_width: Of a picture's vector.
+        tokens: Positions of the prefix.
+        width: Of the language model's embeddings.
+        published: A missing picture is zeros rather than a learned prefix.
+    """
 
     def __init__(self, picture_width: int, tokens: int, width: int, *, published: bool = False) -> None:
         super().__init__((picture_width,), tokens, width)
@@ -79,7 +86,11 @@ class LinearMapper(Mapper):
 
 
 class Standardized(nn.Module):
-    """Vectors [..., width] less their mean, in units of their standard deviation, both of the training pictures."""
+    """Vectors [..., width] less their mean, in units of their standard deviation, both of the training pictures.
+
+    Args:
+        width: Of the vectors.
+    """
 
     mean: Tensor
     deviation: Tensor
@@ -104,7 +115,16 @@ class Standardized(nn.Module):
 def read_official_mapper(
     state: Mapping[str, Tensor], width: int, tokens: int, *, published: bool = True
 ) -> LinearMapper:
-    """The mapper of the published code's state dict: `weight` [tokens * width, picture_width] and `bias`.
+    """The mapper of the published code's state dict.
+
+    Args:
+        state: `weight` [tokens * width, picture_width] and `bias`.
+        width: Of the language model's embeddings.
+        tokens: Positions of the prefix.
+        published: As for `LinearMapper`.
+
+    Returns:
+        With these weights.
 
     Raises:
         MelderError: The state is none, or is one for a language model of another width.

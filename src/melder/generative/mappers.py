@@ -15,7 +15,12 @@ def build_mapper(options: GEMELConfiguration, picture_shape: tuple[int, ...], la
     """A new mapper before this language model.
 
     Args:
+        options: Of the method.
         picture_shape: (width,) of pictures' vectors; (patches, width) of their tokens, where `options.reads_patches`.
+        language_model: Before which it stands.
+
+    Returns:
+        Of random weights.
     """
     tokens, width, hidden = options.prefix_tokens, language_model.width, options.mapper_width
     if options.mapper == "linear":

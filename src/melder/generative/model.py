@@ -22,7 +22,13 @@ IGNORED = -100  # the label of positions that carry no loss, as transformers has
 
 @dataclass(frozen=True)
 class Embedded:
-    """n prompts, padded to the longest: embeds [n, L, width], mask [n, L] of ones and zeros, labels [n, L] or None."""
+    """n prompts, padded to the longest.
+
+    Args:
+        embeds: [n, L, width].
+        mask: [n, L], ones and zeros.
+        labels: [n, L], the tokens of the answer; None = there is none.
+    """
 
     embeds: Tensor
     mask: Tensor
@@ -30,7 +36,12 @@ class Embedded:
 
 
 class GenerativeModel(nn.Module):
-    """Prompts in, log-probabilities of continuations out; the mapper has gradients, and what LoRA added."""
+    """Prompts in, log-probabilities of continuations out; the mapper has gradients, and what LoRA added.
+
+    Args:
+        language_model: Frozen, but for what LoRA added.
+        mapper: From pictures to prefixes.
+    """
 
     def __init__(self, language_model: LanguageModel, mapper: Mapper) -> None:
         super().__init__()
@@ -149,6 +160,14 @@ def from_official_mapper(
     state: Mapping[str, Tensor], language_model: LanguageModel, prefix_tokens: int = 4
 ) -> GenerativeModel:
     """GEMEL with the mapper of the published code (`weight`, `bias`), in published mode.
+
+    Args:
+        state: `weight` and `bias`.
+        language_model: Before which it stands.
+        prefix_tokens: Positions of the prefix.
+
+    Returns:
+        In published mode.
 
     Raises:
         MelderError: The state does not belong to this language model and number of prefix tokens.

@@ -27,7 +27,13 @@ LOGITS = 2**25  # of one block: 128 MB in float32
 
 @dataclass(frozen=True)
 class NameScores:
-    """Of n prompts and m names: log-probabilities `sums` [n, m]; `numbers`, `lengths` [m] (tokens, with the end)."""
+    """How n prompts score m names.
+
+    Args:
+        numbers: [m], of the names in the trie.
+        lengths: [m], tokens of each, with the end.
+        sums: [n, m], of the tokens' log-probabilities.
+    """
 
     numbers: np.ndarray
     lengths: np.ndarray
@@ -39,14 +45,33 @@ class NameScores:
 
 
 def score_names(model: Any, prompt: Prompt, trie: NameTrie, numbers: np.ndarray | None = None) -> NameScores:
-    """The scores of the names of these numbers, by default of all names of the trie."""
+    """The scores of the names of these numbers, by default of all names of the trie.
+
+    Args:
+        model: A causal language model of transformers.
+        prompt: Of n mentions.
+        trie: Of the names.
+        numbers: Whose names are scored; None = of all.
+
+    Returns:
+        Of these.
+    """
     numbers = trie.live() if numbers is None else numbers
     sequences = trie.sequences(numbers)
     return NameScores(numbers, sequences.lengths, score_sequences(model, prompt, sequences))
 
 
 def score_sequences(model: Any, prompt: Prompt, sequences: Sequences) -> np.ndarray:
-    """[n, sequences] the sum of the log-probabilities of each sequence's tokens after each prompt, float64."""
+    """The sum of the log-probabilities of each sequence's tokens after each prompt, float64.
+
+    Args:
+        model: A causal language model of transformers.
+        prompt: Of n mentions.
+        sequences: Of tokens.
+
+    Returns:
+        [n, sequences].
+    """
     prompted = PrefilledModel(model, prompt)
     sums = np.zeros((len(prompted), len(sequences.lengths)))
     most = min(max(LEAST, LOGITS // prompted.first.numel()), MOST)

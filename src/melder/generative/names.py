@@ -12,10 +12,14 @@ __all__ = ["Names", "name_of"]
 
 @dataclass(frozen=True)
 class Names:
-    """texts: the different names, in order; owners: the rows of the entities that have each.
+    """The names that entities are answered with.
 
-    Several owners are homonyms: a name alone cannot tell them apart. An entity without a name has none here, and
-    can never be answered.
+    Several owners are homonyms: a name alone cannot tell them apart. An entity without a name has none here, and can
+    never be answered.
+
+    Args:
+        texts: The different names, in order.
+        owners: The rows of the entities that have each.
     """
 
     texts: list[str]
@@ -33,5 +37,12 @@ class Names:
 
 
 def name_of(entity: Entity) -> str:
-    """The name that answers with this entity: its name, or its first alias where it has none; "" = it has neither."""
+    """The name that answers with this entity: its name, or its first alias where it has none; "" = it has neither.
+
+    Args:
+        entity: Any.
+
+    Returns:
+        Without blanks around it.
+    """
     return next((name.strip() for name in entity.names), "")

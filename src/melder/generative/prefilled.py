@@ -30,7 +30,12 @@ AT_ONCE_ELSEWHERE = 16_384
 
 @dataclass(frozen=True)
 class Prompt:
-    """What n mentions have before the answer, embedded and padded on the left."""
+    """What n mentions have before the answer, embedded and padded on the left.
+
+    Args:
+        inputs_embeds: [n, length, width], in the language model's precision.
+        attention_mask: [n, length], 1 = a position of the prompt, 0 = padding.
+    """
 
     inputs_embeds: Tensor  # [n, length, width], in the language model's precision
     attention_mask: Tensor  # [n, length]; 1 = a position of the prompt, 0 = padding
@@ -46,7 +51,11 @@ class Prompt:
 
 
 class PrefilledModel:
-    """`model` after the prompts of n mentions.
+    """A language model after the prompts of n mentions.
+
+    Args:
+        model: A causal language model of transformers.
+        prompt: Of n mentions.
 
     Raises:
         MelderError: The model cannot be told positions and masks (ALiBi models), or when what is to be read does not

@@ -36,7 +36,11 @@ class Prefix:
 
 
 class Prefixes:
-    """Reads prefixes after the prompts of `prompted`."""
+    """Reads prefixes of names after prompts.
+
+    Args:
+        prompted: The language model after these.
+    """
 
     def __init__(self, prompted: PrefilledModel) -> None:
         self.prompted = prompted
@@ -96,7 +100,15 @@ class Continuations(NamedTuple):
 
 
 def ways_on(logits: Tensor, trie: NameTrie, nodes: np.ndarray) -> Continuations:
-    """How the trie goes on from nodes [beams], with `logits` [beams, vocabulary] there.
+    """How the trie goes on from some nodes.
+
+    Args:
+        logits: [beams, vocabulary], of the language model there.
+        trie: Of the names.
+        nodes: [beams], of the trie.
+
+    Returns:
+        Children and their log-probabilities, whose sum over children and other tokens is 1.
 
     Raises:
         MelderError: The language model gave no numbers, or has fewer tokens than the names.

@@ -25,8 +25,13 @@ _PICTURE = "{picture}"
 
 @dataclass(frozen=True)
 class Block:
-    """tokens: of its text; picture: its vector [picture_width], or [patches, picture_width], None = no picture;
-    place: how many of the tokens stand before the picture's prefix."""
+    """A demonstration, or the question.
+
+    Args:
+        tokens: Of its text.
+        picture: Its vector [picture_width], or [patches, picture_width]; None = no picture.
+        place: How many of the tokens stand before the picture's prefix.
+    """
 
     tokens: Sequence[int]
     picture: Tensor | None
@@ -35,8 +40,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """A prompt: demonstrations and the question; `dropped` demonstrations were too many for the context; the tokens
-    of `lead` stand before all."""
+    """A prompt.
+
+    Args:
+        blocks: Demonstrations, and the question last.
+        dropped: How many demonstrations were too many for the context.
+        lead: Tokens that stand before all.
+    """
 
     blocks: Sequence[Block]
     dropped: int = 0
@@ -55,8 +65,12 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Template:
-    """A text with {text}, {mention} and, last of these, {answer}, and perhaps {picture}; `lead` stands once, before
-    all blocks."""
+    """How a block is written.
+
+    Args:
+        pattern: A text with {text}, {mention} and, last of these, {answer}, and perhaps {picture}.
+        lead: What stands once, before all blocks.
+    """
 
     pattern: str
     lead: str = ""
@@ -86,8 +100,12 @@ def prompt_text(mention: Mention, markers: bool) -> str:
     """The text of a mention as a prompt has it.
 
     Args:
+        mention: With a text.
         markers: Write `[START_ENT] mention [END_ENT]` where the mention stands, as GENRE does and files of GEMEL's may,
             whose reader takes them out; a mention that does not occur in its text has none.
+
+    Returns:
+        The text.
     """
     if not markers or mention.start is None or mention.end is None:
         return mention.text
@@ -96,7 +114,15 @@ def prompt_text(mention: Mention, markers: bool) -> str:
 
 
 def write_blocks(language_model: LanguageModel, texts: Sequence[tuple[str, str]]) -> list[Block]:
-    """Blocks without pictures, of what stands before each one's picture and after it."""
+    """Blocks without pictures.
+
+    Args:
+        language_model: Whose tokens these are.
+        texts: What stands before each one's picture, and after it.
+
+    Returns:
+        In their order.
+    """
     befores = language_model.tokens([before for before, _ in texts])
     afters = language_model.tokens([after for _, after in texts])
     return [Block([*before, *after], None, len(before)) for before, after in zip(befores, afters, strict=True)]
@@ -111,6 +137,17 @@ def fitted(
     lead: Sequence[int] = (),
 ) -> Blocks:
     """A prompt of at most `room` positions: the demonstrations farthest from the question are dropped first.
+
+    Args:
+        demonstrations: The nearest last.
+        question: Of the mention.
+        room: Positions that there are.
+        prefix_tokens: Positions that a picture takes.
+        mention: For messages.
+        lead: Tokens that stand before all.
+
+    Returns:
+        The prompt.
 
     Raises:
         MelderError: Not even the question fits, which no dropping can mend.

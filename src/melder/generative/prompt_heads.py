@@ -23,7 +23,11 @@ Head = tuple[int, ...]
 
 
 class PromptHeads:
-    """Reads heads, the first tokens of prompts, with a causal model of transformers whose weights do not change."""
+    """Reads heads, the first tokens of prompts, with a causal model of transformers whose weights do not change.
+
+    Args:
+        model: A causal language model of transformers.
+    """
 
     def __init__(self, model: Any) -> None:
         self.model = model

@@ -39,7 +39,18 @@ class Pooled(nn.Module):
 
 
 def open_retriever(spec: str, pooling: Literal["auto", "pooler"]) -> TextTower:
-    """The text model that `spec` names, frozen; `auto` pools as the model says that it was trained to."""
+    """A text model for finding demonstrations, frozen.
+
+    Args:
+        spec: A directory, `python:PACKAGE`, or a name on the hub.
+        pooling: auto = as the model says that it was trained to; pooler = by the vector of its pooler, as published.
+
+    Returns:
+        In evaluation mode.
+
+    Raises:
+        MelderError: There is no such model, or it cannot be read.
+    """
     source = find_source(spec)
     if pooling == "auto":
         tower: Any = read_text(source, Options(LENGTH))
@@ -50,7 +61,16 @@ def open_retriever(spec: str, pooling: Literal["auto", "pooler"]) -> TextTower:
 
 
 def embed_texts(tower: TextTower, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Tensor:
-    """[n, width] L2-normalised vectors on the CPU; each different text is embedded once. Empty texts are zeros."""
+    """Vectors of texts.
+
+    Args:
+        tower: On any device.
+        texts: n of them; each different one is embedded once.
+        progress: Told how many different texts were embedded.
+
+    Returns:
+        [n, width], L2-normalised, on the CPU; zeros of empty texts.
+    """
     different = sorted(set(texts), key=len)
     device = next(tower.parameters()).device  # type: ignore[attr-defined]
     parts = []

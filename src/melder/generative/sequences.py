@@ -49,13 +49,29 @@ class Sequences(NamedTuple):
 
 
 def spread(first: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs of `counts` whole numbers from `first` on, one after another: each number's run, and the number."""
+    """Whole numbers in runs, one after another.
+
+    Args:
+        first: [n], where each run begins.
+        counts: [n], how many numbers it has.
+
+    Returns:
+        Of each number its run, and the number itself.
+    """
     run = np.repeat(np.arange(len(counts)), counts)
     return run, np.arange(len(run)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
 
 
 def encode(names: Iterable[str], tokens: Encode, end: int | None = None) -> tuple[Sequences, int]:
-    """The sequences of names, and the token of end: `end`, or else the one that the last name ends with.
+    """The token sequences of names, and the token of end.
+
+    Args:
+        names: In order, asked for as they are encoded.
+        tokens: Of some names.
+        end: The token of end; None = the one that the last name ends with.
+
+    Returns:
+        Both.
 
     Raises:
         MelderError: A name has no tokens before its end, or the token of end elsewhere.

@@ -41,7 +41,15 @@ class Allowed(NamedTuple):
 
 
 class NameTrie:
-    """See the module's description; `end` is the token with which every name ends."""
+    """A trie of names that may grow and shrink; see the module's description.
+
+    Args:
+        first: The tree that was built.
+        second: The tree of names that were added since.
+        removed: Numbers of names of the first tree that are no more.
+        end: The token with which every name ends.
+        given: How many numbers were given to names.
+    """
 
     def __init__(self, first: FlatTrie, second: FlatTrie, removed: np.ndarray, *, end: int, given: int) -> None:
         self.first, self.second, self.end, self.given = first, second, end, given

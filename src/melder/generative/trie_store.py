@@ -26,7 +26,13 @@ _SUFFIX = ".names"
 
 
 def write_arrays(directory: Path, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
-    """Write arrays and settings (JSON); what a former header named and this one does not is removed."""
+    """Write arrays and settings (JSON); what a former header named and this one does not is removed.
+
+    Args:
+        directory: Made where it is missing.
+        arrays: By name.
+        settings: What JSON can hold.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     described = {name: _write_array(directory, array) for name, array in arrays.items()}
     header = {"format": FORMAT, "settings": dict(settings), "arrays": described}
@@ -39,6 +45,12 @@ def write_arrays(directory: Path, arrays: Mapping[str, np.ndarray], settings: Ma
 
 def read_arrays(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Memory-mapped arrays and the settings.
+
+    Args:
+        directory: That `write_arrays` wrote.
+
+    Returns:
+        Both.
 
     Raises:
         MelderError: There are none, or when a file was cut short or changed.

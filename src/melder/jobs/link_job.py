@@ -39,7 +39,12 @@ class _Written(BaseModel):
 
 
 class LinkJob:
-    """The file that links of `mentions` are written to, inside `with LinkJob.open(…) as job`."""
+    """The file that links of mentions are written to, inside `with LinkJob.open(…) as job`.
+
+    Args:
+        file: Open, behind the links that it keeps.
+        kept: Links of the first mentions, which are there already.
+    """
 
     def __init__(self, file: BinaryIO, kept: int) -> None:
         self._file = file
@@ -69,7 +74,16 @@ class LinkJob:
 
 
 def job_key(run: Path, data: Path | None, *settings: object) -> str:
-    """Twelve hexadecimal digits that change with what links depend on: a knowledge base, or a run and its data set."""
+    """Twelve hexadecimal digits that change with what links depend on: a knowledge base, or a run and its data set.
+
+    Args:
+        run: Of a run or a knowledge base.
+        data: The data set that the run searches.
+        settings: Whatever else links depend on.
+
+    Returns:
+        The digits.
+    """
     files = [*current_files(run), run / NIL] if is_knowledge_base(run) else sorted(run.rglob("*"))
     if data is not None:
         files += [*current_files(data), data / NIL] if is_knowledge_base(data) else sorted(data.iterdir())

@@ -48,17 +48,41 @@ TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")
 
 
 def is_parquet(path: Path) -> bool:
+    """Whether a file is a table of Parquet, by its name.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        Whether it ends so.
+    """
     return path.suffix.lower() == PARQUET
 
 
 def is_lines(path: Path, name: str | None) -> bool:
-    """Whether links are written as JSON Lines, to which a job that was stopped can add."""
+    """Whether links are written as JSON Lines, to which a job that was stopped can add.
+
+    Args:
+        path: Of the file of links.
+        name: Of a format; None = by the file's ending.
+
+    Returns:
+        Whether it can.
+    """
     return not (name is None and is_parquet(path)) and output_format(path, name) is FORMATS["jsonl"]
 
 
 def check_output(path: Path, name: str | None = None, *, without_texts: bool = False) -> None:
-    """Raises MelderError unless it is known in which format a file of links is to be written, by its name or ending,
-    and (where texts are not at hand) that format needs none."""
+    """Refuse a file of links whose format is not known, by its name or ending.
+
+    Args:
+        path: Of the file.
+        name: Of a format; None = by the file's ending.
+        without_texts: Texts are not at hand, so that the format must need none.
+
+    Raises:
+        MelderError: It is not known, needs a package, or needs texts.
+    """
     if name is None and is_parquet(path):
         _parquet()
         return
@@ -69,6 +93,13 @@ def check_output(path: Path, name: str | None = None, *, without_texts: bool = F
 
 def output_format(path: Path | None, name: str | None) -> LinkFormat:
     """The format of this name or, without one, of a file's ending; of nothing JSON Lines.
+
+    Args:
+        path: Of the file; None = the standard output.
+        name: Of a format.
+
+    Returns:
+        The format.
 
     Raises:
         MelderError: There is no such format.
@@ -91,9 +122,18 @@ def output_format(path: Path | None, name: str | None) -> LinkFormat:
 def mentions_of(
     path: Path, problems: Problems, options: TableOptions | None = None, notes: Notes | None = None
 ) -> Iterator[Mention]:
-    """The good mentions of a file, read as they are asked for; what is none goes to `problems`.
+    """The good mentions of a file, read as they are asked for.
 
-    `options` say how a table is read, and `notes` are told how it was.
+    Args:
+        path: Of the file.
+        problems, notes: Take what is no mention, and how a table was read.
+        options: How it is to be read.
+
+    Yields:
+        In the order of the file.
+
+    Raises:
+        MelderError: The file cannot be read.
     """
     notes = Notes() if notes is None else notes
     try:
@@ -110,7 +150,19 @@ def mentions_of(
 def links_of(
     linker: Linker, mentions: Sequence[Mention], folder: Path, k: int, types: Types | None = None, kept: int = 0
 ) -> Iterator[list[Link]]:
-    """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read."""
+    """Links in the order of the mentions, some at a time, but for the first `kept`, whose pictures are only read.
+
+    Args:
+        linker: Any.
+        mentions: In the order of the file.
+        folder: That names of pictures are relative to.
+        k: Candidates of a link.
+        types: Of entities that are looked for; None = all.
+        kept: How many are linked already.
+
+    Yields:
+        Links of some of the mentions.
+    """
     for start in range(0, len(mentions), AT_ONCE):
         group = mentions[start : start + AT_ONCE]
         items = [linker.item(mention, [folder / name for name in mention.images]) for mention in group]
@@ -126,8 +178,19 @@ def links_of(
 
 @contextmanager
 def written(path: Path, options: WriterOptions, name: str | None = None) -> Iterator[LinkWriter]:
-    """A file of links that is there under its name when all are in it; `name` is that of its format, by default the
-    one of its ending."""
+    """A file of links that is there under its name when all are in it.
+
+    Args:
+        path: Of the file.
+        options: Of the writer.
+        name: Of its format; None = by its ending.
+
+    Yields:
+        What takes links.
+
+    Raises:
+        MelderError: The format is not known or needs a package that is not there, or nothing can be written.
+    """
     with replacing(path) as partial:
         if name is None and is_parquet(path):
             schema = _schema(options.decided)
@@ -168,7 +231,16 @@ def _line_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
 
 
 def lines_of(file: BinaryIO, name: str, problems: Problems, notes: Notes) -> Iterator[Mention]:
-    """The good mentions of a file of JSON."""
+    """The good mentions of a file of JSON.
+
+    Args:
+        file: Open.
+        name: For messages.
+        problems, notes: Take what is no mention, and how the file was read.
+
+    Returns:
+        In the order of the file.
+    """
     return map(with_span, _saying_something(_json_mentions(file, name, problems), notes))
 
 

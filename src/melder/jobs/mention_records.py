@@ -29,6 +29,9 @@ def complete_mention(value: Mapping[str, Any], number: int) -> dict[str, Any]:
     Args:
         value: a record; `mention` is another word for `surface`
         number: its line or row, which is its id where it has none
+
+    Returns:
+        As `Mention` has them.
     """
     fields = {"id": str(number), **plain_record(value)}
     if MENTION in fields and "surface" not in fields:
@@ -37,7 +40,14 @@ def complete_mention(value: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def with_span(mention: Mention) -> Mention:
-    """A mention that says where it is: at the first place of its surface, or all of the text without one."""
+    """A mention that says where it is: at the first place of its surface, or all of the text without one.
+
+    Args:
+        mention: Any.
+
+    Returns:
+        The same where there is nothing to add.
+    """
     if mention.start is not None or not mention.text:
         return mention
     surface = mention.surface or mention.text
@@ -46,12 +56,26 @@ def with_span(mention: Mention) -> Mention:
 
 
 def is_unplaced(mention: Mention) -> bool:
-    """Whether a mention's words do not stand in its text as they are written; what is known of it are both, apart."""
+    """Whether a mention's words do not stand in its text as they are written; what is known of it are both, apart.
+
+    Args:
+        mention: Any.
+
+    Returns:
+        Whether it is to be counted.
+    """
     return bool(mention.text and mention.surface) and mention.start is None
 
 
 def with_file(mention: Mention, names: PictureNames) -> Mention:
     """A mention with the names of the files that its pictures' names mean, where there are such.
+
+    Args:
+        mention: Whose pictures are named as in its record.
+        names: Of the files in a directory.
+
+    Returns:
+        The mention.
 
     Raises:
         MelderError: A symbolic link leads out of the directory.
@@ -71,6 +95,15 @@ def with_file(mention: Mention, names: PictureNames) -> Mention:
 
 def table_mentions(path: Path, options: TableOptions, problems: Problems, notes: Notes) -> Iterator[Mention]:
     """The good mentions of a table; bad rows go to `problems`.
+
+    Args:
+        path: Of the table.
+        options: How it is read.
+        problems: Takes bad rows.
+        notes: Told how it was read.
+
+    Yields:
+        In the order of the rows.
 
     Raises:
         MelderError: No column holds a text or a mention.

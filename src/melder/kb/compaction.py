@@ -21,7 +21,14 @@ Rows = tuple[SegmentReader, np.ndarray]  # some living rows of a segment
 
 def to_merge(base: KnowledgeBase) -> list[SegmentReader]:
     """The segments that `compact` would write anew: those that are not full or have deleted rows, unless there is just
-    one that is not full."""
+    one that is not full.
+
+    Args:
+        base: Opened.
+
+    Returns:
+        In the order of their rows; none where there is nothing to do.
+    """
     parts = [reader for reader in base.parts if reader.deleted_rows or len(reader) < SEGMENT_ROWS]
     return parts if len(parts) > 1 or any(reader.deleted_rows for reader in parts) else []
 
@@ -30,8 +37,14 @@ def compact(writer: Writer, progress: Progress | None = None) -> Generation:
     """A generation in which at most one segment is not full and none has deleted rows.
 
     Segments that are full and without deleted rows stay as they are; the others are written anew, and their entities
-    come last then; exemplars become one part. Without anything to merge the current generation stays. `progress` is
-    told of entities.
+    come last then; exemplars become one part. Without anything to merge the current generation stays.
+
+    Args:
+        writer: Of the knowledge base, which holds its lock.
+        progress: Told how many entities were written.
+
+    Returns:
+        The new generation, or the current one where there was nothing to merge.
     """
     parts, exemplars = to_merge(writer.base), writer.base.generation.exemplars
     if not parts and not _are_scattered(exemplars):

@@ -21,7 +21,11 @@ class RecordSource(Protocol):
 
 
 class Entities(Sequence[Entity]):
-    """The entities of a knowledge base by row, read from the disk each time."""
+    """The entities of a knowledge base by row, read from the disk each time.
+
+    Args:
+        base: Reads records by row.
+    """
 
     def __init__(self, base: RecordSource) -> None:
         self._base = base

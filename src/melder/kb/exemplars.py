@@ -58,8 +58,14 @@ class ExemplarRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Exemplars:
-    """Mentions whose entities are known: n records, text [n, g] and image [n, v] (zeros where there is none; v = 0
-    without vision), scale [n]."""
+    """n mentions whose entities are known.
+
+    Args:
+        records: [n], the entity, the surface and a key of each.
+        text: [n, g], global vectors of their texts; zeros where there is none.
+        image: [n, v], of their pictures alike; v = 0 without vision.
+        scale: [n], how far apart the scores of unrelated entities lie for the mention.
+    """
 
     records: Sequence[ExemplarRecord] = ()
     text: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
@@ -88,7 +94,14 @@ class _Description(BaseModel):
 
 
 def join_exemplars(parts: Sequence[Exemplars]) -> Exemplars:
-    """Those of several parts, one after the other."""
+    """Those of several parts, one after the other.
+
+    Args:
+        parts: Of one model.
+
+    Returns:
+        All of them.
+    """
     filled = [part for part in parts if len(part)]
     if len(filled) < 2:
         return filled[0] if filled else Exemplars()
@@ -98,7 +111,16 @@ def join_exemplars(parts: Sequence[Exemplars]) -> Exemplars:
 
 
 def write_exemplars(directory: Path, name: str, exemplars: Exemplars) -> SegmentEntry:
-    """Write a part of a knowledge base; it is there as a whole or not at all."""
+    """Write a part of a knowledge base; it is there as a whole or not at all.
+
+    Args:
+        directory: Of the knowledge base.
+        name: Of the part, which is new.
+        exemplars: Vectors are stored as float16.
+
+    Returns:
+        What a manifest lists.
+    """
     with writing(directory / EXEMPLARS / name) as partial:
         lines = "".join(json.dumps(record._asdict()) + "\n" for record in exemplars.records)
         (partial / RECORDS).write_bytes(lines.encode())
@@ -114,6 +136,13 @@ def write_exemplars(directory: Path, name: str, exemplars: Exemplars) -> Segment
 def read_exemplars(directory: Path, entries: Sequence[SegmentEntry]) -> Exemplars:
     """The living ones of these parts, float16, in their order.
 
+    Args:
+        directory: Of the knowledge base.
+        entries: What its manifest lists.
+
+    Returns:
+        Those whose rows are not deleted.
+
     Raises:
         MelderError: A file is missing or not what was written.
     """
@@ -121,13 +150,32 @@ def read_exemplars(directory: Path, entries: Sequence[SegmentEntry]) -> Exemplar
 
 
 def exemplar_bytes(directory: Path, entries: Sequence[SegmentEntry]) -> int:
-    """What the files of these parts take on the disk."""
+    """What the files of these parts take on the disk.
+
+    Args:
+        directory: Of the knowledge base.
+        entries: What its manifest lists.
+
+    Returns:
+        Bytes, deleted rows included.
+
+    Raises:
+        MelderError: A description is missing or damaged.
+    """
     parts = (_describe(directory / EXEMPLARS / listed.name, listed.digest) for listed in entries)
     return sum(file.size for part in parts for file in part.files.values())
 
 
 def exemplar_faults(directory: Path, listed: SegmentEntry) -> Iterator[str]:
-    """One line for each file of a part that is not as it was written, each of them read."""
+    """One line for each file of a part that is not as it was written, each of them read.
+
+    Args:
+        directory: Of the knowledge base.
+        listed: The part.
+
+    Yields:
+        Lines that name a file.
+    """
     path = directory / EXEMPLARS / listed.name
     try:
         files = _describe(path, listed.digest).files.items()
@@ -142,7 +190,19 @@ def exemplar_faults(directory: Path, listed: SegmentEntry) -> Iterator[str]:
 def dead_rows(
     directory: Path, entries: Sequence[SegmentEntry], dies: Callable[[ExemplarRecord], bool]
 ) -> tuple[SegmentEntry, ...]:
-    """The parts with the rows marked deleted of which that is said, but for parts in which none lives then."""
+    """The parts with the rows marked deleted of which that is said, but for parts in which none lives then.
+
+    Args:
+        directory: Of the knowledge base.
+        entries: The parts that its manifest lists.
+        dies: Whether an exemplar is to be deleted.
+
+    Returns:
+        What a new manifest lists; nothing is written.
+
+    Raises:
+        MelderError: A part is missing or damaged.
+    """
     marked = []
     for listed in entries:
         records = _whole_part(directory / EXEMPLARS / listed.name, listed.digest).records

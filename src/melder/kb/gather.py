@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from melder.features import Side
-from melder.kb.format.arrays import KINDS, WIDEST, ArrayLayout, ArraySpec, FlatArrays, MappedArrays, PictureArrays
+from melder.kb.format.arrays import KINDS, WIDEST, ArrayLayout, ArraySpec, FlatArrays, PictureArrays
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import pad_names, row_tensors
 from melder.kb.format.picture_arrays import pad_pictures, stored_names
 from melder.kb.format.rounding import is_companion, restored
@@ -47,7 +48,14 @@ class Plan(NamedTuple):
 
 def gatherable(segments: Collection[MappedArrays]) -> bool:
     """Whether all are stored row by row, as an earlier Melder did not, and as the same kinds and by the same codebook,
-    of which shards may have several."""
+    of which shards may have several.
+
+    Args:
+        segments: That hold the rows.
+
+    Returns:
+        Whether `gather` can read them.
+    """
     layouts = [arrays.layout for arrays in segments]
     kinds = {None if layout is None else layout.kinds for layout in layouts}
     codebooks = {arrays.codebook_file and arrays.codebook_file.expected for arrays in segments}
@@ -55,10 +63,14 @@ def gatherable(segments: Collection[MappedArrays]) -> bool:
 
 
 def gather(rows: Sequence[Row], units: Collection[str] | None = None) -> Side:
-    """The Side in float32 of these rows, of these units or all, in their order; token axes are as long as the longest
-    of their segments'. The segments must be `gatherable`.
+    """The Side in float32 of some rows, in their order; token axes are as long as the longest of their segments'.
 
-    There must be a row.
+    Args:
+        rows: At least one, each of a segment; the segments are `gatherable`.
+        units: None = all.
+
+    Returns:
+        The side.
 
     Raises:
         MelderError: Damaged blocks.

@@ -37,7 +37,13 @@ class _Description(BaseModel):
 
 
 class StoredIndex:
-    """An index of a knowledge base: its directory, and the segments whose living rows it holds, in that order."""
+    """An index of a knowledge base: its directory, and the segments whose living rows it holds, in that order.
+
+    Args:
+        path: Its directory.
+        description: What is in it.
+        trusted: Otherwise files that are not arrays are tried in another process first.
+    """
 
     def __init__(self, path: Path, description: _Description, *, trusted: bool = True) -> None:
         self.path = path
@@ -77,7 +83,18 @@ class StoredIndex:
 def write_index(
     directory: Path, name: str, search: str, segments: Sequence[SegmentEntry], fill: Callable[[Path], None]
 ) -> IndexEntry:
-    """Write an index of these segments' living rows; `fill` writes its files. It is there as a whole or not at all."""
+    """Write an index of these segments' living rows; `fill` writes its files. It is there as a whole or not at all.
+
+    Args:
+        directory: Of the knowledge base.
+        name: Of the index, which is new.
+        search: The name of the search that it is for, such as hnsw.
+        segments: Whose living rows it holds, in this order.
+        fill: Writes its files into a directory.
+
+    Returns:
+        What a manifest lists.
+    """
     with writing(directory / INDEXES / name) as partial:
         fill(partial)
         paths = sorted(path for path in partial.rglob("*") if path.is_file())
@@ -88,7 +105,19 @@ def write_index(
 
 
 def open_index(directory: Path, listed: IndexEntry, *, trusted: bool = True) -> StoredIndex:
-    """Raises MelderError when its description is missing or damaged; its files are not looked at yet."""
+    """An index of a knowledge base, of which only the description is read.
+
+    Args:
+        directory: Of the knowledge base.
+        listed: What its manifest lists.
+        trusted: As for `StoredIndex`.
+
+    Returns:
+        The index.
+
+    Raises:
+        MelderError: Its description is missing or damaged.
+    """
     path = directory / INDEXES / listed.name / DESCRIPTION
     try:
         content = path.read_bytes()
@@ -100,7 +129,15 @@ def open_index(directory: Path, listed: IndexEntry, *, trusted: bool = True) -> 
 
 
 def index_faults(directory: Path, listed: IndexEntry) -> list[str]:
-    """Everything that is wrong with an index, each file read; one line a fault."""
+    """Everything that is wrong with an index, each file read; one line a fault.
+
+    Args:
+        directory: Of the knowledge base.
+        listed: What its manifest lists.
+
+    Returns:
+        Lines that name a file.
+    """
     try:
         return list(open_index(directory, listed).faults())
     except MelderError as error:

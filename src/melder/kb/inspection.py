@@ -27,6 +27,13 @@ def verify(directory: Path, counting: Counting) -> tuple[int, list[str]]:
 
     It need not open.
 
+    Args:
+        directory: Of a knowledge base, or of a set of shards.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Both.
+
     Raises:
         MelderError: What says which files it has cannot be read.
     """
@@ -64,7 +71,14 @@ def _faults(directory: Path, generation: Generation, progress: Progress) -> list
 
 def information(base: KnowledgeBase) -> dict[str, Any]:
     """Counts, and bytes: of each kind of file an entity, where removed rows count until they are compacted away; of
-    the model; of what is stored for searches, and how many of the entities that knows; and of all together."""
+    the model; of what is stored for searches, and how many of the entities that knows; and of all together.
+
+    Args:
+        base: Opened.
+
+    Returns:
+        What `melder kb info --json` prints.
+    """
     generation, sizes = base.generation, _sizes(base)
     rows = sum(listed.rows for listed in generation.segments)
     model = sum(file.size for file in generation.settings.identity.files.values())

@@ -209,6 +209,11 @@ class KnowledgeBase:
         self.records_of(reader)
         return reader.segment.picture(stored, number)
 
+    def has_picture(self, row: int, number: int = 0) -> bool:
+        """Whether a picture of an entity was kept."""
+        reader, stored = self._place(row)
+        return self.records_of(reader).picture(stored, number) is not None
+
     def entity_picture(self, entity: Entity, number: int = 0) -> bytes | None:
         """A picture of an entity of this knowledge base, by default its first."""
         return self.picture(self.rows([entity.id])[entity.id], number) if entity.images else None

@@ -144,7 +144,14 @@ class Generation(_Part):
 
 
 def is_knowledge_base(path: Path) -> bool:
-    """Whether a directory is a knowledge base, perhaps one whose build is not finished, or a set of shards."""
+    """Whether a directory is a knowledge base, perhaps one whose build is not finished, or a set of shards.
+
+    Args:
+        path: Of anything.
+
+    Returns:
+        False for what is not there.
+    """
     return any((path / name).exists() for name in (CURRENT, SEGMENTS, SHARDS))
 
 
@@ -156,7 +163,17 @@ def publish(
     indexes: tuple[IndexEntry, ...] = (),
     exemplars: tuple[SegmentEntry, ...] = (),
 ) -> Generation:
-    """Write a manifest and make it the current one. The caller holds the lock; what it lists is on the disk already."""
+    """Write a manifest and make it the current one. The caller holds the lock; what it lists is on the disk already.
+
+    Args:
+        directory: Of the knowledge base, whose lock is held.
+        number: Of the generation.
+        settings: What was decided when the knowledge base was made.
+        segments, indexes, exemplars: What it lists.
+
+    Returns:
+        What was written.
+    """
     generation = Generation(
         number=number,
         melder=melder.__version__,
@@ -176,6 +193,12 @@ def publish(
 
 def open_current(directory: Path) -> tuple[Generation, int]:
     """The current generation, and the open file that holds its shared lock until it is closed.
+
+    Args:
+        directory: Of the knowledge base.
+
+    Returns:
+        The generation, and a file descriptor, which the caller closes.
 
     Raises:
         MelderError: There is no knowledge base, or it is damaged or of another schema version.
@@ -244,5 +267,12 @@ def _parse(path: Path, content: bytes, digest: str) -> Generation:
 
 
 def decides_sides(name: str) -> bool:
-    """Whether the sides of entities depend on this file of a run."""
+    """Whether the sides of entities depend on this file of a run.
+
+    Args:
+        name: Of a file of a run's model.
+
+    Returns:
+        False of figures, NIL calibration and what belongs to a second look.
+    """
     return name not in INDIFFERENT_FILES and not name.startswith(SECOND_LOOK)

@@ -21,7 +21,18 @@ QUALITY = 85  # of the JPEG: no visible loss at this size
 
 
 def kept_picture(source: Path | bytes, keep: Literal["small", "original"]) -> bytes:
-    """The bytes that are stored of a picture. Raises UnreadablePicture."""
+    """The bytes that are stored of a picture.
+
+    Args:
+        source: A file, or the bytes of one.
+        keep: A small copy, or what there is.
+
+    Returns:
+        The bytes of an image file.
+
+    Raises:
+        UnreadablePicture: It cannot be decoded.
+    """
     if keep == "small":
         return shrunk(source, SIDE, QUALITY).content
     read_picture(source)
@@ -31,7 +42,15 @@ def kept_picture(source: Path | bytes, keep: Literal["small", "original"]) -> by
 def write_pictures(
     path: Path, pictures: Iterable[tuple[tuple[int, int], bytes]]
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """Write pictures one after the other, each with its (row, number); says where each is: first byte, bytes."""
+    """Write pictures one after the other.
+
+    Args:
+        path: Of the new file.
+        pictures: Each with its row and its number there, and its bytes.
+
+    Returns:
+        First byte and size by row and number.
+    """
     places = {}
     with path.open("wb") as file:
         for key, content in pictures:

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from melder.features import Rows, Side
 from melder.io.atomic import writing
 from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
-from melder.kb.format.arrays import ArraySpec, FlatArrays, MappedArrays, PictureArrays, write_arrays
+from melder.kb.format.arrays import ArraySpec, FlatArrays, PictureArrays, write_arrays
 from melder.kb.format.codebook import CodebookFile
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
 from melder.kb.format.rounding import BITS, StorageDtype
@@ -66,7 +67,16 @@ class SegmentDescription(BaseModel):
 
 
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
-    """Write a segment to the disk; it is there as a whole or not at all. Gives the digest of its description."""
+    """Write a segment to the disk; it is there as a whole or not at all.
+
+    Args:
+        path: Its directory, which is new.
+        contents: Records, sides and pictures.
+        kind: What the sides are rounded to.
+
+    Returns:
+        The digest of its description, which a manifest lists.
+    """
     with writing(path) as partial:
         packed = contents.sides
         sides = write_arrays(partial / SIDES, packed.arrays, packed.by_row, dense=kind in BITS)
@@ -106,7 +116,14 @@ def segment_faults(path: Path, digest: str) -> list[str]:
 
 
 class Segment:
-    """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more."""
+    """A segment that is read. Opening checks the description's digest and the files' sizes, nothing more.
+
+    Args:
+        path: Its directory.
+        digest: That its description should have.
+        trusted: As for `Records`.
+        codebook: What residuals are decoded by.
+    """
 
     def __init__(self, path: Path, digest: str, *, trusted: bool = True, codebook: CodebookFile | None = None) -> None:
         self.path = path

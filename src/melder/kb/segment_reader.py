@@ -16,7 +16,12 @@ __all__ = ["SegmentReader", "open_parts", "stored_rows"]
 
 
 class SegmentReader:
-    """A segment and its rows that live: those that were neither removed nor replaced."""
+    """A segment and its rows that live: those that were neither removed nor replaced.
+
+    Args:
+        segment: Opened.
+        listed: What the manifest says of it.
+    """
 
     def __init__(self, segment: Segment, listed: SegmentEntry) -> None:
         self.segment = segment
@@ -44,6 +49,14 @@ class SegmentReader:
 def open_parts(directory: Path, generation: Generation, *, trusted: bool) -> list[SegmentReader]:
     """The segments of a generation of the knowledge base `directory`, which are read by its codebook if it has one.
 
+    Args:
+        directory: Of the knowledge base.
+        generation: Which is read.
+        trusted: As for `Records`.
+
+    Returns:
+        In the order of the rows.
+
     Raises:
         MelderError: A file is missing or cut short.
     """
@@ -62,6 +75,14 @@ def stored_rows(
     """Where each of the rows [n] of entities is stored: the number of its part [n], and the row in that [n].
 
     Rows of a part begin at `first` [parts]. A few operations for all: one mention has a hundred candidates.
+
+    Args:
+        parts: Segments, in the order of the rows.
+        first: [parts], the first row of each.
+        rows: [n], of entities.
+
+    Returns:
+        [n] and [n], int64.
     """
     numbers = np.searchsorted(first, rows, side="right") - 1
     stored = rows - np.asarray(first)[numbers]

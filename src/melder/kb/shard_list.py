@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from melder.io.atomic import replace_file
-from melder.kb.manifest import SHARDS
+from melder.kb.manifest import CURRENT, SEGMENTS, SHARDS
 from melder.records import MelderError
 
-__all__ = ["SECONDS", "check_no_set", "is_address", "shard_paths", "shard_services", "write_shards"]
+__all__ = ["SECONDS", "check_free", "check_no_set", "is_address", "shard_paths", "shard_services", "write_shards"]
 
 SCHEMA = 1
 SECONDS = 5.0  # that an answer of a service may take: far above the slowest that is well
@@ -40,6 +40,12 @@ class Shards(BaseModel):
 def shard_paths(path: Path) -> list[Path]:
     """The directories of the shards.
 
+    Args:
+        path: Of the set.
+
+    Returns:
+        In the order of the rows.
+
     Raises:
         MelderError: Shards.json cannot be read, or names services.
     """
@@ -56,6 +62,12 @@ def shard_services(path: Path) -> tuple[tuple[str, ...], float] | None:
     """The addresses of services that hold the shards of a set, and the seconds that an answer may take; None where
     they are directories, and of what is no set.
 
+    Args:
+        path: Of anything.
+
+    Returns:
+        Addresses and seconds.
+
     Raises:
         MelderError: Shards.json cannot be read.
     """
@@ -66,7 +78,14 @@ def shard_services(path: Path) -> tuple[tuple[str, ...], float] | None:
 
 
 def is_address(shard: str) -> bool:
-    """Whether a shard is named by the address of its service."""
+    """Whether a shard is named by the address of its service.
+
+    Args:
+        shard: As shards.json names it.
+
+    Returns:
+        Whether it is no directory.
+    """
     return shard.startswith(("http://", "https://"))
 
 
@@ -84,10 +103,38 @@ def read_shards(path: Path) -> Shards:
 
 
 def check_no_set(path: Path) -> None:
+    """Refuse a set of shards in the place of a knowledge base.
+
+    Args:
+        path: Of a directory.
+
+    Raises:
+        MelderError: It is one.
+    """
     if (path / SHARDS).is_file():
         raise MelderError(f"{path}: is a set of shards itself; name the knowledge bases that are in it")
 
 
+def check_free(out: Path) -> None:
+    """Refuse a directory for a set of shards which is a knowledge base: a set in it would hide that.
+
+    Args:
+        out: The directory, which need not be there.
+
+    Raises:
+        MelderError: It is.
+    """
+    if (out / CURRENT).exists() or (out / SEGMENTS).exists():
+        raise MelderError(f"{out}: is a knowledge base itself; name another directory for the set of shards")
+
+
 def write_shards(out: Path, names: Sequence[str], seconds: float | None = None) -> None:
+    """Write shards.json, which makes a directory a set.
+
+    Args:
+        out: The directory, which is there.
+        names: Of directories, relative to it or absolute; or addresses.
+        seconds: What an answer of a service may take; None = `SECONDS`.
+    """
     content = Shards(shards=tuple(names), seconds=seconds).model_dump_json(indent=1, exclude_none=True)
     replace_file(out / SHARDS, (content + "\n").encode())

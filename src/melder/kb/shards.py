@@ -8,42 +8,38 @@ first shard, then those of the second, and so on.
 from __future__ import annotations
 
 import os
-import shutil
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from threading import RLock
 
-from melder.io.atomic import writing
-from melder.kb.exemplars import Exemplars, dead_rows, join_exemplars
+from melder.kb.exemplars import Exemplars, join_exemplars
 from melder.kb.format.records import Records
 from melder.kb.indexes import StoredIndex
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import (
-    CODEBOOKS,
     CURRENT,
-    EXEMPLARS,
-    MODEL,
-    SEGMENTS,
     SHARDS,
-    SegmentEntry,
     decides_sides,
-    open_current,
-    publish,
 )
 from melder.kb.segment_reader import SegmentReader
-from melder.kb.shard_list import check_no_set, shard_paths, shard_services, write_shards
+from melder.kb.shard_list import check_free, check_no_set, shard_paths, shard_services, write_shards
 from melder.kb.untrusted import check_tree
 from melder.records import BadRecord, MelderError
 
-__all__ = ["ShardedKnowledgeBase", "current_files", "join", "join_services", "split", "version_of"]
+__all__ = ["ShardedKnowledgeBase", "current_files", "join", "join_services", "version_of"]
 
 AT_ONCE = 10_000  # ids that are looked up together
 
 
 class ShardedKnowledgeBase(KnowledgeBase):
-    """Knowledge bases of one model as one; `shards` are they. It is read; changes are made to a shard."""
+    """Knowledge bases of one model as one. It is read; changes are made to a shard.
+
+    Args:
+        directory: Of the set.
+        shards: At least one, opened.
+    """
 
     def __init__(self, directory: Path, shards: Sequence[KnowledgeBase]) -> None:
         self.directory = directory
@@ -146,7 +142,17 @@ class _Unnamed(ShardedKnowledgeBase):
 
 
 def current_files(path: Path) -> list[Path]:
-    """The files that change with every change of a knowledge base, or of a set of shards."""
+    """The files that change with every change of a knowledge base, or of a set of shards.
+
+    Args:
+        path: Of a knowledge base or a set.
+
+    Returns:
+        Those to look at for a change.
+
+    Raises:
+        MelderError: Shards.json cannot be read.
+    """
     if not (path / SHARDS).is_file():
         return [path / CURRENT]
     if shard_services(path) is not None:
@@ -155,18 +161,35 @@ def current_files(path: Path) -> list[Path]:
 
 
 def version_of(path: Path) -> str:
-    """The `version` that a knowledge base, or a set of shards, has if it is opened now."""
+    """The `version` that a knowledge base, or a set of shards, has if it is opened now.
+
+    Args:
+        path: Of a knowledge base or a set.
+
+    Returns:
+        Numbers of generations, joined by +.
+
+    Raises:
+        MelderError: Shards.json cannot be read.
+    """
     named = [file for file in current_files(path) if file.name == CURRENT]
     return "+".join(file.read_text(encoding="ascii").partition(".")[0] for file in named)
 
 
 def join(out: Path, shards: Sequence[Path]) -> int:
-    """Make `out` name these knowledge bases; gives the number of entities.
+    """Make a directory name these knowledge bases.
+
+    Args:
+        out: Of the set, which is made.
+        shards: Directories of knowledge bases.
+
+    Returns:
+        The number of entities.
 
     Raises:
         MelderError: One is such a set, has another model than the first, or an entity that is in another one.
     """
-    _check_free(out)
+    check_free(out)
     for path in shards:
         check_no_set(path)
     opened = [KnowledgeBase.open(path) for path in shards]
@@ -184,88 +207,21 @@ def join(out: Path, shards: Sequence[Path]) -> int:
 
 
 def join_services(out: Path, addresses: Sequence[str], seconds: float | None) -> None:
-    """Make `out` name these services, each of which holds a shard.
+    """Make a directory name services, each of which holds a shard.
+
+    Args:
+        out: Of the set, which is made.
+        addresses: One a shard.
+        seconds: What an answer may take; None = `SECONDS`.
 
     Raises:
         MelderError: One is named twice, or `out` is a knowledge base.
     """
-    _check_free(out)
+    check_free(out)
     if len(set(addresses)) < len(addresses):
         raise MelderError("a service is named twice; give each shard once")
     out.mkdir(parents=True, exist_ok=True)
     write_shards(out, list(addresses), seconds)
-
-
-def split(out: Path, whole: Path, count: int) -> int:
-    """Make `out` a set of `count` shards in it, each with some of the segments of `whole`; gives how many came out.
-
-    Segments are whole, so that there are no more shards than segments. Nothing is encoded; `whole` stays as it is. A
-    cut that was stopped goes on.
-
-    Raises:
-        MelderError: Something else is in the place of a shard.
-    """
-    _check_free(out)
-    check_no_set(whole)
-    with KnowledgeBase.open(whole) as base:
-        names = list[str]()
-        for number, segments in enumerate(_even(base.generation.segments, count)):
-            names.append(f"shard-{number:03d}")
-            if (out / names[-1]).is_dir():
-                _check_copy(base, segments, out / names[-1])
-            else:
-                _copy(base, segments, out / names[-1])
-        write_shards(out, names)
-        return len(names)
-
-
-def _copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
-    with writing(out) as partial:
-        shutil.copytree(base.model, partial / MODEL)
-        for listed in segments:
-            shutil.copytree(base.directory / SEGMENTS / listed.name, partial / SEGMENTS / listed.name)
-        exemplars = _exemplars_of(base, segments)
-        for listed in exemplars:
-            shutil.copytree(base.directory / EXEMPLARS / listed.name, partial / EXEMPLARS / listed.name)
-        if (codebook := base.generation.settings.codebook_file(base.directory)) is not None:
-            (partial / CODEBOOKS).mkdir()
-            shutil.copyfile(codebook.path, partial / CODEBOOKS / codebook.path.name)
-        publish(partial, 1, base.generation.settings, tuple(segments), exemplars=exemplars)
-
-
-def _exemplars_of(base: KnowledgeBase, segments: Sequence[SegmentEntry]) -> tuple[SegmentEntry, ...]:
-    """The parts with every exemplar deleted whose entity is in none of these segments."""
-    names = {listed.name for listed in segments}
-    readers = [reader for reader in base.parts if reader.listed.name in names]
-    identities = list({record.entity for record in base.exemplars.records})
-    living = {
-        identity
-        for reader in readers
-        for identity, row in base.records_of(reader).rows(identities).items()
-        if row not in reader.deleted_rows
-    }
-    return dead_rows(base.directory, base.generation.exemplars, lambda record: record.entity not in living)
-
-
-def _check_copy(base: KnowledgeBase, segments: Sequence[SegmentEntry], out: Path) -> None:
-    existing, descriptor = open_current(out)
-    os.close(descriptor)
-    expected = (base.generation.settings, tuple(segments), _exemplars_of(base, segments))
-    if (existing.settings, existing.segments, existing.exemplars) != expected:
-        raise MelderError(f"{out}: is there already, and is of another cut; name another directory, or remove it first")
-
-
-def _even(segments: Sequence[SegmentEntry], count: int) -> Iterable[Sequence[SegmentEntry]]:
-    """Runs of segments whose numbers differ by one at most, none empty."""
-    count = min(count, len(segments))
-    bounds = [len(segments) * number // count for number in range(count + 1)]
-    return [segments[start:stop] for start, stop in pairwise(bounds)]
-
-
-def _check_free(out: Path) -> None:
-    """A set in the directory of a knowledge base would hide that."""
-    if (out / CURRENT).exists() or (out / SEGMENTS).exists():
-        raise MelderError(f"{out}: is a knowledge base itself; name another directory for the set of shards")
 
 
 def _check_model(first: KnowledgeBase, other: KnowledgeBase) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from melder.io.checksums import damaged
-from melder.kb.format.arrays import KINDS, ArraySpec, FlatArrays, MappedArrays, PictureArrays
+from melder.kb.format.arrays import KINDS, ArraySpec, FlatArrays, PictureArrays
 from melder.kb.format.codebook import quantiser_of
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.picture_arrays import stored_names
 from melder.kb.format.rounding import companions, is_companion
 from melder.kb.segment_reader import SegmentReader
@@ -34,6 +35,9 @@ JSON_FILES = (".json", ".yaml", "CURRENT")
 
 def check_tree(directory: Path) -> None:
     """Refuse links, devices and pipes, files that are no files, and descriptions too large to be read.
+
+    Args:
+        directory: Of a stranger's knowledge base.
 
     Raises:
         MelderError: With the first of them.
@@ -51,7 +55,14 @@ def check_tree(directory: Path) -> None:
 
 
 def check_encoder_files(model: Path) -> None:
-    """Refuse an encoder that names files outside the knowledge base. Raises MelderError."""
+    """Refuse an encoder that names files outside the knowledge base.
+
+    Args:
+        model: The directory of a stranger's model.
+
+    Raises:
+        MelderError: With the first name.
+    """
     for path in sorted((model / "encoder").rglob("encoder.json")):
         try:
             content = json.loads(path.read_bytes())
@@ -64,6 +75,9 @@ def check_encoder_files(model: Path) -> None:
 
 def check_segment(reader: SegmentReader) -> None:
     """Check what a segment says of itself against its files, which have the sizes that they should have.
+
+    Args:
+        reader: Of a stranger's segment.
 
     Raises:
         MelderError: With the first thing that cannot be.

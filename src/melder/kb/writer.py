@@ -41,6 +41,12 @@ __all__ = ["Writer", "writer_lock"]
 def writer_lock(directory: Path) -> Iterator[None]:
     """Hold the lock of a knowledge base.
 
+    Args:
+        directory: Of the knowledge base.
+
+    Yields:
+        Nothing, while the lock is held.
+
     Raises:
         MelderError: Another process writes for longer than seconds.
     """
@@ -50,7 +56,11 @@ def writer_lock(directory: Path) -> Iterator[None]:
 
 
 class Writer:
-    """Changes a knowledge base, inside `with Writer.open(directory) as writer`; `base` is the newest generation."""
+    """Changes a knowledge base, inside `with Writer.open(directory) as writer`; `base` is the newest generation.
+
+    Args:
+        base: The newest generation, opened.
+    """
 
     def __init__(self, base: KnowledgeBase) -> None:
         self.base = base

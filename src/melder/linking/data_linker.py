@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -15,6 +14,7 @@ from melder.kb.manifest import MODEL
 from melder.languages import Languages
 from melder.linking.data_evidence import FILE, TOP, DataEvidence, fit_temperature, fit_weights, log_odds, read_evidence
 from melder.linking.linker import BaseLinker, MatchingLinker, first_candidates
+from melder.metrics.ranks import rank_among
 from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.runs.model import answering
@@ -263,8 +263,8 @@ def _ranks(answered: Sequence[tuple[str, Link]], before: Ranks) -> Ranks:
     """Among the first candidates by the new scores; an answer that is not among them keeps its rank."""
     optimistic, pessimistic = before.optimistic.copy(), before.pessimistic.copy()
     for row, (answer, link) in enumerate(answered):
-        place, scores = _place(link, answer), np.array([candidate.score for candidate in link.candidates[:TOP]])
+        place = _place(link, answer)
         if place is not None:
-            optimistic[row] = 1 + int((scores > scores[place]).sum())
-            pessimistic[row] = int((scores >= scores[place]).sum())
+            scores = [candidate.score for candidate in link.candidates[:TOP]]
+            optimistic[row], pessimistic[row] = rank_among(scores, place)
     return Ranks(optimistic, pessimistic)

@@ -253,11 +253,12 @@ class ExactLinker(Learning):
 
     def _link(self, mention: Mention, item: Item, found: BestOfMention, k: int, entities: Mapping[int, Entity]) -> Link:
         best, row = found
+        languages = self.languages.after(mention.language)
         totals, parts = best.totals[row].tolist(), {name: part[row].tolist() for name, part in best.parts.items()}
         candidates = [
             Candidate(
                 id=entities[entity_row].id,
-                name=self.shown_name(entities[entity_row], mention),
+                name=entities[entity_row].name_in(languages),
                 score=totals[n],
                 units={name: part[n] for name, part in parts.items()},
             )

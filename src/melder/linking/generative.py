@@ -251,9 +251,12 @@ class GenerativeLinker(BaseLinker):
         return Ranks(np.array(bounds[:1]), np.array(bounds[1:]))
 
     def _link(self, mention: Mention, found: Answers, k: int) -> Link:
-        entities = (self.entities[row] for row in found.rows[:k].tolist())
+        entities, languages = (
+            (self.entities[row] for row in found.rows[:k].tolist()),
+            self.languages.after(mention.language),
+        )
         candidates = [
-            Candidate(id=entity.id, name=self.shown_name(entity, mention), score=score)
+            Candidate(id=entity.id, name=entity.name_in(languages), score=score)
             for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)
         ]
         link = Link(

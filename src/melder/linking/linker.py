@@ -93,10 +93,6 @@ class BaseLinker(ABC):
         """Name candidates in the first of some languages in which they have a name."""
         self.languages = languages
 
-    def shown_name(self, entity: Entity, mention: Mention) -> str:
-        """What an entity is called in the language of a mention or, where it has no name in that, as wished."""
-        return entity.in_language(self.languages.after(mention.language)).name
-
     model: EncodingModel
     modalities: frozenset[str]  # what is read of a mention: text, image
     pictures: MentionPictures  # where pictures of mentions lie that records name

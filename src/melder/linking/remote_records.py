@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -38,11 +38,17 @@ def record_of(shards: Sequence[ShardService], identity: str) -> Entity | None:
         identity: The entity's id.
 
     Returns:
-        The record; None where no shard that answers has it.
+        The record, with the address of its picture where the shard has one; None where no shard that answers has it.
     """
     answers = answers_of(shards, f"/entities/{quote(identity, safe='')}")
-    fields = Entity.model_fields
-    return next((Entity(**{name: each[name] for name in fields if name in each}) for each in answers), None)
+    return next((_record(answer) for answer in answers), None)
+
+
+def _record(answer: Mapping[str, Any]) -> Entity:
+    """Of a shard's answer, which names no picture but says whether there is one; that it is the address of it."""
+    fields = {name: answer[name] for name in Entity.model_fields if name in answer}
+    images = (f"/entities/{quote(answer['id'], safe='')}/picture",) if answer.get("picture") else ()
+    return Entity(**{**fields, "images": images})
 
 
 def starting(shards: Sequence[ShardService], prefix: str, limit: int) -> list[Entity]:

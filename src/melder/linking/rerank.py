@@ -17,7 +17,7 @@ from melder.languages import Languages
 from melder.linking.linker import BaseLinker, first_candidates
 from melder.linking.second_stage import Opinion, SecondStage
 from melder.metrics.fusion import StageScores, fused_parts
-from melder.metrics.ranks import join
+from melder.metrics.ranks import join, rank_among
 from melder.protocols import Linker, Progress
 from melder.records import Candidate, Entity, Item, Link, MelderError, Mention, Ranks
 from melder.search.filters import AskedTypes, types_of_each
@@ -225,11 +225,8 @@ class RerankingLinker(BaseLinker):
 
 
 def _rank(answer: str, candidates: Sequence[Candidate]) -> tuple[int, int] | None:
-    gold = [candidate.score for candidate in candidates if candidate.id == answer]
-    if not gold:
-        return None
-    scores = [candidate.score for candidate in candidates]
-    return 1 + sum(score > gold[0] for score in scores), sum(score >= gold[0] for score in scores)
+    place = next((place for place, candidate in enumerate(candidates) if candidate.id == answer), None)
+    return None if place is None else rank_among(_array(candidates), place)
 
 
 def _scores(mention: Mention, link: Link, opinion: Opinion) -> StageScores:

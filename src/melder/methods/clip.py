@@ -115,7 +115,15 @@ class TemperedHeads(nn.Module):
 
 
 def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher; without vision the picture unit answers a learned constant."""
+    """The matcher; without vision the picture unit answers a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        A matcher with nothing to learn but the lexical weight and the constants for what is missing.
+    """
     widths = {"text": sizes.text_global, "image": sizes.image_global}
     whitened: dict[str, int] = {name: width for name in configuration.whiten if (width := widths[name]) is not None}
     heads = TemperedHeads(
@@ -125,11 +133,17 @@ def build_clip(configuration: CLIPConfiguration, sizes: Sizes) -> UnitMatcher:
         calibrated=configuration.calibrated,
     )
     units: dict[str, nn.Module] = {"text": Cosine("text"), "image": Cosine("image")}
-    return UnitMatcher(heads, units, lexical_unit(configuration), **total_options(configuration))
+    return UnitMatcher(heads, units, lexical_unit(configuration), total=total_options(configuration))
 
 
 def fit_clip(matcher: Matcher, entities: Features, mentions: Features | None = None) -> None:
-    """Fit a matcher of `build_clip` on the features of entities; mentions tell it nothing."""
+    """Fit a matcher of `build_clip` on the features of entities; mentions tell it nothing.
+
+    Args:
+        matcher: Of `build_clip`; it is changed.
+        entities: Features of some or all of them, by whose vectors it whitens and sets temperatures.
+        mentions: Not read.
+    """
     cast(TemperedHeads, matcher.heads).fit(entities)
 
 

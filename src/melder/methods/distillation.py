@@ -108,6 +108,15 @@ def divergence(
     """[...]: both divergences of an alignment whose weights [..., n, m] are a plan's rows divided by their sums.
 
     Means over the valid rows and columns; masks [..., n], [..., m], and the rows' marginals `mass` [..., n].
+
+    Args:
+        alignment: Weights [..., n, m], the teacher, which gets no gradient, and logits, the student.
+        row_mask, column_mask: [..., n] and [..., m], True = valid; None = all are.
+        mass: [..., n], the rows' marginals; None where they are uniform.
+        temperature: What the logarithms of both are divided by.
+
+    Returns:
+        [...], the sum of the divergence over rows and that over columns.
     """
     plan = alignment.weights.detach()
     if mass is not None:

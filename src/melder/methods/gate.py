@@ -80,7 +80,7 @@ class Gate(nn.Module):
         rows = torch.arange(min(COHORT, side.rows)) * side.rows // max(1, min(COHORT, side.rows))
         for name in [name for name in self._buffers if _is_stored(name)]:
             delattr(self, name)
-        for name, tensor in side.only(self.names).take(rows.to(_device(side))).items():
+        for name, tensor in side.only(self.names).take(rows.to(side.device)).items():
             self.register_buffer(STORED + name.replace(".", ":"), tensor.detach().to(self.means.device, copy=True))
         self.entities.fill_(max(FEWEST, side.rows))
         if len(self.owners):
@@ -166,7 +166,3 @@ class Gate(nn.Module):
 
 def _is_stored(name: str) -> bool:
     return name.startswith(STORED)
-
-
-def _device(side: Side) -> torch.device:
-    return next(iter(side.values())).device

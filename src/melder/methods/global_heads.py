@@ -12,7 +12,12 @@ __all__ = ["GlobalHeads"]
 
 
 class GlobalHeads(nn.Module):
-    """Global vectors of either modality to `width`, the same for mentions and entities; tokens stay as they are."""
+    """Global vectors of either modality to `width`, the same for mentions and entities; tokens stay as they are.
+
+    Args:
+        sizes: Of the encoder's features; without vision there is no head for pictures.
+        width: Of what the heads make.
+    """
 
     def __init__(self, sizes: Sizes, width: int) -> None:
         super().__init__()

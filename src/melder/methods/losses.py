@@ -43,6 +43,13 @@ def cross_entropy(scores: Tensor, batch: Batch) -> Tensor:
 
     Use it for the total and for each unit, so that every unit learns on its own. Entities that are the gold one
     again are left out of the softmax (published: they count as negatives).
+
+    Args:
+        scores: [m, e], the total or one unit's.
+        batch: Whose answers and repetitions count.
+
+    Returns:
+        A scalar.
     """
     return functional.cross_entropy(scores.float().masked_fill(batch.ignore, float("-inf")), batch.gold)
 
@@ -52,6 +59,15 @@ def triplet(scores: Tensor, batch: Batch, *, margin: float, weight: float) -> Te
 
     OT-MEL's code adds a triplet loss of the score matrix for the total and for each unit, from a file that was never
     published. This is a guess: the margin, which negatives and which directions it takes are unknown.
+
+    Args:
+        scores: [m, e].
+        batch: Whose answers and repetitions count.
+        margin: By how much the gold entity is to stand above each negative.
+        weight: What the loss is multiplied with.
+
+    Returns:
+        A scalar.
     """
     scores = scores.float()
     gold = scores.gather(1, batch.gold[:, None])
@@ -68,13 +84,22 @@ def intra_modal_contrastive(
     intra_weight: float = 0.8,
     published: bool = False,
 ) -> Tensor:
-    """M3EL's weighted intra-modal contrastive loss (section 3.1), mean over text and picture -> scalar.
+    """M3EL's weighted intra-modal contrastive loss (section 3.1), the mean over text and picture.
 
-    Pulls the global vectors of a mention and its entity together, modality by modality, and pushes them from the
-    other mentions and entities of the batch; the weights multiply the logits. It reads the vectors before the
-    shared LayerNorms. Pairs without the modality are left out, and so are repetitions of the gold entity.
-    published: repetitions count as negatives, and each sum holds one e^0 more, the self-similarity that the
-    official `WeightedContrastiveLoss` multiplies by 0 instead of excluding it.
+    Pulls the global vectors of a mention and its entity together, modality by modality, and pushes them from the other
+    mentions and entities of the batch; the weights multiply the logits. It reads the vectors before the shared
+    LayerNorms. Pairs without the modality are left out, and so are repetitions of the gold entity.
+
+    Args:
+        batch: Whose heads have vectors from before the LayerNorms (`raw`).
+        temperature: What cosines are divided by.
+        inter_weight: Of pairs of a mention and an entity.
+        intra_weight: Of pairs of two mentions or two entities.
+        published: Repetitions count as negatives, and each sum holds one e^0 more, the self-similarity that the
+            official `WeightedContrastiveLoss` multiplies by 0 instead of excluding it.
+
+    Returns:
+        A scalar.
     """
     mentions, entities = batch.mentions.raw, batch.entities.raw
     assert mentions is not None

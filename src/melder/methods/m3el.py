@@ -29,10 +29,10 @@ from melder.methods.heads import SharedHeads
 from melder.methods.losses import intra_modal_contrastive
 from melder.methods.matcher import Loss, UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import TokenMethodOptions, lexical_unit, total_options
+from melder.methods.options import PRODUCTS, TokenMethodOptions, lexical_unit, total_options
 from melder.methods.whitened_units import fitting_whitened, whitened_units
 from melder.ops.assignment import Kind
-from melder.protocols import Precision
+from melder.ops.product_dtype import ProductKind
 from melder.units.cross import BiMatchFusion, MatchFusion
 from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
@@ -61,7 +61,7 @@ class M3ELConfiguration(TokenMethodOptions):
     hidden: PositiveInt = Field(96, description="width of every unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads")
     assignment: Kind = Field("attention", description="of tokens in the text and image units; transport is OT-MEL's")
-    products: Precision = Field("float32", description="bf16: scoring is faster where the processor has it")
+    products: ProductKind = Field("float32", description=PRODUCTS)
     units: tuple[UnitName, ...] = Field(("text", "image", "cross"), description="leave some out for an ablation")
     cross: Cross = Field("bi", description="cross-modal matching: uni = CMM, bi = CMMB")
     evaluate_cross: Literal["same", "uni"] = Field("same", description="uni: the published WikiDiverse evaluation")
@@ -85,7 +85,15 @@ class M3ELConfiguration(TokenMethodOptions):
 
 
 def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, with the losses of section 3.4.
+    """
     c = configuration
     fusions = _fusions(c, sizes)
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
@@ -102,9 +110,7 @@ def build_m3el(configuration: M3ELConfiguration, sizes: Sizes) -> UnitMatcher:
         units,
         lexical_unit(c),
         _losses(c),
-        training_units=(*within, *trained),
-        evaluation_units=(*within, *evaluated),
-        **total_options(c),
+        total=total_options(c, (*within, *trained), (*within, *evaluated)),
     )
 
 

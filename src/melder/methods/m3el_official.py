@@ -38,7 +38,18 @@ CrossUnit = Literal["cmm", "cmmb"]
 
 
 def m3el_official_configuration(state: Mapping[str, Tensor], variant: CrossUnit = "cmm") -> M3ELConfiguration:
-    """The published mode, with widths and the number of pooling heads read off the weights."""
+    """The published mode, with widths and the number of pooling heads read off the weights.
+
+    Args:
+        state: An official state dict (keys `encoder.*`, `matcher.*`).
+        variant: The cross-modal unit that is read.
+
+    Returns:
+        The configuration that the weights fit.
+
+    Raises:
+        MelderError: A layer is missing: the weights are of another method or variant.
+    """
     rename(state, _names(variant))
     hidden, image_width = matrix_shape(state, "matcher.iimm.fc_query.weight")
     return M3ELConfiguration(
@@ -55,8 +66,15 @@ def m3el_from_official(state: Mapping[str, Tensor], variant: CrossUnit = "cmm") 
     """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`).
 
     Args:
+        state: An official state dict.
         variant: The cross-modal unit to score with. The official code evaluates every data set with CMM and trains CMMB
             on WikiDiverse, so its checkpoint holds both. Parameters that the official code never uses are dropped.
+
+    Returns:
+        The matcher, in evaluation mode.
+
+    Raises:
+        MelderError: A layer is missing or has another shape than the others say.
     """
     configuration = m3el_official_configuration(state, variant)
     return loaded(build_m3el(configuration, sizes_of(state)), state, _names(variant))

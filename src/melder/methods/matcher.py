@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -12,7 +12,7 @@ from melder.features import Features, Scores, Side
 from melder.methods.gate import Gate
 from melder.methods.losses import Batch, cross_entropy
 from melder.methods.several_pictures import bounds_of, further_tensors, score_pictures, vectors_of, with_further
-from melder.ops.picture_scores import Pooling
+from melder.methods.total import PLAIN_MEAN, TotalOptions
 from melder.protocols import Bounded, Dense, SideTensor, Unit
 from melder.records import MelderError
 from melder.units.lexical import Lexical
@@ -33,13 +33,7 @@ class UnitMatcher(nn.Module):
         losses: What the method adds to the cross-entropies, by name; each reads a `Batch` and gives a scalar.
         score_losses: The same of losses that read scores [m, e] beside the batch, for the total and for each unit.
         ranking_loss: What is minimised for the total and for each unit.
-        training_units, evaluation_units: The units in use in either mode, default all (only the published M3EL trains
-            one cross-modal unit and evaluates with another).
-        pictures: How many pictures of a mention or an entity are compared, where they have as many.
-        picture_pooling: How the scores of all pairs of pictures become one (`melder.methods.several_pictures`).
-        weighted: Units have weights, 1 until `set_unit_weights`. They count outside of training only: in it every unit
-            learns on its own, and a weight that it could have for others would be that of what it knows by heart.
-        gated: These weights are of a mean mention, and those of others depend on what is known of them (`Gate`).
+        total: Which units count, how much, and with how many pictures.
     """
 
     unit_weights: Tensor
@@ -50,15 +44,9 @@ class UnitMatcher(nn.Module):
         units: Mapping[str, nn.Module],
         lexical: Lexical | None = None,
         losses: Mapping[str, Loss] | None = None,
-        training_units: Sequence[str] = (),
-        evaluation_units: Sequence[str] = (),
         score_losses: Mapping[str, ScoreLoss] | None = None,
         ranking_loss: ScoreLoss = cross_entropy,
-        *,
-        pictures: int = 1,
-        picture_pooling: Pooling = "log_mean_exp",
-        weighted: bool = False,
-        gated: bool = False,
+        total: TotalOptions = PLAIN_MEAN,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -67,13 +55,13 @@ class UnitMatcher(nn.Module):
         self.extra_losses = dict(losses or {})
         self.score_losses = dict(score_losses or {})
         self.ranking_loss = ranking_loss
-        self.pictures, self.picture_pooling = pictures, picture_pooling
-        self.weighted = weighted
-        if weighted:
+        self.pictures, self.picture_pooling = total.pictures, total.picture_pooling
+        self.weighted = total.weighted
+        if total.weighted:
             self.register_buffer("unit_weights", torch.ones(len(units)))
-        self.training_units = tuple(training_units or units)
-        self.evaluation_units = tuple(evaluation_units or units)
-        self.gate = Gate(self.evaluation_units, self._score, lexical) if gated else None
+        self.training_units = tuple(total.training_units or units)
+        self.evaluation_units = tuple(total.evaluation_units or units)
+        self.gate = Gate(self.evaluation_units, self._score, lexical) if total.gated else None
 
     def mention_side(self, features: Features) -> Side:
         side, heads = self._side(features, lambda unit, heads: unit.mention_side(heads))
@@ -204,7 +192,7 @@ class UnitMatcher(nn.Module):
 
     @staticmethod
     def _beside(side: Side, vectors: list[Tensor]) -> Tensor:
-        return torch.cat([torch.empty(side.rows, 0, device=next(iter(side.values())).device), *vectors], dim=1)
+        return torch.cat([torch.empty(side.rows, 0, device=side.device), *vectors], dim=1)
 
     @property
     def _name_weight(self) -> Tensor:

@@ -39,7 +39,16 @@ class MatchingMethod:
 
 @dataclass(frozen=True)
 class GenerativeMethod:
-    """A method that writes names of entities; fulfils `melder.protocols.Method`."""
+    """A method that writes names of entities; fulfils `melder.protocols.Method`.
+
+    Args:
+        configuration: The class of its settings.
+        compares: Whether it scores entities by features; it writes their names instead.
+        trains_encoder: Whether the encoder can be trained with it.
+        samples_negatives: Whether negatives are drawn.
+        trains_in_processes: Whether several processes may train it together.
+        summary: The line of `melder list methods`; None = the first of the configuration's docstring.
+    """
 
     configuration: type[BaseModel]
     compares: bool = False

@@ -23,10 +23,10 @@ from melder.features import Sizes
 from melder.methods.heads import SharedHeads
 from melder.methods.matcher import UnitMatcher
 from melder.methods.method import MatchingMethod
-from melder.methods.options import TokenMethodOptions, lexical_unit, total_options
+from melder.methods.options import PRODUCTS, TokenMethodOptions, lexical_unit, total_options
 from melder.methods.whitened_units import fitting_whitened, whitened_units
 from melder.ops.assignment import Kind
-from melder.protocols import Precision
+from melder.ops.product_dtype import ProductKind
 from melder.units.gated_fusion import GatedFusion
 from melder.units.global_local import GlobalLocal
 from melder.units.inner_product import InnerProduct
@@ -42,12 +42,20 @@ class MIMICConfiguration(TokenMethodOptions):
     hidden: PositiveInt = Field(96, description="width of the text and the cross-modal unit")
     image_width: PositiveInt = Field(96, description="width of pictures after the linear heads, and of their unit")
     assignment: Kind = Field("attention", description="of tokens in the text unit; transport is OT-MEL's")
-    products: Precision = Field("float32", description="bf16: scoring is faster where the processor has it")
+    products: ProductKind = Field("float32", description=PRODUCTS)
     variant: Variant = Field("code", description="the image unit as in the published code, or as in the paper's figure")
 
 
 def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, each of whose units has the in-batch cross-entropy.
+    """
     c = configuration
     fusions = nn.ModuleDict()
     if sizes.image_global is not None:
@@ -59,7 +67,7 @@ def build_mimic(configuration: MIMICConfiguration, sizes: Sizes) -> UnitMatcher:
         **whitened_units(c, sizes),
     }
     heads = SharedHeads(sizes, c.image_width, fusions, published=c.published)
-    return UnitMatcher(heads, units, lexical_unit(c), **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), total=total_options(c))
 
 
 METHOD = MatchingMethod(MIMICConfiguration, build_mimic, fitting=fitting_whitened)

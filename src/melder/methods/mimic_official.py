@@ -32,7 +32,17 @@ _NAMES = {
 
 
 def mimic_official_configuration(state: Mapping[str, Tensor]) -> MIMICConfiguration:
-    """The published mode, with widths read off the weights; the image unit is that of the published code."""
+    """The published mode, with widths read off the weights; the image unit is that of the published code.
+
+    Args:
+        state: An official state dict (keys `encoder.*`, `matcher.*`).
+
+    Returns:
+        The configuration that the weights fit.
+
+    Raises:
+        MelderError: A layer is missing: the weights are of another method.
+    """
     rename(state, _NAMES)
     return MIMICConfiguration(
         hidden=len(state["matcher.tglu.fc_query.weight"]),
@@ -43,7 +53,17 @@ def mimic_official_configuration(state: Mapping[str, Tensor]) -> MIMICConfigurat
 
 
 def mimic_from_official(state: Mapping[str, Tensor]) -> UnitMatcher:
-    """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`)."""
+    """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`).
+
+    Args:
+        state: An official state dict.
+
+    Returns:
+        The matcher, in evaluation mode.
+
+    Raises:
+        MelderError: A layer is missing or has another shape than the others say.
+    """
     configuration = mimic_official_configuration(state)
     return loaded(build_mimic(configuration, sizes_of(state)), state, _NAMES)
 

@@ -51,12 +51,28 @@ GLOBAL_LOCAL = {
 
 
 def under(official: str, ours: str, layers: Mapping[str, str]) -> dict[str, str]:
-    """The same layers with a prefix on either side."""
+    """The same layers with a prefix on either side.
+
+    Args:
+        official: Before the names of theirs.
+        ours: Before the names of ours.
+        layers: Our layers by theirs.
+
+    Returns:
+        Our names by theirs, both whole.
+    """
     return {f"{official}.{theirs}": f"{ours}.{own}" for theirs, own in layers.items()}
 
 
 def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    """Weights and biases under Melder's names; `names` maps official layers to ours, other layers are dropped.
+    """Weights and biases under Melder's names.
+
+    Args:
+        state: An official state dict.
+        names: Our layers by theirs; other layers are dropped.
+
+    Returns:
+        Weights and biases by our names.
 
     Raises:
         MelderError: With the layers that the state lacks.
@@ -71,6 +87,13 @@ def rename(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, T
 def matrix_shape(state: Mapping[str, Tensor], name: str) -> tuple[int, int]:
     """The rows and columns of a weight.
 
+    Args:
+        state: An official state dict.
+        name: Of the weight.
+
+    Returns:
+        Its rows (what the layer makes) and columns (what it reads).
+
     Raises:
         MelderError: It is no matrix.
     """
@@ -81,7 +104,17 @@ def matrix_shape(state: Mapping[str, Tensor], name: str) -> tuple[int, int]:
 
 
 def sizes_of(state: Mapping[str, Tensor]) -> Sizes:
-    """The encoder's sizes, read off the heads of a state dict that has all of them."""
+    """The encoder's sizes, read off the heads of a state dict that has all of them.
+
+    Args:
+        state: An official state dict.
+
+    Returns:
+        The sizes.
+
+    Raises:
+        MelderError: A weight is no matrix.
+    """
     return Sizes(
         text_global=len(state["matcher.text_cls_layernorm.weight"]),
         text_tokens=len(state["matcher.text_tokens_layernorm.weight"]),
@@ -96,8 +129,13 @@ def loaded(
     """The matcher with official weights, in evaluation mode.
 
     Args:
+        matcher: Built with the widths of the state.
+        state: An official state dict.
         names: As for `rename`. What they do not name (`absent`) stays as it is built.
         without: Weights whose names of Melder's end so are left out: what the published code never uses.
+
+    Returns:
+        The same matcher.
 
     Raises:
         MelderError: A layer is missing, or has another shape than the widths say that were read off the others: the

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from melder.methods.total import TotalOptions
 from melder.ops.picture_scores import Pooling
 from melder.units.lexical import Lexical
 
-__all__ = ["MethodOptions", "TokenMethodOptions", "lexical_unit", "total_options"]
+__all__ = ["PRODUCTS", "MethodOptions", "TokenMethodOptions", "lexical_unit", "total_options"]
+
+PRODUCTS = "of tokens, when pairs are scored: bf16, where the processor has it, is faster; auto measures whether it is"
 
 
 class MethodOptions(BaseModel):
@@ -92,7 +96,14 @@ class TokenMethodOptions(MethodOptions):
 
 
 def lexical_unit(options: MethodOptions) -> Lexical | None:
-    """The unit that is added to the mean of the others, or None for the published total."""
+    """The unit that is added to the mean of the others, or None for the published total.
+
+    Args:
+        options: Of the method.
+
+    Returns:
+        The unit, whose weight is still to be learned and whose frequencies are still to be counted.
+    """
     if not options.lexical:
         return None
     return Lexical(
@@ -104,11 +115,23 @@ def lexical_unit(options: MethodOptions) -> Lexical | None:
     )
 
 
-def total_options(options: MethodOptions) -> dict[str, Any]:
-    """What a `UnitMatcher` is told of several pictures, and of how much its units count."""
-    return {
-        "pictures": options.pictures,
-        "picture_pooling": options.picture_pooling,
-        "weighted": options.unit_weights != "equal",
-        "gated": options.unit_weights == "gated",
-    }
+def total_options(
+    options: MethodOptions, training_units: Sequence[str] = (), evaluation_units: Sequence[str] = ()
+) -> TotalOptions:
+    """What a `UnitMatcher` is told of several pictures, and of how much its units count.
+
+    Args:
+        options: Of the method.
+        training_units, evaluation_units: The units in use in either mode; none = all.
+
+    Returns:
+        What `UnitMatcher` takes as `total`.
+    """
+    return TotalOptions(
+        training_units,
+        evaluation_units,
+        pictures=options.pictures,
+        picture_pooling=options.picture_pooling,
+        weighted=options.unit_weights != "equal",
+        gated=options.unit_weights == "gated",
+    )

@@ -103,7 +103,15 @@ class OTMELConfiguration(TokenMethodOptions):
 
 
 def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant."""
+    """The matcher for an encoder of these sizes; without vision the picture units answer a learned constant.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, with the losses that the configuration names.
+    """
     c = configuration
     options = TransportOptions(c.assignment, c.epsilon, c.iterations, c.row_norm, c.marginals, c.detaches, c.dropout)
     fused = sizes.image_global is not None and "fusion" in c.units
@@ -125,7 +133,7 @@ def build_ot_mel(configuration: OTMELConfiguration, sizes: Sizes) -> UnitMatcher
     }
     units |= whitened_units(c, sizes)
     losses = _losses(c, local, fusion)
-    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), losses, score_losses=_score_losses(c), total=total_options(c))
 
 
 def _losses(c: OTMELConfiguration, local: dict[str, OTGlobalLocal], fusion: OTFusion | None) -> dict[str, Loss]:

@@ -57,7 +57,17 @@ _NAMES = {
 
 
 def ot_mel_official_configuration(state: Mapping[str, Tensor]) -> OTMELConfiguration:
-    """The published mode without distillation, with widths read off the weights."""
+    """The published mode without distillation, with widths read off the weights.
+
+    Args:
+        state: An official state dict (keys `encoder.*`, `matcher.*`).
+
+    Returns:
+        The configuration that the weights fit.
+
+    Raises:
+        MelderError: A layer is missing: the weights are of another method.
+    """
     rename(state, _NAMES)
     hidden, token_width = matrix_shape(state, "matcher.text_matcher.cross.fc_q.weight")
     return OTMELConfiguration(hidden=hidden, token_width=token_width, distillation=None, lexical=False, published=True)
@@ -67,6 +77,15 @@ def ot_mel_from_official(state: Mapping[str, Tensor]) -> UnitMatcher:
     """A matcher in published mode with the weights of an official state dict (keys `encoder.*`, `matcher.*`).
 
     The biases of the published pooling layers have no effect, since a softmax follows; they are left out.
+
+    Args:
+        state: An official state dict.
+
+    Returns:
+        The matcher, in evaluation mode.
+
+    Raises:
+        MelderError: A layer is missing or has another shape than the others say.
     """
     configuration = ot_mel_official_configuration(state)
     return loaded(build_ot_mel(configuration, _sizes(state)), state, _NAMES, without="pool.weight.bias")

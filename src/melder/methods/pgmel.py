@@ -59,7 +59,18 @@ class PGMELConfiguration(MethodOptions):
 
 
 def build_pgmel(configuration: PGMELConfiguration, sizes: Sizes) -> UnitMatcher:
-    """The discriminator for an encoder of these sizes; without vision every picture is the learned vector."""
+    """The discriminator for an encoder of these sizes; without vision every picture is the learned vector.
+
+    Args:
+        configuration: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher; the generator of negatives is a part of training.
+
+    Raises:
+        MelderError: Pictures alone are to be compared, and the encoder has no vision.
+    """
     c = configuration
     if c.fusion == "image" and sizes.image_global is None:
         raise MelderError("method.fusion: image needs an encoder with pictures; choose another encoder, or gated")
@@ -67,14 +78,22 @@ def build_pgmel(configuration: PGMELConfiguration, sizes: Sizes) -> UnitMatcher:
     units: dict[str, nn.Module] = {"fused": unit}
     loss = partial(sampled_triplet if c.triplets == "own" else partial(triplet, weight=1.0), margin=c.margin)
     heads = GlobalHeads(sizes, c.hidden)
-    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, **total_options(c))
+    return UnitMatcher(heads, units, lexical_unit(c), ranking_loss=loss, total=total_options(c))
 
 
 def sampled_triplet(scores: Tensor, batch: Batch, *, margin: float) -> Tensor:
-    """max(0, margin + s_negative - s_gold) over each mention's own sampled negatives: scores [m, e] -> scalar.
+    """max(0, margin + s_negative - s_gold) over each mention's own sampled negatives.
 
     The mean over all draws; one that turned out to be no negative counts as 0. Where nothing is sampled (`in_batch`)
     all entities of the batch are negatives, as in `triplet`.
+
+    Args:
+        scores: [m, e].
+        batch: Whose answers and sampled negatives count.
+        margin: By how much the gold entity is to stand above each negative.
+
+    Returns:
+        A scalar.
     """
     if batch.sampled is None or not batch.sampled.shape[1]:
         return triplet(scores, batch, margin=margin, weight=1.0)

@@ -47,22 +47,61 @@ OFFICIAL_WEIGHTS = Registry[OfficialWeights](
 
 
 def method_of(configuration: BaseModel) -> Method:
-    """The method that a method's configuration is of."""
+    """The method that a method's configuration is of.
+
+    Args:
+        configuration: With the method's `name`.
+
+    Returns:
+        The method that is registered under this name.
+
+    Raises:
+        MelderError: There is none.
+    """
     return METHODS.get(str(configuration.name))  # type: ignore[attr-defined]
 
 
 def build_matcher(configuration: BaseModel, sizes: Sizes) -> Matcher:
-    """The matcher that a method's configuration describes, for an encoder of these sizes."""
+    """The matcher that a method's configuration describes, for an encoder of these sizes.
+
+    Args:
+        configuration: Of a method, whose `name` says which.
+        sizes: Of the encoder's features.
+
+    Returns:
+        The matcher, as it is before training.
+
+    Raises:
+        MelderError: There is no such method, or it cannot be built for this encoder.
+    """
     return method_of(configuration).build(configuration, sizes)
 
 
 def from_official_state_dict(name: str, state: Mapping[str, Tensor], **options: Any) -> Matcher:
-    """A matcher in published mode with official weights; M3EL takes `variant="cmm" | "cmmb"`."""
+    """A matcher in published mode with official weights; M3EL takes `variant="cmm" | "cmmb"`.
+
+    Args:
+        name: Of the method: m3el, mimic or ot_mel.
+        state: What `torch.load(…, weights_only=True)` reads of an official checkpoint.
+        options: Of the method's reader.
+
+    Returns:
+        The matcher, in evaluation mode.
+
+    Raises:
+        MelderError: The method has no official weights, or these are not of it.
+    """
     return official_weights(name).matcher(state, **options)
 
 
 def official_weights(name: str) -> OfficialWeights:
     """What reads the official weights of this method.
+
+    Args:
+        name: Of the method.
+
+    Returns:
+        What makes a configuration, and a matcher, of a state dict.
 
     Raises:
         MelderError: There are none.

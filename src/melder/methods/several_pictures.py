@@ -45,7 +45,16 @@ THERE, FIRST = f"{FURTHER}there", f"{FURTHER}first"
 
 
 def with_further(first: Side, further: Side, features: Features) -> Side:
-    """A unit's side of the first pictures of features [n] and of their further pictures [x], in one bundle."""
+    """A unit's side of first and further pictures, in one bundle.
+
+    Args:
+        first: Of the first pictures, [n].
+        further: Of the further pictures, [x].
+        features: Which items [n] the further pictures belong to.
+
+    Returns:
+        The tensors of `first`, and those of `further` [n, K, …] padded to the most that an item has.
+    """
     pictures = features.further
     assert pictures is not None
     owners, places, widest = pictures.owners, pictures.places, int(pictures.counts.max())
@@ -59,16 +68,31 @@ def with_further(first: Side, further: Side, features: Features) -> Side:
 
 
 def further_tensors(unit: Unit) -> dict[str, SideTensor]:
-    """How the store may hold what `with_further` adds to a unit's side of entities."""
+    """How the store may hold what `with_further` adds to a unit's side of entities.
+
+    Args:
+        unit: Whose side of entities it is.
+
+    Returns:
+        By name, as `entity_tensors` of a unit.
+    """
     forms = {FURTHER + name: form.renamed(FURTHER) for name, form in unit.entity_tensors.items()}
     forms |= {THERE: SideTensor(), FIRST: SideTensor()}
     return {name: replace(form, pictures=THERE, weights=None) for name, form in forms.items()}
 
 
 def score_pictures(unit: Unit, mentions: Side, entities: Side, pooling: Pooling) -> Tensor:
-    """[mentions, entities]: the unit's scores of all pairs of their pictures, made one.
+    """The unit's scores of all pairs of pictures of a mention and an entity, made one.
 
     The first pictures are scored as if there were no others, so that whoever has no others scores as ever.
+
+    Args:
+        unit: What compares them.
+        mentions, entities: Its sides, which may have further pictures.
+        pooling: How the scores of pairs of pictures become one.
+
+    Returns:
+        [mentions, entities].
     """
     first, further = _apart(mentions)
     searched = _apart(entities)
@@ -80,7 +104,15 @@ def score_pictures(unit: Unit, mentions: Side, entities: Side, pooling: Pooling)
 
 
 def vectors_of(side: Side, vectors: Callable[[Side], Tensor]) -> Tensor:
-    """[n, d]: the mean of the vectors that a unit hands out of each row's pictures, for a first stage."""
+    """The mean of the vectors that a unit hands out of each row's pictures, for a first stage.
+
+    Args:
+        side: Of the unit, with or without further pictures.
+        vectors: Makes vectors [n, d] of a side of n pictures.
+
+    Returns:
+        [n, d].
+    """
     first, further = _apart(side)
     if further is None:
         return vectors(first)
@@ -88,7 +120,16 @@ def vectors_of(side: Side, vectors: Callable[[Side], Tensor]) -> Tensor:
 
 
 def bounds_of(side: Side, bounds: Callable[[Side], Tensor], *, query: bool) -> Tensor:
-    """[n, b + 2]: what bounds the scores of any two pictures, of a unit's bounds of mentions (`query`) or entities."""
+    """What bounds the scores of any two pictures of a mention and an entity.
+
+    Args:
+        side: Of the unit, with or without further pictures.
+        bounds: Makes bounds [n, b] of a side of n pictures.
+        query: Whether the side is of mentions.
+
+    Returns:
+        [n, b + 2]; the inner product of a mention's and an entity's is the bound.
+    """
     first, further = _apart(side)
     if further is None:
         single = bounds(first)
@@ -99,12 +140,24 @@ def bounds_of(side: Side, bounds: Callable[[Side], Tensor], *, query: bool) -> T
 
 
 def pictures_in(side: Side) -> int:
-    """How many pictures the row has at most that has the most."""
+    """How many pictures the row has at most that has the most.
+
+    Args:
+        side: Of a unit.
+
+    Returns:
+        1 where no row has a further one.
+    """
     return 1 + (side[THERE].shape[1] if THERE in side else 0)
 
 
 def best_pictures(unit: Unit, mention: Side, entities: Side) -> tuple[Side, Side, list[tuple[int, int]]]:
     """The pictures of one mention and of each entity [n] that the unit scores highest together.
+
+    Args:
+        unit: What compares them.
+        mention: The side of one.
+        entities: The side of n.
 
     Returns:
         The sides [n] of these, with one picture each, and their numbers, counted from 0, of mention and entity.
@@ -127,7 +180,7 @@ def _picture(side: Side, number: int) -> tuple[Side, Tensor]:
     first, further = _apart(side)
     if number:
         return Side({name: side[FURTHER + name][:, number - 1] for name in first}), side[THERE][:, number - 1]
-    there = torch.ones(side.rows, dtype=torch.bool, device=next(iter(first.values())).device)
+    there = torch.ones(side.rows, dtype=torch.bool, device=side.device)
     return first, there if further is None else further.pictures.counted
 
 

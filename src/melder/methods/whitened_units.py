@@ -17,14 +17,29 @@ IMAGE, PATCHES = "whitened_image", "whitened_patches"
 
 
 def whitened_units(options: TokenMethodOptions, sizes: Sizes) -> dict[str, nn.Module]:
-    """The units by name, as the options ask for them; none without vision."""
+    """The units by name, as the options ask for them; none without vision.
+
+    Args:
+        options: Of the method.
+        sizes: Of the encoder's features.
+
+    Returns:
+        At most two, of the pictures' global vectors and of their patches.
+    """
     if not options.whiten or sizes.image_global is None:
         return {}
     return {IMAGE: Whitened("global", sizes.image_global), PATCHES: Whitened("patches")}
 
 
 def fitting_whitened(options: TokenMethodOptions) -> FitFeatures | None:
-    """What fits them before training starts; None where there are none."""
+    """What fits them before training starts; None where there are none.
+
+    Args:
+        options: Of the method.
+
+    Returns:
+        A function of matcher, entities' and mentions' features.
+    """
     return _fit if options.whiten else None
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from melder.records import MelderError, Ranks
 
-__all__ = ["RankCounter", "join", "rank_of"]
+__all__ = ["RankCounter", "join", "rank_among", "rank_of"]
 
 
 def rank_of(scores: Tensor, gold: Tensor) -> Ranks:
@@ -39,6 +39,20 @@ def rank_of(scores: Tensor, gold: Tensor) -> Ranks:
     counter = RankCounter(scores.gather(1, gold[:, None]).squeeze(1))
     counter.update(scores)
     return counter.ranks()
+
+
+def rank_among(scores: Sequence[float] | np.ndarray, gold: int) -> tuple[int, int]:
+    """The optimistic and the pessimistic rank of one candidate among the few that a mention has.
+
+    Args:
+        scores: Of all of them, [candidates].
+        gold: The place of the right one in `scores`.
+
+    Returns:
+        Both ranks, from 1 on.
+    """
+    values = np.asarray(scores)
+    return 1 + int((values > values[gold]).sum()), int((values >= values[gold]).sum())
 
 
 class RankCounter:

@@ -29,8 +29,16 @@ DEVICE_FLOATS = 1 << 25  # the same on a GPU: 128 MB
 
 @dataclass
 class EntityTile:
-    """Some entities: query [T * L, h] as the assignment wants it, tokens [T, L, h] as they are, target [T, h], mass
-    [T, L] = the marginal (sums to 1, zero at padding), mask [T, L] or None; longest: no query is longer than this."""
+    """Some entities that are scored together.
+
+    Args:
+        query: [T * L, h], as the assignment wants it.
+        tokens: [T, L, h], as they are.
+        target: [T, h].
+        mass: [T, L], the marginal: it sums to 1 and is zero at padding.
+        mask: [T, L], True = valid; None = all are.
+        longest: No query is longer than this.
+    """
 
     query: Tensor
     tokens: Tensor
@@ -42,8 +50,15 @@ class EntityTile:
 
 @dataclass
 class MentionTokens:
-    """One mention's tokens: key [h, L] as the assignment wants it, value [L, h], mass [L], longest key; on a CPU the
-    valid ones, elsewhere all of them, of which the mask [L] says which are valid."""
+    """One mention's tokens: on a CPU the valid ones, elsewhere all of them.
+
+    Args:
+        key: [h, L], as the assignment wants it.
+        value: [L, h].
+        mass: [L], the marginal.
+        longest: No key is longer than this.
+        mask: [L], True = valid; None = all are.
+    """
 
     key: Tensor
     value: Tensor
@@ -62,7 +77,18 @@ def scores_by_tiles(
     keys: Keys,
     kind: torch.dtype,
 ) -> Tensor:
-    """[M, E] in type `kind`: for each tile `prepare` gives what scores its T entities and one mention, [T]."""
+    """Scores of all pairs, a tile of entities and a mention at a time.
+
+    Args:
+        prepare: Of a tile, what scores its T entities and one mention, [T].
+        assignment: Of tokens to tokens.
+        queries: Of E entities.
+        keys: Of M mentions.
+        kind: The type that is computed in.
+
+    Returns:
+        [M, E], in this type.
+    """
     mentions = _mentions(assignment, keys.to(kind))
     size = queries.query.shape[1] * max(queries.query.shape[2], keys.key.shape[1])
     step = max(1, (TILE_FLOATS if _on_cpu(keys.key) else DEVICE_FLOATS) // max(1, size))
@@ -107,7 +133,16 @@ def _mentions(assignment: Assignment, keys: Keys) -> list[MentionTokens]:
 
 
 def assigned(assignment: Assignment, entities: EntityTile, mention: MentionTokens) -> Tensor:
-    """Unscaled rows of the assignment, [T, L_e, L_m]."""
+    """Unscaled rows of the assignment, [T, L_e, L_m].
+
+    Args:
+        assignment: Of tokens to tokens.
+        entities: A tile of T.
+        mention: One.
+
+    Returns:
+        [T, L_e, L_m], whose rows may have any sum.
+    """
     largest = entities.longest * mention.longest
     return assign(assignment, entities.query, mention.key, entities.mass, mention.mass, largest, mention.mask)
 

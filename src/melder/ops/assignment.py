@@ -36,7 +36,14 @@ SMALLEST_EPSILON = 0.04
 
 @dataclass(frozen=True)
 class Assignment:
-    """kind, and for transport: epsilon, iterations, and whether no gradient passes through the similarities."""
+    """How tokens are assigned to tokens.
+
+    Args:
+        kind: attention or transport.
+        epsilon: Of transport, the weight of the entropy.
+        iterations: Of Sinkhorn's algorithm.
+        detach: No gradient passes through the similarities.
+    """
 
     kind: Kind = "transport"
     epsilon: float = 0.05
@@ -59,6 +66,14 @@ def aligned(assignment: Assignment, queries: AttentionQueries, keys: Keys) -> tu
     """Weights whose rows sum to 1 and attention logits, both [M, E, L_e, L_m]; padded mention tokens get no weight.
 
     The logits are those of attention whatever assigns, which is what distillation compares with the plan.
+
+    Args:
+        assignment: Of tokens to tokens.
+        queries: Of E entities.
+        keys: Of M mentions.
+
+    Returns:
+        Weights and logits.
     """
     row_mask = None if queries.mask is None else queries.mask[None]
     column_mask = None if keys.mask is None else keys.mask[:, None]
@@ -80,7 +95,18 @@ def aligned_items(
     row_mass: Tensor | None = None,
     column_mass: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The same within items, both [n, L, L']: query [n, L, h], key [n, L', h], masks and marginals of either."""
+    """Weights and logits between two sequences within each item, as `aligned` has them between mentions and entities.
+
+    Args:
+        assignment: Of tokens to tokens.
+        query: [n, L, h].
+        key: [n, L', h].
+        row_mask, column_mask: [n, L] and [n, L'], True = valid; None = all are.
+        row_mass, column_mass: [n, L] and [n, L'], marginals; None = uniform.
+
+    Returns:
+        Both [n, L, L'].
+    """
     attention = Assignment("attention")
     logits = attention.query(query) @ attention.key(key).transpose(1, 2)
     if assignment.kind == "attention":
@@ -124,6 +150,18 @@ def assign(
     query [T * L_e, h] and key [h, L_m] are what `Assignment.query` and `key` gave; rows [T, L_e] and columns [L_m]
     are the marginals, zero at padding; `largest`: no logit is further than this from zero; `column_mask` [L_m]: which
     of the mention's tokens are valid, None = all.
+
+    Args:
+        assignment: Of tokens to tokens.
+        query: [T * L_e, h], as `Assignment.query` makes it ready.
+        key: [h, L_m], as `Assignment.key` makes it ready.
+        rows: [T, L_e], marginals.
+        columns: [L_m], marginals.
+        largest: No similarity is above it.
+        column_mask: [L_m], True = valid; None = all are.
+
+    Returns:
+        [T, L_e, L_m].
     """
     logits = (query @ key).view(*rows.shape, -1)
     if column_mask is not None and assignment.kind == "attention":

@@ -40,7 +40,18 @@ def pooled_by_blocks(query: Tensor, key: Tensor, average: Tensor, mask: Tensor |
 def pooled_gradients(
     query: Tensor, key: Tensor, average: Tensor, mask: Tensor | None, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of `query` and `key`, from that of the result [M, E, L_m]; the attention is computed again."""
+    """Gradients of `query` and `key`, from that of the result [M, E, L_m]; the attention is computed again.
+
+    Args:
+        query: [E, L_e, h].
+        key: [M, L_m, h], scaled.
+        average: [E, L_e], what each token weighs in the mean.
+        mask: [M, L_m], True = valid; None = all are.
+        gradient: [M, E, L_m], of the result.
+
+    Returns:
+        Of the shapes of `query` and `key`.
+    """
     query_gradient, key_gradient = torch.zeros_like(query), torch.zeros_like(key)
     for entities, mentions in _blocks(query, key):
         block_query, block_key = query[entities], key[mentions]

@@ -28,14 +28,31 @@ ROUNDING = {torch.float32: 2.0**-14, torch.float16: 2.0**-9}
 
 
 def rounding(lengths: Tensor, longest: Tensor, width: int, kind: torch.dtype) -> Tensor:
-    """[n]: how far at most the inner products of a vector of length one and of vectors of these lengths are from those
-    of what is stored: the vectors of `width` numbers over the length of the longest, in type `kind`."""
+    """How far at most inner products are from those of what is stored, which was divided by the longest length.
+
+    Args:
+        lengths: [n], of vectors whose inner products with one of length one are taken.
+        longest: The length of the longest of them, a scalar.
+        width: Numbers of a vector.
+        kind: The type in which they are stored.
+
+    Returns:
+        [n].
+    """
     smallest = torch.finfo(kind).tiny * torch.finfo(kind).eps  # numbers below it are lost, whatever their share
     return ROUNDING[kind] * lengths + 2 * math.sqrt(width) * smallest * longest
 
 
 def norm_upper_bound(target: Tensor, norm: Norm) -> Tensor:
-    """[n]: at least <target, c> for every output c of the LayerNorm; target [n, h]."""
+    """[n]: at least <target, c> for every output c of the LayerNorm; target [n, h].
+
+    Args:
+        target: [n, h].
+        norm: The LayerNorm.
+
+    Returns:
+        [n].
+    """
     scaled = norm.weight * target
     direction = scaled - scaled.mean(dim=-1, keepdim=True)
     bound: Tensor = math.sqrt(target.shape[-1]) * torch.linalg.vector_norm(direction, dim=-1) + target @ norm.bias

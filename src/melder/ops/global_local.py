@@ -36,10 +36,14 @@ __all__ = ["AttentionQueries", "Keys", "Norm", "attention", "average_of", "norma
 
 @dataclass
 class AttentionQueries:
-    """The entities' side: query [E, L_e, h], target [E, h], mask [E, L_e] or None.
+    """The entities' side.
 
-    mass [E, L_e]: the marginal of a transport plan, zero at padding; None = uniform. Attention does not read it.
-    share [E, L_e]: what each token weighs in the mean, zero at padding; None = all alike.
+    Args:
+        query: [E, L_e, h].
+        target: [E, h].
+        mask: [E, L_e], True = valid; None = all are.
+        mass: [E, L_e], the marginal of a transport plan, zero at padding; None = uniform. Attention does not read it.
+        share: [E, L_e], what each token weighs in the mean, zero at padding; None = all alike.
     """
 
     query: Tensor
@@ -55,7 +59,14 @@ class AttentionQueries:
 
 @dataclass
 class Keys:
-    """The mentions' side: key and value [M, L_m, h], mask [M, L_m] or None; mass [M, L_m] as in `AttentionQueries`."""
+    """The mentions' side.
+
+    Args:
+        key: [M, L_m, h].
+        value: [M, L_m, h].
+        mask: [M, L_m], True = valid; None = all are.
+        mass: [M, L_m], as in `AttentionQueries`.
+    """
 
     key: Tensor
     value: Tensor
@@ -68,7 +79,13 @@ class Keys:
 
 @dataclass
 class Norm:
-    """A LayerNorm's weight and bias [h], and its epsilon."""
+    """A LayerNorm's numbers.
+
+    Args:
+        weight: [h].
+        bias: [h].
+        epsilon: What is added to the variance.
+    """
 
     weight: Tensor
     bias: Tensor
@@ -76,7 +93,15 @@ class Norm:
 
 
 def attention(queries: AttentionQueries, keys: Keys) -> tuple[Tensor, Tensor]:
-    """Attention weights and logits, both [M, E, L_e, L_m]; padded mention tokens get no weight."""
+    """Attention weights and logits, both [M, E, L_e, L_m]; padded mention tokens get no weight.
+
+    Args:
+        queries: Of E entities.
+        keys: Of M mentions.
+
+    Returns:
+        Both.
+    """
     scaled = keys.key / math.sqrt(keys.key.shape[-1])
     logits = torch.einsum("eih,mjh->meij", queries.query, scaled)
     mask = None if keys.mask is None else keys.mask[:, None, None, :]
@@ -84,7 +109,16 @@ def attention(queries: AttentionQueries, keys: Keys) -> tuple[Tensor, Tensor]:
 
 
 def plain_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
-    """[M, E], as the papers write it; slow and large."""
+    """The scores as the papers write them; slow and large.
+
+    Args:
+        queries: Of E entities.
+        keys: Of M mentions.
+        norm: Of what a mention's tokens are to an entity.
+
+    Returns:
+        [M, E].
+    """
     weights, _ = attention(queries, keys)
     context = torch.einsum("meij,mjh->meih", weights, keys.value)
     mentions, entities, length, hidden = context.shape
@@ -97,7 +131,16 @@ def plain_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
 
 
 def pooled_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
-    """[M, E], differentiable; attention is computed again in the backward pass instead of being held."""
+    """The scores, differentiable; attention is computed again in the backward pass instead of being held.
+
+    Args:
+        queries: Of E entities.
+        keys: Of M mentions.
+        norm: Of what a mention's tokens are to an entity.
+
+    Returns:
+        [M, E], in the type of the LayerNorm.
+    """
     kind = norm.weight.dtype
     queries, keys = queries.to(kind), keys.to(kind)
     average = average_of(queries, kind)
@@ -107,7 +150,15 @@ def pooled_scores(queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
 
 
 def average_of(queries: AttentionQueries, kind: torch.dtype) -> Tensor:
-    """[E, L_e]: what each token of an entity weighs in the mean."""
+    """What each token of an entity weighs in the mean.
+
+    Args:
+        queries: Of E entities.
+        kind: The type of the result.
+
+    Returns:
+        [E, L_e].
+    """
     if queries.share is not None:
         return queries.share.to(kind)
     if queries.mask is not None:
@@ -120,4 +171,13 @@ def _to(mass: Tensor | None, kind: torch.dtype) -> Tensor | None:
 
 
 def normalise(context: Tensor, norm: Norm) -> Tensor:
+    """A LayerNorm carried out.
+
+    Args:
+        context: [..., h].
+        norm: The LayerNorm.
+
+    Returns:
+        [..., h].
+    """
     return functional.layer_norm(context, context.shape[-1:], norm.weight, norm.bias, norm.epsilon)

@@ -21,7 +21,17 @@ __all__ = ["transported_scores"]
 
 
 def transported_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, norm: Norm) -> Tensor:
-    """[M, E], of queries and keys with uniform marginals; computes in the type of the LayerNorm."""
+    """Scores of all pairs under transport with uniform marginals.
+
+    Args:
+        assignment: Of tokens to tokens.
+        queries: Of E entities.
+        keys: Of M mentions.
+        norm: Of what a mention's tokens are to an entity.
+
+    Returns:
+        [M, E], in the type of the LayerNorm.
+    """
 
     def prepare(tile: EntityTile) -> partial[Tensor]:
         return partial(_pairs, assignment, norm, tile)

@@ -37,7 +37,15 @@ def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def largest_of_array(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k largest of `scores` [n], largest first, of equal ones the first; all n where k is more."""
+    """The places of the k largest, largest first, of equal ones the first.
+
+    Args:
+        scores: [n].
+        k: How many; n where that is fewer.
+
+    Returns:
+        [k], int64.
+    """
     if k >= len(scores):
         return np.argsort(-scores, kind="stable")
     return largest(torch.from_numpy(np.ascontiguousarray(scores)), k)[1].numpy()

@@ -25,7 +25,12 @@ Pooling = Literal["log_mean_exp", "max", "mean"]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Whose the pictures are: owner [x] int64 of each further picture, there [n] bool of the first ones."""
+    """Whose pictures are: n first ones and x further ones.
+
+    Args:
+        owner: [x], int64, the item of each further picture.
+        there: [n], whether an item has a first one.
+    """
 
     owner: Tensor
     there: Tensor
@@ -46,7 +51,17 @@ class Pictures:
 
 
 def pooled(first: Tensor, further: Tensor, pictures: Pictures, pooling: Pooling) -> Tensor:
-    """[a, n] of scores [a, n] with the first pictures of n items, and [a, x] with their further ones."""
+    """The score of each item, of those with its pictures.
+
+    Args:
+        first: [a, n], with the first pictures.
+        further: [a, x], with the further ones.
+        pictures: Whose these are.
+        pooling: How several become one.
+
+    Returns:
+        [a, n].
+    """
     counted, counts = pictures.counted, pictures.counts
     if pooling == "mean":
         total = first.masked_fill(~counted, 0.0).index_add(1, pictures.owner, further)
@@ -62,14 +77,33 @@ def pooled(first: Tensor, further: Tensor, pictures: Pictures, pooling: Pooling)
 
 
 def mean_vectors(first: Tensor, further: Tensor, pictures: Pictures) -> Tensor:
-    """[n, d]: the mean of each item's vectors, of [n, d] and [x, d]."""
+    """The mean of each item's vectors.
+
+    Args:
+        first: [n, d], of the first pictures.
+        further: [x, d], of the further ones.
+        pictures: Whose these are.
+
+    Returns:
+        [n, d].
+    """
     total = first * pictures.counted[:, None]
     return total.index_add(0, pictures.owner, further) / pictures.counts[:, None]
 
 
 def ball(first: Tensor, further: Tensor, pictures: Pictures, *, query: bool) -> Tensor:
-    """[n, d + 2] of bounds [n, d] and [x, d]: no inner product of any two pictures' bounds is above that of a mention's
-    (`query`) and an entity's result."""
+    """Bounds of items, made of bounds of their pictures: no inner product of any two pictures' bounds is above that of
+    a mention's and an entity's result.
+
+    Args:
+        first: [n, d], of the first pictures.
+        further: [x, d], of the further ones.
+        pictures: Whose these are.
+        query: Whether the items are mentions.
+
+    Returns:
+        [n, d + 2].
+    """
     centre = mean_vectors(first, further, pictures)
     apart = _largest((first - centre).norm(dim=1), (further - centre[pictures.owner]).norm(dim=1), pictures)
     if query:

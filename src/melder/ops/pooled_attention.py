@@ -28,13 +28,29 @@ TILE_FLOATS = 800_000
 
 
 def tiles(entities: int, pair: int) -> Iterator[slice]:
-    """Slices of the entities such that a tile of pairs with `pair` logits each fits in the cache."""
+    """Slices of the entities such that a tile of pairs with `pair` logits each fits in the cache.
+
+    Args:
+        entities: How many there are.
+        pair: Logits of one pair.
+
+    Returns:
+        In order, of all entities.
+    """
     step = max(1, TILE_FLOATS // max(1, pair))
     return (slice(start, min(start + step, entities)) for start in range(0, entities, step))
 
 
 def attend(query: Tensor, key: Tensor) -> Tensor:
-    """[T, L_e, L_m]: softmax of the entities' queries [T, L_e, h] against a mention's scaled keys [h, L_m]."""
+    """Softmax of the entities' queries against a mention's scaled keys.
+
+    Args:
+        query: [T, L_e, h].
+        key: [h, L_m].
+
+    Returns:
+        [T, L_e, L_m].
+    """
     tile, length, hidden = query.shape
     return softmax(query.reshape(tile * length, hidden) @ key).view(tile, length, -1)
 

@@ -8,7 +8,13 @@ __all__ = ["spread"]
 
 
 def spread(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each thing in runs of these lengths [n]: the run that it is in, and which of the run's it is; both
-    [sum of lengths]."""
+    """For each thing in runs of some lengths: the run that it is in, and which of the run's it is.
+
+    Args:
+        lengths: [n].
+
+    Returns:
+        Both [sum of lengths], int64, from 0 on.
+    """
     run = np.repeat(np.arange(len(lengths)), lengths)
     return run, np.arange(len(run)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -33,11 +33,18 @@ def sinkhorn(
     iterations: int = 3,
     tolerance: float | None = None,
 ) -> Tensor:
-    """The plan [..., n, m] of `similarity` [..., n, m], in its type.
+    """The transport plan.
 
-    rows [..., n], columns [..., m]: marginals, each scaled to sum to 1 over its valid entries; None = uniform
-    row_mask, column_mask: True = valid; where none is valid all are taken as valid, and the plan means nothing
-    tolerance: stop as soon as no column sum is further than this from its marginal; `iterations` is then the most
+    Args:
+        similarity: [..., n, m].
+        rows, columns: [..., n] and [..., m], marginals, each scaled to sum to 1 over its valid entries; None = uniform.
+        row_mask, column_mask: True = valid; where none is valid all are taken as valid, and the plan means nothing.
+        epsilon: The weight of the entropy; the smaller, the nearer the plan is to a matching.
+        iterations: How many; with a tolerance, at most.
+        tolerance: Stop as soon as no column sum is further than this from its marginal.
+
+    Returns:
+        [..., n, m], in the type of `similarity`.
     """
     kind = similarity.dtype if similarity.dtype == torch.float64 else torch.float32
     logits = similarity.to(kind) / epsilon
@@ -48,7 +55,16 @@ def sinkhorn(
 
 
 def log_mass(mass: Tensor | None, mask: Tensor | None, like: Tensor) -> Tensor:
-    """Logarithms of marginals that sum to 1, of the shape and type of `like`; -inf where there is no mass."""
+    """Logarithms of marginals that sum to 1, of the shape and type of `like`; -inf where there is no mass.
+
+    Args:
+        mass: Marginals; None = uniform.
+        mask: True = valid; None = all are.
+        like: [..., n], of whose values nothing is read.
+
+    Returns:
+        [..., n].
+    """
     mass = torch.ones_like(like) if mass is None else mass.to(like.dtype).expand_as(like)
     valid = mass > 0 if mask is None else (mass > 0) & mask
     filled = never_empty(valid)
@@ -58,9 +74,17 @@ def log_mass(mass: Tensor | None, mask: Tensor | None, like: Tensor) -> Tensor:
 
 
 def column_potential(logits: Tensor, mu: Tensor, nu: Tensor, iterations: int, tolerance: float | None = None) -> Tensor:
-    """g [..., m] such that the rows of the plan are mu_i softmax_j(logits_ij + g_j).
+    """g such that the rows of the plan are mu_i softmax_j(logits_ij + g_j).
 
-    logits [..., n, m] are similarities over epsilon; mu [..., n], nu [..., m] are logarithms of the marginals.
+    Args:
+        logits: [..., n, m], similarities over epsilon.
+        mu: [..., n], logarithms of the rows' marginals.
+        nu: [..., m], of the columns'.
+        iterations: Of Sinkhorn's algorithm.
+        tolerance: As for `sinkhorn`.
+
+    Returns:
+        [..., m].
     """
     row, potential = torch.zeros_like(mu).masked_fill(mu == float("-inf"), float("-inf")), torch.zeros_like(nu)
     for number in range(iterations):
@@ -73,10 +97,18 @@ def column_potential(logits: Tensor, mu: Tensor, nu: Tensor, iterations: int, to
 
 
 def column_scaling(kernel: Tensor, rows: Tensor, columns: Tensor, iterations: int) -> Tensor:
-    """v [n, 1, m] such that the rows of the plan are proportional to those of kernel * v.
+    """v such that the rows of the plan are proportional to those of kernel * v.
 
-    kernel [n, l, m] = exp(similarity / epsilon), up to a factor; marginals rows [n, l] (0 = no such row) and
-    columns [m], all positive. Safe in float32 while the logarithms of the kernel span no more than about 50.
+    Safe in float32 while the logarithms of the kernel span no more than about 50.
+
+    Args:
+        kernel: [n, l, m], exp(similarity / epsilon), up to a factor.
+        rows: [n, l], marginals; 0 = no such row.
+        columns: [m], marginals, all positive.
+        iterations: Of Sinkhorn's algorithm.
+
+    Returns:
+        [n, 1, m].
     """
     scale = (rows > 0).to(kernel.dtype)
     for number in range(iterations):

@@ -18,7 +18,12 @@ def softmax(logits: Tensor, out: Tensor | None = None, *, base_two: bool = False
     """Over the last axis, into `out` if it is given; not differentiable. Equal to `torch.softmax` to rounding.
 
     Args:
+        logits: [..., n].
+        out: Of the same shape, which takes the result.
         base_two: The logits were multiplied by `LOG2E` already, by whoever can do it to something smaller.
+
+    Returns:
+        [..., n].
     """
     if not _by_powers(logits):
         return torch.softmax(logits / LOG2E if base_two else logits, dim=-1, out=out)
@@ -36,5 +41,12 @@ def _by_powers(logits: Tensor) -> bool:
 
 
 def exponentials_(logits: Tensor) -> Tensor:
-    """In their place."""
+    """exp of logits, in their place.
+
+    Args:
+        logits: Of any shape, which are overwritten.
+
+    Returns:
+        The same tensor.
+    """
     return logits.mul_(LOG2E).exp2_() if logits.device.type == "cpu" else logits.exp_()

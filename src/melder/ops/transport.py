@@ -36,8 +36,15 @@ RowNorm = Literal["l2", "l1"]
 
 @dataclass
 class Pooling:
-    """The LayerNorm of the positions, the vector [h] whose inner product with them says what they weigh, and the
-    LayerNorm of the pooled vector; rows of the assignment have norm 1 and lose entries to dropout."""
+    """How the positions of an entity become one vector.
+
+    Args:
+        position: The LayerNorm of the positions.
+        weight: [h], whose inner product with a position says what that weighs.
+        pooled: The LayerNorm of the pooled vector.
+        row_norm: What the rows of the assignment have norm 1 in.
+        dropout: Share of the assignment's entries that are lost.
+    """
 
     position: Norm
     weight: Tensor
@@ -47,12 +54,30 @@ class Pooling:
 
 
 def normalised_rows(weights: Tensor, row_norm: RowNorm) -> Tensor:
-    """Rows of non-negative weights [..., L_m] divided by their L2 or L1 norm."""
+    """Rows of non-negative weights [..., L_m] divided by their L2 or L1 norm.
+
+    Args:
+        weights: [..., L_m], none negative.
+        row_norm: l1 or l2.
+
+    Returns:
+        [..., L_m].
+    """
     return functional.normalize(weights, p=1.0 if row_norm == "l1" else 2.0, dim=-1)
 
 
 def plain_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, pooling: Pooling) -> Tensor:
-    """[M, E], as the paper writes it, without dropout; slow and large."""
+    """The scores as the paper writes them, without dropout; slow and large.
+
+    Args:
+        assignment: Of tokens to tokens.
+        queries: Of E entities.
+        keys: Of M mentions.
+        pooling: Of the positions.
+
+    Returns:
+        [M, E].
+    """
     weights = normalised_rows(aligned(assignment, queries, keys)[0], pooling.row_norm)
     context = torch.einsum("meij,mjh->meih", weights, keys.value)
     positions = _normalise(context + queries.query, pooling.position)
@@ -62,7 +87,17 @@ def plain_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, 
 
 
 def residual_scores(assignment: Assignment, queries: AttentionQueries, keys: Keys, pooling: Pooling) -> Tensor:
-    """[M, E], differentiable; equal to `plain_scores` to rounding. Computes in the type of `pooling.weight`."""
+    """The scores, differentiable; equal to `plain_scores` to rounding.
+
+    Args:
+        assignment: Of tokens to tokens.
+        queries: Of E entities.
+        keys: Of M mentions.
+        pooling: Of the positions.
+
+    Returns:
+        [M, E], in the type of `pooling.weight`.
+    """
     prepare = partial(_Pairs, assignment, pooling)
     return scores_by_tiles(prepare, assignment, queries, keys, pooling.weight.dtype)
 

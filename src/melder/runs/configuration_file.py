@@ -21,7 +21,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds."""
+    """The mapping that a YAML file holds.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        By key.
+
+    Raises:
+        MelderError: It cannot be read, or holds something else.
+    """
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -34,7 +44,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def override(sections: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """The same configuration with `key=value` assignments carried out; keys are dotted, values are YAML."""
+    """The same configuration with `key=value` assignments carried out; keys are dotted, values are YAML.
+
+    Args:
+        sections: What a file holds; it is not changed.
+        assignments: In their order.
+
+    Returns:
+        Not checked yet.
+
+    Raises:
+        MelderError: One is no assignment, or its key leads into what is no section.
+    """
     changed = {name: dict(value) if isinstance(value, dict) else value for name, value in sections.items()}
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
@@ -59,7 +80,19 @@ def _parsed(value: str, assignment: str) -> Any:
 
 
 def checked(kind: type[Model], value: Mapping[str, Any], file: str) -> Model:
-    """`value` as a configuration of this kind; every fault is named with its key and the file."""
+    """A configuration of some kind; every fault is named with its key and the file.
+
+    Args:
+        kind: Its class.
+        value: By key.
+        file: For messages.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        BadData: With all faults.
+    """
     try:
         return kind.model_validate(value)
     except ValidationError as error:

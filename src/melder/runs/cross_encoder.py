@@ -101,12 +101,27 @@ class TowerPair(nn.Module):
 
 
 def pair_texts(encoder: CrossEncoder, look: RerankConfiguration) -> PairTexts:
-    """What it is shown of mentions and entities."""
+    """What it is shown of mentions and entities.
+
+    Args:
+        encoder: With a tokenizer.
+        look: How many tokens are shown of either.
+
+    Returns:
+        What makes the texts.
+    """
     return PairTexts(encoder.tokenizer, text_length=look.text_length, entity_length=look.entity_length)
 
 
 def start_cross_encoder(look: RerankConfiguration, run: Path) -> CrossEncoder:
     """The cross-encoder that training starts from: its layer on top may be new.
+
+    Args:
+        look: Which model it is.
+        run: Whose text tower may be taken.
+
+    Returns:
+        The cross-encoder, on the CPU.
 
     Raises:
         MelderError: There is no such model, or it does not read texts so long.
@@ -118,7 +133,15 @@ def start_cross_encoder(look: RerankConfiguration, run: Path) -> CrossEncoder:
 
 
 def open_cross_encoder(look: RerankConfiguration, run: Path, *, trained: bool) -> CrossEncoder:
-    """The cross-encoder that a run holds or, not `trained`, the published one with its own layer on top.
+    """The cross-encoder of a second look.
+
+    Args:
+        look: Which model it is.
+        run: That holds it, where it is trained.
+        trained: Whether the run holds one; otherwise the published one with its own layer on top is taken.
+
+    Returns:
+        In evaluation mode.
 
     Raises:
         MelderError: It is not there or damaged, or has learned nothing of pairs yet.
@@ -138,7 +161,12 @@ def open_cross_encoder(look: RerankConfiguration, run: Path, *, trained: bool) -
 
 
 def save_cross_encoder(encoder: CrossEncoder, run: Path) -> None:
-    """Write a trained cross-encoder into a run."""
+    """Write a trained cross-encoder into a run.
+
+    Args:
+        encoder: Trained.
+        run: The run's directory.
+    """
     place, module = run / DIRECTORY, encoder
     encoder.save(place)
     write_tensors(place / WEIGHTS, module.state_dict())  # type: ignore[attr-defined]

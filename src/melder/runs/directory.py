@@ -30,8 +30,10 @@ from melder.runs.model_configuration import ModelConfiguration
 from melder.runs.rerank_configuration import method_changes
 
 __all__ = [
+    "ENVIRONMENT",
     "SCHEMA",
     "StoredModel",
+    "is_finished_run",
     "open_model",
     "open_run",
     "read_configuration",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 SCHEMA = VERSIONS["run"].current
+ENVIRONMENT = "environment.json"  # versions and the machine
 # Settings of methods, and of encoders, that runs lack which were written before there were these.
 EARLIER = {"lexical_part": 0.0, "lexical_fold": False, "pictures": 1}
 EARLIER_ENCODER = {"context": "beginning"}
@@ -63,13 +66,31 @@ class StoredModel(Protocol):
 
 
 def write_run(directory: Path, model: StoredModel, configuration: dict[str, Any]) -> None:
-    """Write model, configuration and environment; `metrics.json` is written by whoever evaluates."""
+    """Write model, configuration and environment; `metrics.json` is written by whoever evaluates.
+
+    Args:
+        directory: Made where it is missing.
+        model: Encoder and method.
+        configuration: As it is written to config.yaml.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     model.encoder.save(directory / "encoder")
     write_tensors(directory / "model.safetensors", model.weights())
     model.save(directory)
     replace_file(directory / "config.yaml", yaml.safe_dump(configuration, sort_keys=False).encode())
-    write_json(directory / "environment.json", {"schema": SCHEMA, **versions()})
+    write_json(directory / ENVIRONMENT, {"schema": SCHEMA, **versions()})  # the last: it ends the run
+
+
+def is_finished_run(directory: Path) -> bool:
+    """Whether a training of a directory has ended; one that was stopped leaves no environment file.
+
+    Args:
+        directory: Of a run, or anything else.
+
+    Returns:
+        Whether its model can be opened.
+    """
+    return (directory / ENVIRONMENT).is_file()
 
 
 def open_run(
@@ -78,8 +99,12 @@ def open_run(
     """The model of a run and the configuration it was trained with.
 
     Args:
+        directory: Of the run.
         changes: `method.key=value` settings in the place of those of the run, such as method.assignment=attention.
         device: As PyTorch calls it, such as cpu, cuda or cuda:1; None = a GPU where there is one.
+
+    Returns:
+        Both; the model is in evaluation mode.
 
     Raises:
         MelderError: There is no such device, the directory is no run, or one of another schema version, or when the
@@ -101,20 +126,46 @@ def open_run(
 
 
 def open_model(run: str | Path) -> tuple[Model, frozenset[str]]:
-    """The model of a run, and which modalities of an entity it reads."""
+    """The model of a run, and which modalities of an entity it reads.
+
+    Args:
+        run: The run's directory.
+
+    Returns:
+        Both, on a GPU where there is one.
+
+    Raises:
+        MelderError: The directory is no run, or is damaged.
+    """
     model, configuration = open_run(Path(run))
     return model, frozenset(configuration.data.modalities)
 
 
 def seed_of(directory: Path) -> int | None:
-    """The seed that a run was trained with; None where none was needed."""
+    """The seed that a run was trained with; None where none was needed.
+
+    Args:
+        directory: Of the run.
+
+    Returns:
+        The seed.
+
+    Raises:
+        MelderError: config.yaml cannot be read.
+    """
     seed = (read_yaml(directory / "config.yaml").get("training") or {}).get("seed")
     return None if seed is None else int(seed)
 
 
 def run_device(name: str | None = None) -> torch.device:
-    """The device of this name. None = a GPU where there is one; Apple's is left alone, since some operations that
-    matchers use are missing there.
+    """The device of a name. None = a GPU where there is one; Apple's is left alone, since some operations that matchers
+    use are missing there.
+
+    Args:
+        name: As PyTorch calls it, such as cpu, cuda or cuda:1.
+
+    Returns:
+        The device.
 
     Raises:
         MelderError: There is none of this name here.
@@ -129,7 +180,19 @@ def run_device(name: str | None = None) -> torch.device:
 
 
 def read_configuration(directory: Path, changes: Sequence[str] = ()) -> ModelConfiguration:
-    """A run's data, encoder and method, with changes of the method's settings; those of its second look are left be."""
+    """The data, encoder and method of a run, with changes of the method's settings; those of its second look are left
+    be.
+
+    Args:
+        directory: Of the run.
+        changes: `method.key=value` settings in the place of those of the run.
+
+    Returns:
+        What has to be known to open it.
+
+    Raises:
+        MelderError: It is no run, one of another schema version, or a change is none of the method's.
+    """
     _check_schema(directory)
     changes = method_changes(changes)
     fixed = [each for each in changes if not each.startswith("method.") or each.startswith("method.name=")]
@@ -155,9 +218,9 @@ def _as_written(sections: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_schema(directory: Path) -> None:
-    path = directory / "environment.json"
-    if not path.is_file():
-        raise MelderError(f"{directory}: is no run (environment.json is missing); make one with `melder train`")
+    path = directory / ENVIRONMENT
+    if not is_finished_run(directory):
+        raise MelderError(f"{directory}: is no run ({ENVIRONMENT} is missing); make one with `melder train`")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         schema, writer = content.get("schema"), content.get("melder")
@@ -167,13 +230,22 @@ def _check_schema(directory: Path) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Melder and of what numbers depend on, and the machine."""
+    """Versions of Melder and of what numbers depend on, and the machine.
+
+    Returns:
+        By name.
+    """
     installed = {name: version(name) for name in ("torch", "transformers", "lightning", "scikit-learn", "numpy")}
     machine = f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads"
     return {"melder": melder.__version__, "python": platform.python_version(), **installed, "machine": machine}
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON for people: two spaces a level, UTF-8."""
+    """Write JSON for people: two spaces a level, UTF-8.
+
+    Args:
+        path: Of the file, whose directory is made.
+        value: What JSON can hold.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

@@ -58,9 +58,18 @@ class StoredFeatures:
 def stored_features(
     configuration: ModelConfiguration, seed: int | None, dataset: DataSet, encoder: Towers, part: str, where: Path
 ) -> tuple[list[Item], Features]:
-    """The items of `part` (entities, train, dev or test), and their memory-mapped features with their surfaces.
+    """The items of a part of a data set, and their memory-mapped features with their surfaces.
 
-    `seed` is that of the training.
+    Args:
+        configuration: What was encoded, and how.
+        seed: Of the training, on which an encoder that starts from nothing depends.
+        dataset: Of the items.
+        encoder: By which they were encoded.
+        part: entities, train, dev or test.
+        where: The directory of stored features.
+
+    Returns:
+        In the order of the data set.
 
     Raises:
         MelderError: `where` holds none, or others.
@@ -82,7 +91,17 @@ def encode_data(
     where: Path,
     counting: Counting,
 ) -> None:
-    """Encode `part` into the directory `where`, unless exactly that is already there."""
+    """Encode a part of a data set into a directory, unless exactly that is already there.
+
+    Args:
+        configuration: What is encoded, and how.
+        seed: Of the training, as for `stored_features`.
+        dataset: Of the items.
+        encoder: In any mode.
+        part: entities, train, dev or test.
+        where: The directory of stored features, made where it is missing.
+        counting: Starts a progress bar with a title and a total.
+    """
     items, ids = _part(configuration, dataset, encoder, part)
     mark = _fingerprint(configuration, seed, encoder, items)
     try:

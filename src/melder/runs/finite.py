@@ -17,13 +17,29 @@ REMEDY = "its weights are damaged, or its training failed: train again, or name 
 
 
 def check_weights(model: nn.Module, file: Path) -> None:
-    """Raises MelderError for a model whose parameters, read from a file, are not all numbers."""
+    """Refuse a model whose parameters are not all numbers.
+
+    Args:
+        model: As it was read.
+        file: For messages.
+
+    Raises:
+        MelderError: With the first such tensor.
+    """
     if name := not_finite(dict(model.named_parameters())):
         raise MelderError(f"{file}: tensor {name!r} holds NaN or infinity; train again, or name another run")
 
 
 def check_features(features: Features, items: Sequence[Item]) -> None:
-    """Raises MelderError for features [n, ...] of n items that are not all numbers; names the first such item."""
+    """Refuse features that are not all numbers.
+
+    Args:
+        features: [n].
+        items: [n], what was encoded.
+
+    Raises:
+        MelderError: With the first such item.
+    """
     name = not_finite(features.tensors())
     if features.further is not None and (of_further := not_finite(vars(features.further))):
         raise MelderError(
@@ -42,14 +58,34 @@ def check_features(features: Features, items: Sequence[Item]) -> None:
 
 
 def check_side(side: Side) -> Side:
-    """The side. Raises MelderError where it is not all numbers."""
+    """Refuse a side that is not all numbers.
+
+    Args:
+        side: Of mentions or entities.
+
+    Returns:
+        The same.
+
+    Raises:
+        MelderError: With the first such tensor.
+    """
     if name := not_finite(side):
         raise MelderError(f"the model gives NaN or infinity (tensor {name!r}); {REMEDY}")
     return side
 
 
 def check_scores(scores: Scores) -> Scores:
-    """The scores. Raises MelderError where a total is no number."""
+    """Refuse scores of which a total is no number.
+
+    Args:
+        scores: Of mentions and entities.
+
+    Returns:
+        The same.
+
+    Raises:
+        MelderError: With the first such unit.
+    """
     if not_finite({"total": scores.total}):
         name = not_finite(scores.parts) or "total"
         raise MelderError(f"the model scores with NaN or infinity (unit {name!r}); {REMEDY}")

@@ -48,7 +48,16 @@ class Pictures(NamedTuple):
 
 
 class Gemel(nn.Module):
-    """Everything but the names to choose from. `retriever` None = the encoder's text tower finds demonstrations."""
+    """Everything of a GEMEL model but the names to choose from.
+
+    Args:
+        encoder: Of pictures; its text tower finds demonstrations where there is no retriever.
+        model: The language model with what maps pictures into it.
+        demonstrations: Answered mentions that a prompt shows.
+        options: Of the method.
+        retriever: Finds demonstrations by their texts; None = the encoder's text tower does.
+        precision: What the encoder computes in.
+    """
 
     def __init__(
         self,
@@ -120,14 +129,31 @@ def read_pictures(
 
 
 def no_pictures(count: int, sizes: Sizes, *, patches: bool = False) -> Pictures:
-    """Pictures that are not there; without vision they have the width 1."""
+    """Pictures that are not there.
+
+    Args:
+        count: n.
+        sizes: Of the encoder's features; without vision the width is 1.
+        patches: Whether the mapper reads patches; there is one then, of zeros.
+
+    Returns:
+        n of them.
+    """
     width = sizes.image_tokens if patches else sizes.image_global
     shape = (count, 1, width or 1) if patches else (count, width or 1)
     return Pictures(torch.zeros(shape), torch.zeros(count, dtype=torch.bool))
 
 
 def picture_vectors(features: Features, *, patches: bool = False) -> Tensor:
-    """[n, g] of features with pictures, or [n, patches, g]; zeros where there is no picture."""
+    """What the mapper reads of pictures.
+
+    Args:
+        features: [n], of an encoder with vision.
+        patches: Whether it reads patches.
+
+    Returns:
+        [n, g], or [n, patches, g]; zeros where there is no picture.
+    """
     vectors = features.image_tokens if patches else features.image_global
     assert vectors is not None
     return vectors.float() * features.has_image.view(-1, *[1] * (vectors.dim() - 1))
@@ -150,13 +176,30 @@ def keys_of(tower: TextTower, options: GEMELConfiguration, mentions: Sequence[Me
 
 
 def build_retriever(options: GEMELConfiguration) -> TextTower | None:
-    """The text model that the configuration names for finding demonstrations, if it is needed."""
+    """The text model that the configuration names for finding demonstrations, if it is needed.
+
+    Args:
+        options: Of the method.
+
+    Returns:
+        None where the encoder's own text tower is used, or no demonstrations are shown.
+
+    Raises:
+        MelderError: There is no such model.
+    """
     chosen = options.demonstrations
     return open_retriever(chosen.retriever, chosen.pooling) if chosen.retriever and chosen.count else None
 
 
 def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
     """The model of a run in `directory`.
+
+    Args:
+        directory: Of the run.
+        configuration: That the run was trained with.
+
+    Returns:
+        On the CPU, in evaluation mode.
 
     Raises:
         MelderError: Something of it is missing or damaged.

@@ -23,7 +23,13 @@ MENTIONS = 32  # mentions scored together; [MENTIONS, entities] scores are the m
 
 
 class Model(nn.Module):
-    """What a run holds; `precision` is what the encoder computes in."""
+    """What a run holds: an encoder and a matcher.
+
+    Args:
+        encoder: Of texts and pictures.
+        matcher: Reads its features.
+        precision: What the encoder computes in.
+    """
 
     def __init__(self, encoder: Towers, matcher: Matcher, precision: Precision = "float32") -> None:
         super().__init__()
@@ -85,7 +91,14 @@ class Model(nn.Module):
 
 @contextmanager
 def answering(matcher: Matcher) -> Iterator[Matcher]:
-    """The matcher in evaluation mode and without gradients, put back afterwards."""
+    """The matcher in evaluation mode and without gradients, put back afterwards.
+
+    Args:
+        matcher: In any mode.
+
+    Yields:
+        The same matcher.
+    """
     training = matcher.training
     if training:
         matcher.eval()
@@ -98,21 +111,54 @@ def answering(matcher: Matcher) -> Iterator[Matcher]:
 
 
 def mention_side_of(matcher: Matcher, chunks: Iterable[Features]) -> Side:
-    """The side of mentions whose features come in chunks, on the matcher's device."""
+    """The side of mentions whose features come in chunks, on the matcher's device.
+
+    Args:
+        matcher: Whose side it is.
+        chunks: At least one.
+
+    Returns:
+        Of all rows.
+
+    Raises:
+        MelderError: It is not all numbers.
+    """
     device = next(matcher.parameters()).device
     with answering(matcher):
         return concatenate([check_side(matcher.mention_side(chunk.to(device))) for chunk in chunks])
 
 
 def entity_side_of(matcher: Matcher, chunks: Iterable[Features]) -> Side:
-    """The side of entities whose features come in chunks, on the matcher's device."""
+    """The side of entities whose features come in chunks, on the matcher's device.
+
+    Args:
+        matcher: Whose side it is.
+        chunks: At least one.
+
+    Returns:
+        Of all rows.
+
+    Raises:
+        MelderError: It is not all numbers.
+    """
     device = next(matcher.parameters()).device
     with answering(matcher):
         return concatenate([check_side(matcher.entity_side(chunk.to(device))) for chunk in chunks])
 
 
 def score_blocks(matcher: Matcher, mentions: Side, entities: Side) -> Iterator[tuple[slice, Scores]]:
-    """Scores of all entities for a block of mentions at a time, on the CPU: the block's rows, and [block, entities]."""
+    """Scores of all entities for a block of mentions at a time, on the CPU: the block's rows, and [block, entities].
+
+    Args:
+        matcher: Made both sides.
+        mentions, entities: On its device.
+
+    Yields:
+        Blocks in the order of the mentions.
+
+    Raises:
+        MelderError: A total is no number.
+    """
     for start in range(0, mentions.rows, MENTIONS):
         rows = slice(start, min(start + MENTIONS, mentions.rows))
         with answering(matcher):

@@ -36,6 +36,13 @@ class _Placeholder(dict[Any, Any]):
 def read_official_state(path: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]:
     """The state dict that a file holds, on the CPU, floating-point weights in float32.
 
+    Args:
+        path: Of a safetensors file or, allowed, of a pickle.
+        allow_pickle: Whether a pickle is read, by PyTorch's reader of weights alone.
+
+    Returns:
+        By the names of the published code.
+
     Raises:
         MelderError: It cannot be read, and when it is a pickle unless `allow_pickle`.
     """

@@ -66,12 +66,26 @@ class RerankConfiguration(BaseModel):
 
 
 def method_changes(changes: Sequence[str]) -> list[str]:
-    """Those of some `key=value` settings that are not of the second look."""
+    """Those of some `key=value` settings that are not of the second look.
+
+    Args:
+        changes: `key=value` settings of a run.
+
+    Returns:
+        In their order.
+    """
     return [change for change in changes if not change.startswith(PREFIX)]
 
 
 def read_rerank(run: Path, changes: Sequence[str] = ()) -> RerankConfiguration | None:
-    """The second look of a run, with `rerank.KEY=VALUE` settings in the place of its own; None = there is none.
+    """The second look of a run.
+
+    Args:
+        run: The run's directory.
+        changes: `rerank.KEY=VALUE` settings, in the place of its own; others are left be.
+
+    Returns:
+        None = there is none.
 
     Raises:
         MelderError: A setting is none, or the file is damaged.
@@ -91,7 +105,12 @@ def read_rerank(run: Path, changes: Sequence[str] = ()) -> RerankConfiguration |
 
 
 def write_rerank(run: Path, look: RerankConfiguration) -> None:
-    """Put the second look into a run."""
+    """Put the second look into a run.
+
+    Args:
+        run: The run's directory.
+        look: Its settings.
+    """
     (run / DIRECTORY).mkdir(exist_ok=True)
     content = yaml.safe_dump(look.model_dump(mode="json"), sort_keys=False)
     replace_file(run / DIRECTORY / FILE, content.encode())

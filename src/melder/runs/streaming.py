@@ -19,10 +19,13 @@ def streamed(blocks: Iterable[tuple[int, Side]], device: torch.device) -> Iterat
     Args:
         blocks: In the order of the rows. A block too large for the device's free memory is cut.
         device: On a CPU, or where the sides are already, they pass as they are.
+
+    Yields:
+        The first row, and the side.
     """
     waiting: tuple[int, Side] | None = None
     for first, side in blocks:
-        if device.type == "cpu" or next(iter(side.values())).device == device:
+        if device.type == "cpu" or side.device == device:
             yield first, side
             continue
         step = _rows(side, device)
@@ -36,7 +39,15 @@ def streamed(blocks: Iterable[tuple[int, Side]], device: torch.device) -> Iterat
 
 
 def moved(side: Side, device: torch.device) -> Side:
-    """A side on the device, queued without waiting where the device can copy by itself."""
+    """A side on the device, queued without waiting where the device can copy by itself.
+
+    Args:
+        side: On the CPU.
+        device: Where it goes.
+
+    Returns:
+        On the device.
+    """
     if device.type != "cuda":
         return side.to(device)
     return Side({name: tensor.pin_memory() for name, tensor in side.items()}).to(device, non_blocking=True)

@@ -118,7 +118,7 @@ class HeldSides:
 
     def side(self, rows: Tensor, units: Collection[str] | None = None) -> Side:
         side = self._side if units is None else self._side.only(units)
-        return side.take(rows.to(next(iter(self._side.values())).device))
+        return side.take(rows.to(self._side.device))
 
 
 class EncodedEntities(HeldSides):

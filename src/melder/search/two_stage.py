@@ -141,13 +141,9 @@ def _best_of_mention(
         return TopK(1, k)
     own = torch.from_numpy(candidates.rows)
     if len(own) < len(rows):
-        side = side.take(torch.from_numpy(rows.searchsorted(candidates.rows)).to(_device(side)))
-    cosines = None if candidates.cosines is None else torch.from_numpy(candidates.cosines)[None].to(_device(side))
+        side = side.take(torch.from_numpy(rows.searchsorted(candidates.rows)).to(side.device))
+    cosines = None if candidates.cosines is None else torch.from_numpy(candidates.cosines)[None].to(side.device)
     return best_of(matcher, own, matcher.score(mention, side, cosines).cpu(), k)
-
-
-def _device(side: Side) -> torch.device:
-    return next(iter(side.values())).device
 
 
 def _most_likely(found: Sequence[Candidates], kept: int) -> Candidates:

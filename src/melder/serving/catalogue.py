@@ -47,6 +47,10 @@ class Catalogue(Protocol):
         """The first picture of an entity: a file, or the bytes of one."""
         ...
 
+    def has_picture(self, entity: Entity) -> bool:
+        """Whether there is one, which is known without reading it."""
+        ...
+
 
 class DataSetCatalogue:
     """The entities of a data set, in memory: a sorted list of names, and of their rests from the second word on."""
@@ -89,6 +93,10 @@ class DataSetCatalogue:
 
     def picture(self, entity: Entity) -> Path | None:
         return self._dataset.entity_image(entity.images[0]) if entity.images else None
+
+    def has_picture(self, entity: Entity) -> bool:
+        path = self.picture(entity)
+        return path is not None and path.is_file()
 
     def _rows_named(self, whole: str) -> dict[int, None]:
         return dict.fromkeys(row for key, words, row in self._from(whole) if key == whole and not words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Query
@@ -37,8 +36,7 @@ def entity_summaries(served: Served, links: Iterable[Link]) -> dict[str, EntityS
 
 
 def _summary(catalogue: Catalogue, entity: Entity) -> EntitySummary:
-    stored = catalogue.picture(entity)
-    has_picture = stored.is_file() if isinstance(stored, Path) else stored is not None
+    has_picture = catalogue.has_picture(entity)
     return EntitySummary(
         description=entity.description, aliases=entity.aliases, types=entity.types, picture=has_picture
     )

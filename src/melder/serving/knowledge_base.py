@@ -64,6 +64,9 @@ class KnowledgeBaseCatalogue:
     def picture(self, entity: Entity) -> bytes | None:
         return self._base.entity_picture(entity)
 
+    def has_picture(self, entity: Entity) -> bool:
+        return bool(entity.images) and self._base.has_picture(self._base.rows([entity.id])[entity.id])
+
 
 @dataclass
 class _Opened:

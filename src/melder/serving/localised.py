@@ -41,3 +41,6 @@ class LocalisedCatalogue:
 
     def picture(self, entity: Entity) -> Path | bytes | None:
         return self._catalogue.picture(entity)
+
+    def has_picture(self, entity: Entity) -> bool:
+        return self._catalogue.has_picture(entity)

@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from melder.records import MelderError, Mention
 
@@ -61,8 +62,10 @@ class MentionLog:
 
     def newest(self, count: int) -> bytes:
         """The lines of the newest mentions, the oldest of them first."""
-        with self._lock, self.path.open("rb") as file:
-            return b"".join(deque(file, count))
+        with self.path.open("rb") as file:
+            with self._lock:  # nobody waits for the reading; what is added meanwhile is left out
+                size = os.fstat(file.fileno()).st_size
+            return b"".join(deque(_lines_until(file, size), count))
 
     def _write(self, content: bytes) -> None:
         with self._opened() as file:
@@ -74,6 +77,15 @@ class MentionLog:
 
     def _opened(self) -> FileIO:
         return FileIO(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
+
+
+def _lines_until(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The lines of the first so many bytes."""
+    for line in file:
+        size -= len(line)
+        if size < 0:
+            return
+        yield line
 
 
 def _write_whole(file: FileIO, content: bytes) -> None:

@@ -53,6 +53,9 @@ class RemoteCatalogue:
     def picture(self, entity: Entity) -> bytes | None:
         return picture_of(self._shards, entity.id)
 
+    def has_picture(self, entity: Entity) -> bool:
+        return bool(entity.images)  # as its shard said with the record
+
 
 class RemoteSource:
     """A set whose shards.json names services; each looks itself for new generations of what it holds."""

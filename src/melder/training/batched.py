@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,22 +12,71 @@ from torch import Tensor
 from melder.features import Features
 from melder.protocols import Inputs
 
-__all__ = ["Batched"]
+__all__ = ["BatchItems", "Batched", "EncodedItems", "PreparedItems"]
+
+
+class BatchItems(Protocol):
+    """The mentions or the entities of a batch, before an encoder that is trained or after one that is frozen."""
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> BatchItems:
+        """The same with every tensor changed, such as moved to another device."""
+        ...
+
+    def features(self, encode: Callable[[Inputs], Features]) -> Features:
+        """Their features; `encode` makes them where they are not made yet."""
+        ...
+
+
+@dataclass
+class EncodedItems:
+    """Features of a frozen encoder.
+
+    Args:
+        encoded: With surfaces.
+    """
+
+    encoded: Features
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> EncodedItems:
+        return EncodedItems(self.encoded.mapped(change))
+
+    def features(self, encode: Callable[[Inputs], Features]) -> Features:
+        return self.encoded
+
+
+@dataclass
+class PreparedItems:
+    """What an encoder that is trained reads.
+
+    Args:
+        inputs: Of n items.
+        surfaces: [n], a mention's surface, or an entity's name and aliases.
+    """
+
+    inputs: Inputs
+    surfaces: list[tuple[str, ...]]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> PreparedItems:
+        return replace(self, inputs={name: change(tensor) for name, tensor in self.inputs.items()})
+
+    def features(self, encode: Callable[[Inputs], Features]) -> Features:
+        return replace(encode(self.inputs), surfaces=self.surfaces)
 
 
 @dataclass
 class Batched:
-    """A batch of n mentions before the encoder (inputs) or after it (features).
+    """A batch of n mentions, before the encoder or after it.
 
-    The first n entities are the gold ones, the others sampled negatives; `entity_rows` [entities] numbers them all,
-    with one number for entities that are no negatives of each other. `rows` [n] are the examples' own numbers, `drawn`
-    [n, count] the rows of the knowledge base that they drew as negatives.
+    Args:
+        mentions: n of them.
+        entities: The n gold ones first, then the sampled negatives.
+        entity_rows: [entities], int64, numbers of the entities, one for those that are no negatives of each other.
+        rows: [n], int64, the examples' own numbers.
+        drawn: [n, count], int64, the rows of the knowledge base that they drew as negatives.
     """
 
-    mentions: Features | Inputs
-    entities: Features | Inputs
-    mention_surfaces: list[tuple[str, ...]]
-    entity_surfaces: list[tuple[str, ...]]
+    mentions: BatchItems
+    entities: BatchItems
     entity_rows: Tensor
     rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     drawn: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
@@ -41,11 +91,5 @@ class Batched:
         return self._mapped(Tensor.pin_memory)
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batched:
-        mentions, entities = _mapped(self.mentions, change), _mapped(self.entities, change)
+        mentions, entities = self.mentions.mapped(change), self.entities.mapped(change)
         return replace(self, mentions=mentions, entities=entities, entity_rows=change(self.entity_rows))
-
-
-def _mapped(given: Features | Inputs, change: Callable[[Tensor], Tensor]) -> Features | Inputs:
-    if isinstance(given, Features):
-        return given.mapped(change)
-    return {name: change(tensor) for name, tensor in given.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -19,20 +20,40 @@ from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.runs.rerank_configuration import FIRST_STAGE
 from melder.training.configuration import Configuration
-from melder.training.prepare import OnUnreadable, Split, split_data
+from melder.training.prepare import OnUnreadable
+from melder.training.split import Split, split_data
 
-__all__ = ["calibrate"]
+__all__ = ["CalibrationOptions", "calibrate"]
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """What is fitted, and on which mentions.
+
+    Args:
+        split: Of the data set; "tune" is the part of train that the run was selected on.
+        knowledge_base: What is searched; None = the entities of the data set, or of the knowledge base itself.
+        share: Of the mentions to come, those expected to be NIL.
+        prior: Fit prior and coherence as well, and write them beside it: surfaces are counted in train, less what the
+            mentions of "tune" are.
+        skip_bad: Leave bad records out, where they would raise `BadData`.
+    """
+
+    split: str = "tune"
+    knowledge_base: Path | None = None
+    share: float = 0.5
+    prior: bool = False
+    skip_bad: bool = False
+
+
+DEFAULTS = CalibrationOptions()
 
 
 def calibrate(
     path: Path,
     data: Path,
-    split: str = "tune",
+    options: CalibrationOptions = DEFAULTS,
     *,
-    knowledge_base: Path | None = None,
-    share: float = 0.5,
-    prior: bool = False,
-    skip_bad: bool = False,
     counting: Counting,
     on_unreadable: OnUnreadable = None,
 ) -> Nil:
@@ -40,20 +61,27 @@ def calibrate(
     the knowledge base `path`.
 
     Args:
-        split: "tune" is the part of train that the run was selected on.
-        share: Of the mentions to come, those expected to be NIL.
-        prior: Fit prior and coherence as well, and write them beside it: surfaces are counted in train, less what the
-            mentions of "tune" are.
+        path: Of a run or a knowledge base.
+        data: The data set of the mentions.
+        options: What is fitted, on which mentions.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Told of pictures that cannot be read, which then count as missing; None = they are an error.
+
+    Returns:
+        What was fitted.
+
+    Raises:
+        MelderError: Something cannot be read, or does not fit together, or nothing can be fitted.
     """
-    run, base_path = with_its_own(path, knowledge_base)
+    run, base_path = with_its_own(path, options.knowledge_base)
     configuration = read_configuration(run)
-    dataset, base = open_both(configuration, data, base_path, skip_bad)
-    parts = _parts(run, dataset, split)
+    dataset, base = open_both(configuration, data, base_path, options.skip_bad)
+    parts = _parts(run, dataset, options.split)
     mentions = [mention for mention in parts.selection if mention.answer is not None]
     linker = open_linker(run, base, data=dataset, changes=[FIRST_STAGE], counting=counting, on_unreadable=on_unreadable)
     if not linker.calibrates:
         raise MelderError(f"{run}: writes names, and has no scores to calibrate; name a run of a method that compares")
-    kept = TOP if prior else NIL_TOP_K + 1
+    kept = TOP if options.prior else NIL_TOP_K + 1
     links, _ = linker.links_and_ranks(mentions, kept, counting("linking", len(mentions)))
     nil = fit_nil(
         [of_link(link) for link in links],
@@ -61,15 +89,17 @@ def calibrate(
         [mention.image is not None and "image" in configuration.data.modalities for mention in mentions],
         candidates=len(base.entities),
         data=dataset.directory.resolve().name,
-        split=split,
-        share=share,
+        split=options.split,
+        share=options.share,
     )
     if nil is None:
-        raise MelderError(f"{data}, split {split!r}: needs a mention with an answer, and two entities; name another")
+        raise MelderError(
+            f"{data}, split {options.split!r}: needs a mention with an answer, and two entities; name another"
+        )
     where = path if is_knowledge_base(path) else run
     nil.write(where)
-    if prior:
-        evidence = DataEvidence.of_counts(surface_counts(parts.train), data=nil.data, split=split)
+    if options.prior:
+        evidence = DataEvidence.of_counts(surface_counts(parts.train), data=nil.data, split=options.split)
         fit_on_links(cast(MatchingLinker, linker), mentions, links, evidence).write(where)
     return nil
 

@@ -141,5 +141,16 @@ class Configuration(ModelConfiguration):
 
 
 def read_configuration(path: Path, assignments: list[str] | None = None) -> Configuration:
-    """A YAML file with `key=value` overrides. Keys that do not exist are errors that name the nearest real one."""
+    """A configuration of a training. Keys that do not exist are errors that name the nearest real one.
+
+    Args:
+        path: Of a YAML file.
+        assignments: `key=value` settings, in the place of the file's.
+
+    Returns:
+        Checked.
+
+    Raises:
+        MelderError: The file cannot be read, or says something that cannot be.
+    """
     return checked(Configuration, override(read_yaml(path), assignments or []), str(path))

@@ -11,14 +11,20 @@ from melder.protocols import Counting
 from melder.runs.feature_cache import ENTITIES, encode_data
 from melder.training.configuration import Configuration
 from melder.training.from_entities import data_to_train_on
-from melder.training.prepare import OnUnreadable, build_model, split_data
+from melder.training.prepare import OnUnreadable, build_model
+from melder.training.split import split_data
 
 __all__ = ["EncodedData", "encode_dataset"]
 
 
 @dataclass(frozen=True)
 class EncodedData:
-    """What was encoded, and the encoder, which knows how fast that was."""
+    """What was encoded.
+
+    Args:
+        dataset: With entities and splits.
+        encoder: Which knows how fast that was.
+    """
 
     dataset: DataSet
     encoder: Towers
@@ -30,8 +36,16 @@ def encode_dataset(
     """Encode entities and every split of a configuration's data set into `out`; what is there already is kept.
 
     Args:
+        configuration: Data, encoder and seed.
+        out: The directory of stored features.
         counting: Starts a progress bar with a title and a total.
         on_unreadable: Told of pictures that cannot be read, which then count as missing; None = they are an error.
+
+    Returns:
+        The data set and the encoder.
+
+    Raises:
+        MelderError: Data or encoder cannot be read.
     """
     dataset = data_to_train_on(configuration, out, counting)
     train = split_data(configuration, dataset).train if dataset.splits else []

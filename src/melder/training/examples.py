@@ -16,12 +16,12 @@ from melder.data import DataSet, draw_image, entity_items, mention_items
 from melder.features import Features, concatenate
 from melder.protocols import Encoder, Sampler
 from melder.records import Item, Mention
-from melder.training.batched import Batched
+from melder.training.batched import Batched, EncodedItems, PreparedItems
 from melder.training.configuration import TrainingConfiguration
 from melder.training.negatives.candidates import same_entity
 from melder.training.order import BatchPlan, draw
 
-__all__ = ["Batched", "Examples", "FeatureExamples", "ItemExamples"]
+__all__ = ["Examples", "FeatureExamples", "ItemExamples"]
 
 
 class Examples(Protocol):
@@ -32,7 +32,17 @@ class Examples(Protocol):
 
 @dataclass
 class ItemExamples:
-    """Examples for an encoder that is trained: pictures are drawn, and viewed at random, anew every epoch."""
+    """Examples for an encoder that is trained: pictures are drawn, and viewed at random, anew every epoch.
+
+    Args:
+        encoder: That is trained.
+        dataset: Of mentions and entities.
+        mentions: That are answered by an entity.
+        answers: The rows of these entities.
+        modalities: That are read of mentions and entities.
+        training: What is hidden and how pictures are viewed.
+        negatives: Draws rows of entities.
+    """
 
     encoder: Encoder
     dataset: DataSet
@@ -48,10 +58,8 @@ class ItemExamples:
         drawn = self.negatives.draw(plan.seed, epoch, rows)
         entities += self._entities(plan, epoch, drawn.reshape(-1))
         return Batched(
-            self.encoder.prepare(mentions),
-            self.encoder.prepare(entities),
-            [item.surfaces for item in mentions],
-            [item.surfaces for item in entities],
+            self._prepared(mentions),
+            self._prepared(entities),
             torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], drawn.reshape(-1)])]),
             torch.from_numpy(rows),
             torch.from_numpy(drawn),
@@ -60,6 +68,9 @@ class ItemExamples:
     @cached_property
     def numbers(self) -> np.ndarray:
         return same_entity(self.dataset)
+
+    def _prepared(self, items: list[Item]) -> PreparedItems:
+        return PreparedItems(self.encoder.prepare(items), [item.surfaces for item in items])
 
     def _entities(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> list[Item]:
         entities = [self.dataset.entities[row] for row in rows]
@@ -119,8 +130,7 @@ class FeatureExamples:
         if drawn.numel():
             entities = concatenate([entities, self._read(self.entities, drawn.flatten())])
         entity_rows = torch.from_numpy(self.numbers)[torch.cat([answer, drawn.flatten()])]
-        surfaces = list(mentions.surfaces or ()), list(entities.surfaces or ())
-        return Batched(mentions, entities, *surfaces, entity_rows, torch.from_numpy(rows), drawn)
+        return Batched(EncodedItems(mentions), EncodedItems(entities), entity_rows, torch.from_numpy(rows), drawn)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
         chosen = replace(features, further=None)[rows]

@@ -25,7 +25,7 @@ from melder.records import BadRecord, Entity, MelderError
 from melder.runs.configuration_file import override
 from melder.runs.model_configuration import DataConfiguration
 from melder.training.configuration import Configuration
-from melder.training.prepare import open_data
+from melder.training.split import open_data
 
 __all__ = ["MADE", "WrittenMentions", "data_to_train_on", "without_labels", "write_made"]
 
@@ -38,7 +38,14 @@ QUALITY = 90  # of its JPEG
 
 @dataclass(frozen=True)
 class WrittenMentions:
-    """How many mentions and views of pictures were made, and the views that could not be, with the reasons."""
+    """What was made of entities.
+
+    Args:
+        mentions: How many.
+        views: Of pictures, how many.
+        unreadable: Pictures that could not be viewed, with the reasons.
+        skipped: Bad records that were left out.
+    """
 
     mentions: int
     views: int
@@ -52,6 +59,14 @@ def without_labels(recipe: Mapping[str, Any], assignments: Sequence[str], source
     Distractors are entities with look-alike names, and names count at least half of what they begin with,
     twice that where they are exact, unless the recipe says otherwise: made mentions say little of how much real ones
     lean on names.
+
+    Args:
+        recipe: The sections of a configuration file.
+        assignments: `key=value` settings that were given.
+        source: A data set or a knowledge base.
+
+    Returns:
+        `key=value` settings.
     """
     settings = override(recipe, assignments)
     data, training = settings.get("data") or {}, settings.get("training") or {}
@@ -76,7 +91,19 @@ def _names(method: Mapping[str, Any]) -> list[str]:
 
 
 def data_to_train_on(configuration: Configuration, out: Path, counting: Counting) -> DataSet:
-    """The data set that the configuration names or, with `data.from_entities`, the one made from it, inside `out`."""
+    """The data set that the configuration names or, with `data.from_entities`, the one made from it, inside `out`.
+
+    Args:
+        configuration: Of the training.
+        out: The directory of the run.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Opened.
+
+    Raises:
+        MelderError: It cannot be read.
+    """
     data, made = configuration.data, out / MADE
     if not data.from_entities:
         return open_data(configuration)

@@ -33,10 +33,10 @@ from melder.metrics.name_match import name_match
 from melder.names import folded
 from melder.protocols import Counting
 from melder.records import Entity, MelderError, Mention
-from melder.runs.directory import read_configuration, write_json
+from melder.runs.directory import is_finished_run, read_configuration, write_json
 from melder.training.configuration import Configuration
 from melder.training.from_entities import MADE
-from melder.training.prepare import split_data
+from melder.training.split import split_data
 
 __all__ = ["BEFORE", "TRAINED", "KeptModel", "awaits_comparison", "exact_names", "is_better", "keep_better"]
 
@@ -64,8 +64,15 @@ class KeptModel:
 
 
 def awaits_comparison(out: Path) -> bool:
-    """Whether a training from entities ended there, and was stopped before it was compared."""
-    ended = (out / "environment.json").is_file() or (out / TRAINED).is_dir()
+    """Whether a training from entities ended there, and was stopped before it was compared.
+
+    Args:
+        out: The directory of the run.
+
+    Returns:
+        Whether `keep_better` is to be called.
+    """
+    ended = is_finished_run(out) or (out / TRAINED).is_dir()
     return ended and (out / MADE).is_dir() and not (out / FILE).is_file()
 
 
@@ -76,8 +83,13 @@ def keep_better(out: Path, configuration: Configuration, source: Path, counting:
     that knows nothing before it is trained.
 
     Args:
+        out: The directory of the run.
         configuration: What the run was trained with.
+        source: What the training was from.
         counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Which model was kept, with the figures of both.
     """
     made = load(out / MADE)
     trained = out / TRAINED if (out / TRAINED).is_dir() else out
@@ -100,7 +112,14 @@ def keep_better(out: Path, configuration: Configuration, source: Path, counting:
 
 
 def exact_names(entities: Sequence[Entity]) -> list[Mention]:
-    """A mention of nothing but a name for each name and alias that one entity alone has, `NAMES` of them at most."""
+    """A mention of nothing but a name for each name and alias that one entity alone has, `NAMES` of them at most.
+
+    Args:
+        entities: All of a knowledge base.
+
+    Returns:
+        Evenly spread over the entities.
+    """
     owners = Counter(name for entity in entities for name in {folded(name) for name in entity.names})
     pairs = [(entity.id, name) for entity in entities for name in dict.fromkeys(entity.names) if name.strip()]
     single = [(identity, name) for identity, name in pairs if owners[folded(name)] == 1]
@@ -112,7 +131,15 @@ def exact_names(entities: Sequence[Entity]) -> list[Mention]:
 
 
 def is_better(made: Mapping[str, Metrics], names: Mapping[str, Metrics]) -> bool:
-    """Whether the trained model is."""
+    """Whether the trained model is better than what there was before.
+
+    Args:
+        made: Figures on made mentions, by model.
+        names: Figures on exact names, by model.
+
+    Returns:
+        Whether it is.
+    """
     finds_names = not any(names.values()) or names[TRAINED]["hits@1"] >= names[BEFORE]["hits@1"] - TOLERANCE
     return bool(made[TRAINED]["mrr"] > made[BEFORE]["mrr"] and finds_names)
 

@@ -6,15 +6,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-__all__ = ["BatchPlan", "draw"]
+__all__ = ["BatchPlan", "draw", "seed_step"]
 
 _KINDS = {"order": 0, "hide": 1, "view": 2, "step": 3, "negative": 4, "plant": 5}
 
 
 def draw(kind: str, *numbers: int) -> np.random.Generator:
-    """The generator for one purpose at one place, the same every time."""
+    """The generator for one purpose at one place, the same every time.
+
+    Args:
+        kind: The purpose: order, hide, view, step, negative or plant.
+        numbers: The place, such as seed, epoch and row.
+
+    Returns:
+        Of NumPy.
+    """
     return np.random.default_rng([_KINDS[kind], *numbers])
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Seed PyTorch's generators, from which dropout draws, as a function of the step alone.
+
+    Args:
+        seed: Of the training.
+        step: Optimizer steps that were taken before.
+    """
+    torch.manual_seed(int(draw("step", seed, step).integers(2**62)))
 
 
 @dataclass(frozen=True)
@@ -22,6 +41,13 @@ class BatchPlan:
     """Which mentions each step takes: a new order every epoch, the last, smaller batch included.
 
     With several processes each takes its part of every batch, and what would make the parts unequal is left out.
+
+    Args:
+        mentions: Training examples.
+        batch_size: Of all processes together.
+        seed: Of the order.
+        rank: Of this process.
+        processes: How many there are.
     """
 
     mentions: int

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from melder.data import DataSet, entity_items, load, mention_items, tune_split
+from melder.data import DataSet, entity_items, mention_items
+from melder.data.pictures import Limits
 from melder.encoders import Towers, build_encoder, check_readable, train_last_layers
 from melder.features import concatenate
 from melder.methods import build_matcher, method_of
@@ -29,6 +30,7 @@ from melder.training.negatives.model_free import build_sampler
 from melder.training.negatives.planted import Planted, plant
 from melder.training.negatives.samplers import player_of
 from melder.training.ranking import rank_features, rank_items
+from melder.training.split import Split, split_data
 
 SAMPLE = 4  # records of each kind by which an encoder is tried
 OnUnreadable = Callable[[Item, Exception], None] | None  # told of pictures that count as missing; None = raise
@@ -37,23 +39,11 @@ __all__ = [
     "OnUnreadable",
     "Prepared",
     "Rank",
-    "Split",
     "build_model",
     "new_encoder",
-    "open_data",
     "prepare",
     "sample_items",
-    "split_data",
 ]
-
-
-@dataclass
-class Split:
-    """Mentions to train on and to select on, NIL ones left out, and the selection set's name (train or dev)."""
-
-    train: list[Mention]
-    selection: list[Mention]
-    source: str
 
 
 class Rank(Protocol):
@@ -68,7 +58,16 @@ class Rank(Protocol):
 
 @dataclass
 class Prepared:
-    """What training needs of a matching method; fulfils `melder.training.trainings.PreparedTraining`."""
+    """What training needs of a matching method; fulfils `melder.training.trainings.PreparedTraining`.
+
+    Args:
+        model: That is trained.
+        examples: Its training examples.
+        split: To train on and to select on.
+        rank: Ranks mentions of the selection set.
+        negatives: Draws rows of entities.
+        planted: Counts copies among these, where there are any.
+    """
 
     model: Model
     examples: Examples
@@ -88,36 +87,20 @@ class Prepared:
         )
 
 
-def open_data(configuration: Configuration) -> DataSet:
-    """The data set that the configuration names."""
-    data = configuration.data
-    return load(data.directory, data.layout, data.text_field, data.skip_bad)
-
-
-def split_data(configuration: Configuration, dataset: DataSet) -> Split:
-    """`select_on: tune` holds out a seeded tenth of train; `dev` selects on the development set, as published.
-
-    Of train there is the first share only that `data.fraction` says, in file order: the low-resource setting of
-    MIMIC (its issue 2).
-    """
-    mentions = dataset.split("train")
-    share = max(1, round(configuration.data.fraction * len(mentions)))
-    train = _answered(dataset, "train", mentions[:share])
-    if configuration.training.select_on == "tune":
-        rest, tune = tune_split(train, configuration.training.seed, by_entity=configuration.training.select_entities)
-        return Split(list(rest), list(tune), "train")
-    return Split(train, _answered(dataset, "dev", dataset.split("dev")), "dev")
-
-
-def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list[Mention]:
-    answered = [mention for mention in mentions if mention.answer is not None]
-    if not answered:
-        raise MelderError(f"{dataset.directory}, split {split!r}: no mention has an answer; training needs some")
-    return answered
-
-
 def build_model(configuration: Configuration, dataset: DataSet, train: Sequence[Mention]) -> Model:
-    """A new model; n-gram frequencies, and a compact encoder's vocabulary, are fitted on the records."""
+    """A new model; n-gram frequencies, and a compact encoder's vocabulary, are fitted on the records.
+
+    Args:
+        configuration: Of the training.
+        dataset: Of the entities.
+        train: Mentions to train on.
+
+    Returns:
+        On the CPU.
+
+    Raises:
+        MelderError: The encoder or method cannot be built.
+    """
     entities = dataset.entities
     texts = [*(f"{' '.join(e.names)} {e.description}" for e in entities), *(mention.text for mention in train)]
     options = configuration.encoder
@@ -135,8 +118,12 @@ def new_encoder(configuration: Configuration, texts: Iterable[str], *, published
     """The encoder that a configuration names, before any training.
 
     Args:
+        configuration: Of the training.
         texts: What the vocabulary of a compact encoder is fitted on.
         published: As MIMIC's code feeds CLIP.
+
+    Returns:
+        On the CPU.
 
     Raises:
         MelderError: The specification or what it names does not exist.
@@ -151,8 +138,7 @@ def new_encoder(configuration: Configuration, texts: Iterable[str], *, published
         pooled=options.pooled,
         width=options.width,
         context=options.context,
-        picture_formats=options.picture_formats,
-        picture_pixels=options.picture_pixels,
+        limits=Limits(formats=options.picture_formats, pixels=options.picture_pixels),
     )
 
 
@@ -164,6 +150,16 @@ def prepare(
     on_unreadable: OnUnreadable = None,
 ) -> Prepared:
     """Build the model and the examples; features of a frozen encoder go into `cache` unless they are given.
+
+    Args:
+        configuration: Of the training.
+        dataset: To train on.
+        cache: Where features of a frozen encoder are kept.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Told of pictures that cannot be read; None = they are an error.
+
+    Returns:
+        Everything that the training loop needs.
 
     Raises:
         MelderError: Also for an encoder that could not be read again from a run.
@@ -187,7 +183,17 @@ def prepare(
 
 
 def sample_items(configuration: ModelConfiguration, dataset: DataSet, split: Split, encoder: Towers) -> list[Item]:
-    """A few mentions and entities, as the encoder is to read them."""
+    """A few mentions and entities, as the encoder is to read them.
+
+    Args:
+        configuration: Of the run.
+        dataset: Of mentions and entities.
+        split: Whose first training mentions are taken.
+        encoder: That is to read them.
+
+    Returns:
+        Mentions first.
+    """
     modalities = frozenset(configuration.data.modalities)
     mentions = mention_items(split.train[:SAMPLE], dataset, encoder.separator, modalities)
     return mentions + entity_items(dataset.entities[:SAMPLE], dataset, encoder.separator, modalities)

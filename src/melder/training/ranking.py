@@ -30,9 +30,18 @@ def rank_items(
     gold: Sequence[int],
     best: list[TopK] | None = None,
 ) -> Ranks:
-    """Encode mentions and entities anew, since training changes the encoder, and rank; `gold` are rows.
+    """Encode mentions and entities anew, since training changes the encoder, and rank.
 
-    `best`, if given, gets the first candidates of a sample of the mentions, for some mentions an element.
+    Args:
+        model: As it is now.
+        dataset: Of mentions and entities.
+        modalities: That are read of them.
+        mentions: That all have an answer.
+        gold: The rows of these answers.
+        best: Takes the first candidates of a sample of the mentions, for some mentions an element.
+
+    Returns:
+        Of the answers.
     """
     separator, pictures = model.encoder.separator, model.matcher.pictures
     entities = model.entity_side(entity_items(dataset.entities, dataset, separator, modalities, pictures=pictures))
@@ -44,20 +53,45 @@ def rank_items(
 def rank_features(
     model: Model, mentions: Features, entities: Features, gold: Sequence[int], best: list[TopK] | None = None
 ) -> Ranks:
-    """Rank with the features of a frozen encoder; `best` as in `rank_items`."""
+    """Rank with the features of a frozen encoder.
+
+    Args:
+        model: As it is now.
+        mentions: That all have an answer.
+        entities: All of them.
+        gold: The rows of the answers.
+        best: As in `rank_items`.
+
+    Returns:
+        Of the answers.
+    """
     of_entities = entity_side_of(model.matcher, chunks(entities))
     _show_gate(model, of_entities)
     return _rank(model, mention_side_of(model.matcher, chunks(mentions)), of_entities, gold, best)
 
 
 def figures(ranks: Ranks) -> Mapping[str, float]:
-    """hits@1 and mean reciprocal rank, without intervals."""
+    """hits@1 and mean reciprocal rank, without intervals.
+
+    Args:
+        ranks: Of answers.
+
+    Returns:
+        By name.
+    """
     realistic = ranks.realistic
     return {"hits@1": float((realistic == 1).mean()), "mrr": float(np.mean(1 / realistic))}
 
 
 def chunks(features: Features) -> Iterator[Features]:
-    """Stored features, some at a time, in float32."""
+    """Stored features, some at a time, in float32.
+
+    Args:
+        features: Perhaps memory-mapped.
+
+    Yields:
+        In order.
+    """
     for start in range(0, len(features), CHUNK):
         yield features[start : start + CHUNK].to(torch.float32)
 

@@ -55,7 +55,12 @@ class Survey:
 
 @dataclass
 class Recipe:
-    """Sections of a configuration file, and why."""
+    """A suggested configuration.
+
+    Args:
+        sections: Of the file.
+        reasons: By dotted key.
+    """
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -78,6 +83,12 @@ class Recipe:
 def survey(source: Path) -> Survey:
     """Look at a data set or a knowledge base.
 
+    Args:
+        source: Directory of either.
+
+    Returns:
+        What a recipe depends on.
+
     Raises:
         MelderError: It is neither, or cannot be read.
     """
@@ -96,6 +107,9 @@ def suggest(found: Survey, encoder: str | None = None, method: str = "m3el") -> 
         found: What was seen of it.
         encoder: The one that is wanted; None = the best that is installed.
         method: The one that is wanted.
+
+    Returns:
+        Sections and reasons.
 
     Raises:
         MelderError: There is no such encoder.

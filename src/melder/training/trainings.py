@@ -13,7 +13,8 @@ from melder.protocols import Counting, Sampler
 from melder.registry import Entry, Registry
 from melder.runs.directory import StoredModel
 from melder.training.configuration import Configuration
-from melder.training.prepare import OnUnreadable, Rank, Split
+from melder.training.prepare import OnUnreadable, Rank
+from melder.training.split import Split
 
 __all__ = ["TRAININGS", "PreparedTraining", "Preparing", "training_of"]
 
@@ -73,6 +74,13 @@ _MATCHING = Entry("matching", "melder.training.prepare:prepare")
 
 
 def training_of(method: BaseModel) -> Preparing:
-    """How a method with this configuration is prepared for training."""
+    """How a method with this configuration is prepared for training.
+
+    Args:
+        method: Its configuration.
+
+    Returns:
+        Makes what the training loop needs.
+    """
     name = str(method.name)  # type: ignore[attr-defined]
     return TRAININGS.get(name) if name in TRAININGS else TRAININGS.load(_MATCHING)

@@ -39,7 +39,17 @@ Weighing = Callable[
 
 
 def fit_unit_weights(matcher: Matcher, mentions: Side, entities: Side, gold: Sequence[int]) -> Mapping[str, float]:
-    """Set the weights of the matcher's units, and return them by name; `gold` are rows of the mentions' answers."""
+    """Set the weights of the matcher's units.
+
+    Args:
+        matcher: It is changed.
+        mentions: That all have an answer.
+        entities: All of them.
+        gold: The rows of the answers.
+
+    Returns:
+        By the units' names.
+    """
     rows = _spread(mentions.rows, MENTIONS)
     names, sample = tuple(matcher.names_in_use()), mentions.take(rows)
     blocks = [

@@ -15,6 +15,9 @@ class Cosine(Product):
 
     The heads have made the vectors as long as they are to be: with length 1 the score is the cosine, with a common
     length it is that over a temperature.
+
+    Args:
+        modality: Whose global vectors are compared; `image` is what makes the unit read pictures.
     """
 
     def __init__(self, modality: Literal["text", "image"]) -> None:

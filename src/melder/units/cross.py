@@ -29,7 +29,14 @@ Keys = Literal["tokens", "global"]
 
 
 class MatchFusion(nn.Module):
-    """CMM: one fused vector an item, `{"cross": [n, h]}`."""
+    """CMM: one fused vector an item, `{"cross": [n, h]}`.
+
+    Args:
+        text_width, token_width, image_width: Of the text's global vector, of its tokens and of the picture's patches.
+        hidden: h, the width of the layers and of the fused vector.
+        pooling_heads: How many temperatures the pooling averages over, a key of `POOLING_TEMPERATURES`.
+        keys: What patches attend to: the text's tokens, or its global vector alone as published.
+    """
 
     vectors = ("cross",)
 
@@ -60,7 +67,14 @@ class MatchFusion(nn.Module):
 
 
 class BiMatchFusion(nn.Module):
-    """CMMB: two vectors an item, `{"text_to_image": [n, h], "image_to_text": [n, h]}`, sharing every layer."""
+    """CMMB: two vectors an item, `{"text_to_image": [n, h], "image_to_text": [n, h]}`, sharing every layer.
+
+    Args:
+        text_width, token_width, image_width: Of the text's global vector, of its tokens and of the picture's patches.
+        hidden: h, the width of the layers and of both fused vectors.
+        pooling_heads: How many temperatures the pooling averages over, a key of `POOLING_TEMPERATURES`.
+        keys: What patches attend to: the text's tokens, or its global vector alone as published.
+    """
 
     vectors = ("text_to_image", "image_to_text")
 

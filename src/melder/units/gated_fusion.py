@@ -17,7 +17,12 @@ __all__ = ["GatedFusion"]
 
 
 class GatedFusion(nn.Module):
-    """One fused vector an item, `{"cross": [n, h]}`."""
+    """One fused vector an item, `{"cross": [n, h]}`.
+
+    Args:
+        text_width, image_width: Of the text's global vector and of the picture's patches.
+        hidden: h, the width of the fused vector.
+    """
 
     vectors = ("cross",)
 

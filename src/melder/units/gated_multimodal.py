@@ -75,6 +75,13 @@ class FusedMatch(nn.Module):
 
     Sides: `vector` [n, hidden], for a cosine of length one. With `shared` one block fuses mentions and entities.
     Every pair has a score, whatever is missing, so there is no constant for those that have none.
+
+    Args:
+        text_width, image_width: Of the global vectors.
+        hidden: Of the fused vector.
+        fusion: How text and picture become one vector; `text` reads no pictures.
+        distance: Whether a score is the cosine of two fused vectors, or minus the square of their distance.
+        shared: Whether one block fuses mentions and entities; otherwise each has its own.
     """
 
     has_vectors, has_bounds, aligns, reads_pictures = True, True, False, True

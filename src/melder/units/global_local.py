@@ -18,8 +18,9 @@ from melder.features import Alignment, Heads, Side
 from melder.ops.assignment import Assignment, Kind, aligned
 from melder.ops.global_local import Norm, pooled_scores
 from melder.ops.global_transport import transported_scores
+from melder.ops.product_dtype import ProductKind, product_dtype
 from melder.ops.tiled_scores import tiled_scores
-from melder.protocols import Precision, SideTensor
+from melder.protocols import SideTensor
 from melder.units.local import Local
 from melder.units.local_side import Modality, local_side, to_keys, to_queries
 
@@ -31,7 +32,8 @@ class GlobalLocal(Local):
     [n, g] of both; `mask` [n, L] for text; `present` [n]. An encoder without vision leaves `present` alone.
 
     Args:
-        products: What queries and keys are multiplied in outside training; the rest is computed in the weights' type.
+        products: What queries and keys are multiplied in outside training (`melder.ops.product_dtype`); the rest is
+            computed in the weights' type.
     """
 
     # A mean over the entity's tokens stays one where some of them are one token that counts for all of these.
@@ -48,10 +50,10 @@ class GlobalLocal(Local):
         token_width: int,
         hidden: int,
         assignment: Kind = "attention",
-        products: Precision = "float32",
+        products: ProductKind = "float32",
     ) -> None:
         super().__init__()
-        self.products = torch.bfloat16 if products == "bf16" else None
+        self.products = products
         self.modality = modality
         self.assignment = Assignment(assignment)
         self.query = nn.Linear(token_width, hidden)
@@ -79,4 +81,4 @@ class GlobalLocal(Local):
             return transported_scores(self.assignment, queries, keys, norm)
         if torch.is_grad_enabled() or queries.query.device.type != "cpu":
             return pooled_scores(queries, keys, norm)
-        return tiled_scores(queries, keys, norm, self.products)
+        return tiled_scores(queries, keys, norm, product_dtype(self.products, len(norm.weight)))

@@ -13,7 +13,11 @@ __all__ = ["InnerProduct"]
 
 
 class InnerProduct(Product):
-    """Sides: `vector` [n, h], `present` [n] (text and picture are both there); without vision `present` alone."""
+    """Sides: `vector` [n, h], `present` [n] (text and picture are both there); without vision `present` alone.
+
+    Args:
+        vector: Its name among the fused vectors that the heads make (`Heads.fused`), [n, h].
+    """
 
     def __init__(self, vector: str) -> None:
         super().__init__()

@@ -59,6 +59,14 @@ class Lexical(nn.Module):
     one name; with `part`, what is a part of a name is one more of an entity's names, and with `fold` its names without
     diacritics are more). Call `fit` on the names of the
     knowledge base once, before training; the inverse document frequencies are then part of the model.
+
+    Args:
+        buckets: How many the n-grams are hashed into.
+        initial_weight: Where the learned weight starts, above `floor`.
+        part: What a surface counts at least that is whole words of a name, from 0 (no more than its cosine) to below 1.
+        fold: Compare strings as people compare names, and names without their diacritics too.
+        exact: What a surface counts more that is all of a name.
+        floor: What the learned weight stays above.
     """
 
     has_vectors, has_bounds, aligns, reads_pictures = False, False, False, False

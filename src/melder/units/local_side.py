@@ -17,8 +17,18 @@ Modality = Literal["text", "image"]
 
 
 def local_side(heads: Heads, modality: Modality, **projections: Callable[[Tensor], Tensor]) -> Side:
-    """`projections` of the modality's tokens [n, L, d], `target` of its global vector, under their names; `global`
-    [n, g], `mask` [n, L] for text, `present` [n], which stands alone for pictures without vision."""
+    """The side of a unit that compares tokens of one modality with a global vector.
+
+    Args:
+        heads: Of n items.
+        modality: Whose tokens and global vector.
+        projections: Layers by the names of the tensors they make: of the tokens [n, L, d], but `target` of the global
+            vector.
+
+    Returns:
+        Each projection under its name, `global` [n, g], `mask` [n, L] for text and `present` [n], which stands alone
+        for pictures without vision.
+    """
     image = modality == "image"
     if image and heads.image_global is None:
         return Side({"present": heads.has_image})
@@ -32,18 +42,41 @@ def local_side(heads: Heads, modality: Modality, **projections: Callable[[Tensor
 
 
 def to_queries(entities: Side) -> AttentionQueries:
-    """Where tokens were merged, each has the marginal that they had together."""
+    """An entity's side as what attends to the tokens of mentions.
+
+    Args:
+        entities: With `query` and `target`.
+
+    Returns:
+        The queries; where tokens were merged, each with the marginal that these had together.
+    """
     share = entities.get("share")
     mass = entities.get("mass", share)
     return AttentionQueries(entities["query"], entities["target"], entities.get("mask"), mass, share)
 
 
 def to_keys(mentions: Side) -> Keys:
+    """A mention's side as what queries attend to.
+
+    Args:
+        mentions: With `key` and `value`.
+
+    Returns:
+        The keys, masked and weighted as the side says.
+    """
     return Keys(mentions["key"], mentions["value"], mentions.get("mask"), mentions.get("mass"))
 
 
 def local_upper_bound(entities: Side, norm: nn.LayerNorm) -> Tensor | float:
-    """[entities]: the most that <target, an output of the LayerNorm> can be; 0 without a target, so without vision."""
+    """The most that <target, an output of the LayerNorm> can be.
+
+    Args:
+        entities: A side of n entities.
+        norm: Of the unit.
+
+    Returns:
+        [n]; 0 without a target, so without vision.
+    """
     if "target" not in entities:
         return 0.0
     return norm_upper_bound(entities["target"].to(norm.weight.dtype), Norm(norm.weight, norm.bias, norm.eps))

@@ -32,6 +32,9 @@ class Match(nn.Module):
     """out = ReLU(W (A q)), A = softmax_q(p (W q)^T): p [n, P, h] attends to q [n, Q, h] through one linear layer.
 
     `mask` [n, Q] names the valid rows of q. There is no scaling by sqrt(h), as published.
+
+    Args:
+        hidden: h, the width of both inputs and of the output.
     """
 
     def __init__(self, hidden: int) -> None:
@@ -49,6 +52,10 @@ class MultiHeadPooling(nn.Module):
 
     A head of temperature t gives mean_L x + share * sum_L x softmax_L(t x), feature by feature; t = 99 means the
     maximum. No parameters: the published head weights are constants of one.
+
+    Args:
+        temperatures: Of the heads; 99 takes the maximum.
+        share: What the weighted sum counts beside the mean.
     """
 
     def __init__(self, temperatures: Sequence[float] = POOLING_TEMPERATURES[5], share: float = 1.0) -> None:
@@ -72,7 +79,11 @@ class MultiHeadPooling(nn.Module):
 
 
 class GatedFusion(nn.Module):
-    """g p + (1 - g) q with g = sigmoid(U p + U q)."""
+    """g p + (1 - g) q with g = sigmoid(U p + U q).
+
+    Args:
+        hidden: The width of both inputs and of the output.
+    """
 
     def __init__(self, hidden: int) -> None:
         super().__init__()

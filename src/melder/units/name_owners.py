@@ -17,7 +17,15 @@ AT_ONCE = 2048  # entities whose buckets are sorted together
 
 
 def entities_with_bucket(side: Side, buckets: int) -> Tensor:
-    """[buckets] int32, in how many entities of a lexical side each bucket is."""
+    """How many entities have each bucket of hashed n-grams.
+
+    Args:
+        side: A lexical side of entities.
+        buckets: How many there are.
+
+    Returns:
+        [buckets], int32.
+    """
     counts = torch.zeros(buckets, dtype=torch.int64)
     for start in range(0, side.rows, AT_ONCE):
         rows = side.take(slice(start, start + AT_ONCE))
@@ -30,7 +38,15 @@ def entities_with_bucket(side: Side, buckets: int) -> Tensor:
 
 
 def owners_of(hashes: Tensor, counts: Tensor) -> Tensor:
-    """[n], how many entities have the name with these buckets [n, HASHES]; 0 where a bucket is -1, of no name."""
+    """How many entities have a name, at most: as many as have the rarest of its buckets.
+
+    Args:
+        hashes: [n, HASHES], buckets of names; -1 where there is no name.
+        counts: [buckets], of `entities_with_bucket`.
+
+    Returns:
+        [n], float32; 0 for no name.
+    """
     there = hashes >= 0
     owners = torch.where(there, counts[hashes.clamp(min=0)], 0)
     return owners.amin(dim=1).float()

@@ -13,6 +13,9 @@ class SoftPool(nn.Module):
     """LayerNorm of the mean of rows [n, L, h], weighted by a softmax of a linear layer; `mask` [n, L] = valid rows.
 
     The published layer has a bias, which the softmax takes out; it is left away.
+
+    Args:
+        hidden: h.
     """
 
     def __init__(self, hidden: int) -> None:

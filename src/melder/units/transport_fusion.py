@@ -26,7 +26,13 @@ __all__ = ["OTFusion", "Transported"]
 
 
 class Transported(nn.Module):
-    """Move(O -> A): what each token of A [n, L, d'] is assigned of the tokens of O [n, L', d] is added to it."""
+    """Move(O -> A): what each token of A [n, L, d'] is assigned of the tokens of O [n, L', d] is added to it.
+
+    Args:
+        origin_width, target_width: Of the tokens O, d, and of the tokens A, d'.
+        hidden: Of the keys and values, and of the output.
+        options: How tokens are assigned to each other.
+    """
 
     def __init__(self, origin_width: int, target_width: int, hidden: int, options: TransportOptions) -> None:
         super().__init__()
@@ -61,7 +67,13 @@ class Transported(nn.Module):
 
 
 class OTFusion(nn.Module):
-    """One fused vector an item, `{"fusion": [n, 2 h]}`."""
+    """One fused vector an item, `{"fusion": [n, 2 h]}`.
+
+    Args:
+        text_width, image_width: Of the text's tokens and of the picture's patches.
+        hidden: h; the fused vector has twice as many.
+        options: How tokens are assigned to each other.
+    """
 
     vectors = ("fusion",)
 

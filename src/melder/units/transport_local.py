@@ -30,6 +30,12 @@ class OTGlobalLocal(Local):
     of both with learned marginals; `global` [n, g], `mask` [n, L] for text, `present` [n].
 
     With `detach_plan` keys learn from nothing but a distillation, and queries from their own tokens beside it.
+
+    Args:
+        modality: Whose tokens and global vectors.
+        global_width, token_width: Of these.
+        hidden: h, of queries, keys, values and targets.
+        options: How tokens are assigned to each other.
     """
 
     def __init__(

@@ -18,12 +18,16 @@ Marginals = Literal["uniform", "learned"]
 
 @dataclass(frozen=True)
 class TransportOptions:
-    """assignment: transport, or attention, the student that the paper puts in its place at prediction
-    epsilon, iterations: of Sinkhorn's algorithm
-    row_norm: what the rows of either assignment have norm 1 in; l2 is published, l1 makes them distributions
-    marginals: uniform as in the published code, or learned from the tokens as the paper's figure shows
-    detach_plan: no gradient passes through the similarities of mention and entity, as published
-    dropout: share of a plan's entries that training drops
+    """How OT-MEL assigns the tokens of one item to those of another.
+
+    Args:
+        assignment: transport, or attention, the student that the paper puts in its place at prediction.
+        epsilon: The weight of the entropy in Sinkhorn's algorithm.
+        iterations: Of Sinkhorn's algorithm.
+        row_norm: What the rows of either assignment have norm 1 in; l2 is published, l1 makes them distributions.
+        marginals: uniform as in the published code, or learned from the tokens as the paper's figure shows.
+        detach_plan: No gradient passes through the similarities of mention and entity, as published.
+        dropout: Share of a plan's entries that training drops.
     """
 
     assignment: Kind = "transport"
@@ -39,6 +43,9 @@ class Marginal(nn.Module):
     """Masses [n, L] of tokens [n, L, d] that sum to 1: a softmax of one linear layer over the valid tokens.
 
     How the paper's figure computes them is not written; this is the plainest way.
+
+    Args:
+        width: d, of the tokens.
     """
 
     def __init__(self, width: int) -> None:

@@ -36,7 +36,11 @@ NEGLIGIBLE = 1e-9  # of the largest variance: what float32 leaves of a direction
 
 
 class Whitening(nn.Module):
-    """Vectors to whitened ones of the same width, whose length says nothing; before `fit` they keep their direction."""
+    """Vectors to whitened ones of the same width, whose length says nothing; before `fit` they keep their direction.
+
+    Args:
+        width: Of the vectors.
+    """
 
     mean: Tensor
     is_fitted: Tensor
@@ -82,6 +86,9 @@ class PatchWhitening(nn.Module):
     """Patches [n, P, d] to [n, components] whose length says nothing; zeros before `fit`.
 
     How many patches a picture has is learned by `fit`, and read off stored weights.
+
+    Args:
+        components: Principal components that are kept of a picture's patches.
     """
 
     mean: Tensor
@@ -129,7 +136,14 @@ class PatchWhitening(nn.Module):
 
 
 def deviation(vectors: Tensor) -> Tensor:
-    """Of the cosines between different ones of vectors [n, d], a scalar; of the first `PAIRED` of them."""
+    """The standard deviation of the cosines between different vectors, by which temperatures are set.
+
+    Args:
+        vectors: [n, d], of which the first `PAIRED` are compared.
+
+    Returns:
+        A scalar; `UNKNOWN` where there are too few to say.
+    """
     directions = normalize(vectors[:PAIRED], dim=-1)
     if len(directions) < FEWEST:
         return vectors.new_tensor(UNKNOWN)

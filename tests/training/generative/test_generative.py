@@ -22,7 +22,7 @@ from melder.training.loop.checkpoints import weights
 from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
 from melder.training.loop.train import train
 from melder.training.order import BatchPlan
-from melder.training.prepare import open_data
+from melder.training.split import open_data
 from training import small
 
 

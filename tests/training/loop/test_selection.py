@@ -16,7 +16,7 @@ from melder.linking import ExactLinker, open_run
 from melder.metrics.metrics import metrics
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
-from melder.training.prepare import split_data
+from melder.training.split import split_data
 from training.small import settings
 
 

@@ -20,7 +20,8 @@ from melder.linking import ExactLinker, open_run
 from melder.records import MelderError
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from training.small import once, settings
 
 

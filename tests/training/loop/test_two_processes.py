@@ -17,14 +17,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from melder.data import MODALITIES, load
 from melder.records import Mention
+from melder.training.batched import Batched, EncodedItems
 from melder.training.configuration import Configuration
-from melder.training.examples import Batched, FeatureExamples, ItemExamples
+from melder.training.examples import FeatureExamples, ItemExamples
 from melder.training.loop.module import TrainingModule
 from melder.training.negatives.current import ItemsNow
 from melder.training.negatives.model_free import build_sampler
 from melder.training.negatives.samplers import player_of
 from melder.training.order import BatchPlan
-from melder.training.prepare import build_model, split_data
+from melder.training.prepare import build_model
+from melder.training.split import split_data
 from rounding import rounding
 from training.small import settings, small_data
 
@@ -88,9 +90,8 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
 def encoded(module: TrainingModule, batched: Batched) -> Batched:
     """The batch as a frozen encoder's features."""
     with torch.no_grad():
-        sides = {"mentions": module.model.encoder(batched.mentions), "entities": module.model.encoder(batched.entities)}
-    mentions = replace(sides["mentions"], surfaces=batched.mention_surfaces)
-    return replace(batched, mentions=mentions, entities=replace(sides["entities"], surfaces=batched.entity_surfaces))
+        mentions, entities = (items.features(module.model.encoder) for items in (batched.mentions, batched.entities))
+    return replace(batched, mentions=EncodedItems(mentions), entities=EncodedItems(entities))
 
 
 def one_step(case: Case, data: Path, rank: int, processes: int, out: Path) -> None:
@@ -150,8 +151,8 @@ def test_losses_and_gradients_are_those_of_one_process(name: str, tmp_path: Path
 def test_the_batch_is_hard_to_share_out(small_data: Path) -> None:
     module, items, chosen = examples(CASES["trained"], small_data)
     shares = [items.batch(BatchPlan(len(items.mentions), EXAMPLES, 0), 0, rows) for rows in np.split(chosen, PROCESSES)]
-    pictures = [int(share.mentions["image_mask"].sum()) for share in shares]  # type: ignore[call-overload]
-    lengths = [share.mentions["input_ids"].shape[1] for share in shares]  # type: ignore[call-overload]
+    pictures = [int(share.mentions.inputs["image_mask"].sum()) for share in shares]  # type: ignore[attr-defined]
+    lengths = [share.mentions.inputs["input_ids"].shape[1] for share in shares]  # type: ignore[attr-defined]
     answers = [set(share.entity_rows.tolist()) for share in shares]
     assert len(set(pictures)) == len(set(lengths)) == 2
     assert answers[0] & answers[1]

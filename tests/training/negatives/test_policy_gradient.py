@@ -131,7 +131,7 @@ def _learn(made: Game, scores: Tensor) -> None:
     answers = torch.from_numpy(made.player.pool.answers[ROWS])
     for epoch in range(80):
         drawn = torch.from_numpy(made.player.draw(0, epoch, ROWS))
-        batched = Batched(*[None] * 5, torch.from_numpy(ROWS), drawn)  # type: ignore[arg-type]
+        batched = Batched(*[None] * 3, torch.from_numpy(ROWS), drawn)  # type: ignore[arg-type]
         batch = Batch(None, None, answers, torch.zeros(1, 1), drawn)  # type: ignore[arg-type]
         optimizer.zero_grad()
         made.player.play(batched, batch, scores, epoch).loss.backward()

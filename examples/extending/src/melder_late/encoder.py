@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from melder.data.pictures import Limits, read_picture
 from melder.encoders.compact import compact_text
-from melder.encoders.resolver import EncoderKind, Parts
+from melder.encoders.kinds import EncoderKind, Parts
 from melder.encoders.towers import Options
 from melder.protocols import Inputs
 from melder.records import Item

@@ -15,7 +15,7 @@ from melder.records import Entity, MelderError
 if TYPE_CHECKING:
     from melder.kb import KnowledgeBase
 
-__all__ = ["NEAREST", "AsJson", "Limit", "known_rows", "print_entities"]
+__all__ = ["NEAREST", "AsJson", "Limit", "did_you_mean", "known_rows", "print_entities"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print each entity as one line of JSON instead of a table.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entities at most.")]
@@ -36,6 +36,12 @@ def print_entities(entities: Iterable[Entity], as_json: bool) -> None:
     console.print(table)
 
 
+def did_you_mean(near: Iterable[Entity]) -> str:
+    """The question that offers entities, each once; empty where there is none."""
+    offered = " or ".join(dict.fromkeys(f"{entity.id} ({entity.name})" for entity in near))
+    return offered and f"did you mean {offered}?"
+
+
 def known_rows(base: KnowledgeBase, identities: Sequence[str]) -> list[int]:
     """Where the entities with these ids are.
 
@@ -46,7 +52,6 @@ def known_rows(base: KnowledgeBase, identities: Sequence[str]) -> list[int]:
     for identity in identities:
         if identity not in rows:
             named = base.records([*base.named(identity), *base.search(identity, NEAREST)][:NEAREST])
-            offered = " or ".join(dict.fromkeys(f"{entity.id} ({entity.name})" for entity in named))
-            remedy = f"did you mean {offered}?" if offered else "`melder kb search` finds entities by name"
+            remedy = did_you_mean(named) or "`melder kb search` finds entities by name"
             raise MelderError(f"{base.directory}: there is no entity {identity!r}; {remedy}")
     return [rows[identity] for identity in identities]

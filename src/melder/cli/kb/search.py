@@ -8,7 +8,7 @@ import typer
 
 from melder.cli.console import say
 from melder.cli.kb.changing import Directory
-from melder.cli.kb.reading import NEAREST, AsJson, Limit, print_entities
+from melder.cli.kb.reading import NEAREST, AsJson, Limit, did_you_mean, print_entities
 from melder.records import MelderError
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def search(
         if rows:
             print_entities(base.records(rows[:limit]), as_json)
             return
-        offered = [f"{entity.name} ({entity.id})" for entity in base.records(_alike(base, query))]
-    remedy = f"did you mean {' or '.join(offered)}?" if offered else f"`melder kb list {kb}` shows what there is"
+        remedy = did_you_mean(base.records(_alike(base, query))) or f"`melder kb list {kb}` shows what there is"
     say(f"no entity of {kb} has a name with {query!r}; {remedy}")
 
 

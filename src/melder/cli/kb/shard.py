@@ -41,8 +41,8 @@ def shard(
     Shards stay where they are, and are changed by themselves: melder kb add africa-kb --entities new.csv
     """
     from melder.kb.shard_list import is_address
+    from melder.kb.shard_split import split as split_base
     from melder.kb.shards import join
-    from melder.kb.shards import split as split_base
 
     if any(map(is_address, bases)):
         _join_services(out, bases, split, seconds)

@@ -20,7 +20,14 @@ AMBIGUOUS = "NIL_ambiguous"  # that recipe's answer where nobody can tell
 
 @dataclass
 class Annotations:
-    """The answered mentions of a file, and how many there are that nobody has answered."""
+    """The answered mentions of a file.
+
+    Args:
+        name: Of the file, for messages.
+        problems: Takes what is no mention.
+        mentions: Those that somebody has answered.
+        unanswered: How many nobody has.
+    """
 
     name: str
     problems: Problems
@@ -53,25 +60,54 @@ class AnnotationFormat:
 
 
 def nil_or_id(answer: str) -> tuple[bool, str | None]:
-    """Whether a person's answer says anything, and the entity's id that it says; None for NIL."""
+    """Whether a person's answer says anything, and what.
+
+    Args:
+        answer: As a tool of annotation writes it.
+
+    Returns:
+        Whether it does, and the entity's id; None for NIL.
+    """
     if not answer.strip() or answer == AMBIGUOUS:
         return False, None
     return True, None if answer == NIL or answer.startswith(f"{NIL}_") else answer.strip()
 
 
 def objects(value: object) -> list[dict[str, Any]]:
-    """The objects of a list; none where it is something else."""
+    """The objects of a list; none where it is something else.
+
+    Args:
+        value: Of JSON.
+
+    Returns:
+        In their order.
+    """
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def details(mention: Mention) -> dict[str, Any]:
-    """What a task carries besides the text, so that it comes back."""
+    """What a task carries besides the text, so that it comes back.
+
+    Args:
+        mention: That is written.
+
+    Returns:
+        By field, those that are not empty.
+    """
     fields = {"id": mention.id, "image": mention.image, "language": mention.language}
     return {name: content for name, content in fields.items() if content}
 
 
 def json_lines(data: bytes, annotations: Annotations) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The objects of JSON Lines with their numbers; other lines are noted in the problems."""
+    """The objects of JSON Lines with their numbers.
+
+    Args:
+        data: Of the file.
+        annotations: Takes what lines are none, among its problems.
+
+    Yields:
+        From 1 on.
+    """
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
             continue

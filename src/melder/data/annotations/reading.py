@@ -17,7 +17,17 @@ __all__ = ["format_named", "keep_marked", "read_annotations"]
 
 
 def format_named(name: str) -> AnnotationFormat:
-    """A format by its name. Raises MelderError for any other."""
+    """A format of annotations by its name.
+
+    Args:
+        name: Of the format.
+
+    Returns:
+        The format.
+
+    Raises:
+        MelderError: There is none of this name.
+    """
     if name not in FORMATS:
         raise MelderError(f"{name}: is no format of annotations; there are {', '.join(FORMATS)}")
     return FORMATS[name]
@@ -27,7 +37,12 @@ def read_annotations(path: Path, form: AnnotationFormat, problems: Problems) -> 
     """What a file holds.
 
     Args:
+        path: Of the file.
+        form: That it has.
         problems: told of every record that is none
+
+    Returns:
+        Mentions, and how many nobody has answered.
 
     Raises:
         MelderError: The file cannot be read.
@@ -38,7 +53,11 @@ def read_annotations(path: Path, form: AnnotationFormat, problems: Problems) -> 
 
 
 def keep_marked(annotations: Annotations) -> None:
-    """Leave out mentions that stand nowhere in their text, which no tool can show; the problems name them."""
+    """Leave out mentions that stand nowhere in their text, which no tool can show; the problems name them.
+
+    Args:
+        annotations: They are changed.
+    """
     for number, mention in enumerate(annotations.mentions, 1):
         if mention.start is None:
             annotations.refuse(number, "start", f"of mention {mention.id!r} is null, and tools mark places in texts")

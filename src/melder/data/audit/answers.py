@@ -9,7 +9,14 @@ __all__ = ["answers"]
 
 
 def answers(audited: Audited) -> list[Finding]:
-    """NIL; answers missing from the knowledge base (found where bad records are skipped); entities never asked for."""
+    """NIL; answers missing from the knowledge base (found where bad records are skipped); entities never asked for.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     return [_nil(audited), _missing(audited), _never(audited)]
 
 

@@ -18,7 +18,15 @@ __all__ = ["Audited", "gather"]
 
 @dataclass(frozen=True)
 class Audited:
-    """Entities, splits and the contents of their pictures. Splits are in the order train, dev, test."""
+    """A data set, read: what checks look at.
+
+    Args:
+        dataset: Opened.
+        entities: All of them.
+        splits: In the order train, dev, test.
+        contents: Of their pictures.
+        skipped: Of each split, what reading left out.
+    """
 
     dataset: DataSet
     entities: list[Entity]
@@ -71,8 +79,18 @@ class Audited:
 def gather(dataset: DataSet, counting: Counting | None = None) -> Audited:
     """Read every split and every picture of a data set.
 
-    A picture that is absent or cannot be read is a finding, not an error. Raises what `DataSet.split` raises.
-    Records that were left out are known of the splits that are read here for the first time.
+    A picture that is absent or cannot be read is a finding, not an error. Records that were left out are known of the
+    splits that are read here for the first time.
+
+    Args:
+        dataset: Opened.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        What checks look at.
+
+    Raises:
+        BadData: As `DataSet.split` does.
     """
     splits, skipped = {}, {}
     for name in dataset.splits:

@@ -23,7 +23,14 @@ _FEW, _RARE = 5, 0.1  # so many ids, and such a share of them, do not equal the 
 
 
 def betraying(audited: Audited) -> list[Finding]:
-    """The answer in the id; its place as the id; the answer or its name in the picture's name; rows in its order."""
+    """The answer in the id; its place as the id; the answer or its name in the picture's name; rows in its order.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
 
     def named(mention: Mention) -> bool:
         gold = audited.gold(mention)

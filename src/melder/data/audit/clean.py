@@ -25,9 +25,15 @@ LEFT_OUT = "left-out.jsonl"
 
 
 def write_clean(audited: Audited, out: Path, counting: Counting | None = None) -> list[LeftOut]:
-    """Write the clean data set in Melder's own layout to the new directory `out`, with `left-out.jsonl`.
+    """Write the clean data set in Melder's own layout to a new directory, with `left-out.jsonl`.
 
-    Returns what was left out.
+    Args:
+        audited: A data set, read.
+        out: The directory.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        What was left out.
 
     Raises:
         MelderError: Nothing of a split is left, or `out` is in use.
@@ -45,6 +51,12 @@ def clean(audited: Audited) -> tuple[Audited, list[LeftOut]]:
     """The rows without leaks, and what was left out.
 
     Audits again until there is none: a text that came with two pictures may come with one when a row has gone.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        Both.
     """
     left_out: list[LeftOut] = []
     while remedies := _remedies(audit(audited)):

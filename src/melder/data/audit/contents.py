@@ -21,9 +21,14 @@ __all__ = ["Contents"]
 
 @dataclass(frozen=True)
 class Contents:
-    """What the files show. Files with equal pixels have one number; `near` are the near-duplicates of a number.
+    """What the files of pictures show.
 
-    `unreadable` says why a file could not be read; `absent` are the files that are not there.
+    Args:
+        digests: Of the bytes.
+        numbers: Files with equal pixels have one.
+        near: The numbers of near-duplicates, by number.
+        unreadable: Why a file could not be read.
+        absent: Files that are not there.
     """
 
     digests: Mapping[Path, bytes]  # of the bytes

@@ -14,7 +14,14 @@ __all__ = ["copied_pictures"]
 
 
 def copied_pictures(audited: Audited) -> list[Finding]:
-    """Copies under another name; entities that share a picture, or almost."""
+    """Copies under another name; entities that share a picture, or almost.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     return [_copies(audited), *_of_several_entities(audited)]
 
 

@@ -36,9 +36,17 @@ class LeftOut(BaseModel):
 
 @dataclass(frozen=True)
 class Finding:
-    """The rows of which `says` is true: `rows` holds their ids by split or "entities", `of` how many were looked at.
+    """The rows of which something is true.
 
-    `groups` counts what is shared where rows share something (captions, pictures, names), else it is None.
+    Args:
+        kind: A name for it.
+        severity: Whether it is a leak, or a fact.
+        says: What is true.
+        rows: Their ids, by split or "entities".
+        of: How many were looked at, by the same.
+        example: One of them, in words.
+        groups: How much is shared where rows share something (captions, pictures, names), else None.
+        remedies: What a clean data set leaves out.
     """
 
     kind: str

@@ -30,7 +30,14 @@ _COLUMNS = (5 * _ROWS[None, :] + _ROWS[:, None]) % 16  # [word, bit]: 5 and 16 a
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """`content` and `pixels` are digests (blake2b, 16 bytes); `hash` is uint16 [16]; `small` uint8 [16, 17, 3]."""
+    """What a picture is compared by.
+
+    Args:
+        content: The digest of the file's bytes (blake2b, 16 bytes).
+        pixels: That of its pixels and size.
+        hash: [16], uint16, of where it becomes lighter.
+        small: [16, 17, 3], uint8, the picture made small.
+    """
 
     content: bytes
     pixels: bytes
@@ -39,7 +46,17 @@ class Fingerprint:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Raises UnreadablePicture as `read_picture` does."""
+    """What a picture is compared by.
+
+    Args:
+        path: Of its file.
+
+    Returns:
+        Digests and a hash.
+
+    Raises:
+        UnreadablePicture: As `read_picture` does.
+    """
     picture = read_picture(path)
     small = np.asarray(picture.resize(CELLS, Image.Resampling.BOX), dtype=np.uint8)
     size = f"{picture.width} {picture.height} ".encode()

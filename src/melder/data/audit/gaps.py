@@ -13,7 +13,14 @@ __all__ = ["gaps"]
 
 
 def gaps(audited: Audited) -> list[Finding]:
-    """What records lack, mentions and entities in one finding where both can lack it."""
+    """What records lack, mentions and entities in one finding where both can lack it.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     contents = audited.contents
 
     def paths(record: Mention | Entity) -> list[Path]:

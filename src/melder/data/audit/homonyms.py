@@ -14,7 +14,14 @@ __all__ = ["homonyms"]
 
 
 def homonyms(audited: Audited) -> list[Finding]:
-    """Same name; same name but for writing; same name and description. Mentions count with their gold entity."""
+    """Same name; same name but for writing; same name and description. Mentions count with their gold entity.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     return [
         _finding(audited, "same name", "fact", "another entity has the same name", lambda e: e.name),
         _finding(

@@ -27,7 +27,15 @@ _ONES = np.array([number.bit_count() for number in range(2**16)], dtype=np.uint8
 
 
 def near_pairs(hashes: NDArray[np.uint16], smalls: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """[pairs, 2], the lower index first, of hashes [n, 16] and shrunken pictures [n, rows, columns, 3]."""
+    """Pairs of pictures that are almost the same.
+
+    Args:
+        hashes: [n, 16], uint16.
+        smalls: [n, rows, columns, 3], shrunken pictures.
+
+    Returns:
+        [pairs, 2], rows, the lower one first.
+    """
     candidates = [np.empty((0, 2), dtype=np.int64)]
     for word in range(WORDS):
         for members in _alike(hashes[:, word]):

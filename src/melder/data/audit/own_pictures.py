@@ -36,7 +36,14 @@ class _Way(NamedTuple):
 
 
 def own_pictures(audited: Audited) -> list[Finding]:
-    """A finding a way of being the same; a mention counts once, as what it surely is."""
+    """A finding a way of being the same; a mention counts once, as what it surely is.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     ways = [way for split, mentions in audited.splits.items() for m in mentions for way in _ways(audited, split, m)]
     ways.sort(key=lambda way: list(KINDS).index(way.kind))
     surest: dict[tuple[str, str], _Way] = {}

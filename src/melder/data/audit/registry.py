@@ -41,5 +41,12 @@ CHECKS: dict[str, Check] = {
 
 
 def audit(audited: Audited) -> Findings:
-    """What every check says, found or not."""
+    """What every check says, found or not.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        Findings by the name of the check.
+    """
     return {name: check(audited) for name, check in CHECKS.items()}

@@ -15,7 +15,14 @@ Group = list[Mention]
 
 
 def repeats(audited: Audited) -> list[Finding]:
-    """The same text, span, surface and picture again: with the same answer, or with another."""
+    """The same text, span, surface and picture again: with the same answer, or with another.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     return [
         _finding(
             audited,

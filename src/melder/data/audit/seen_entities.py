@@ -13,7 +13,14 @@ __all__ = ["seen_entities"]
 
 
 def seen_entities(audited: Audited) -> list[Finding]:
-    """Mentions of dev and test whose entity, and whose entity under this surface, is an answer in train."""
+    """Mentions of dev and test whose entity, and whose entity under this surface, is an answer in train.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     train = audited.splits.get("train", [])
     answers = {m.answer for m in train if m.answer is not None}
     pairs = {(bare(m.surface), m.answer) for m in train if m.answer is not None}

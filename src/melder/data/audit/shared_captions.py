@@ -20,7 +20,14 @@ _CERTAIN = 0.9  # share of the further mentions of a caption that must repeat it
 
 
 def shared_captions(audited: Audited) -> list[Finding]:
-    """Mentions of one caption, by id, in different splits."""
+    """Mentions of one caption, by id, in different splits.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     captions = {split: {m.id: _caption(m.id) for m in mentions} for split, mentions in audited.splits.items()}
     meant = _are_captions(audited)
     finding = sharing_finding(

@@ -23,7 +23,14 @@ Key = Callable[[Path], Iterable[Hashable]]
 
 
 def shared_pictures(audited: Audited) -> list[Finding]:
-    """From the surest to the least sure, a mention counting once, as what it surely is; then placeholders."""
+    """From the surest to the least sure, a mention counting once, as what it surely is; then placeholders.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     contents = audited.contents
     placeholders = _placeholders(audited)
 

@@ -19,7 +19,14 @@ __all__ = ["shared_texts"]
 
 
 def shared_texts(audited: Audited) -> list[Finding]:
-    """The same text; the same text but for case, white space and punctuation; the same question; templates."""
+    """The same text; the same text but for case, white space and punctuation; the same question; templates.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     pictures = _pictures(audited)
     templates = {text for text, numbers in pictures.items() if len(numbers) > 1}
 

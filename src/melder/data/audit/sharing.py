@@ -29,7 +29,14 @@ class Sharing:
 
 
 def sharing(keyed: Keyed) -> Sharing:
-    """What the splits share."""
+    """What the splits share.
+
+    Args:
+        keyed: By split and row, what it may share.
+
+    Returns:
+        Which rows share something with another split.
+    """
     every: dict[Hashable, dict[str, str]] = defaultdict(dict)
     for split, rows in keyed.items():
         for row, keys in rows.items():
@@ -57,10 +64,18 @@ def sharing_finding(
     show: Callable[[str, str], str],
     stronger: Sequence[Finding] = (),
 ) -> Finding:
-    """A finding of the rows that share a key; those of `stronger` findings are not counted, or left out, again.
+    """A finding of the rows that share a key with another split. With one split there is nothing to look at.
 
-    Of a leak, the row of the earlier split is to be left out, so that what is evaluated on stays whole. `show` tells
-    more about the row (split, id) that serves as the example. With one split there is nothing to look at.
+    Args:
+        kind: Of the finding.
+        severity: Of a leak, the row of the earlier split is to be left out, so that what is evaluated on stays whole.
+        says: What is true of the rows.
+        keyed: By split and row, what it may share.
+        show: Tells more about the row (split, id) that serves as the example.
+        stronger: Findings whose rows are not counted, or left out, again.
+
+    Returns:
+        The finding, perhaps of no row.
     """
     shared = sharing(keyed)
     counted = {split: {row for finding in stronger for row in finding.rows.get(split, ())} for split in keyed}

@@ -14,7 +14,14 @@ __all__ = ["surfaces"]
 
 
 def surfaces(audited: Audited) -> list[Finding]:
-    """Each group holds the one before it: the name; the name but for writing; the name or an alias."""
+    """Each group holds the one before it: the name; the name but for writing; the name or an alias.
+
+    Args:
+        audited: A data set, read.
+
+    Returns:
+        In this order, those without rows too.
+    """
     holders = Counter(name for entity in audited.entities for name in {bare(label) for label in entity.names})
 
     def raw(mention: Mention) -> bool:

@@ -28,11 +28,24 @@ def bare(text: str) -> str:
     """The text without case, white space, punctuation and compatibility forms: "U.S. Army" and "US army" are one.
 
     A text of punctuation alone ("?!") stays as it is. Marks and symbols stay: they make another word ("C++").
+
+    Args:
+        text: Any.
+
+    Returns:
+        What is compared.
     """
     plain = unicodedata.normalize("NFKC", text).casefold()
     return plain.translate(_SILENT) or plain.strip()
 
 
 def words(name: str) -> str:
-    """The words of an id or a path, one space around each: " mention q23 0 jpg "."""
+    """The words of an id or a path, one space around each.
+
+    Args:
+        name: Such as mention-Q23_0.jpg.
+
+    Returns:
+        Such as " mention q23 0 jpg ".
+    """
     return f" {' '.join(_WORD.findall(unquote(name).casefold()))} "

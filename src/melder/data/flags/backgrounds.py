@@ -15,7 +15,15 @@ _GROUNDS = ((0.3, 0.42, 0.2), (0.42, 0.4, 0.38), (0.55, 0.47, 0.36), (0.25, 0.25
 
 
 def background(random: np.random.Generator, height: int, width: int) -> Picture:
-    """A sky over ground, over buildings, or over a crowd, or a blurred room; drawn anew for each generator."""
+    """A sky over ground, over buildings, or over a crowd, or a blurred room; drawn anew for each generator.
+
+    Args:
+        random: By which it is drawn.
+        height, width: In pixels.
+
+    Returns:
+        [height, width, 3], from 0 to 1.
+    """
     scene = _sky(random, height, width)
     kind = random.integers(4)
     horizon = int(height * random.uniform(0.45, 0.9))
@@ -31,7 +39,16 @@ def background(random: np.random.Generator, height: int, width: int) -> Picture:
 
 
 def clouds(random: np.random.Generator, height: int, width: int, cells: int) -> Picture:
-    """Smooth noise [height, width] between 0 and 1, with about `cells` bumps on each side."""
+    """Smooth noise.
+
+    Args:
+        random: By which it is drawn.
+        height, width: In pixels.
+        cells: About how many bumps there are on each side.
+
+    Returns:
+        [height, width], from 0 to 1.
+    """
     coarse = Image.fromarray(random.integers(0, 256, (cells, cells), dtype=np.uint8))
     smooth = coarse.resize((width, height), Image.Resampling.BICUBIC)
     noise: Picture = np.asarray(smooth, dtype=np.float32) / np.float32(255)
@@ -39,7 +56,15 @@ def clouds(random: np.random.Generator, height: int, width: int, cells: int) -> 
 
 
 def occluder(random: np.random.Generator, height: int, width: int) -> tuple[Picture, Picture]:
-    """A head and shoulders before the flag: its cover [height, width] between 0 and 1, and its colour [3]."""
+    """A head and shoulders before the flag.
+
+    Args:
+        random: By which they are drawn.
+        height, width: In pixels.
+
+    Returns:
+        Their cover [height, width], from 0 to 1, and their colour [3].
+    """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     radius = height * random.uniform(0.1, 0.2)
     head_x, head_y = width * random.uniform(0.1, 0.9), height * random.uniform(0.7, 0.95)

@@ -62,7 +62,14 @@ def write_flags(
 
 
 def is_drawn(directory: Path) -> bool:
-    """Whether the directory holds the whole data set."""
+    """Whether the directory holds the whole data set.
+
+    Args:
+        directory: Of the data set.
+
+    Returns:
+        False of one whose drawing was stopped.
+    """
     return (directory / "test.jsonl").is_file() and not Drawing.is_unfinished(directory)
 
 

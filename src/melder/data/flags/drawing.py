@@ -65,7 +65,15 @@ Painter = Callable[[Canvas, Sequence[str], Sequence[float]], None]
 
 
 def draw_flag(shapes: Sequence[str], ratio: float = 1.5, height: int = 96) -> Image.Image:
-    """The flag as an RGB picture `height` pixels high and `ratio` times as wide.
+    """A flag as a picture.
+
+    Args:
+        shapes: In the order in which they are painted.
+        ratio: Width over height.
+        height: In pixels.
+
+    Returns:
+        In RGB.
 
     Raises:
         MelderError: A shape that has no painter, an unknown colour or too few numbers.

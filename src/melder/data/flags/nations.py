@@ -21,7 +21,17 @@ _CONTINENTS = ("Africa", "Americas", "Asia", "Europe", "Oceania")
 
 @dataclass(frozen=True)
 class Nation:
-    """A nation and its flag; `code` is the ISO 3166 alpha-2 code, `ratio` the flag's width over its height."""
+    """A nation and its flag.
+
+    Args:
+        code: ISO 3166 alpha-2.
+        name, aliases: Of the nation.
+        continent: That it is in.
+        facts: By FACTS.
+        about: One sentence with a place for each fact.
+        flag: The shapes, in the order in which they are painted.
+        ratio: The flag's width over its height.
+    """
 
     code: str
     name: str
@@ -46,7 +56,11 @@ class Nation:
 
 @cache
 def nations() -> tuple[Nation, ...]:
-    """All nations, by code."""
+    """All nations, by code.
+
+    Returns:
+        Read once.
+    """
     every = [nation for continent in _CONTINENTS for nation in _read(continent)]
     return tuple(sorted(every, key=lambda nation: nation.code))
 

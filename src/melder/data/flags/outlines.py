@@ -28,20 +28,42 @@ _HALF_TREE = (
 
 
 def circle(count: int = 64) -> Points:
-    """[count, 2], on the unit circle."""
+    """The unit circle.
+
+    Args:
+        count: Corners.
+
+    Returns:
+        [count, 2].
+    """
     return _polar(np.linspace(0, 2 * math.pi, count, endpoint=False), np.ones(count))
 
 
 def star(points: int = 5, turn: float = 0.0, inner: float = 0.382) -> Points:
-    """[2 * points, 2]: a star whose first ray points up, turned by `turn`; `inner` is the radius of its notches."""
+    """A star.
+
+    Args:
+        points: Rays.
+        turn: Degrees from where the first ray points up.
+        inner: The radius of its notches; that of its rays is 1.
+
+    Returns:
+        [2 * points, 2].
+    """
     angles = np.arange(2 * points) * math.pi / points - math.pi / 2 + math.radians(turn)
     return _polar(angles, np.where(np.arange(2 * points) % 2, inner, 1.0))
 
 
 def crescent(turn: float = 0.0, inner: float = 0.8, shift: float = 0.3) -> Points:
-    """The unit disc less a disc of radius `inner` whose centre lies `shift` towards the opening.
+    """The unit disc less another disc.
 
-    `turn` = 0 opens to the fly, 90 opens upwards.
+    Args:
+        turn: Degrees; 0 opens to the fly, 90 opens upwards.
+        inner: The radius of the other disc.
+        shift: How far its centre lies towards the opening.
+
+    Returns:
+        [corners, 2].
     """
     outer_angle = math.acos((1 + shift**2 - inner**2) / (2 * shift))
     inner_angle = math.atan2(math.sin(outer_angle), math.cos(outer_angle) - shift)
@@ -52,29 +74,52 @@ def crescent(turn: float = 0.0, inner: float = 0.8, shift: float = 0.3) -> Point
 
 
 def shield() -> Points:
-    """A shield two units high: straight at the top, round at the foot."""
+    """A shield two units high: straight at the top, round at the foot.
+
+    Returns:
+        [corners, 2].
+    """
     foot = _polar(np.linspace(0, math.pi, 24), np.ones(24)) * (0.8, 0.9) + (0.0, 0.1)
     return np.concatenate([[(-0.8, -1.0), (0.8, -1.0)], foot])
 
 
 def plus(arm: float = 0.3) -> Points:
-    """A Greek cross two units high, its arms `2 * arm` thick."""
+    """A Greek cross two units high.
+
+    Args:
+        arm: Half of how thick its arms are.
+
+    Returns:
+        [corners, 2].
+    """
     corner = np.array([(arm, -1.0), (arm, -arm), (1.0, -arm)])
     return np.concatenate([_turned(corner, 90.0 * quarter) for quarter in range(4)])
 
 
 def eagle() -> Points:
-    """A bird with spread wings, simplified."""
+    """A bird with spread wings, simplified.
+
+    Returns:
+        [corners, 2].
+    """
     return _mirrored(_HALF_EAGLE)
 
 
 def leaf() -> Points:
-    """A maple leaf on its stalk, simplified."""
+    """A maple leaf on its stalk, simplified.
+
+    Returns:
+        [corners, 2].
+    """
     return _mirrored(_HALF_LEAF)
 
 
 def tree() -> Points:
-    """A cedar or a palm, simplified: three tiers on a trunk."""
+    """A cedar or a palm, simplified: three tiers on a trunk.
+
+    Returns:
+        [corners, 2].
+    """
     return _mirrored(_HALF_TREE)
 
 

@@ -19,7 +19,15 @@ WIDTH, HEIGHT = 160, 120
 
 
 def photograph(flag: Image.Image, random: np.random.Generator) -> Image.Image:
-    """An RGB picture of `WIDTH` by `HEIGHT` pixels in which at least some part of the flag is seen."""
+    """A picture in which at least some part of a flag is seen.
+
+    Args:
+        flag: As it was drawn.
+        random: By which the rest is drawn.
+
+    Returns:
+        In RGB, `WIDTH` by `HEIGHT` pixels.
+    """
     view = background(random, HEIGHT, WIDTH)
     across, down, span = _view(random, flag.width / flag.height)
     across, down, shade = _ripple(random, across, down)
@@ -30,12 +38,27 @@ def photograph(flag: Image.Image, random: np.random.Generator) -> Image.Image:
 
 
 def scene(random: np.random.Generator) -> Image.Image:
-    """An RGB picture of `WIDTH` by `HEIGHT` pixels in which no flag is seen."""
+    """A picture in which no flag is seen.
+
+    Args:
+        random: By which it is drawn.
+
+    Returns:
+        In RGB, `WIDTH` by `HEIGHT` pixels.
+    """
     return _lens(random, _light(random, _before(random, background(random, HEIGHT, WIDTH))))
 
 
 def to_jpeg(picture: Image.Image, random: np.random.Generator) -> bytes:
-    """The picture as a JPEG file of some quality between 55 and 90."""
+    """The picture as a JPEG file of some quality between 55 and 90.
+
+    Args:
+        picture: In RGB.
+        random: By which the quality is drawn.
+
+    Returns:
+        Of the file.
+    """
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=int(random.integers(55, 91)))
     return buffer.getvalue()

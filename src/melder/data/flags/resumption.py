@@ -31,6 +31,14 @@ class Drawing:
 
     It holds the arguments, the splits that are written, and of the split at hand the mentions so far and the state of
     the random numbers after them. What was drawn since then is drawn again, the same byte for byte.
+
+    Args:
+        path: Of the file.
+        arguments: What the data set is drawn by.
+        written: Splits that are written.
+        split: The one at hand; None = none is begun.
+        state: Of the random numbers, after its mentions so far.
+        mentions: Of the split at hand.
     """
 
     path: Path

@@ -26,7 +26,12 @@ _WITHOUT_PICTURE = (0.0, 0.05, 0.25, 0.35, 0.35)
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text and the span of its surface, in code points."""
+    """A text with a mention.
+
+    Args:
+        text: All of it.
+        start, end: Of the surface, in code points.
+    """
 
     text: str
     start: int
@@ -38,7 +43,17 @@ class Sentence:
 
 
 def compose(random: np.random.Generator, nation: Nation, *, training: bool, pictured: bool) -> Sentence:
-    """A sentence about a nation; without a picture, or where flags look alike, it always holds a hint."""
+    """A sentence about a nation; without a picture, or where flags look alike, it always holds a hint.
+
+    Args:
+        random: By which it is drawn.
+        nation: That is meant.
+        training: Whether words are taken that training may see.
+        pictured: Whether a picture goes with it.
+
+    Returns:
+        The sentence.
+    """
     pool = TRAINING if training else HELD_OUT
     sentence = _fill(_choose(random, _templates()["openings"], pool), _surface(random, nation))
     if random.random() >= HINTED and pictured and not look_alikes(nation.code):
@@ -51,27 +66,53 @@ def compose(random: np.random.Generator, nation: Nation, *, training: bool, pict
 
 
 def name_outright(random: np.random.Generator, nation: Nation) -> Sentence:
-    """A sentence for training that gives the nation's name, and no hint."""
+    """A sentence for training that gives the nation's name, and no hint.
+
+    Args:
+        random: By which it is drawn.
+        nation: That is meant.
+
+    Returns:
+        The sentence.
+    """
     return _fill(_choose(random, _templates()["openings"], TRAINING), nation.name)
 
 
 @cache
 def groups() -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
-    """The confusable groups by name: their surfaces, and the codes of their members."""
+    """The confusable groups by name: their surfaces, and the codes of their members.
+
+    Returns:
+        By name.
+    """
     rows = _read("groups.yaml")["groups"]
     return {name: (tuple(row["surfaces"]), frozenset(row["members"])) for name, row in rows.items()}
 
 
 @cache
 def look_alikes(code: str) -> tuple[str, ...]:
-    """The codes of the other nations whose flags a photograph hardly tells from this one's."""
+    """The codes of the other nations whose flags a photograph hardly tells from this one's.
+
+    Args:
+        code: Of a nation.
+
+    Returns:
+        None for most.
+    """
     rows: list[list[str]] = _read("groups.yaml")["alike"]
     return tuple(other for row in rows if code in row for other in row if other != code)
 
 
 @cache
 def surfaces(code: str) -> tuple[str, ...]:
-    """The surfaces of all groups that a nation is in."""
+    """The surfaces of all groups that a nation is in.
+
+    Args:
+        code: Of a nation.
+
+    Returns:
+        None for most.
+    """
     return tuple(surface for names, members in groups().values() if code in members for surface in names)
 
 

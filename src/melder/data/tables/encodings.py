@@ -47,6 +47,9 @@ def encoding_of(path: Path, declared: str | None, notes: Notes) -> str:
         declared: what the user says that it is
         notes: told when the encoding is not UTF-8
 
+    Returns:
+        The name.
+
     Raises:
         MelderError: there is no such encoding, or it is none that can be told
     """

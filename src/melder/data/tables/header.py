@@ -71,6 +71,9 @@ def read_header(
         columns: (field, header) pairs, as the user says
         notes: told of columns that are left out, and of Wikidata's
 
+    Returns:
+        The columns that are read.
+
     Raises:
         MelderError: a field is named twice, or a column that the user names is not there
     """
@@ -151,7 +154,16 @@ def _note(header: Header, names: Sequence[str], fields: Sequence[str], notes: No
 
 
 def hints(names: Sequence[str], in_use: frozenset[str], fields: Sequence[str]) -> str:
-    """What these columns may hold of the fields that no other column holds."""
+    """What these columns may hold of the fields that no other column holds.
+
+    Args:
+        names: Of the columns.
+        in_use: Fields that other columns hold.
+        fields: All that there are.
+
+    Returns:
+        A sentence; empty where there is nothing to say.
+    """
     return "; ".join(hint for name in names if (hint := _hint(name, in_use, fields)))
 
 

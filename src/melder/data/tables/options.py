@@ -32,7 +32,9 @@ class TableOptions:
 
 @dataclass
 class Notes:
-    """What a user should know of how a file was read, one sentence a kind of thing, with how often it occurred."""
+    """What a user should know of how a file was read, one sentence a kind of thing, with how often it occurred:
+    `Notes()` is empty.
+    """
 
     _counts: dict[str, int] = field(default_factory=dict)
 
@@ -48,6 +50,12 @@ class Notes:
 
 def parse_columns(pairs: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """`field=header` pairs, as `--column` has them.
+
+    Args:
+        pairs: In the order in which they were given.
+
+    Returns:
+        Fields and headers.
 
     Raises:
         MelderError: What is none.

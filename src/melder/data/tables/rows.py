@@ -46,7 +46,12 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class FileRows:
-    """The rows of a file; `encoding` is that of a CSV file, where the user has declared it. Fulfils `RowSource`."""
+    """The rows of a file. Fulfils `RowSource`.
+
+    Args:
+        path: Of the file.
+        encoding: Of a CSV file, where the user has declared it.
+    """
 
     path: Path
     encoding: str | None = None
@@ -74,6 +79,9 @@ def rows_of(path: Path, encoding: str | None, problems: Problems, notes: Notes) 
         problems: told of the row at which a file breaks off
         notes: told of what was read off the file: encoding, delimiter, sheet
 
+    Yields:
+        A number and the cells.
+
     Raises:
         MelderError: the file is not what its name says, or its package is missing
     """
@@ -91,7 +99,14 @@ FORMATS = (".csv", ".tsv", ".xlsx", ".xlsm", ".parquet")
 
 
 def text_of(value: object) -> Cell:
-    """A value of a spreadsheet or data frame as a table in text has it: a whole number without a point."""
+    """A value of a spreadsheet or data frame as a table in text has it: a whole number without a point.
+
+    Args:
+        value: Of one cell.
+
+    Returns:
+        Its text, or several texts of a list.
+    """
     if value is None or value != value:  # NaN is not itself
         return ""
     if isinstance(value, list | tuple):

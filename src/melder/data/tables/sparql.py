@@ -18,7 +18,14 @@ _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", '\\"': '"', "\\'": "'", "\\\\
 
 
 def is_sparql_json(path: Path) -> bool:
-    """Whether a file looks like the result of a query in JSON: by its ending, and by how it begins."""
+    """Whether a file looks like the result of a query in JSON: by its ending, and by how it begins.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        Whether it does.
+    """
     if path.suffix.lower() not in ENDINGS:
         return False
     with path.open("rb") as file:
@@ -28,6 +35,12 @@ def is_sparql_json(path: Path) -> bool:
 
 def json_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The variables, and a row for each solution.
+
+    Args:
+        path: Of the file.
+
+    Yields:
+        A number and the cells.
 
     Raises:
         MelderError: The file is no such result.
@@ -44,7 +57,14 @@ def json_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def term_text(term: str) -> str:
-    """What an RDF term of a TSV result says: an address without its brackets, a literal without quotes and type."""
+    """What an RDF term of a TSV result says: an address without its brackets, a literal without quotes and type.
+
+    Args:
+        term: As the file has it.
+
+    Returns:
+        What it says.
+    """
     if term.startswith("<") and term.endswith(">"):
         return term[1:-1]
     if not term.startswith('"'):

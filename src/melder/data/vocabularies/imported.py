@@ -26,13 +26,26 @@ class Imported(NamedTuple):
 
 
 def commons_address(name: str) -> str:
-    """Where Wikimedia Commons has a file, in the width that encoders need at most."""
+    """Where Wikimedia Commons has a file, in the width that encoders need at most.
+
+    Args:
+        name: Of the file there.
+
+    Returns:
+        Of the web.
+    """
     return f"{COMMONS}{quote(name)}?width=512"
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file to read, unpacked while it is read where it ends in .gz or .bz2.
+
+    Args:
+        path: Of the file.
+
+    Yields:
+        Its bytes, unpacked.
 
     Raises:
         MelderError: It cannot be opened, and when it is cut off or none of these formats.

@@ -17,7 +17,16 @@ HEADER = b"page_title"
 
 def title_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imported]:
     """An entity a title: the title is its id, and its name without what stands in brackets behind it, which tells
-    namesakes apart and becomes the description."""
+    namesakes apart and becomes the description.
+
+    Args:
+        path: Of a list of titles.
+        problems: Takes lines that are none.
+        notes: Told what a user should know.
+
+    Yields:
+        In the order of the file.
+    """
     notes.add("redirects cannot be told from pages in a list of titles, and are entities too", 0)
     with opened(path) as file:
         for number, line in enumerate(file, 1):

@@ -24,7 +24,17 @@ PREFIXES = ("http://schema.org/", "https://schema.org/", "schema:")
 
 
 def schema_entities(path: Path, languages: Languages, problems: Problems, notes: Notes) -> Iterator[Imported]:
-    """The entities of a file that is one JSON value, or one a line; the first object of an id counts."""
+    """The entities of a file that is one JSON value, or one a line; the first object of an id counts.
+
+    Args:
+        path: Of the file.
+        languages: That names are taken of.
+        problems: Takes what is no entity.
+        notes: Told what a user should know.
+
+    Yields:
+        In the order of the file.
+    """
     ids = set[str]()
     for document in _documents(path, problems):
         for value in _objects(document):

@@ -39,6 +39,14 @@ DEPICTIONS = ("http://xmlns.com/foaf/0.1/depiction", "https://schema.org/image",
 def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Imported]:
     """The concepts of a thesaurus in the order of their addresses; their broader concepts' names are their types.
 
+    Args:
+        path: Of the file.
+        languages: That labels are taken of.
+        notes: Told what a user should know.
+
+    Yields:
+        Entities.
+
     Raises:
         MelderError: Rdflib is missing, the file is in no syntax that it reads, or holds no concept.
     """

@@ -19,12 +19,27 @@ __all__ = ["is_query_result", "named_types", "query_entities"]
 
 
 def is_query_result(path: Path) -> bool:
-    """Whether a file is the result of a query, and no dump."""
+    """Whether a file is the result of a query, and no dump.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        By its ending, and how it begins.
+    """
     return path.suffix.lower() in (".csv", ".tsv") or is_sparql_json(path)
 
 
 def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imported]:
     """The entities of a query's result, the rows of one made one.
+
+    Args:
+        path: Of the file.
+        problems: Takes rows that are no entity.
+        notes: Told what a user should know.
+
+    Yields:
+        In the order of the file.
 
     Raises:
         MelderError: Its columns are not those of a query that asks for labels.
@@ -41,7 +56,16 @@ def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imp
 
 
 def named_types(dump: WikidataDump, problems: Problems, notes: Notes) -> Iterator[Imported]:
-    """The entities of a dump with the names of their types, for which it is read twice; they wait in a file."""
+    """The entities of a dump with the names of their types, for which it is read twice; they wait in a file.
+
+    Args:
+        dump: That is read.
+        problems: Takes what is no entity.
+        notes: Told what a user should know.
+
+    Yields:
+        In the order of the dump.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as file:
         kinds = set[str]()
         for entity, _ in dump.entities(problems, notes):

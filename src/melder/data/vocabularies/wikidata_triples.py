@@ -29,12 +29,26 @@ ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
 
 
 def is_triples(path: Path) -> bool:
-    """Whether a file is in N-Triples, packed or not, by its name."""
+    """Whether a file is in N-Triples, packed or not, by its name.
+
+    Args:
+        path: Of the file.
+
+    Returns:
+        Whether it is.
+    """
     return ".nt" in (suffix.lower() for suffix in path.suffixes)
 
 
 def entity_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Each entity as a line of JSON, with the number of its first triple; lines that are no triple are passed over."""
+    """Each entity as a line of JSON, with the number of its first triple; lines that are no triple are passed over.
+
+    Args:
+        lines: Of N-Triples, one entity after the other.
+
+    Yields:
+        From 1 on.
+    """
     entity: dict[str, Any] = {}
     first, subject = 0, ""
     for number, line in enumerate(lines, 1):

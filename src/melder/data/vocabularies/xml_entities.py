@@ -13,7 +13,15 @@ LONGEST = 300  # characters of an entity: RDF/XML has the starts of addresses in
 
 
 def check_xml_entities(path: Path, data: bytes) -> None:
-    """Raises MelderError for XML whose entities hold others, are long, or stand elsewhere; nothing is expanded here."""
+    """Refuse XML whose entities hold others, are long, or stand elsewhere; nothing is expanded here.
+
+    Args:
+        path: For messages.
+        data: Of the file.
+
+    Raises:
+        MelderError: With the first of them.
+    """
     parser = expat.ParserCreate()
     parser.EntityDeclHandler = lambda *declared: _check(path, *declared)
     parser.StartElementHandler = _stop

@@ -36,7 +36,17 @@ class AlignedSide:
 
 @dataclass(frozen=True)
 class AlignmentView:
-    """What a page shows of one unit; `lost` is the weight on tokens that are shown nowhere, empty if it is little."""
+    """What a page shows of one unit.
+
+    Args:
+        unit: Its name.
+        added: What it adds to the score.
+        modality: Whose tokens it compares.
+        even: An even share of the weight.
+        sides: The mention's words or patches, and the entity's, coloured.
+        pairs: Which matched best, and how much, in words.
+        lost: The weight on tokens that are shown nowhere, empty if it is little.
+    """
 
     unit: str
     added: float
@@ -58,6 +68,9 @@ def alignment_view(
         aligned: Which words or patches matched.
         mention: The mention, not yet coloured.
         entity: The candidate, not yet coloured.
+
+    Returns:
+        The view.
     """
     draw = _texts if aligned.modality == "text" else _pictures
     sides, pairs = draw(aligned, mention, entity)

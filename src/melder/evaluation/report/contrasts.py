@@ -33,6 +33,9 @@ def comparison_page(
         knowledge_base: The data set of the candidates, where it is another.
         about: What is known of the predictions of both, as `melder.evaluation.about.read_about` gives it.
 
+    Returns:
+        What the page shows.
+
     Raises:
         MelderError: When the predictions are not of that data set.
     """

@@ -30,6 +30,12 @@ def read_curves(run: Path) -> Curves:
     """What the logs of a run hold; those of an interrupted training and of the one that went on are one.
 
     Lines that are not readable are left out: a report is about something else.
+
+    Args:
+        run: The run's directory.
+
+    Returns:
+        By figure, its value by step; none without logs.
     """
     curves: dict[str, dict[int, float]] = {}
     logs = run / "logs"
@@ -45,7 +51,16 @@ def read_curves(run: Path) -> Curves:
 
 @dataclass(frozen=True)
 class Chart:
-    """A line of a figure by step, its points in units of a drawing of `width` by `height`."""
+    """A line of a figure by step.
+
+    Args:
+        words: What it is.
+        last_step, last_value: Where it ends.
+        low, high: The range of the values.
+        points: In units of the drawing, as SVG has them.
+        single: Whether there is one point only.
+        width, height: Of the drawing.
+    """
 
     words: str
     last_step: int
@@ -59,7 +74,14 @@ class Chart:
 
 
 def charts(logged: Curves) -> list[Chart]:
-    """The charts of a training, one a figure; many points become the means of their neighbours."""
+    """The charts of a training, one a figure; many points become the means of their neighbours.
+
+    Args:
+        logged: Of `read_curves`.
+
+    Returns:
+        In the order of the figures.
+    """
     return [_chart(name, points) for name, points in logged.items()]
 
 

@@ -25,8 +25,16 @@ def examples(
 ) -> list[Example]:
     """An example a mention, with its first candidates, the gold entity, and their first pictures.
 
-    The mentions are of `dataset`, the candidates of `knowledge_base`, by default the same; `ranks` are those of the
-    gold entities (None = NIL), `groups` the slices of each mention.
+    Args:
+        mentions: Of `dataset`.
+        links: Of these, in their order.
+        ranks: Of the gold entities; None = NIL.
+        dataset: Of the mentions.
+        knowledge_base: Of the candidates; None = the data set.
+        groups: The slices of each mention.
+
+    Returns:
+        In the order of the mentions.
     """
     base = knowledge_base or dataset
     entities = {entity.id: entity for entity in base.entities}
@@ -53,6 +61,13 @@ def confident_errors(mentions: Sequence[Mention], links: Sequence[Link]) -> list
 
     The margin of the first score over the second measures how sure a linker was. Mentions whose right answer is
     none of the entities (NIL) are left out: no candidate is right for them.
+
+    Args:
+        mentions: With or without answers.
+        links: Of these, in their order.
+
+    Returns:
+        Rows of `mentions`.
     """
     margins = {
         position: _margin(link)
@@ -63,7 +78,15 @@ def confident_errors(mentions: Sequence[Mention], links: Sequence[Link]) -> list
 
 
 def confused_pairs(confusions: Sequence[Confusion], knowledge_base: DataSet | KnowledgeBase) -> list[ConfusedPair]:
-    """The pairs with names and pictures."""
+    """The pairs with names and pictures.
+
+    Args:
+        confusions: Ids and counts.
+        knowledge_base: Of the entities.
+
+    Returns:
+        In the same order.
+    """
     entities = {entity.id: entity for entity in knowledge_base.entities}
 
     def candidate(identity: str) -> Shown:

@@ -20,7 +20,14 @@ __all__ = ["ExplanationPage", "write_explanation"]
 
 @dataclass(frozen=True)
 class ExplanationPage:
-    """An explanation, the pictures of the mention and of each entity by its id, and what was run."""
+    """What a page of an explanation shows.
+
+    Args:
+        explanation: Of one mention.
+        shown: The mention's pictures.
+        pictures: Those of each entity, by its id.
+        run: What was run, by name.
+    """
 
     explanation: Explanation
     shown: Sequence[Picture] = ()
@@ -62,7 +69,12 @@ def _numbered(pictures: Sequence[Picture | None], number: int) -> Picture | None
 
 
 def write_explanation(path: Path, page: ExplanationPage) -> None:
-    """Write an explanation as one HTML file that needs nothing beside it."""
+    """Write an explanation as one HTML file that needs nothing beside it.
+
+    Args:
+        path: Of the file.
+        page: What it shows.
+    """
     candidates = page.explanation.candidates
     write_document(
         path,

@@ -18,14 +18,27 @@ COMPARED = {"lexical": "the names", "text": "the texts", "image": "the pictures"
 
 @dataclass(frozen=True)
 class Headline:
-    """A sentence, and how it is meant: `right`, `wrong`, or neither (empty)."""
+    """What a page says first.
+
+    Args:
+        text: A sentence.
+        tone: How it is meant: `right`, `wrong`, or neither (empty).
+    """
 
     text: str
     tone: str = ""
 
 
 def report_headline(metrics: Metrics, name_match: Metrics) -> Headline:
-    """Hits@1 beside what comparing names alone reaches."""
+    """Hits@1 beside what comparing names alone reaches.
+
+    Args:
+        metrics: Of the run.
+        name_match: Of comparing names alone.
+
+    Returns:
+        The sentence.
+    """
     points = 100 * (metrics[FIGURE] - name_match[FIGURE])
     values = f"{WORDS} {metrics[FIGURE]:.1%}, name match {name_match[FIGURE]:.1%}"
     if abs(points) < 0.05:
@@ -35,7 +48,14 @@ def report_headline(metrics: Metrics, name_match: Metrics) -> Headline:
 
 
 def comparison_headline(comparison: Comparison) -> Headline:
-    """Which of two systems has the better hits@1, if the test shows a difference."""
+    """Which of two systems has the better hits@1, if the test shows a difference.
+
+    Args:
+        comparison: Of two systems.
+
+    Returns:
+        The sentence.
+    """
     figure = comparison.figures[FIGURE]
     difference = 100 * figure["difference"]
     better, worse = ("B", "A") if difference > 0 else ("A", "B")
@@ -50,7 +70,14 @@ def comparison_headline(comparison: Comparison) -> Headline:
 
 
 def explanation_headline(explanation: Explanation) -> Headline:
-    """Which entity comes first, how far ahead of the next, and what that rests on."""
+    """Which entity comes first, how far ahead of the next, and what that rests on.
+
+    Args:
+        explanation: Of one mention.
+
+    Returns:
+        The sentence.
+    """
     surface, candidates = explanation.surface, explanation.candidates
     if not candidates:
         return Headline(f"No entity was found for “{surface}”.")
@@ -68,7 +95,14 @@ def candidate_name(candidate: ExplainedCandidate) -> str:
 
 
 def p_text(p: float) -> str:
-    """0.013, or that it is smaller than can be told apart."""
+    """0.013, or that it is smaller than can be told apart.
+
+    Args:
+        p: From 0 to 1.
+
+    Returns:
+        In words.
+    """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -18,9 +18,16 @@ __all__ = ["ComparedSystem", "ComparisonPage", "ConfusedPair", "Contrast", "Exam
 
 @dataclass(frozen=True)
 class Shown:
-    """A candidate of an example; `units` holds each unit's part of the score, `gold` marks the right answer.
+    """A candidate of an example.
 
-    `rank` is given where it does not follow from the place in the list, `score` where it is known.
+    Args:
+        id: Of the entity.
+        name: Of the entity.
+        score: Where it is known.
+        units: Each unit's part of the score.
+        picture: The entity's first.
+        gold: Whether it is the right answer.
+        rank: Where it does not follow from the place in the list.
     """
 
     id: str
@@ -34,10 +41,18 @@ class Shown:
 
 @dataclass(frozen=True)
 class Example:
-    """A mention and its candidates, best first; where the gold entity is none of the first, it comes last.
+    """A mention and its candidates.
 
-    `start` and `end` are null when the surface does not occur in the text; `answer` is the name of the gold
-    entity and `rank` its realistic rank, both null for NIL; `groups` are the slices that the mention belongs to.
+    Args:
+        text: It is in.
+        start, end: Where, in code points; None when the surface does not occur in the text.
+        surface: Its words.
+        answer: The name of the gold entity; None = NIL.
+        candidates: Best first; where the gold entity is none of the first, it comes last.
+        picture: The mention's first.
+        id: Of the mention.
+        rank: The gold entity's realistic rank; None = NIL.
+        groups: The slices that the mention belongs to.
     """
 
     text: str
@@ -59,7 +74,13 @@ class Example:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two entities; the first was answered with the second `taken` times, and the other way `taken_back` times."""
+    """Two entities that were taken for each other.
+
+    Args:
+        first, second: Which.
+        taken: How often the first was answered with the second.
+        taken_back: The other way.
+    """
 
     first: Shown
     second: Shown
@@ -104,7 +125,11 @@ class ReportPage:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One mention as two systems answered it."""
+    """One mention as two systems answered it.
+
+    Args:
+        a, b: The mention with the answers of either.
+    """
 
     a: Example
     b: Example
@@ -112,7 +137,12 @@ class Contrast:
 
 @dataclass(frozen=True)
 class ComparedSystem:
-    """What a system is called in words (its method and its run, or its file), and where its predictions are from."""
+    """What a system is called.
+
+    Args:
+        name: In words: its method and its run, or its file.
+        origin: Where its predictions are from.
+    """
 
     name: str
     origin: str = ""
@@ -120,7 +150,13 @@ class ComparedSystem:
 
 @dataclass(frozen=True)
 class ComparisonPage:
-    """A comparison, what both systems are called, and some of the mentions that one system alone gets right."""
+    """What a page of a comparison shows.
+
+    Args:
+        comparison: The figures.
+        systems: What both are called.
+        only_a, only_b: Some of the mentions that one alone gets right.
+    """
 
     comparison: Comparison
     systems: tuple[ComparedSystem, ComparedSystem]

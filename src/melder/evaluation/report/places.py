@@ -29,7 +29,14 @@ class Patch(NamedTuple):
 
 
 def segments(read: Read) -> Iterator[Segment]:
-    """The whole text in order; the name is `head`, the mention `meant`, and what was cut off `unread`."""
+    """The text that was read, cut into words and what lies between them.
+
+    Args:
+        read: The text, and where words, the name and the mention are in it.
+
+    Yields:
+        The whole text in order; the name is `head`, the mention `meant`, and what was cut off `unread`.
+    """
     before = 0
     for number, (start, end) in enumerate(read.words):
         meant = read.span is not None and start < read.span[1] and read.span[0] < end
@@ -43,7 +50,14 @@ def segments(read: Read) -> Iterator[Segment]:
 
 
 def patches(grid: tuple[int, int]) -> list[Patch]:
-    """The patches of a grid of rows and columns, row by row."""
+    """The patches of a grid of rows and columns, row by row.
+
+    Args:
+        grid: How many rows and columns.
+
+    Returns:
+        With places in shares of the picture.
+    """
     rows, columns = grid
     return [
         Patch(patch_name(place, grid), column / columns, row / rows, 1 / columns, 1 / rows)
@@ -52,6 +66,14 @@ def patches(grid: tuple[int, int]) -> list[Patch]:
 
 
 def patch_name(place: int, grid: tuple[int, int]) -> str:
-    """Counted from 1, from the top and from the left."""
+    """Counted from 1, from the top and from the left.
+
+    Args:
+        place: Of the patch, row by row from 0 on.
+        grid: How many rows and columns.
+
+    Returns:
+        In words.
+    """
     row, column = divmod(place, grid[1])
     return f"row {row + 1}, column {column + 1}"

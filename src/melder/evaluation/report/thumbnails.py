@@ -15,7 +15,12 @@ LIMIT = 8_000_000  # characters of pictures in one page: what a phone opens with
 
 @dataclass(frozen=True)
 class EmbeddedPicture:
-    """A data URI, and how large the picture is in pixels."""
+    """A picture inside a page.
+
+    Args:
+        source: A data URI.
+        width, height: In pixels.
+    """
 
     source: str
     width: int
@@ -23,7 +28,11 @@ class EmbeddedPicture:
 
 
 class Album:
-    """The pictures of one page; each is decoded once, and together they stay below `limit` characters."""
+    """The pictures of one page, each of which is decoded once.
+
+    Args:
+        limit: Characters that all of them may take together.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._left = limit

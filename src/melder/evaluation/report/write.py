@@ -34,7 +34,12 @@ ASSETS: dict[str, Any] = {"styles": ("report.css",), "script": "report.js"}
 
 
 def write_report(path: Path, page: ReportPage) -> None:
-    """Write a report as one HTML file that needs nothing beside it."""
+    """Write a report as one HTML file that needs nothing beside it.
+
+    Args:
+        path: Of the file.
+        page: What it shows.
+    """
     sections = {
         "Scores": ("scores.html", True),
         "What text and picture contribute": ("modalities.html", page.modalities),
@@ -68,7 +73,12 @@ def write_report(path: Path, page: ReportPage) -> None:
 
 
 def write_comparison(path: Path, page: ComparisonPage) -> None:
-    """Write a comparison as one HTML file that needs nothing beside it."""
+    """Write a comparison as one HTML file that needs nothing beside it.
+
+    Args:
+        path: Of the file.
+        page: What it shows.
+    """
     examples = {"Where one alone is right": "contrasts.html"} if page.only_a or page.only_b else {}
     write_document(
         path,

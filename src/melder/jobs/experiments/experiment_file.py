@@ -60,6 +60,12 @@ INHERITED = tuple(name for name in _Defaults.model_fields if name != "settings")
 def read_experiment(path: Path) -> Experiment:
     """The experiment that a YAML file describes.
 
+    Args:
+        path: Of the file.
+
+    Returns:
+        Checked.
+
     Raises:
         MelderError: It cannot be read, or says something that cannot be; the message names the row and the field.
     """
@@ -74,7 +80,14 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def assignments(settings: Mapping[str, Any]) -> list[str]:
-    """Settings by dotted key as `key=value`."""
+    """Settings by dotted key as `key=value`.
+
+    Args:
+        settings: Values that JSON can hold.
+
+    Returns:
+        In their order.
+    """
     return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
 
 
@@ -100,7 +113,16 @@ def _check_names(path: Path, rows: Sequence[ExperimentRow]) -> None:
 
 
 def check_name(place: str, name: str, names: Sequence[str]) -> None:
-    """Raises MelderError unless a row of this name is there."""
+    """Refuse the name of a row that is not there.
+
+    Args:
+        place: For messages.
+        name: Which is looked for.
+        names: Of the rows.
+
+    Raises:
+        MelderError: With the nearest name.
+    """
     if name not in names:
         near = nearest(name, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"

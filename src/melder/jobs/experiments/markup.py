@@ -29,12 +29,26 @@ Grid = Callable[[str, Sequence[str], Rows], str]  # title, headings and cells ->
 
 
 def as_markdown(results: ExperimentResults) -> str:
-    """Every table, what is missing of it, and the comparisons."""
+    """Every table, what is missing of it, and the comparisons.
+
+    Args:
+        results: Of an experiment.
+
+    Returns:
+        Text that ends with a newline.
+    """
     return "\n\n".join(_parts(results, _markdown, lambda line: line)) + "\n"
 
 
 def as_latex(results: ExperimentResults) -> str:
-    r"""The same as tables of LaTeX, which need \usepackage{booktabs}; what is missing are comments."""
+    r"""The same as tables of LaTeX, which need \usepackage{booktabs}; what is missing are comments.
+
+    Args:
+        results: Of an experiment.
+
+    Returns:
+        Text that ends with a newline.
+    """
     return "\n\n".join(["% \\usepackage{booktabs}", *_parts(results, _latex, lambda line: f"% {line}")]) + "\n"
 
 

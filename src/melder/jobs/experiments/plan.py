@@ -17,6 +17,7 @@ from typing import Any
 from melder.jobs.experiments.experiment_file import OWN, Experiment, ExperimentRow, assignments, check_name
 from melder.records import MelderError
 from melder.runs.configuration_file import checked, override, read_yaml
+from melder.runs.directory import ENVIRONMENT, is_finished_run
 from melder.training.configuration import Configuration
 
 __all__ = ["ExperimentPlan", "PlannedEvaluation", "PlannedRun", "plan_experiment"]
@@ -30,7 +31,16 @@ Name = Callable[[str], str]  # a row's name -> where its run is
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training, of one seed; `needs` are those that it reads the results of."""
+    """One training, of one seed.
+
+    Args:
+        row: The name of its row.
+        data: The name of its data set.
+        seed: Of the training.
+        directory: Of the run.
+        configuration: Of the training.
+        needs: Those that it reads the results of.
+    """
 
     row: str
     data: str
@@ -41,7 +51,7 @@ class PlannedRun:
 
     @property
     def is_finished(self) -> bool:
-        return (self.directory / "environment.json").is_file()
+        return is_finished_run(self.directory)
 
     @property
     def is_stopped(self) -> bool:
@@ -80,10 +90,10 @@ class PlannedEvaluation:
     @property
     def is_done(self) -> bool:
         """Figures of an earlier training of the same directory do not count."""
-        environment = self.run.directory / "environment.json"
-        if not (environment.is_file() and self.figures.is_file() and self.predictions.is_file()):
+        if not (self.run.is_finished and self.figures.is_file() and self.predictions.is_file()):
             return False
-        return self.figures.stat().st_mtime_ns >= environment.stat().st_mtime_ns
+        ended = (self.run.directory / ENVIRONMENT).stat().st_mtime_ns
+        return self.figures.stat().st_mtime_ns >= ended
 
     def __str__(self) -> str:
         base = "" if self.knowledge_base is None else f"against {self.knowledge_base.name}"
@@ -93,7 +103,12 @@ class PlannedEvaluation:
 
 @dataclass
 class ExperimentPlan:
-    """All evaluations of an experiment, every row's first seed before any row's second."""
+    """All evaluations of an experiment, every row's first seed before any row's second.
+
+    Args:
+        experiment: As the file says.
+        evaluations: In the order in which they are carried out.
+    """
 
     experiment: Experiment
     evaluations: list[PlannedEvaluation] = field(default_factory=list)
@@ -118,7 +133,12 @@ def plan_experiment(path: Path, experiment: Experiment, out: Path, changes: Sequ
 
     Args:
         path: The file, for messages.
+        experiment: As the file says.
+        out: Below which everything lies.
         changes: `key=value` settings of all rows, in the place of theirs.
+
+    Returns:
+        The plan.
 
     Raises:
         MelderError: A row's recipe and settings make no configuration, or it names a row that is not there.

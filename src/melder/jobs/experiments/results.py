@@ -47,7 +47,13 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Rows on one data set that search the same knowledge base, and which evaluations are missing."""
+    """Rows on one data set that search the same knowledge base.
+
+    Args:
+        title: In words.
+        rows: With figures.
+        missing: Evaluations that are not there yet.
+    """
 
     title: str
     rows: Sequence[ResultRow]
@@ -56,8 +62,14 @@ class ResultTable:
 
 @dataclass(frozen=True)
 class ComparedRows:
-    """One declared comparison, row − against; None until all seeds of both are there. `holm` is adjusted for all
-    comparisons of the experiment, those that are missing too."""
+    """One declared comparison, row − against.
+
+    Args:
+        title: Of the table.
+        row, against: Names of rows.
+        difference: None until all seeds of both are there.
+        holm: p, adjusted for all comparisons of the experiment, those that are missing too.
+    """
 
     title: str
     row: str
@@ -68,7 +80,13 @@ class ComparedRows:
 
 @dataclass(frozen=True)
 class ExperimentResults:
-    """Tables, comparisons, and the figure that is compared."""
+    """What came of an experiment.
+
+    Args:
+        tables: One a data set and knowledge base.
+        comparisons: As the file declares them.
+        figure: That is compared.
+    """
 
     tables: Sequence[ResultTable]
     comparisons: Sequence[ComparedRows]
@@ -99,6 +117,12 @@ Cell = tuple[str, str]  # the title of a table, a row's name
 
 def results_of(plan: ExperimentPlan) -> ExperimentResults:
     """Tables and comparisons of what is there; nothing is run.
+
+    Args:
+        plan: Whose files are read.
+
+    Returns:
+        Both.
 
     Raises:
         MelderError: A file of figures or predictions is damaged, or two rows are not of the same mentions.

@@ -22,7 +22,13 @@ WHOLE = "complete"  # an empty file beside features of which nothing is missing
 
 
 class SharedFeatures:
-    """The features below one directory."""
+    """Features that rows of an experiment share.
+
+    Args:
+        directory: Below which they lie.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Told of pictures that cannot be read.
+    """
 
     def __init__(self, directory: Path, counting: Counting, on_unreadable: OnUnreadable) -> None:
         self.directory, self.counting, self.on_unreadable = directory, counting, on_unreadable

@@ -31,7 +31,16 @@ DECODING = 256 << 20  # bytes that a task needs: 256 pictures of 224 x 224, a fe
 
 
 def segments_on(address: str, *, workers: int | None = None, threads: int = 1) -> WriteSegments:
-    """What `melder.building.build.build` takes as `write`, so that a cluster does it."""
+    """What builds segments on a cluster of Ray.
+
+    Args:
+        address: Of the cluster, or `local`.
+        workers: That encode; None = as many as fit.
+        threads: Of each.
+
+    Returns:
+        What `melder.building.build.build` takes as `write`.
+    """
 
     def write(job: BuildJob, planned: Iterable[Planned], progress: Progress) -> Throughput:
         with connected(address, workers, threads, spare=SPARE) as cluster:

@@ -55,8 +55,14 @@ def connected(address: str, workers: int | None, threads: int, *, spare: int) ->
     """A connection to the cluster at `address`, or to one on this machine (`LOCAL`) that ends with it.
 
     Args:
+        address: Of the cluster.
         workers: Default, as many as there are GPUs or else as many as fit. `spare` CPUs at least are left for other
             tasks, by default a quarter of all when there are any such tasks.
+        threads: Of each worker.
+        spare: CPUs that are left for other tasks.
+
+    Yields:
+        The cluster, and what workers are given.
 
     Raises:
         MelderError: Ray is not there or does not answer, or the cluster is too small.
@@ -145,6 +151,12 @@ def counts(dataset: Any) -> Iterator[int]:
     """The number of records that a worker is done with, for each of its answers as it comes.
 
     Nothing is fetched ahead, as that would take a thread that nobody can wait for.
+
+    Args:
+        dataset: Of Ray, whose rows are answers of workers.
+
+    Yields:
+        One number an answer.
 
     Raises:
         MelderError: What a worker says was wrong: it answers with its error, since an exception loses what it is on the

@@ -39,11 +39,28 @@ Row = dict[str, Any]
 
 
 def entities_of(row: Row) -> list[Entity]:
+    """The entities of a chunk that was sent.
+
+    Args:
+        row: Of a data set of Ray.
+
+    Returns:
+        In their order.
+    """
     return [Entity.model_validate_json(line) for line in row["entities"].split(b"\n")]
 
 
 def decode_chunk(row: Row, job: BuildJob, cluster: Cluster) -> Row:
-    """Adds what the encoder reads, and which pictures could not be read."""
+    """Decode the pictures of a chunk and tokenise its texts.
+
+    Args:
+        row: Of a data set of Ray.
+        job: What is built.
+        cluster: Whose settings the worker takes.
+
+    Returns:
+        The row, with what the encoder reads and which pictures could not be read.
+    """
     cluster.enter()
     encoder, unreadable = _encoder(job.model), dict[str, str]()
     items = _items(row, job, encoder.separator)
@@ -62,7 +79,12 @@ def decode_chunk(row: Row, job: BuildJob, cluster: Cluster) -> Row:
 
 
 class EncodeChunk:
-    """A worker that holds the model: puts the chunk's sides in the place of its inputs."""
+    """A worker that holds the model: puts the chunk's sides in the place of its inputs.
+
+    Args:
+        job: What is built.
+        cluster: Whose settings the worker takes.
+    """
 
     def __init__(self, job: BuildJob, cluster: Cluster) -> None:
         cluster.enter()
@@ -101,7 +123,16 @@ class Decoded(nn.Module):
 
 
 def write_whole(batch: Any, job: BuildJob, cluster: Cluster) -> dict[str, list[Any]]:
-    """Write the segment whose chunks a batch, an Arrow table, is; one that is there already stays as it is."""
+    """Write the segment whose chunks a batch, an Arrow table, is; one that is there already stays as it is.
+
+    Args:
+        batch: An Arrow table, whose rows are all chunks of one segment in order.
+        job: What is built.
+        cluster: Whose settings the worker takes.
+
+    Returns:
+        A row that says how many entities there are, or what was wrong.
+    """
     cluster.enter()
     rows = batch.to_pylist()
     path = Path(rows[0]["path"])

@@ -35,7 +35,19 @@ AT_ONCE = 64  # shards a wave: their mentions are held where the job was started
 
 @dataclass(frozen=True)
 class ShardJob:
-    """What the shards of a job have in common. `state` is the generation of the knowledge base that it is about."""
+    """What the shards of a job have in common.
+
+    Args:
+        knowledge_base: Its directory.
+        state: The generation of it that the job is about.
+        folder: That names of pictures are relative to.
+        k: Candidates of a link.
+        candidates: The name of a search; None = all entities are scored.
+        settings: `method.key=value` settings.
+        types: Of entities that are looked for; none = all.
+        threshold: The NIL probability from which on the answer is "none of these"; None = none.
+        language: In which entities are named; None = as they are written.
+    """
 
     knowledge_base: Path
     state: str
@@ -78,9 +90,19 @@ def link_on(
     workers: int | None = None,
     threads: int = 1,
 ) -> dict[str, str]:
-    """Link the mentions and write `output`, JSON Lines or Parquet; gives why pictures could not be read.
+    """Link mentions on a cluster of Ray, and write their links.
 
-    A job that was stopped goes on with what it had finished when it is called again.
+    Args:
+        address: Of the cluster, or `local`.
+        job: What the shards have in common.
+        mentions: Asked for as they are sent.
+        output: The file of links.
+        progress: Told how many mentions were linked.
+        workers: That link; None = as many as fit.
+        threads: Of each.
+
+    Returns:
+        By the name of a picture that could not be read, why.
     """
     shards, paths = output.with_name(output.name + ".shards"), list[Path]()
     shards.mkdir(parents=True, exist_ok=True)

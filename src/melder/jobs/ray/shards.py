@@ -17,6 +17,12 @@ class Actors:
     """An actor for each shard, on different machines where there are enough; fulfils `ShardWorkers`.
 
     One that dies is started again. They end with the connection to the cluster (`melder.jobs.ray.cluster.connected`).
+
+    Args:
+        cluster: On which they run.
+        paths: Of the shards, one an actor.
+        changes: `method.key=value` settings.
+        candidates: The name of a search; None = all entities are scored.
     """
 
     def __init__(

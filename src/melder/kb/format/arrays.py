@@ -1,14 +1,14 @@
-"""Raw arrays in a file, memory-mapped when they are read.
+"""Raw arrays in a file: where they lie, and how they are written.
 
 They share a file so that a segment costs one mapping, one fsync and no open file; each starts at a multiple of 64
 bytes. Arrays with one row an entity may be stored row by row: what is known of an entity is one piece of the file then,
-which is read in one go. Nothing is read before it is asked for, and it is checked against its digests then.
+which is read in one go.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +19,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from melder.features import Rows
-from melder.io.checksums import BLOCK, BlockFile, ChecksummedFile, damaged
-from melder.kb.format.codebook import Codebook, CodebookFile
-
 __all__ = [
     "KINDS",
     "WIDEST",
     "ArrayLayout",
     "ArraySpec",
     "FlatArrays",
-    "MappedArrays",
     "PictureArrays",
     "rounded",
     "write_arrays",
@@ -111,8 +106,14 @@ class PictureArrays(NamedTuple):
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """How arrays are stored row by row, from the beginning of a file: bytes from one row to the next, and the places of
-    the arrays. `key` is all of that but the number of rows, and what is compared."""
+    """How arrays are stored row by row, from the beginning of a file.
+
+    Args:
+        key: All that is said here in one string, by which two are compared; the number of rows is left out.
+        kinds: The names of the arrays, and their types.
+        step: Bytes from one row to the next.
+        places: Where each array begins, and its shape.
+    """
 
     key: str
     kinds: str = field(compare=False)  # the names of the arrays, and their types
@@ -132,8 +133,13 @@ def write_arrays(
     """Write little-endian arrays of the types in `KINDS` to a new file; says where each is.
 
     Args:
+        path: Of the new file.
+        arrays: By their names.
         together: The names of arrays of equally many rows that are stored row by row.
         dense: Whether these rows have no gaps between their arrays, of which the widest types come first then.
+
+    Returns:
+        Where each is, as the description of a segment lists it.
     """
     with path.open("wb") as file:
         rows = {name: array for name, array in arrays.items() if name in together}
@@ -169,109 +175,13 @@ def _write_rows(file: BinaryIO, arrays: Mapping[str, np.ndarray], dense: bool) -
 
 
 def rounded(size: int, multiple: int = WIDEST) -> int:
-    """The next multiple: an array of a record takes so many bytes, so that what is behind it begins at one."""
+    """The next multiple: an array of a record takes so many bytes, so that what is behind it begins at one.
+
+    Args:
+        size: Bytes of an array's row.
+        multiple: Bytes.
+
+    Returns:
+        Bytes.
+    """
     return -(-size // multiple) * multiple
-
-
-class MappedArrays:
-    """The arrays of a file. Mapping happens at the first reading; no file stays open."""
-
-    def __init__(
-        self,
-        path: Path,
-        places: Mapping[str, ArraySpec],
-        expected: BlockFile,
-        flat: Sequence[FlatArrays] = (),
-        pictures: Sequence[PictureArrays] = (),
-        codebook: CodebookFile | None = None,
-    ) -> None:
-        self.path = path
-        self.places = places
-        self.codebook_file = codebook
-        self.flat, self.pictures = tuple(flat), tuple(pictures)
-        self.checked = ChecksummedFile(path, expected)
-        self._mapped: Tensor | None = None
-
-    def rows(self, name: str, rows: Rows) -> Tensor:
-        """Rows of an array: of a slice a view of the mapping, else a copy.
-
-        Raises:
-            MelderError: Damaged blocks.
-        """
-        place, content = self.places[name], self._content()
-        whole = place.rows_of(content)
-        if not place.row_bytes:
-            return whole[rows]
-        self.checked.check(_blocks(rows, place), content.numpy().data)
-        return whole[rows]
-
-    @property
-    def codebook(self) -> Codebook | None:
-        """What arrays of residuals are read with. Raises MelderError when it is damaged."""
-        return None if self.codebook_file is None else self.codebook_file.read()
-
-    def flat_of(self, units: Collection[str] | None) -> Sequence[FlatArrays]:
-        """The arrays of these units, or all, that are stored without padding."""
-        if units is None:
-            return self.flat
-        return [group for group in self.flat if group.first_name.partition(".")[0] in units]
-
-    def pictures_of(self, units: Collection[str] | None) -> Sequence[PictureArrays]:
-        """The arrays of further pictures of these units, or all."""
-        return [group for group in self.pictures if units is None or group.first.partition(".")[0] in units]
-
-    @cached_property
-    def layout(self) -> ArrayLayout | None:
-        """None where no arrays are stored row by row, as earlier versions of Melder did not."""
-        places = {name: place for name, place in self.places.items() if place.step is not None}
-        if not places:
-            return None
-        step = next(iter(places.values())).apart
-        said = [(name, place.offset, place.kind, place.shape[1:]) for name, place in places.items()]
-        kinds = repr([(name, place.kind) for name, place in places.items()])
-        return ArrayLayout(repr((step, said)), kinds, step, places)
-
-    def part(self, start: int, stop: int) -> memoryview:
-        """Some bytes of the file, checked."""
-        content, first, last, checked_blocks = self._bytes, start // BLOCK, (stop - 1) // BLOCK, self._seen
-        if start < stop and not (checked_blocks[first] and checked_blocks[last] and last - first < 2):
-            self.checked.check(np.arange(first, last + 1), content)
-        return content[start:stop]
-
-    def close(self) -> None:
-        """Give up the mapping, which ends with the last of the rows that are views of it."""
-        self._mapped = None
-        self.__dict__.pop("_bytes", None)
-
-    @cached_property
-    def _bytes(self) -> memoryview:
-        return self._content().numpy().data
-
-    @cached_property
-    def _seen(self) -> memoryview:
-        """Of each block whether it was checked; several times as fast to ask as an array."""
-        return self.checked.seen.view(np.uint8).data
-
-    def _content(self) -> Tensor:
-        if self._mapped is None:
-            size = self.checked.expected.size
-            try:
-                self._mapped = torch.from_file(str(self.path), shared=False, size=size, dtype=torch.uint8)
-            except RuntimeError as error:
-                raise damaged(self.path, f"cannot be mapped ({str(error).splitlines()[0]})") from None
-        return self._mapped
-
-
-def _blocks(rows: Rows, place: ArraySpec) -> np.ndarray:
-    """The numbers of the file's blocks that rows of an array lie in, some perhaps more than once."""
-    size, apart = place.row_bytes, place.apart
-    if isinstance(rows, slice):
-        start, stop, _ = rows.indices(place.shape[0])
-        if stop <= start:
-            return np.zeros(0, np.int64)
-        last = place.offset + (stop - 1) * apart + size
-        return np.arange((place.offset + start * apart) // BLOCK, -(-last // BLOCK))
-    first = place.offset + rows.numpy() * apart
-    widest = (size - 1) // BLOCK + 2  # blocks that a row can touch
-    touched = (first // BLOCK)[:, None] + np.arange(widest)
-    return touched[touched <= ((first + size - 1) // BLOCK)[:, None]]

@@ -119,7 +119,11 @@ def nearest(vectors: Tensor, centroids: Tensor) -> Tensor:
 
 
 class Codebook(Mapping[str, Quantiser]):
-    """The quantisers of a knowledge base, by the names of their tensors in an entity's side."""
+    """The quantisers of a knowledge base, by the names of their tensors in an entity's side.
+
+    Args:
+        quantisers: By tensor, such as `text.query`.
+    """
 
     def __init__(self, quantisers: Mapping[str, Quantiser]) -> None:
         self._quantisers = dict(quantisers)

@@ -19,6 +19,14 @@ def with_fewer_tokens(side: Side, declared: Mapping[str, SideTensor], count: int
     """The side with at most `count` tokens of an entity in each tensor that declares a `share`, and these shares.
 
     A mask of what was merged says where tokens are left. All other tensors stay as they are.
+
+    Args:
+        side: Of entities.
+        declared: How the store may hold each tensor.
+        count: Tokens an entity, of which the most alike are merged.
+
+    Returns:
+        The side.
     """
     tensors = dict(side)
     for name, form in declared.items():

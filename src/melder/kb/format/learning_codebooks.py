@@ -28,6 +28,9 @@ def learn_codebook(side: Side, declared: Mapping[str, SideTensor], bits: int) ->
         declared: How the store may hold each tensor.
         bits: Of a token's number: 1, 2 or 4. Vectors that are no tokens, of which an entity has one of a kind, are left
             to int8 unless that is 1.
+
+    Returns:
+        A quantiser for each tensor that is stored by one.
     """
     quantisers = dict[str, Quantiser]()
     for name, tensor in side.items():
@@ -91,5 +94,13 @@ def _levels(numbers: Tensor, bits: int) -> Tensor:
 
 
 def evenly(length: int, count: int) -> Tensor:
-    """[count] places among so many, the first and the last too; float32 would leave them where there are 2^24."""
+    """[count] places among so many, the first and the last too; float32 would leave them where there are 2^24.
+
+    Args:
+        length: Of what is chosen from.
+        count: How many; at least 1.
+
+    Returns:
+        [count], int64, ascending.
+    """
     return torch.linspace(0, length - 1, count, dtype=torch.float64).long()

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from melder.features import Rows, Side, concatenate
-from melder.kb.format.arrays import FlatArrays, MappedArrays, PictureArrays
+from melder.kb.format.arrays import FlatArrays, PictureArrays
 from melder.kb.format.codebook import Codebook
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.picture_arrays import (
     merge_pictures,
     pack_pictures,
@@ -48,7 +49,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PackedSide:
-    """The arrays that hold a Side, and which of them have no padding."""
+    """The arrays that hold a Side, and which of them have no padding.
+
+    Args:
+        arrays: By name, as they are written.
+        flat: Groups of arrays that hold names and n-grams one after the other.
+        pictures: Groups of arrays that hold further pictures one after the other.
+    """
 
     arrays: Mapping[str, np.ndarray]
     flat: tuple[FlatArrays, ...] = ()
@@ -66,8 +73,13 @@ def pack(
     """What the store holds of a Side.
 
     Args:
+        side: Of entities.
+        kind: What numbers are rounded to.
         declared: How it may hold each tensor, by the names that these have in the side.
         codebook: What residuals are stored by; without it int8 is in their place.
+
+    Returns:
+        Its arrays; what needs no row of its own is stored without padding.
 
     Raises:
         MelderError: A tensor is not declared, or two arrays would have one name.
@@ -91,7 +103,19 @@ def pack(
 
 def restore(arrays: MappedArrays, rows: Rows, units: Collection[str] | None = None) -> Side:
     """A Side in float32 of some of the rows, of these units or all; token axes are those of the segment, names as long
-    as these rows need."""
+    as these rows need.
+
+    Args:
+        arrays: Of a segment.
+        rows: Row numbers of the segment, or a slice of them.
+        units: None = all.
+
+    Returns:
+        The side.
+
+    Raises:
+        MelderError: A block that is read is damaged.
+    """
     tensors = {name: floats(arrays, name, rows) for name in row_tensors(_rows_in(arrays), units)}
     for group in arrays.flat_of(units):
         tensors |= _padded_names(arrays, group, rows)
@@ -101,7 +125,17 @@ def restore(arrays: MappedArrays, rows: Rows, units: Collection[str] | None = No
 
 
 def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> PackedSide:
-    """The arrays of some rows of several, one after the other, as they are stored: nothing is rounded again."""
+    """The arrays of some rows of several, one after the other, as they are stored: nothing is rounded again.
+
+    Args:
+        sources: Segments of one layout, and which of their rows.
+
+    Returns:
+        What one segment of all these rows holds.
+
+    Raises:
+        MelderError: A block that is read is damaged.
+    """
     chosen = [(arrays, torch.from_numpy(rows)) for arrays, rows in sources]
     first = chosen[0][0]
     names = _rows_in(first)
@@ -119,7 +153,15 @@ def merge_rows(sources: Sequence[tuple[MappedArrays, np.ndarray]]) -> PackedSide
 
 
 def bytes_restored(arrays: MappedArrays, rows: slice) -> int:
-    """Memory that `restore` of these rows takes."""
+    """Memory that `restore` of these rows takes.
+
+    Args:
+        arrays: Of a segment.
+        rows: Of the segment.
+
+    Returns:
+        Bytes.
+    """
     count = rows.stop - rows.start
     size = sum(4 * restored_width(arrays, name) for name in row_tensors(_rows_in(arrays)))
     for group in arrays.flat:
@@ -158,7 +200,15 @@ def _rows_in(arrays: MappedArrays) -> list[str]:
 
 
 def row_tensors(names: Collection[str], units: Collection[str] | None = None) -> list[str]:
-    """The tensors, of these units or all, among the names of arrays that have one row an entity."""
+    """The tensors, of these units or all, among the names of arrays that have one row an entity.
+
+    Args:
+        names: Of all arrays of a segment.
+        units: None = all.
+
+    Returns:
+        Names of tensors; scales and centroids are left out.
+    """
     tensors = [name for name in names if not is_companion(name, names)]
     return tensors if units is None else [name for name in tensors if name.partition(".")[0] in units]
 
@@ -191,8 +241,16 @@ def _padded_names(arrays: MappedArrays, group: FlatArrays, rows: Rows) -> dict[s
 
 
 def pad_names(names: np.ndarray, grams: np.ndarray, flat: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors [rows, A, G] as their unit made them, of rows with so many names, and names with so many n-grams; `flat`
-    has each one after the other."""
+    """Names that stand one after the other, as tensors of their unit.
+
+    Args:
+        names: [rows], how many names each entity has.
+        grams: [all names], how many n-grams each name has.
+        flat: Tensors [all n-grams], by name.
+
+    Returns:
+        Tensors [rows, A, G] by name, padded with 0.
+    """
     owner, nth_name = map(torch.from_numpy, spread(names))
     name, column = map(torch.from_numpy, spread(grams))
     where = (owner[name], nth_name[name], column)

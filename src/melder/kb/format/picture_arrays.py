@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from melder.features import Rows, Side
-from melder.kb.format.arrays import MappedArrays, PictureArrays
+from melder.kb.format.arrays import PictureArrays
 from melder.kb.format.codebook import Codebook
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.rounding import StorageDtype, companions, floats, restored_width, stored_as
 from melder.kb.format.stored_runs import runs_of, starts_of
 from melder.ops.runs import spread
@@ -27,7 +28,17 @@ Arrays = dict[str, np.ndarray]
 def pack_pictures(
     side: Side, kind: StorageDtype, declared: Mapping[str, SideTensor], codebook: Codebook | None = None
 ) -> tuple[Arrays, tuple[PictureArrays, ...]]:
-    """The arrays of a side's tensors that are declared to be of further pictures, and which belong together."""
+    """The arrays of a side's tensors that are declared to be of further pictures, and which belong together.
+
+    Args:
+        side: Of entities.
+        kind: What numbers are rounded to.
+        declared: How the store may hold each tensor.
+        codebook: What residuals are stored by.
+
+    Returns:
+        The arrays, and the groups that they form; none where no entity has a further picture.
+    """
     names = dict[str, list[str]]()
     for name in side:
         if (there := declared[name].pictures) is not None:
@@ -47,13 +58,33 @@ def pack_pictures(
 
 
 def restore_pictures(arrays: MappedArrays, group: PictureArrays, rows: Rows) -> dict[str, Tensor]:
-    """Tensors [rows, K, …] in float32, K being the most further pictures of these rows; none where K is 0."""
+    """Tensors [rows, K, …] in float32, K being the most further pictures of these rows; none where K is 0.
+
+    Args:
+        arrays: Of a segment.
+        group: Which of its arrays.
+        rows: Of the segment.
+
+    Returns:
+        By name.
+
+    Raises:
+        MelderError: A block that is read is damaged.
+    """
     counts, places = runs_of(arrays, group.first, rows)
     return pad_pictures(counts, {name: floats(arrays, name, places) for name in group.tensors} if counts.any() else {})
 
 
 def pad_pictures(counts: np.ndarray, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors [rows, K, …] of rows with so many pictures, of tensors [pictures, …]."""
+    """Tensors [rows, K, …] of rows with so many pictures, of tensors [pictures, …].
+
+    Args:
+        counts: [rows], how many pictures each row has.
+        stored: Tensors [pictures, …], row after row.
+
+    Returns:
+        By name, padded with 0.
+    """
     owner, place = map(torch.from_numpy, spread(counts))
     padded = {}
     for name, tensor in stored.items():
@@ -63,7 +94,17 @@ def pad_pictures(counts: np.ndarray, stored: Mapping[str, Tensor]) -> dict[str, 
 
 
 def merge_pictures(sources: Sequence[tuple[MappedArrays, Tensor]]) -> tuple[Arrays, tuple[PictureArrays, ...]]:
-    """The arrays of some rows of several segments, as they are stored."""
+    """The arrays of some rows of several segments, as they are stored.
+
+    Args:
+        sources: Segments, and which of their rows.
+
+    Returns:
+        The arrays of one segment, and the groups that they form.
+
+    Raises:
+        MelderError: A block that is read is damaged.
+    """
     merged, groups = Arrays(), list[PictureArrays]()
     for group in dict.fromkeys(group for arrays, _ in sources for group in arrays.pictures):
         counts, pieces = list[np.ndarray](), list[tuple[MappedArrays, Rows]]()
@@ -84,7 +125,15 @@ def merge_pictures(sources: Sequence[tuple[MappedArrays, Tensor]]) -> tuple[Arra
 
 
 def picture_bytes(arrays: MappedArrays, rows: slice) -> int:
-    """Memory that `restore_pictures` of these rows takes."""
+    """Memory that `restore_pictures` of these rows takes.
+
+    Args:
+        arrays: Of a segment.
+        rows: Of the segment.
+
+    Returns:
+        Bytes.
+    """
     size = 0
     for group in arrays.pictures:
         counts, _ = runs_of(arrays, group.first, rows)
@@ -94,7 +143,15 @@ def picture_bytes(arrays: MappedArrays, rows: slice) -> int:
 
 
 def stored_names(names: Collection[str], group: PictureArrays) -> list[str]:
-    """The arrays [pictures, …] among `names` that hold a group: its tensors, their scales and their centroids."""
+    """The arrays [pictures, …] among `names` that hold a group: its tensors, their scales and their centroids.
+
+    Args:
+        names: Of all arrays of a segment.
+        group: Whose arrays are meant.
+
+    Returns:
+        Those of them that are there.
+    """
     return [stored for name in group.tensors for stored in (name, *companions(name)) if stored in names]
 
 

@@ -55,6 +55,11 @@ Spans = Mapping[tuple[int, int], tuple[int, int]]  # (row, number of the picture
 def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> None:
     """Write a new file; rows are counted from 0 in the order given. The same entities give the same bytes.
 
+    Args:
+        path: Of the new file.
+        entities: In the order of their rows.
+        pictures: First byte and size of stored pictures, by row and number.
+
     Raises:
         MelderError: The disk does not take it.
     """
@@ -80,7 +85,12 @@ def write_records(path: Path, entities: Iterable[Entity], pictures: Spans) -> No
 
 
 class Records:
-    """The records of one segment; the file is checked as a whole when it is first read. Threads may share it."""
+    """The records of one segment; the file is checked as a whole when it is first read. Threads may share it.
+
+    Args:
+        checked: The file, and what it should hold.
+        trusted: Otherwise a statement that takes long, as a file made for that could have it, is ended.
+    """
 
     def __init__(self, checked: ChecksummedFile, *, trusted: bool = True) -> None:
         self.checked = checked

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from melder.features import Rows
-from melder.kb.format.arrays import MappedArrays
 from melder.kb.format.codebook import Codebook, Coded, quantiser_of
+from melder.kb.format.mapped_arrays import MappedArrays
 from melder.protocols import SideTensor
 from melder.records import MelderError
 
@@ -51,6 +51,16 @@ def stored_as(
 ) -> dict[str, np.ndarray]:
     """The array of this name as it is stored, and its scales and centroids if it has any.
 
+    Args:
+        name: Of the tensor.
+        array: [rows, …].
+        kind: What numbers are rounded to.
+        declared: What the unit allows.
+        codebook: What residuals are stored by; without it int8 is in their place.
+
+    Returns:
+        By name, the array first.
+
     Raises:
         MelderError: Whole numbers that three bytes do not hold.
     """
@@ -73,13 +83,36 @@ def stored_as(
 
 
 def floats(arrays: MappedArrays, name: str, rows: Rows) -> Tensor:
-    """Rows of a stored array, in float32 where they are floating point."""
+    """Rows of a stored array, in float32 where they are floating point.
+
+    Args:
+        arrays: Of a segment.
+        name: Of the tensor.
+        rows: Of the segment.
+
+    Returns:
+        [rows, …].
+
+    Raises:
+        MelderError: A block that is read is damaged.
+    """
     return restored(arrays, name, lambda stored: arrays.rows(stored, rows))
 
 
 def restored(arrays: MappedArrays, name: str, stored: Callable[[str], Tensor]) -> Tensor:
-    """A tensor of arrays like these, in float32 where it is floating point; `stored` gives what is stored of it, by
-    the array's name."""
+    """A stored tensor, in float32 where it is floating point.
+
+    Args:
+        arrays: Which have this layout and codebook; they are not read.
+        name: Of the tensor.
+        stored: What is stored, by an array's name.
+
+    Returns:
+        [rows, …].
+
+    Raises:
+        MelderError: Its codebook cannot be read.
+    """
     tensor = stored(name)
     if tensor.dtype == torch.int8:
         return tensor.float().mul_(stored(name + SCALE).float()[..., None])
@@ -94,7 +127,15 @@ def restored(arrays: MappedArrays, name: str, stored: Callable[[str], Tensor]) -
 
 
 def restored_width(arrays: MappedArrays, name: str) -> int:
-    """How many numbers of four bytes a row of a stored array [rows, …] becomes."""
+    """How many numbers of four bytes a row of a stored array [rows, …] becomes.
+
+    Args:
+        arrays: Of a segment.
+        name: Of the tensor.
+
+    Returns:
+        Numbers a row.
+    """
     place = arrays.places[name]
     if place.kind != "uint8" or name + SCALE not in arrays.places:
         return int(np.prod(place.shape[1:]))
@@ -102,12 +143,27 @@ def restored_width(arrays: MappedArrays, name: str) -> int:
 
 
 def companions(name: str) -> tuple[str, str]:
-    """What arrays of scales and of centroids are called that a tensor may have."""
+    """What arrays of scales and of centroids are called that a tensor may have.
+
+    Args:
+        name: Of the tensor.
+
+    Returns:
+        Names; the arrays need not be there.
+    """
     return name + SCALE, name + CENTROID
 
 
 def is_companion(name: str, names: Collection[str]) -> bool:
-    """Whether an array of this name among such holds scales or centroids."""
+    """Whether an array of this name among such holds scales or centroids.
+
+    Args:
+        name: Of an array.
+        names: Of all arrays of the segment.
+
+    Returns:
+        Whether it belongs to one of these.
+    """
     return any(name.endswith(ending) and name.removesuffix(ending) in names for ending in (SCALE, CENTROID))
 
 

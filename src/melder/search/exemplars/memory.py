@@ -79,8 +79,7 @@ class ExemplarMemory:
 
     def beside(self, side: Side, features: Features) -> Side:
         """The side of mentions, and what is added to the scores of `rows` for each of them."""
-        device = next(iter(side.values())).device
-        return Side({**side, TENSOR: self.adjustments(features).to(device)})
+        return Side({**side, TENSOR: self.adjustments(features).to(side.device)})
 
     def adjustments(self, features: Features) -> Tensor:
         """[mentions, rows], what is added to the score of each of these entities."""

@@ -32,6 +32,12 @@ SIDE = 320  # pixels of a picture: sharp on a phone, whose screen has two or thr
 log = logging.getLogger(__name__)
 
 
+class EntityRecord(Entity):
+    """An entity as it is sent; `picture`: whether GET /entities/ID/picture has one."""
+
+    picture: bool = False
+
+
 def check_token(request: Request) -> None:
     """Raises `ApiError` (401, 403) for a client that may not change the knowledge base."""
     token = request.app.state.service.settings.token
@@ -87,10 +93,11 @@ async def picture(identity: Identity, service: Serving) -> Response:
 
 
 @router.get("/{identity}", summary="An entity's record")
-def entity(identity: Identity, service: Serving) -> Entity:
-    """Without the places of its pictures, which are the service's own affair: ask for /picture."""
+def entity(identity: Identity, service: Serving) -> EntityRecord:
+    """Without the places of its pictures, which are the service's own affair: `picture` says whether there is one."""
     served = service.current.served
-    return known(served, identity).model_copy(update={"images": ()})
+    record = known(served, identity)
+    return EntityRecord(**{**dict(record), "images": ()}, picture=served.catalogue.has_picture(record))
 
 
 @router.post("", summary="Add entities", status_code=201, responses=CHANGES)
@@ -102,7 +109,12 @@ async def add(body: EntityChanges, service: Serving, source: Editing) -> Changed
     ids = [each.id for each in changes]
     await asyncio.to_thread(_refuse_taken, service, ids)
     new = [await _new(service, each) for each in changes]
-    return await changed(service, lambda: source.add(new), lambda: _refuse_taken(service, ids))
+
+    def write() -> None:
+        _refuse_taken(service, ids)
+        source.add(new)
+
+    return await changed(service, write)
 
 
 @router.put("/{identity}", summary="Add or replace an entity", responses=CHANGES)
@@ -120,7 +132,11 @@ async def put(identity: Identity, change: EntityChange, service: Serving, source
 
 @router.delete("/{identity}", summary="Remove an entity", responses=CHANGES)
 async def delete(identity: Identity, service: Serving, source: Editing) -> Changed:
-    return await changed(service, lambda: source.remove([identity]), lambda: known(service.current.served, identity))
+    def write() -> None:
+        known(service.current.served, identity)
+        source.remove([identity])
+
+    return await changed(service, write)
 
 
 def _small(served: Served, identity: str) -> bytes:
@@ -167,19 +183,14 @@ def _check_lengths(change: EntityChange, settings: ServiceSettings) -> None:
         raise ApiError(413, f"field 'description': has more than {settings.characters:,} characters; shorten it")
 
 
-async def changed(service: Service, change: Callable[[], None], check: Callable[[], object] = lambda: None) -> Changed:
+async def changed(service: Service, change: Callable[[], object]) -> Changed:
     """Make a change and serve its generation before the answer says so.
 
-    One change is made at a time: what `check` finds is still so when the change is made.
+    One change is made at a time: what `change` itself looks up is what it changes.
     """
-
-    def checked() -> None:
-        check()
-        change()
-
     async with service.changing:
         try:
-            await asyncio.to_thread(checked)
+            await asyncio.to_thread(change)
         except MelderError:
             log.exception("a change failed")
             raise ApiError(409, "the knowledge base cannot be changed now; the log of the service says why") from None

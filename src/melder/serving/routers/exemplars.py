@@ -61,14 +61,21 @@ async def learn(identity: Identity, body: ExemplarRequests, service: Serving, so
         raise ApiError(413, f"there are {len(body.exemplars)} mentions; send at most {most} together")
     await asyncio.to_thread(known, service.current.served, identity)
     mentions = [await _exemplar(service, number, asked) for number, asked in enumerate(body.exemplars)]
-    return await changed(
-        service, lambda: source.learn(identity, mentions), lambda: known(service.current.served, identity)
-    )
+
+    def write() -> None:
+        known(service.current.served, identity)
+        source.learn(identity, mentions)
+
+    return await changed(service, write)
 
 
 @router.delete("/{identity}/exemplars", summary="Forget all mentions that meant an entity", responses=CHANGES)
 async def forget(identity: Identity, service: Serving, source: Editing) -> Changed:
-    return await changed(service, lambda: source.forget(identity), lambda: known(service.current.served, identity))
+    def write() -> None:
+        known(service.current.served, identity)
+        source.forget(identity)
+
+    return await changed(service, write)
 
 
 async def _exemplar(service: Service, number: int, asked: ExemplarRequest) -> NewExemplar:

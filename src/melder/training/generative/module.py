@@ -10,8 +10,8 @@ import torch
 from melder.runs.gemel import Gemel
 from melder.training.configuration import TrainingConfiguration
 from melder.training.generative.prompt_batch import Asked
-from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
-from melder.training.order import draw
+from melder.training.loop.optimizer import scheduled_optimizer
+from melder.training.order import seed_step
 
 __all__ = ["GenerativeModule"]
 
@@ -22,6 +22,11 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
     The loss is the mean over the mentions of a batch of - the mean log-probability of the tokens of their answers.
     Gradients of parts of a batch are added up before the one step, so that the size of the parts changes nothing,
     and schedule, checkpoints and resumption count optimizer steps. (Published: batches of 1, 16 of them a step.)
+
+    Args:
+        model: That is trained.
+        training: Learning rates and clipping.
+        steps: At most.
     """
 
     clips_gradients = True  # after the last part of a batch
@@ -34,8 +39,7 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
         self.train()  # from the first step on: models are opened in evaluation mode, and Lightning leaves the mode be
 
     def training_step(self, batch: Asked, batch_idx: int) -> None:
-        # Dropout of the language model in published mode, a function of the step alone.
-        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        seed_step(self.options.seed, self.global_step)  # published mode has dropout in the language model
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         optimizer.zero_grad()
         total = 0.0
@@ -50,10 +54,7 @@ class GenerativeModule(lightning.LightningModule):  # type: ignore[misc]
         self.log("loss_answer", total)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = build_optimizer(self.model, self.options)
-        factor = learning_rate_factor(self.options, self.steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled_optimizer(self.model, self.options, self.steps)
 
     def transfer_batch_to_device(self, batch: Asked, device: torch.device, dataloader_idx: int) -> Asked:
         """Prompts become tensors in the model, which puts them where it is."""

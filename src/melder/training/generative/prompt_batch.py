@@ -11,7 +11,12 @@ __all__ = ["Asked"]
 
 @dataclass
 class Asked:
-    """n prompts and the tokens of the names that answer them, their end included."""
+    """A batch of n mentions.
+
+    Args:
+        prompts: [n].
+        answers: [n], the tokens of the names that answer them, their end included.
+    """
 
     prompts: list[Blocks]
     answers: list[list[int]]

@@ -45,14 +45,22 @@ from melder.training.configuration import Configuration
 from melder.training.generative.module import GenerativeModule
 from melder.training.generative.prompt_batch import Asked
 from melder.training.order import BatchPlan
-from melder.training.prepare import OnUnreadable, Rank, Split, new_encoder, sample_items, split_data
+from melder.training.prepare import OnUnreadable, Rank, new_encoder, sample_items
+from melder.training.split import Split, split_data
 
 __all__ = ["PreparedGenerative", "PromptExamples", "prepare_generative"]
 
 
 @dataclass
 class PreparedGenerative:
-    """What training needs of GEMEL; fulfils `melder.training.trainings.PreparedTraining`."""
+    """What training needs of GEMEL; fulfils `melder.training.trainings.PreparedTraining`.
+
+    Args:
+        model: That is trained.
+        examples: Training mentions as prompts.
+        split, rank: Mentions to train on and to select on, and what ranks the latter.
+        negatives: None: names are written.
+    """
 
     model: Gemel
     examples: PromptExamples
@@ -66,9 +74,14 @@ class PreparedGenerative:
 
 @dataclass
 class PromptExamples:
-    """Training mentions as prompts; `shown` are the rows of each one's demonstrations.
+    """Training mentions as prompts; a picture is hidden now and then, so that the prefix without one is learned.
 
-    A picture is hidden now and then, so that the prefix of a mention without one is learned.
+    Args:
+        asker: Makes prompts.
+        mentions, pictures: With answers, and what they show.
+        answers: The tokens of the names that answer them.
+        shown: The rows of each one's demonstrations.
+        drop_image: How often a picture is hidden, from 0 to 1.
     """
 
     asker: PromptBuilder
@@ -100,6 +113,18 @@ def prepare_generative(
     """Read or train the language model, embed pictures and surfaces, and choose every mention's demonstrations.
 
     The pictures' vectors, and a language model that is trained here, go into `cache` and are found there again.
+
+    Args:
+        configuration, dataset: Of the training.
+        cache: Where features and language models are kept.
+        counting: Starts a progress bar with a title and a total.
+        on_unreadable: Told of pictures that cannot be read; None = they are an error.
+
+    Returns:
+        Everything that the training loop needs.
+
+    Raises:
+        MelderError: A model cannot be read, or a prompt does not fit into its context.
     """
     options = cast(GEMELConfiguration, configuration.method)
     split = split_data(configuration, dataset)

@@ -40,7 +40,15 @@ class SafetensorsIO(CheckpointIO):  # type: ignore[misc]
 
 
 def flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON, its tensors moved into `tensors` and referred to by name."""
+    """`value` as JSON, its tensors moved into `tensors` and referred to by name.
+
+    Args:
+        value: Dictionaries, lists, tuples, tensors, and what JSON can hold.
+        tensors: Takes the tensors, by numbers as names.
+
+    Returns:
+        What JSON can hold.
+    """
     if isinstance(value, Tensor):
         tensors[str(len(tensors))] = value.detach().cpu().clone().contiguous()
         return {_TENSOR: str(len(tensors) - 1)}
@@ -58,7 +66,15 @@ def flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The inverse of `flatten`."""
+    """The inverse of `flatten`.
+
+    Args:
+        value: That `flatten` gave.
+        tensors: That it filled.
+
+    Returns:
+        The value.
+    """
     if isinstance(value, list):
         return [unflatten(item, tensors) for item in value]
     if not isinstance(value, dict):

@@ -32,7 +32,18 @@ def fit(
     on_validation: ValidationCallback,
     callbacks: Sequence[Callback],
 ) -> bool:
-    """Train, and leave the best weights in the model; False in the further processes of a training."""
+    """Train, and leave the best weights in the model; False in the further processes of a training.
+
+    Args:
+        configuration: Of the training.
+        prepared: Model, examples and how they are ranked.
+        out: The directory of the run.
+        on_validation: Told of each look at the selection set.
+        callbacks: Of Lightning.
+
+    Returns:
+        Whether this is the first process.
+    """
     last, best = out / "checkpoints" / "last.ckpt", out / "checkpoints" / "best.ckpt"
     selection = _selection(configuration, prepared, best, on_validation)
     trainer = build_trainer(configuration.training, out, [selection, *callbacks])
@@ -50,6 +61,12 @@ def interruptible(log: ProgressLog) -> Iterator[None]:
     """An interruption is logged, and says how to go on.
 
     Lightning leaves the interpreter instead of passing one on; here that is the interruption it was.
+
+    Args:
+        log: Where it is said.
+
+    Yields:
+        Nothing.
     """
     try:
         yield

@@ -19,7 +19,14 @@ __all__ = ["gather", "gather_rows"]
 
 
 def gather(features: Features) -> Features:
-    """The features of every process, in the order of their ranks; unchanged where there is one process."""
+    """The features of every process, in the order of their ranks; unchanged where there is one process.
+
+    Args:
+        features: Of this process.
+
+    Returns:
+        Of all processes.
+    """
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return features
     length = torch.tensor(features.text_tokens.shape[1], device=features.text_global.device)
@@ -34,7 +41,14 @@ def gather(features: Features) -> Features:
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """[all] integers of every process, in the order of their ranks."""
+    """Integers of every process, in the order of their ranks.
+
+    Args:
+        rows: [own], of this process.
+
+    Returns:
+        [all].
+    """
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return rows
     return torch.cat(_gather_tensor(rows))

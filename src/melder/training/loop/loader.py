@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from melder.protocols import Sampler
 from melder.records import MelderError
-from melder.training.examples import Batched, Examples
+from melder.training.batched import Batched
+from melder.training.examples import Examples
 from melder.training.order import BatchPlan
 
 __all__ = ["PlannedLoader"]
@@ -27,6 +28,13 @@ class PlannedLoader:
 
     Lightning asks for an iterator at the start of every epoch and after a resumption; since the step says it all,
     nothing has to be stored in a checkpoint.
+
+    Args:
+        examples: Make the batches.
+        plan: Which examples each step takes.
+        steps_done: Of the training so far.
+        workers: Processes that make batches; 0 = this one does.
+        sampler: Of negatives, which may be prepared anew from time to time.
     """
 
     def __init__(

@@ -30,7 +30,14 @@ LOGGERS = Registry[Callable[[Path], list[Logger]]](
 
 
 def check_logger(name: str | None) -> None:
-    """Raises MelderError for a logger that there is not, or whose package is not installed."""
+    """Refuse a logger that there is not, or whose package is not installed.
+
+    Args:
+        name: Of the logger; None = whichever is there.
+
+    Raises:
+        MelderError: With what is to be installed.
+    """
     if name is None:
         return
     LOGGERS.get(name)
@@ -40,7 +47,15 @@ def check_logger(name: str | None) -> None:
 
 
 def build_loggers(name: str | None, out: Path) -> list[Logger]:
-    """The table in `out`/logs, which reports read, and the logger of this name; None = TensorBoard if it is there."""
+    """The table in `out`/logs, which reports read, and the logger of this name; None = TensorBoard if it is there.
+
+    Args:
+        name: Of the logger; None = TensorBoard if it is there.
+        out: The directory of the run.
+
+    Returns:
+        For Lightning.
+    """
     chosen = name if name is not None else DEFAULT if find_spec(DEFAULT) is not None else CSV
     table = CSVLogger(out, name="logs", version="", flush_logs_every_n_steps=1)
     return [table, *LOGGERS.get(chosen)(out)]

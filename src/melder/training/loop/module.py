@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import lightning
@@ -16,13 +16,13 @@ from melder.methods.losses import Batch
 from melder.protocols import Inputs
 from melder.records import MelderError
 from melder.runs.model import Model
+from melder.training.batched import Batched
 from melder.training.configuration import TrainingConfiguration
-from melder.training.examples import Batched
 from melder.training.loop.gather import gather, gather_rows
-from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
+from melder.training.loop.optimizer import scheduled_optimizer
 from melder.training.negatives.planted import Planted
 from melder.training.negatives.samplers import LearningSampler
-from melder.training.order import draw
+from melder.training.order import seed_step
 
 __all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
 
@@ -30,7 +30,17 @@ __all__ = ["TrainingModule", "batch_scores", "no_negatives", "training_losses"]
 def training_losses(
     model: Model, batched: Batched, *, mask_duplicates: bool, encode_at_once: int | None = None
 ) -> dict[str, Tensor]:
-    """The losses of a batch by name; their sum is what is minimised."""
+    """The losses of a batch by name; their sum is what is minimised.
+
+    Args:
+        model: That is trained.
+        batched: On its device.
+        mask_duplicates: Whether entities that are the gold one again are no negatives.
+        encode_at_once: Items that a trained encoder reads together; None = all.
+
+    Returns:
+        Scalars.
+    """
     batch, scores = batch_scores(model, batched, mask_duplicates=mask_duplicates, encode_at_once=encode_at_once)
     return model.matcher.losses(batch, scores)
 
@@ -46,10 +56,20 @@ def batch_scores(
 
     Over several processes each scores its own mentions against the entities of all; the mean of the processes'
     gradients is the gradient of one process with the whole batch.
+
+    Args:
+        model: That is trained.
+        batched: On its device.
+        mask_duplicates: Whether entities that are the gold one again are no negatives.
+        encode_at_once: Items that a trained encoder reads together; None = all.
+
+    Returns:
+        Both.
     """
-    own = _features(model, batched.mentions, batched.mention_surfaces, encode_at_once)
+    encode = partial(_encoded_in_parts, model, encode_at_once)
+    own = batched.mentions.features(encode)
     pairs, mentions = len(own), gather(own)
-    entities = gather(_features(model, batched.entities, batched.entity_surfaces, encode_at_once))
+    entities = gather(batched.entities.features(encode))
     order = _gold_first(len(batched.entity_rows), pairs, batched.entity_rows.device)
     if len(order) > len(mentions):
         entities = entities[order]
@@ -62,19 +82,14 @@ def batch_scores(
     return batch, model.matcher.score(mention_side, model.matcher.entity_side_of(batch.entities))
 
 
-def _features(
-    model: Model, given: Features | Inputs, surfaces: list[tuple[str, ...]], encode_at_once: int | None
-) -> Features:
-    if isinstance(given, Features):
-        return given
-    count = len(next(iter(given.values())))
+def _encoded_in_parts(model: Model, encode_at_once: int | None, inputs: Inputs) -> Features:
+    count = len(next(iter(inputs.values())))
     if encode_at_once is None or count <= encode_at_once:
-        features = _encoded(model, given)
-    else:
-        cuts = [slice(start, start + encode_at_once) for start in range(0, count, encode_at_once)]
-        parts = [{name: tensor[cut] for name, tensor in given.items()} for cut in cuts]
-        features = concatenate([checkpoint(_encoded, model, part, use_reentrant=False) for part in parts])
-    return replace(features, surfaces=surfaces)
+        return _encoded(model, inputs)
+    cuts = [slice(start, start + encode_at_once) for start in range(0, count, encode_at_once)]
+    parts = [{name: tensor[cut] for name, tensor in inputs.items()} for cut in cuts]
+    encoded: list[Features] = [checkpoint(_encoded, model, part, use_reentrant=False) for part in parts]
+    return concatenate(encoded)
 
 
 def _encoded(model: Model, inputs: Inputs) -> Features:
@@ -83,8 +98,18 @@ def _encoded(model: Model, inputs: Inputs) -> Features:
 
 
 def no_negatives(columns: Tensor, gold: Tensor, pairs: int, *, mask_duplicates: bool) -> Tensor:
-    """[m, e] True where an entity is no negative of a mention: its gold one again, or (`pairs` and beyond) a sampled
-    one that is in the batch already, which would count twice. Never True at the gold column itself."""
+    """Where an entity is no negative of a mention: its gold one again, or a sampled one that is in the batch already,
+    which would count twice. Never at the gold column itself.
+
+    Args:
+        columns: [e], numbers of the entities, one for those that are no negatives of each other.
+        gold: [m], the column of each mention's gold entity.
+        pairs: From this column on entities are sampled.
+        mask_duplicates: False = all others are negatives, as published.
+
+    Returns:
+        [m, e], or [1, 1] where none is ignored; True = no negative.
+    """
     if not mask_duplicates:
         return columns.new_zeros(1, 1, dtype=torch.bool)
     repeated = (columns[:, None] == columns[None, :]).tril(-1).any(dim=1)
@@ -143,8 +168,7 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
         self.strict_loading = False  # see on_save_checkpoint
 
     def training_step(self, batched: Batched, batch_idx: int) -> Tensor:
-        # Dropout of the encoder, a function of the step alone.
-        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        seed_step(self.options.seed, self.global_step)
         losses = self(batched)
         self.log_dict({f"loss_{name}": value.detach() for name, value in losses.items()})
         if self.planted is not None:
@@ -176,10 +200,7 @@ class TrainingModule(lightning.LightningModule):  # type: ignore[misc]
                 torch.nn.utils.clip_grad_norm_(part.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = build_optimizer(self.model, self.options, self.generator)
-        factor = learning_rate_factor(self.options, self.steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled_optimizer(self.model, self.options, self.steps, self.generator)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A frozen encoder is the same at every step, and large: its weights are not stored again and again."""

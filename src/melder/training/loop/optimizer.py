@@ -12,7 +12,26 @@ from torch import nn
 from melder.encoders import layers_above
 from melder.training.configuration import TrainingConfiguration
 
-__all__ = ["build_optimizer", "learning_rate_factor"]
+__all__ = ["build_optimizer", "learning_rate_factor", "scheduled_optimizer"]
+
+
+def scheduled_optimizer(
+    model: nn.Module, training: TrainingConfiguration, steps: int, generator: nn.Module | None = None
+) -> dict[str, Any]:
+    """The optimizer of a training and the schedule of its learning rates, stepped once an optimizer step.
+
+    Args:
+        model: With an `encoder`; what requires no gradient is left out.
+        training: Learning rates, decay, warm-up and schedule.
+        steps: How many the training takes, at which a falling schedule ends.
+        generator: Of negatives, where one learns too.
+
+    Returns:
+        What Lightning's `configure_optimizers` gives.
+    """
+    optimizer = build_optimizer(model, training, generator)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(training, steps))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def build_optimizer(
@@ -24,6 +43,14 @@ def build_optimizer(
 
     Biases, norms and constants are not decayed. (Of the published patterns for that only `bias` matches names of
     parameters, so the published recipe decays the norms' weights.)
+
+    Args:
+        model: With an `encoder`.
+        training: Learning rates and decay.
+        generator: Of negatives, where one learns too.
+
+    Returns:
+        With a group for each pair of rate and decay.
     """
     groups, above = [], layers_above(model.get_submodule("encoder")) if training.layer_decay < 1 else {}
     for name, parameter in model.named_parameters():
@@ -57,7 +84,15 @@ def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def learning_rate_factor(training: TrainingConfiguration, steps: int) -> Callable[[int], float]:
-    """What the learning rates are multiplied with at each step: a linear warm-up, then constant or down to 0."""
+    """What the learning rates are multiplied with at each step: a linear warm-up, then constant or down to 0.
+
+    Args:
+        training: Warm-up and schedule.
+        steps: Of the training.
+
+    Returns:
+        From steps done to a factor.
+    """
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / (training.warmup_steps + 1))

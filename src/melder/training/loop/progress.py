@@ -23,6 +23,10 @@ class ProgressLog:
     """The lines of a training in a file, each with its time; an interrupted training that goes on adds to it.
 
     Of several processes of a training the first one writes.
+
+    Args:
+        path: Of the file.
+        every: Seconds between two lines of one bar.
     """
 
     def __init__(self, path: Path, every: float = 30.0) -> None:
@@ -52,7 +56,11 @@ class ProgressLog:
 
 
 class StepProgress(Callback):  # type: ignore[misc]
-    """Counts all steps of a training; `counting` starts with a title and a total."""
+    """Counts all steps of a training.
+
+    Args:
+        counting: Starts a progress bar with a title and a total.
+    """
 
     def __init__(self, counting: Counting) -> None:
         self.counting = counting
@@ -68,6 +76,14 @@ class StepProgress(Callback):  # type: ignore[misc]
 
 
 def validation_line(epoch: int, figures: Mapping[str, float]) -> str:
-    """A look at the selection set as a line."""
+    """A look at the selection set as a line.
+
+    Args:
+        epoch: Its number.
+        figures: By name.
+
+    Returns:
+        In words.
+    """
     values = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
     return f"epoch {epoch}: {values} on a sample of the selection set"

@@ -14,6 +14,7 @@ from melder.io.atomic import PART, replace_file
 from melder.io.locks import exclusive_lock
 from melder.records import MelderError
 from melder.runs.configuration_file import read_yaml
+from melder.runs.directory import is_finished_run
 
 __all__ = ["run_lock"]
 
@@ -29,6 +30,9 @@ def run_lock(out: Path, configuration: dict[str, Any]) -> Iterator[None]:
     Args:
         out: The directory, which is made where it is missing.
         configuration: Of this training, as it is written to config.yaml.
+
+    Yields:
+        Nothing, while the directory is held.
 
     Raises:
         MelderError: Another training writes there; it holds something else; nothing can be written there.
@@ -57,7 +61,7 @@ def run_lock(out: Path, configuration: dict[str, Any]) -> Iterator[None]:
 
 def _check_free(out: Path, configuration: dict[str, Any]) -> None:
     """Refuse a directory that holds something else."""
-    if (out / "environment.json").is_file():
+    if is_finished_run(out):
         raise MelderError(f"{out}: holds a finished run; name another directory, or remove this one first")
     started = out / CONFIGURATION
     if started.is_file() and read_yaml(started) != configuration:

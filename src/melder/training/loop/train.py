@@ -20,7 +20,7 @@ from melder.metrics.slices import slices
 from melder.protocols import Counting
 from melder.records import BadRecord
 from melder.runs.configuration_file import read_yaml
-from melder.runs.directory import write_json, write_run
+from melder.runs.directory import is_finished_run, write_json, write_run
 from melder.runs.rerank_configuration import read_rerank
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration
@@ -73,6 +73,9 @@ def train(
         on_validation: Gets the epoch and figures of each look at the selection set.
         callbacks: Further ones of Lightning. Lines of all that go into `out`/logs/progress.log too.
 
+    Returns:
+        What the run says of itself.
+
     Raises:
         MelderError: `out` holds a finished run, or an interrupted one of another configuration; or another process
             trains into it; or the package of the logger is missing.
@@ -99,7 +102,7 @@ def train(
 
 def _lacks_second_look(configuration: Configuration, out: Path) -> bool:
     """Whether a training of these settings was interrupted when only the second look was left to be trained."""
-    if configuration.rerank is None or not configuration.rerank.top or not (out / "environment.json").is_file():
+    if configuration.rerank is None or not configuration.rerank.top or not is_finished_run(out):
         return False
     if read_rerank(out) is not None:
         return False

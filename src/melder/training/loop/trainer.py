@@ -23,7 +23,16 @@ __all__ = ["build_trainer"]
 
 
 def build_trainer(training: TrainingConfiguration, out: Path, callbacks: Sequence[Callback]) -> lightning.Trainer:
-    """A trainer that keeps its last checkpoint in `out`/checkpoints and its log in `out`/logs."""
+    """A trainer that keeps its last checkpoint in `out`/checkpoints and its log in `out`/logs.
+
+    Args:
+        training: Epochs, processes and how often is looked.
+        out: The directory of the run.
+        callbacks: Of Lightning.
+
+    Returns:
+        Of Lightning.
+    """
     _quiet()
     _keep_log(out / "logs" / "metrics.csv")
     path = out / "checkpoints" / "last.ckpt"

@@ -17,11 +17,14 @@ __all__ = ["Pool", "folds_names", "same_entity"]
 
 
 class Pool:
-    """Candidates of the training examples `mentions`, which are all answered by one of the `entities`.
+    """Candidates of training examples.
 
-    numbers [entities]: one for those that are no negatives of each other; an example's own group is left out
-    k: how many by name, and how many by vector
-    fold: whether names are compared as the lexical unit does that folds them
+    Args:
+        mentions: The examples, which are all answered by one of the entities.
+        entities: All of them.
+        numbers: [entities], one for those that are no negatives of each other; an example's own group is left out.
+        k: How many by name, and how many by vector.
+        fold: Whether names are compared as the lexical unit does that folds them.
     """
 
     def __init__(
@@ -63,12 +66,26 @@ class Pool:
 
 
 def folds_names(matcher: Matcher) -> bool:
-    """Whether names are compared as people compare them; in earlier and in published runs they are not."""
+    """Whether names are compared as people compare them; in earlier and in published runs they are not.
+
+    Args:
+        matcher: That is trained.
+
+    Returns:
+        Whether they are.
+    """
     return matcher.lexical is not None and matcher.lexical.fold
 
 
 def same_entity(dataset: DataSet) -> np.ndarray:
-    """[entities] numbers that entities with equal names and descriptions share: they are no negatives of each other."""
+    """Numbers that entities with equal names and descriptions share: they are no negatives of each other.
+
+    Args:
+        dataset: Of the entities.
+
+    Returns:
+        [entities], int64.
+    """
     number: dict[tuple[tuple[str, ...], str], int] = {}
     keys = [(tuple(sorted(entity.names)), entity.description) for entity in dataset.entities]
     return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)

@@ -35,7 +35,14 @@ class CurrentModel(Protocol):
 
 @dataclass(frozen=True)
 class FeaturesNow:
-    """Of a frozen encoder, whose features do not change; `rows` are the examples' rows in `mention_features`."""
+    """The current features under a frozen encoder, which do not change.
+
+    Args:
+        model: That is trained.
+        mention_features: Of all mentions.
+        rows: Of the examples in these.
+        entity_features: Of all entities.
+    """
 
     model: Model
     mention_features: Features
@@ -53,7 +60,15 @@ class FeaturesNow:
 
 @dataclass(frozen=True)
 class ItemsNow:
-    """Of an encoder that is trained: everything is encoded again, with as many pictures as linking compares."""
+    """The current features under an encoder that is trained: everything is encoded again, with as many pictures as
+    linking compares.
+
+    Args:
+        model: That is trained.
+        dataset: Of mentions and entities.
+        examples: Mentions.
+        modalities: That are read of them.
+    """
 
     model: Model
     dataset: DataSet

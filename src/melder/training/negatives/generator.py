@@ -29,7 +29,13 @@ __all__ = ["Generator", "entropy", "policy_loss", "reward", "warm_loss"]
 
 
 class Generator(nn.Module):
-    """Its parameters are its own; its inputs are features, through which no gradient goes."""
+    """The policy that draws negatives. Its parameters are its own; its inputs are features, through which no gradient
+    goes.
+
+    Args:
+        sizes: Of the encoder's features.
+        options: Widths, and how it learns.
+    """
 
     baseline: Tensor
     seen: Tensor
@@ -97,30 +103,64 @@ def _root_mean_square(advantage: Tensor, counted: Tensor) -> Tensor:
 
 
 def reward(options: GeneratorConfiguration, negative: Tensor, gold: Tensor) -> Tensor:
-    """[m, n] from the discriminator's scores of negatives [m, n] and gold entities [m]."""
+    """What a draw is worth to the generator.
+
+    Args:
+        options: Which reward it is.
+        negative: [m, n], the discriminator's scores of drawn entities.
+        gold: [m], those of the gold ones.
+
+    Returns:
+        [m, n].
+    """
     if options.reward == "hinge":
         return (options.margin + negative - gold[:, None]).relu()
     return softplus(negative) if options.reward == "softplus" else negative
 
 
 def policy_loss(log_p: Tensor, chosen: Tensor, advantage: Tensor, counts: Tensor) -> Tensor:
-    """- mean of advantage * log p(chosen): log_p [m, k]; chosen, advantage [m, n] -> scalar.
+    """The mean of - advantage * log p(chosen).
 
-    counts [m]: False for mentions that have no candidates; they count as 0. The gradient with respect to the logits is
-    in the mean over draws the closed form above, times -1 / m.
+    The gradient with respect to the logits is in the mean over draws the closed form above, times -1 / m.
+
+    Args:
+        log_p: [m, k], of the candidates.
+        chosen: [m, n], places of the candidates that were drawn.
+        advantage: [m, n], reward less baseline.
+        counts: [m], False for mentions that have no candidates; they count as 0.
+
+    Returns:
+        A scalar.
     """
     terms = advantage.detach() * log_p.gather(1, chosen)
     return -(terms.mean(dim=1) * counts).mean()
 
 
 def entropy(log_p: Tensor, counts: Tensor) -> Tensor:
-    """Mean entropy in nats of the policies log_p [m, k] of the mentions that count."""
+    """The mean entropy of policies.
+
+    Args:
+        log_p: [m, k], of the candidates.
+        counts: [m], which mentions count.
+
+    Returns:
+        A scalar, in nats.
+    """
     entropies = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(dim=1)
     return (entropies * counts).sum() / counts.sum().clamp(min=1)
 
 
 def warm_loss(gold: Tensor, logits: Tensor, counts: Tensor) -> Tensor:
-    """Cross-entropy of the gold entity among the candidates: logits [m], [m, k] -> scalar, before the game begins."""
+    """Cross-entropy of the gold entity among the candidates, before the game begins.
+
+    Args:
+        gold: [m], logits of the gold entities.
+        logits: [m, k], of the candidates.
+        counts: [m], which mentions count.
+
+    Returns:
+        A scalar.
+    """
     both = torch.cat([gold[:, None], logits], dim=1)
     losses = cross_entropy(both, torch.zeros_like(gold, dtype=torch.long), reduction="none")
     return (losses * counts).mean()

@@ -24,7 +24,14 @@ __all__ = ["Hard"]
 
 
 class Hard:
-    """The `count` hardest candidates of each example, the same ones until the next refresh that it is part of."""
+    """The hardest candidates of each example, the same ones until the next refresh that it is part of.
+
+    Args:
+        pool: Candidates of the examples.
+        current: Features under the model as it is now.
+        count: Negatives of an example.
+        refresh: Steps until they are looked for anew.
+    """
 
     refreshes = True
     learns = False
@@ -64,7 +71,7 @@ class Hard:
         if not len(rows):
             return np.full(self.count, self.pool.answers[row])
         rows = np.sort(rows)
-        chosen = torch.from_numpy(rows).to(next(iter(entities.values())).device)
+        chosen = torch.from_numpy(rows).to(entities.device)
         with answering(self.current.model.matcher) as matcher:
             scores = matcher.score(mention, entities.take(chosen)).total[0]
         best = rows[largest(scores, self.count)[1].cpu().numpy()]

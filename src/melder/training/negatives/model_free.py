@@ -50,7 +50,12 @@ class InBatch(ModelFree):
 
 
 class Uniform(ModelFree):
-    """Any `count` of the `entities`."""
+    """Any entities.
+
+    Args:
+        entities: How many there are.
+        count: Negatives of an example.
+    """
 
     def __init__(self, entities: int, count: int) -> None:
         self.entities, self.count = entities, min(count, entities)
@@ -67,7 +72,12 @@ class Uniform(ModelFree):
 
 
 class LexicalSampler(ModelFree):
-    """`count` of each example's candidates [examples, k]: the entities whose names look most like its surface."""
+    """The entities whose names look most like an example's surface.
+
+    Args:
+        candidates: [examples, k], rows, the likest first.
+        count: Negatives of an example.
+    """
 
     def __init__(self, candidates: np.ndarray, count: int) -> None:
         self.candidates, self.count = candidates, min(count, candidates.shape[1])
@@ -94,8 +104,21 @@ class LexicalSampler(ModelFree):
 def build_sampler(
     options: NegativesConfiguration, dataset: DataSet, mentions: Sequence[Mention], current: CurrentModel, seed: int = 0
 ) -> Sampler:
-    """The sampler that the configuration names, for the examples `mentions`, which all have an answer; `seed` is that
-    of a generator's first weights."""
+    """The sampler that a configuration names.
+
+    Args:
+        options: Which, and its settings.
+        dataset: Of the entities.
+        mentions: The examples, which all have an answer.
+        current: Features under the model as it is now.
+        seed: Of a generator's first weights.
+
+    Returns:
+        The sampler.
+
+    Raises:
+        MelderError: There is none of this name.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SAMPLERS.get(options.sampler).build(options, dataset, mentions, current)

@@ -18,7 +18,16 @@ __all__ = ["Planted", "plant"]
 
 
 def plant(entities: Sequence[Entity], share: float, seed: int) -> tuple[list[Entity], np.ndarray]:
-    """Altered copies of a share of the entities, drawn by the seed, and the rows [copies] of their originals."""
+    """Altered copies of a share of the entities.
+
+    Args:
+        entities: All of them.
+        share: From 0 to 1.
+        seed: By which they are drawn.
+
+    Returns:
+        The copies, and the rows [copies] of their originals.
+    """
     count = math.ceil(share * len(entities))
     rows = np.sort(draw("plant", seed).choice(len(entities), count, replace=False))
     taken = {entity.id for entity in entities}
@@ -39,8 +48,10 @@ def _altered(entity: Entity, taken: set[str]) -> Entity:
 class Planted:
     """Counts copies among drawn negatives.
 
-    originals [copies]: rows of the entities; the copies' own rows follow those of all `entities`
-    answers [examples]: rows of the right answers
+    Args:
+        originals: [copies], rows of the entities; the copies' own rows follow those of all entities.
+        answers: [examples], rows of the right answers.
+        entities: How many there are without the copies.
     """
 
     originals: np.ndarray

@@ -49,7 +49,15 @@ class _Choices:
 
 
 class PolicyGradient:
-    """The sampler: `count` independent draws for each mention."""
+    """Independent draws of a generator that learns, for each mention.
+
+    Args:
+        pool: Candidates of the examples.
+        current: Features under the model as it is now.
+        generator: Draws among them.
+        count: Negatives of an example.
+        refresh: Steps until candidates are looked for anew.
+    """
 
     refreshes = True
     learns = True

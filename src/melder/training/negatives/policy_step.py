@@ -11,7 +11,12 @@ __all__ = ["PolicyStep"]
 
 @dataclass
 class PolicyStep:
-    """The generator's loss, and figures to watch it by."""
+    """What came of a step of the generator.
+
+    Args:
+        loss: A scalar.
+        figures: To watch it by.
+    """
 
     loss: Tensor
     figures: dict[str, Tensor]

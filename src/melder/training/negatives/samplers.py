@@ -76,5 +76,12 @@ SAMPLERS = Registry[SamplerClass](
 
 
 def player_of(sampler: Sampler) -> LearningSampler | None:
-    """The sampler, if it learns."""
+    """The sampler, if it learns.
+
+    Args:
+        sampler: Any.
+
+    Returns:
+        None where it does not.
+    """
     return cast(LearningSampler, sampler) if sampler.learns else None

@@ -22,7 +22,14 @@ __all__ = ["UniformPool"]
 
 
 class UniformPool:
-    """`count` independent draws for each mention, each of its candidates as probable as any other."""
+    """Independent draws for each mention, each of its candidates as probable as any other.
+
+    Args:
+        pool: Candidates of the examples.
+        current: Features under the model as it is now.
+        count: Negatives of an example.
+        refresh: Steps until candidates are looked for anew.
+    """
 
     refreshes = True
     learns = False

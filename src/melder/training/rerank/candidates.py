@@ -18,7 +18,18 @@ CHUNK = 256  # mentions between signs of progress
 def first_candidates(
     linker: Linker, mentions: Sequence[Mention], top: int, file: Path, counting: Counting, title: str
 ) -> list[list[str]]:
-    """The ids of each mention's first `top` candidates, best first; they are kept in `file`, as JSON Lines.
+    """The ids of each mention's first candidates; they are kept in a file, as JSON Lines.
+
+    Args:
+        linker: The first stage.
+        mentions: To link.
+        top: How many candidates.
+        file: Where they are kept.
+        counting: Starts a progress bar with a title and a total.
+        title: Of the bar.
+
+    Returns:
+        Best first.
 
     Raises:
         MelderError: The file is of other mentions.

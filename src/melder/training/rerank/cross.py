@@ -11,23 +11,33 @@ import numpy as np
 
 from melder.data import DataSet
 from melder.linking.cross_stage import CrossStage
+from melder.metrics.ranks import rank_among
 from melder.protocols import Counting, Linker, Sampler
 from melder.records import Entity, MelderError, Mention, Ranks
 from melder.runs.cross_encoder import pair_texts, start_cross_encoder
 from melder.runs.directory import run_device
 from melder.search.topk import TopK
 from melder.training.configuration import Configuration, TrainingConfiguration
-from melder.training.prepare import Rank, Split
+from melder.training.prepare import Rank
 from melder.training.rerank.candidates import first_candidates
 from melder.training.rerank.configuration import RerankTrainingConfiguration
 from melder.training.rerank.module import CrossExamples, CrossModule
+from melder.training.split import Split
 
 __all__ = ["PreparedCross", "cross_training", "prepare_cross"]
 
 
 @dataclass
 class PreparedCross:
-    """What training needs of a cross-encoder; fulfils `melder.training.trainings.PreparedTraining`."""
+    """What training needs of a cross-encoder; fulfils `melder.training.trainings.PreparedTraining`.
+
+    Args:
+        model: The cross-encoder.
+        examples: Pairs of mentions and candidates.
+        split: To train on and to select on.
+        rank: Ranks mentions of the selection set.
+        negatives: None: they are the first stage's candidates.
+    """
 
     model: Any
     examples: CrossExamples
@@ -40,7 +50,14 @@ class PreparedCross:
 
 
 def cross_training(settings: RerankTrainingConfiguration) -> TrainingConfiguration:
-    """The settings of the training loop."""
+    """The settings of the training loop.
+
+    Args:
+        settings: Of the second look.
+
+    Returns:
+        As for any training.
+    """
     chosen = settings.training
     shared = ["batch_size", "epochs", "learning_rate", "weight_decay", "warmup_steps", "validate_every_steps"]
     shared += ["validate_mentions", "patience", "checkpoint_every"]
@@ -66,11 +83,16 @@ def prepare_cross(
     """The cross-encoder, and mentions with what the first stage finds for them.
 
     Args:
+        settings: Of the second look.
         run: The run of the first stage.
         out: Where candidates are kept, to go on with.
         linker: The first stage.
         dataset: The mentions' data set, whose entities are searched.
         split: Mentions to train on, of which the first so many are taken, and to select on.
+        counting: Starts a progress bar with a title and a total.
+
+    Returns:
+        Everything that the training loop needs.
 
     Raises:
         MelderError: No mention has a wrong candidate to learn from.
@@ -132,8 +154,7 @@ def _ranking(
 def _place(identities: Sequence[str], answer: str, scores: np.ndarray) -> tuple[int, int]:
     if answer not in identities:
         return len(identities) + 1, len(identities) + 1
-    gold = scores[identities.index(answer)]
-    return 1 + int((scores > gold).sum()), int((scores >= gold).sum())
+    return rank_among(scores, identities.index(answer))
 
 
 class _Texts(dict[str, str]):

@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from melder.protocols import Inputs
 from melder.runs.cross_encoder import CrossEncoder, Pair
 from melder.training.configuration import TrainingConfiguration
-from melder.training.loop.optimizer import build_optimizer, learning_rate_factor
-from melder.training.order import BatchPlan, draw
+from melder.training.loop.optimizer import scheduled_optimizer
+from melder.training.order import BatchPlan, draw, seed_step
 
 __all__ = ["CrossBatch", "CrossExamples", "CrossModule"]
 
@@ -26,7 +26,12 @@ NOTHING = -1e9  # the score of a candidate that is not there
 
 @dataclass
 class CrossBatch:
-    """Pairs of some mentions, the right one of each first, as the model reads them; `counts` are those of each."""
+    """Pairs of some mentions, the right one of each first.
+
+    Args:
+        inputs: As the model reads them.
+        counts: How many pairs each mention has.
+    """
 
     inputs: Inputs
     counts: list[int]
@@ -34,7 +39,16 @@ class CrossBatch:
 
 @dataclass
 class CrossExamples:
-    """Training mentions with the right entity and the wrong candidates of each, as texts."""
+    """Training mentions as texts.
+
+    Args:
+        encoder: Cuts them into tokens.
+        mentions: The text of each.
+        answers: The id of the right entity of each.
+        wrong: The ids of the wrong candidates of each.
+        entities: Texts by id.
+        negatives: Wrong candidates of a mention in a batch.
+    """
 
     encoder: CrossEncoder
     mentions: Sequence[str]
@@ -57,7 +71,13 @@ class CrossExamples:
 
 
 class CrossModule(lightning.LightningModule):  # type: ignore[misc]
-    """Trains a cross-encoder: the cross entropy of the right candidate among those of its mention."""
+    """Trains a cross-encoder: the cross entropy of the right candidate among those of its mention.
+
+    Args:
+        encoder: That is trained.
+        training: Learning rates.
+        steps: At most.
+    """
 
     clips_gradients = False
 
@@ -68,8 +88,7 @@ class CrossModule(lightning.LightningModule):  # type: ignore[misc]
         self.train()  # from the first step on: models are opened in evaluation mode
 
     def training_step(self, batch: CrossBatch, batch_idx: int) -> Tensor:
-        # Dropout, a function of the step alone.
-        torch.manual_seed(int(draw("step", self.options.seed, self.global_step).integers(2**62)))
+        seed_step(self.options.seed, self.global_step)
         scores = torch.split(self.model(batch.inputs).float(), batch.counts)  # type: ignore[no-untyped-call]
         padded = pad_sequence(list(scores), batch_first=True, padding_value=NOTHING)
         loss: Tensor = cross_entropy(padded, torch.zeros(len(scores), dtype=torch.long, device=padded.device))
@@ -77,10 +96,7 @@ class CrossModule(lightning.LightningModule):  # type: ignore[misc]
         return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = build_optimizer(self.model, self.options)  # type: ignore[arg-type]
-        factor = learning_rate_factor(self.options, self.steps)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled_optimizer(self.model, self.options, self.steps)  # type: ignore[arg-type]
 
     def transfer_batch_to_device(self, batch: CrossBatch, device: torch.device, dataloader_idx: int) -> CrossBatch:
         return CrossBatch({name: tensor.to(device) for name, tensor in batch.inputs.items()}, batch.counts)

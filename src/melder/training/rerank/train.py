@@ -30,9 +30,9 @@ from melder.training.loop.fit import evenly_spread, fit, interruptible
 from melder.training.loop.progress import LOG, ProgressLog, StepProgress
 from melder.training.loop.run_lock import run_lock
 from melder.training.loop.selection import ValidationCallback
-from melder.training.prepare import Split, split_data
 from melder.training.rerank.configuration import RerankTrainingConfiguration
 from melder.training.rerank.cross import PreparedCross, cross_training, prepare_cross
+from melder.training.split import Split, split_data
 
 __all__ = ["LearnedWeight", "train_second_look"]
 
@@ -74,6 +74,9 @@ def train_second_look(
         counting: Starts a progress bar with a title and a total.
         on_validation: Gets the epoch and figures of each look at the selection set.
         callbacks: Further ones of Lightning.
+
+    Returns:
+        The weight, and what both stages do with it.
 
     Raises:
         MelderError: `run` is no run, settings do not fit together, or another process trains there.
