@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from melder.data.picture_orientation import orientation_of, upright
 from melder.data.pillow_warnings import silenced
 from melder.records import MelderError
 
