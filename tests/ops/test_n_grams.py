@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.utils import murmurhash3_32
 
-from melder.units.n_grams import bucket_of, character_grams
+from melder.ops.n_grams import bucket_of, character_grams
 
 reference = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()
 
