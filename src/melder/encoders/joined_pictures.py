@@ -51,7 +51,7 @@ class JoinedPictures(nn.Module):
         """The features of a picture that every network has stored."""
         return _beside([network.read(item) for network in self.networks])
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         self.networks[0].check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -50,6 +50,12 @@ def gather_mentions(features: Features) -> Features:
     """As `gather`, with further pictures of this process's mentions alone: those of the others are scored elsewhere.
 
     What only one process reads must not be gathered: the others would not ask for its gradient.
+
+    Args:
+        features: Of this process's mentions.
+
+    Returns:
+        Of the mentions of every process, in the order of their ranks.
     """
     own, whole = features.further, gather(replace(features, further=None))
     if own is None:
@@ -60,7 +66,14 @@ def gather_mentions(features: Features) -> Features:
 
 
 def own_rows(pairs: int) -> slice:
-    """This process's rows of a gathered batch, of which each process has `pairs`."""
+    """This process's rows of a gathered batch.
+
+    Args:
+        pairs: How many each process has.
+
+    Returns:
+        The rows.
+    """
     rank = distributed.get_rank() if distributed.is_initialized() else 0
     return slice(rank * pairs, (rank + 1) * pairs)
 
