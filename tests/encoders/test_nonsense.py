@@ -11,7 +11,8 @@ import pytest
 import tiny_models
 from pydantic import ValidationError
 
-from melder.data.pictures import Limits, UnreadablePicture, known_formats
+from melder.data.picture_formats import known_formats
+from melder.data.pictures import Limits, UnreadablePicture
 from melder.encoders import build_encoder, train_last_layers
 from melder.encoders.sources import ModelSource, reading
 from melder.linking.linker import BaseLinker

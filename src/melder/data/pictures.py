@@ -24,7 +24,6 @@ __all__ = [
     "UnreadablePicture",
     "fit",
     "fit_stored",
-    "known_formats",
     "read_picture",
 ]
 
@@ -61,27 +60,6 @@ class Limits:
     side: int = 2  # a picture of one row or column shows nothing: it is a tracking pixel or a mistake
     scan: int = 250_000_000  # width × height of a JPEG, which is decoded at a half, a quarter or an eighth of its size
     formats: tuple[str, ...] = FORMATS  # as Pillow calls them
-
-
-def known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of formats as Pillow writes them.
-
-    Args:
-        names: In any case.
-
-    Returns:
-        The same in capitals.
-
-    Raises:
-        ValueError: There is none, or Pillow reads no such format here.
-    """
-    Image.init()
-    formats = tuple(name.upper() for name in names)
-    unknown = [name for name in formats if name not in Image.OPEN]
-    if unknown or not formats:
-        wrong = f"Pillow reads no {unknown[0]} here" if unknown else "no format is named"
-        raise ValueError(f"{wrong}; name some of {', '.join(FORMATS)}")
-    return formats
 
 
 class UnreadablePicture(MelderError):

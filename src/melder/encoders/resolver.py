@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from melder.data.items import Separator
-from melder.data.pictures import Limits, known_formats
+from melder.data.picture_formats import known_formats
+from melder.data.pictures import Limits
 from melder.encoders.kinds import EncoderKind, Parts
 from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError

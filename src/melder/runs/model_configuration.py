@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
-from melder.data.pictures import FORMATS, known_formats
+from melder.data.picture_formats import known_formats
+from melder.data.pictures import FORMATS
 from melder.encoders import trained_by_default
 from melder.methods import METHODS
 from melder.protocols import Precision

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
-from melder.data.pictures import WEB_FORMATS, Limits, known_formats
+from melder.data.picture_formats import known_formats
+from melder.data.pictures import WEB_FORMATS, Limits
 from melder.export.addresses import ENTITY_PREFIX
 from melder.runs.model_configuration import Section
 

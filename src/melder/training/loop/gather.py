@@ -55,7 +55,7 @@ def gather_mentions(features: Features) -> Features:
         features: Of this process's mentions.
 
     Returns:
-        Of the mentions of all processes.
+        Of the mentions of every process, in the order of their ranks.
     """
     own, whole = features.further, gather(replace(features, further=None))
     if own is None:
@@ -72,7 +72,7 @@ def own_rows(pairs: int) -> slice:
         pairs: How many each process has.
 
     Returns:
-        Their slice of the batch.
+        The rows.
     """
     rank = distributed.get_rank() if distributed.is_initialized() else 0
     return slice(rank * pairs, (rank + 1) * pairs)
