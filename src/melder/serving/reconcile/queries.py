@@ -86,8 +86,8 @@ def _as_list(value: Any) -> Any:
 
 def _as_text(value: Any) -> Any:
     """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return _text(value) if is_number else value
+    is_whole = isinstance(value, int) and not isinstance(value, bool)  # of any size, which no float has
+    return _text(value) if is_whole or (isinstance(value, float) and math.isfinite(value)) else value
 
 
 class PropertyValue(_LenientPart):
