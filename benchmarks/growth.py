@@ -4,10 +4,11 @@
 
 Knowledge bases of these sizes are made of KB, any one that was built: each entity is another one's sides with a tenth
 of noise, under a name put together from two names, so that no encoder is needed. They stay in --cache; sides take what
-`melder kb info KB` says an entity takes (10^6 of CLIP's are 5 GB, of M3EL's as int8 10 GB). Written: from sides in
-memory to a published generation. Opened, linked and memory: of a process that did nothing else; a mention's time is
-that of 32 scored together, their features given, after 5 that were not timed. Time and memory are fitted as a power of
-the number of entities, c n^a, by least squares of the logarithms.
+`melder kb info KB` says an entity takes (10^6 of CLIP's are 5 GB, of M3EL's as int8 10 GB). Written: seconds of the
+processor from sides in memory to segments on the disk. What was stopped goes on, and a second process with --backwards
+writes segments from the last on, until it meets the first one. Opened, linked and memory: of a process that did
+nothing else; a mention's time is that of 32 scored together, their features given, after 5 that were not timed. Time
+and memory are fitted as a power of the number of entities, c n^a, by least squares of the logarithms.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,14 +30,15 @@ from timing import resident
 from melder.building.model import copy_run
 from melder.kb import open_knowledge_base
 from melder.kb.format.packing import pack
-from melder.kb.manifest import MODEL, SEGMENTS, SegmentEntry, publish
-from melder.kb.segment import SEGMENT_ROWS, SegmentContents, write_segment
+from melder.kb.manifest import CODEBOOKS, CURRENT, MODEL, SEGMENTS, SegmentEntry, publish
+from melder.kb.segment import SEGMENT_ROWS, SegmentContents, segment_digest, write_segment
 from melder.linking.exact import ExactLinker
 from melder.linking.opening import searching
 from melder.records import Mention
 from melder.runs.directory import open_run
 
 WARM, TIMED = 5, 32  # mentions
+TIMES = "times.txt"  # of each segment: rows, and seconds to make and to write it
 FIGURES = {
     "written": "s to write",
     "disk": "MB on disk",
@@ -54,13 +57,18 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,10000,100000,1000000")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--svg", type=Path, help="draw the figures there")
+    parser.add_argument("--backwards", action="store_true", help="help another process to write, and measure nothing")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows = {}
     for size in map(int, options.sizes.split(",")):
+        if options.backwards:
+            make(options.kb, options.cache / f"{size}", size, backwards=True)
+            continue
         rows[size] = measure(options.kb, options.cache / f"{size}", size, options.threads)
         print(json.dumps({"entities": size, **rows[size]}), flush=True)
-    show(rows)
+    if rows:
+        show(rows)
     if options.svg is not None:
         options.svg.write_text(drawing(rows), encoding="utf-8")
 
@@ -68,7 +76,9 @@ def main() -> None:
 def measure(source: Path, path: Path, size: int, threads: int) -> dict[str, float]:
     figures = path / "figures.json"
     if not figures.is_file():
-        made = {"written": make(source, path, size)}
+        if not (path / CURRENT).is_file():
+            make(source, path, size)
+        made = seconds_of(path)
         made["disk"] = sum(file.stat().st_size for file in (path / SEGMENTS).rglob("*") if file.is_file()) / 1e6
         figures.write_text(json.dumps(made), encoding="utf-8")
     found = json.loads(figures.read_text(encoding="utf-8"))
@@ -78,23 +88,53 @@ def measure(source: Path, path: Path, size: int, threads: int) -> dict[str, floa
     return found  # type: ignore[no-any-return]
 
 
-def make(source: Path, path: Path, size: int) -> float:
-    """Write a knowledge base of so many entities; the seconds that writing took."""
-    seconds, listed = 0.0, list[SegmentEntry]()
+def make(source: Path, path: Path, size: int, backwards: bool = False) -> None:
+    """Write a knowledge base of so many entities, or what is missing of it.
+
+    Args:
+        backwards: Write only segments, from the last to the first that is there; a second process that goes the other
+            way finishes.
+    """
+    numbers = range(-(-size // SEGMENT_ROWS))
     with open_knowledge_base(source) as base:
         matcher, settings = open_run(base.model)[0].matcher, base.generation.settings
-        path.mkdir(parents=True)
-        copy_run(base.model, path)
-        for number, first in enumerate(range(0, size, SEGMENT_ROWS)):
-            entities, side = resampled(base, matcher.lexical, first, min(SEGMENT_ROWS, size - first))
-            start, name = time.perf_counter(), f"{number:06d}-{0:012x}"
-            contents = SegmentContents(entities, pack(side, settings.kind, matcher.entity_tensors))
-            digest = write_segment(path / SEGMENTS / name, contents, settings.kind)
-            listed.append(SegmentEntry(name=name, rows=len(entities), digest=digest))
-            seconds += time.perf_counter() - start
-        start = time.perf_counter()
-        publish(path, 1, settings.model_copy(update={"pictures": "none"}), tuple(listed))
-        return seconds + time.perf_counter() - start
+        if not (path / MODEL).is_dir():
+            path.mkdir(parents=True)
+            copy_run(base.model, path)
+        if (file := settings.codebook_file(source)) is not None:
+            (path / CODEBOOKS).mkdir(exist_ok=True)
+            shutil.copyfile(file.path, path / CODEBOOKS / file.path.name)
+        codebook = None if file is None else file.read()
+        for number in reversed(numbers) if backwards else numbers:
+            segment, first = path / SEGMENTS / name_of(number), number * SEGMENT_ROWS
+            if segment.is_dir():
+                if backwards:
+                    return
+                continue
+            begun = time.process_time()
+            entities, side = resampled(base, matcher, first, min(SEGMENT_ROWS, size - first))
+            made = time.process_time()
+            contents = SegmentContents(entities, pack(side, settings.kind, matcher.entity_tensors, codebook))
+            write_segment(segment, contents, settings.kind)
+            with (path / TIMES).open("a") as log:
+                log.write(f"{len(entities)} {made - begun} {time.process_time() - made}\n")
+        rows = [min(SEGMENT_ROWS, size - number * SEGMENT_ROWS) for number in numbers]
+        listed = (
+            SegmentEntry(name=name_of(number), rows=count, digest=segment_digest(path / SEGMENTS / name_of(number)))
+            for number, count in zip(numbers, rows, strict=True)
+        )
+        if not backwards:
+            publish(path, 1, settings.model_copy(update={"pictures": "none"}), tuple(listed))
+
+
+def name_of(number: int) -> str:
+    return f"{number:06d}-{0:012x}"
+
+
+def seconds_of(path: Path) -> dict[str, float]:
+    """Of the processor, for making the sides and for writing them."""
+    lines = [list(map(float, line.split())) for line in (path / TIMES).read_text().splitlines()]
+    return {"made": sum(line[1] for line in lines), "written": sum(line[2] for line in lines)}
 
 
 def linked(path: Path, source: Path, candidates: str | None, threads: int) -> dict[str, float]:

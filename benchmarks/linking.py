@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from resampling import resampled
-from timing import machine, resident
+from timing import machine, private_peak, resident
 
 from melder.building.model import copy_run, identity_of
 from melder.data import DataSet, entity_items, load
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--links", type=int, default=1000)
     parser.add_argument("--exact", type=int, default=200, help="mentions that agreement is measured on")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--searches", default="flat,hnsw,certified")
+    parser.add_argument("--searches", nargs="+", default=["flat", "hnsw", "certified"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     known = load(options.kb, text_field=read_configuration(options.run).data.text_field)
@@ -120,7 +120,7 @@ def more_segments(base: Path, path: Path, size: int) -> Iterator[SegmentEntry]:
             number, count = len(own) + (start - len(known)) // SEGMENT_ROWS, min(SEGMENT_ROWS, size - start)
 
             def contents(start: int = start, count: int = count) -> SegmentContents:
-                entities, side = resampled(known, matcher.lexical, start, count)
+                entities, side = resampled(known, matcher, start, count)
                 return SegmentContents(entities, pack(side, "int8", matcher.entity_tensors))
 
             yield segment(path, number, count, contents)
@@ -148,13 +148,15 @@ def figures(options: argparse.Namespace, path: Path) -> dict[str, Any]:
     with open_knowledge_base(path) as base:
         prepared = {listed.search for listed in base.generation.indexes}
         found["entities"] = len(base)
-    for name in options.searches.split(","):
+    for name in options.searches:
         if name not in prepared:
             start = time.perf_counter()
-            store_search(path, name, lambda title, total: lambda done: None)
+            with private_peak() as peak:
+                store_search(path, name, lambda title, total: lambda done: None)
+            found[f"built {name}, MB"] = peak["most"] - peak["before"]
             found[f"built {name}"] = time.perf_counter() - start
             file.write_text(json.dumps(found), encoding="utf-8")
-    jobs = {"model": only_model, "exact": exact} | dict.fromkeys(options.searches.split(","), searched)
+    jobs = {"model": only_model, "exact": exact} | dict.fromkeys(options.searches, searched)
     for name, job in jobs.items():
         if name not in found:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -234,12 +236,12 @@ def show(found: Mapping[str, Any], options: argparse.Namespace) -> None:
     print(f"medians of {options.links:,} mentions; agreement on {len(real):,}; {found['bytes']:,.0f} bytes an entity\n")
     print(
         "| | p50, ms | p95, ms | p50 at first, ms | best as exact | best ten as exact | pairs scored | RssAnon, MB | "
-        "RssFile, MB | built, s | opened, s | bytes an entity |"
+        "RssFile, MB | built, s | its RssAnon, MB | opened, s | bytes an entity |"
     )
-    print("| --- | " + "--- | " * 11)
+    print("| --- | " + "--- | " * 12)
     p50, p95 = 1e3 * np.quantile(found["exact"]["again"], [0.5, 0.95])
-    print(f"| exact | {p50:.0f} | {p95:.0f} | | | | 100 % | | | | | |")
-    for name in options.searches.split(","):
+    print(f"| exact | {p50:.0f} | {p95:.0f} | | | | 100 % | | | | | | |")
+    for name in options.searches:
         print(row(name, found, real))
 
 
@@ -260,6 +262,7 @@ def row(name: str, found: Mapping[str, Any], real: Sequence[Link]) -> str:
         f"{more['RssAnon']:.0f}",
         f"{more['RssFile']:.0f}",
         f"{found.get(f'built {name}', float('nan')):.0f}",
+        f"{found.get(f'built {name}, MB', float('nan')):.0f}",
         f"{each['opened']:.1f}",
         f"{found['indexes'][name]:,.0f}",
     ]

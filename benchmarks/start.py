@@ -19,7 +19,6 @@ STEPS = {
     "Python": "",
     "PyTorch": "import torch",
     "transformers with BERT": "import transformers.models.bert.modeling_bert",
-    "scikit-learn's n-grams": "import sklearn.feature_extraction.text",
     "Melder": "import melder; from melder.linking.load import load",
     "open the knowledge base": "linker = melder.load(path)",
     "first link": "linker.link('Guinea won the toss', mention='Guinea')",

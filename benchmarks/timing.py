@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
-__all__ = ["machine", "parser_of", "resident", "times_of"]
+__all__ = ["machine", "parser_of", "private_peak", "resident", "times_of"]
 
 
 def machine(versions: Mapping[str, str]) -> str:
@@ -32,6 +34,24 @@ def resident() -> dict[str, float]:
     """RssAnon (no file backs it) and RssFile of this process, MB."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {name: int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile")}
+
+
+@contextmanager
+def private_peak() -> Iterator[dict[str, float]]:
+    """RssAnon of this process in MB, looked at a hundred times a second: `before`, and the `most` until the end."""
+    peak, ended = {"before": resident()["RssAnon"], "most": resident()["RssAnon"]}, Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            peak["most"] = max(peak["most"], resident()["RssAnon"])
+
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
 
 
 def times_of(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

@@ -48,6 +48,14 @@ def test_names_are_the_same(name: str, other: str) -> None:
         ("مُحَمَّد", "محمد"),
         ("İstanbul", "Istanbul"),
         ("Bjørn Ærø", "Bjorn Aero"),
+        ("علی خامنه‌ای", "علي خامنه‌اي"),  # Persian and Arabic yeh
+        ("ٱلْقَاهِرَة", "القاهره"),
+        ("کراچی", "كراچي"),  # Urdu and Arabic kaf
+        ("١٩٢٣", "1923"),
+        ("۱۴۰۱ تهران", "1401 تهران"),
+        ("सन् १९४७", "सन् 1947"),
+        ("‹Le Monde›", "'Le Monde'"),
+        ("「東京」", '"東京"'),
     ],
 )
 def test_names_differ_by_diacritics_alone(name: str, other: str) -> None:

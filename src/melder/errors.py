@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["BadData", "BadRecord", "MelderError", "counted"]
 
-TABLES = (".csv", ".tsv")  # how names of tables end
+TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")  # how names of tables end
 SHOWN = 20  # records that a message lists: enough to see the pattern, little enough to read
 
 

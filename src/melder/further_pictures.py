@@ -27,6 +27,23 @@ class FurtherPictures:
     image_tokens: Tensor
     image_mask: Tensor
 
+    @staticmethod
+    def of(counts: Tensor, vectors: Tensor | None, tokens: Tensor | None, mask: Tensor) -> FurtherPictures:
+        """Those of an encoder that sees, whose features have both tensors.
+
+        Args:
+            counts: As above.
+            vectors: [x, g]
+            tokens: [x, P, d]
+            mask: [x]
+
+        Returns:
+            The further pictures.
+        """
+        assert vectors is not None
+        assert tokens is not None
+        return FurtherPictures(counts, vectors, tokens, mask)
+
     def __len__(self) -> int:
         """The number of items."""
         return len(self.counts)

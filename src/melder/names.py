@@ -31,14 +31,17 @@ INVISIBLE = frozenset(chr(code) for first, last in _INVISIBLE_RANGES for code in
 
 _SIGNS = str.maketrans(
     dict.fromkeys(INVISIBLE)
-    | dict.fromkeys("‘’‚‛ʹʻʼʽˈ′‵`´＇ꞌ", "'")
+    | dict.fromkeys("‘’‚‛ʹʻʼʽˈ′‵`´\u1ffd＇ꞌ", "'")
     | dict.fromkeys("“”„‟″‶«»〝〞＂", '"')
     | dict.fromkeys("‐‑‒–—―−⁃﹘﹣－", "-")
 )
 
-# Letters with a stroke or a ligature, which Unicode does not take apart.
+# Letters with a stroke or a ligature, which Unicode does not take apart, and others that stand for each other.
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "ŧ": "t", "ŋ": "n", "æ": "ae", "œ": "oe", "þ": "th"}
+    # Letters of Arabic that Persian, Urdu and careless typing write otherwise; signs of quotation, points, strokes.
+    | {"ک": "ك", "ی": "ي", "ى": "ي", "ہ": "ه", "ھ": "ه", "ة": "ه", "ٱ": "ا"}
+    | {"‹": "'", "›": "'", "「": '"', "」": '"', "『": '"', "』": '"', "・": "·", "⁄": "/"}
 )
 # Points of Hebrew and Arabic, which are left out in most texts: first and last code points.
 _POINTS = ((0x0591, 0x05C7), (0x064B, 0x0655), (0x0670, 0x0670), (0x0640, 0x0640))
@@ -64,7 +67,8 @@ def folded(name: str) -> str:
 
 def unaccented(name: str) -> str:
     """The folded name without diacritics: those of Latin, Greek and Cyrillic letters, and the points of Hebrew and
-    Arabic. In other scripts marks are letters, and stay.
+    Arabic. In other scripts marks are letters, and stay. Digits of all scripts are one, and so are the forms of Arabic
+    letters in Arabic, Persian and Urdu.
 
     Args:
         name: as it was given, or folded
@@ -81,13 +85,19 @@ def unaccented(name: str) -> str:
         mark = unicodedata.combining(character)
         base = base if mark else character
         if not (mark and _carries_marks(base)) and not _is_point(character):
-            plain.append(character)
+            plain.append(_digit(character))
     return unicodedata.normalize("NFC", "".join(plain)).translate(_LETTERS)
 
 
 @lru_cache(1 << 12)
 def _carries_marks(letter: str) -> bool:
     return unicodedata.name(letter, "").startswith(_ALPHABETS) if letter else False
+
+
+def _digit(character: str) -> str:
+    """A digit of whichever script as ours, other characters as they are."""
+    value = None if character.isascii() else unicodedata.decimal(character, None)
+    return character if value is None else str(value)
 
 
 def _is_point(character: str) -> bool:

@@ -82,6 +82,10 @@ def _clip_like(vocabulary: int, **text: Any) -> dict[str, Any]:
     return {"text_config": {**own, **text}, "vision_config": dict(VISION), "projection_dim": 12}
 
 
+def _bert_like(vocabulary: int) -> dict[str, Any]:
+    return {**TEXT, "vocab_size": vocabulary, "pad_token_id": 0}
+
+
 def _siglip(vocabulary: int, **vision: Any) -> dict[str, Any]:
     text = {**TEXT, "vocab_size": vocabulary, "projection_size": 24, "pad_token_id": 0}
     return {"text_config": text, "vision_config": {**VISION, **vision}}
@@ -118,6 +122,50 @@ ARCHITECTURES = [
     Architecture("AIMv2 (LiT)", "joint", "Aimv2Config", _clip_like, "CLIPImageProcessor"),
     Architecture("TIPS v2", "joint", "Tipsv2Config", lambda n: _siglip(n, hidden_size=16), "Tipsv2ImageProcessor"),
     Architecture("GroupViT", "joint", "GroupViTConfig", _clip_like, "CLIPImageProcessor"),
+    Architecture("CLIPSeg", "joint", "CLIPSegConfig", _clip_like),
+    Architecture("OWL-ViT", "joint", "OwlViTConfig", _clip_like, "OwlViTImageProcessor"),
+    Architecture(
+        "BLIP",
+        "joint",
+        "BlipConfig",
+        lambda n: {
+            "text_config": {**_bert_like(n), "encoder_hidden_size": 24},
+            "vision_config": dict(VISION),
+            "projection_dim": 12,
+        },
+        "BlipImageProcessor",
+    ),
+    Architecture(
+        "vision and text, paired by training",
+        "joint",
+        "VisionTextDualEncoderConfig",
+        lambda n: {
+            "vision_config": {"model_type": "vit", **VISION},
+            "text_config": {"model_type": "bert", **_bert_like(n)},
+            "projection_dim": 12,
+        },
+    ),
+    Architecture("ELECTRA", "text", "ElectraConfig", lambda n: {**_bert_like(n), "embedding_size": 8}),
+    Architecture("DeBERTa-v2", "text", "DebertaV2Config", _bert_like),
+    Architecture("NomicBERT", "text", "NomicBertConfig", _bert_like),
+    Architecture("Jina embeddings 3", "text", "JinaEmbeddingsV3Config", _bert_like),
+    Architecture("ConvBERT", "text", "ConvBertConfig", _bert_like),
+    Architecture("LayoutLM", "text", "LayoutLMConfig", _bert_like),
+    Architecture(
+        "mT5 (encoder)",
+        "text",
+        "MT5Config",
+        lambda n: {
+            "vocab_size": n,
+            "d_model": 16,
+            "d_kv": 8,
+            "d_ff": 32,
+            "num_layers": 2,
+            "num_heads": 2,
+            "pad_token_id": 0,
+        },
+        model="MT5EncoderModel",
+    ),
     Architecture("BERT", "text", "BertConfig", lambda n: {**TEXT, "vocab_size": n}),
     Architecture(
         "DistilBERT",
@@ -196,6 +244,21 @@ ARCHITECTURES = [
             "window_size": 2,
         },
     ),
+    Architecture(
+        "DINOv3 (ConvNeXt)",
+        "pictures",
+        "DINOv3ConvNextConfig",
+        lambda n: {"hidden_sizes": [8, 16, 24, 32], "depths": [1] * 4},
+        "DINOv3ViTImageProcessor",
+    ),
+    Architecture(
+        "ResNet",
+        "pictures",
+        "ResNetConfig",
+        lambda n: {"embedding_size": 8, "hidden_sizes": [8, 16, 24, 32], "depths": [1] * 4},
+        "ConvNextImageProcessor",
+    ),
+    Architecture("BEiT", "pictures", "BeitConfig", lambda n: dict(VISION), "BeitImageProcessor"),
     Architecture("MLCD", "pictures", "MLCDVisionConfig", lambda n: dict(VISION), "CLIPImageProcessor"),
     Architecture("SigLIP (vision)", "pictures", "SiglipVisionConfig", lambda n: dict(VISION), "SiglipImageProcessor"),
     Architecture("MetaCLIP 2 (vision)", "pictures", "MetaClip2Config", lambda n: _clip_like(99), "CLIPImageProcessor"),

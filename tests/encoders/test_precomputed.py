@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from melder.encoders import build_encoder, load_encoder
-from melder.encoders.precomputed import StoredPictures, find_files
+from melder.encoders.precomputed import StoredPictures, find_files, find_networks
 from melder.records import Item, MelderError
 
 
@@ -90,3 +90,67 @@ def test_a_saved_encoder_finds_its_files_from_anywhere(
     file.unlink()
     with pytest.raises(MelderError, match=r"no file '.*kb.safetensors'; bring it back"):
         load_encoder(tmp_path / "run")
+
+
+def test_networks_are_joined_so_that_a_cosine_is_the_mean_of_theirs(file: Path, tmp_path: Path) -> None:
+    other = another_network(tmp_path / "other.safetensors", positions=4)
+    encoder = build_encoder(f"precomputed:{file}+{other}+clip:compact")
+    items = [Item("", Path("apple.jpg")), Item("", Path("pear.jpg")), Item("a pear")]
+    features = encoder(encoder.prepare(items))
+    assert features.image_global is not None
+    assert features.image_tokens is not None
+    one, two = load_file(file), load_file(other)
+    expected = sum(
+        torch.nn.functional.cosine_similarity(*stored["image_global"].float(), dim=0) for stored in (one, two)
+    )
+    assert torch.allclose(features.image_global[0] @ features.image_global[1], expected / 2, atol=1e-6)
+    assert torch.equal(features.image_tokens[:2], torch.cat([one["image_tokens"].float(), two["image_tokens"]], dim=2))
+    assert features.image_mask.tolist() == [True, True, False]
+    assert not features.image_global[2].any()
+
+
+def test_joined_networks_are_read_again(file: Path, tmp_path: Path) -> None:
+    other = another_network(tmp_path / "other.safetensors", positions=4)
+    encoder = build_encoder(f"precomputed:{file}+{other}+clip:compact")
+    encoder.save(tmp_path / "saved")
+    again, item = load_encoder(tmp_path / "saved"), Item("", Path("pear.jpg"))
+    assert again.sizes == encoder.sizes
+    assert torch.equal(again.prepare([item])["image_global"], encoder.prepare([item])["image_global"])
+
+
+def test_networks_with_other_positions_are_not_joined(file: Path, tmp_path: Path) -> None:
+    other = another_network(tmp_path / "other.safetensors", positions=5)
+    with pytest.raises(MelderError, match=r"other.safetensors' has 5 tokens a picture, '.*kb.safetensors' 4; join"):
+        build_encoder(f"precomputed:{file}+{other}+clip:compact")
+
+
+def test_a_picture_that_one_network_lacks_is_named(file: Path, tmp_path: Path) -> None:
+    other = another_network(tmp_path / "other.safetensors", positions=4, names='["apple.jpg", "plum.jpg"]')
+    encoder = build_encoder(f"precomputed:{file}+{other}+clip:compact")
+    with pytest.raises(MelderError, match=r"no features of picture 'pear.jpg' in .*other.safetensors"):
+        encoder.prepare([Item("", Path("pear.jpg"))])
+
+
+@pytest.mark.parametrize("name", ["a+b", "+", "two + three"])
+def test_a_plus_sign_in_a_path_that_is_there_joins_nothing(name: str, file: Path, tmp_path: Path) -> None:
+    moved = tmp_path / name
+    file.parent.rename(moved)
+    assert find_networks(str(moved)) == [str(moved)]
+    assert find_networks(f"{moved}/kb.safetensors, {moved}") == [f"{moved}/kb.safetensors, {moved}"]
+    assert build_encoder(f"precomputed:{moved}+clip:compact").sizes.image_global == 10
+
+
+@pytest.mark.parametrize("spec", ["a+", "+b", "a++b"])
+def test_an_empty_name_between_plus_signs_is_refused(spec: str) -> None:
+    with pytest.raises(MelderError, match="names nothing before or behind a"):
+        find_networks(spec)
+
+
+def another_network(file: Path, positions: int, names: str = '["apple.jpg", "pear.jpg"]') -> Path:
+    generator = torch.Generator().manual_seed(5)
+    tensors = {
+        "image_global": torch.randn(2, 3, generator=generator),
+        "image_tokens": torch.randn(2, positions, 2, generator=generator),
+    }
+    save_file(tensors, file, metadata={"names": names})
+    return file

@@ -169,3 +169,103 @@ def test_a_width_that_vectors_do_not_have_is_refused(spec: str, tmp_path: Path) 
     ) as caught:
         build_encoder(spec.format(**models), width=4000)
     assert "\n" not in str(caught.value)
+
+
+def _edit(directory: Path, file: str, **changes: Any) -> None:
+    path = directory / file
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    path.write_text(json.dumps(content | changes))
+
+
+SETTINGS = "config_sentence_transformers.json"
+ODD: dict[str, tuple[str, dict[str, Any]]] = {
+    "a default prompt is for neither": (SETTINGS, {"prompts": {"x": "apple "}, "default_prompt_name": "x"}),
+    "an empty prompt of documents": (SETTINGS, {"prompts": {"document": "", "passage": "toss "}}),
+    "no prompt": (SETTINGS, {"prompts": {"query": None, "document": "toss "}}),
+    "a prompt that nobody reads": ("1_Pooling/config.json", {"include_prompt": False}),
+    "a longer length": ("sentence_bert_config.json", {"max_seq_length": 4096}),
+    "an output by name": (
+        "sentence_bert_config.json",
+        {
+            "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+            "module_output_name": "token_embeddings",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_directories_are_read_as_there(name: str, tmp_path: Path) -> None:
+    file, changes = ODD[name]
+    _edit(tiny_models.sentence_encoder(tmp_path), file, **changes)
+    _compare(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        {"pooling_mode_cls_token": 1, "pooling_mode_mean_tokens": 0},
+        {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True},
+        {"pooling_mode_cls_token": False},
+        {},
+    ],
+)
+def test_older_spellings_of_pooling(pooling: dict[str, Any], tmp_path: Path) -> None:
+    directory = tiny_models.sentence_encoder(tmp_path)
+    (directory / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 20, **pooling}))
+    _compare(directory)
+
+
+@pytest.mark.parametrize("activation", ["torch.nn.ReLU", "torch.nn.modules.activation.GELU"])
+def test_other_activations(activation: str, tmp_path: Path) -> None:
+    dense = {"activation_function": activation}
+    _compare(tiny_models.sentence_encoder(tmp_path, modules=["Dense"], dense=dense))
+
+
+def test_a_width_of_its_own(tmp_path: Path) -> None:
+    directory = tiny_models.sentence_encoder(tmp_path)
+    _edit(directory, SETTINGS, truncate_dim=5)
+    assert build_encoder(f"paired:{directory}+none").sizes.text_global == 5
+    _compare(directory)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        (SETTINGS, {"model_type": "CrossEncoder"}, "is a CrossEncoder; a text model here is a SentenceTransformer"),
+        (SETTINGS, {"model_type": "SparseEncoder"}, "is a SparseEncoder; a text model"),
+        ("sentence_bert_config.json", {"query_length": 4}, "its transformer has query_length, which is not computed"),
+        ("sentence_bert_config.json", {"query_expansion": {"length": 4}}, "its transformer has query_expansion"),
+        (
+            "sentence_bert_config.json",
+            {"modality_config": {"text": {"method_output_name": "pooler_output"}}},
+            "its transformer has the output pooler_output",
+        ),
+        ("1_Pooling/config.json", {"pooling_mode": None}, "its files of sentence-transformers are damaged"),
+        ("2_Dense/config.json", {"in_features": "20"}, "its files of sentence-transformers are damaged"),
+    ],
+)
+def test_what_is_computed_elsewhere_is_refused(
+    file: str, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    directory = tiny_models.sentence_encoder(tmp_path, modules=["Dense"])
+    _edit(directory, file, **changes)
+    with pytest.raises(MelderError, match=message) as caught:
+        build_encoder(f"paired:{directory}+none")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["StaticEmbedding", "Router", "WeightedLayerPooling", "CLIPModel"])
+def test_other_beginnings_are_refused_by_name(kind: str, tmp_path: Path) -> None:
+    directory = tiny_models.sentence_encoder(tmp_path)
+    rows = [{"idx": 0, "name": "0", "path": "", "type": f"sentence_transformers.models.{kind}"}]
+    (directory / "modules.json").write_text(json.dumps(rows))
+    with pytest.raises(MelderError, match=f"has modules {kind}; a text model here is a Transformer, a Pooling"):
+        build_encoder(f"paired:{directory}+none")
+
+
+def test_a_cross_encoder_is_named(tmp_path: Path) -> None:
+    directory = tiny_models.bert(tmp_path)
+    _edit(directory, "config.json", sentence_transformers={"activation_fn": "torch.nn.modules.activation.Sigmoid"})
+    with pytest.raises(MelderError, match="is a CrossEncoder, which reads two texts at once"):
+        build_encoder(f"paired:{directory}+none")

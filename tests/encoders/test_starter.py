@@ -62,16 +62,17 @@ def test_pixels_are_those_that_the_network_was_trained_on(tower: EfficientNetPic
     assert torch.allclose(values[1], torch.tensor(1.0), atol=1e-5)
 
 
-def test_pictures_do_not_depend_on_their_batch_even_in_training(tower: EfficientNetPictures) -> None:
+def test_pictures_do_not_depend_on_their_batch_even_in_training(encoder: Towers) -> None:
     pictures = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    tower.train()
+    tower = encoder.train().image
+    assert isinstance(tower, EfficientNetPictures)
     try:
         with torch.no_grad():
             together, alone = tower.network(pictures), tower.network(pictures[:1])
         assert torch.allclose(together[:1], alone, atol=1e-4 * float(alone.abs().max()))
         assert not any(norm.training for norm in tower.modules() if isinstance(norm, torch.nn.BatchNorm2d))
     finally:
-        tower.eval()
+        encoder.eval()
 
 
 def test_it_is_minilm_beside_the_network(encoder: Towers, pictures: dict[str, Path]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from melder.data import load
 from melder.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate, evaluate_run
@@ -15,6 +17,7 @@ from melder.metrics.metrics import FIGURES, metrics
 from melder.records import BadData, MelderError
 from melder.runs import model
 from melder.runs.feature_cache import encode_data
+from melder.runs.selection import split_mentions
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
 from melder.training.prepare import build_model
@@ -74,6 +77,36 @@ def test_mentions_without_an_answer_are_predicted_but_not_counted(result: Evalua
         assert row.rank_optimistic is not None
         assert row.rank_pessimistic is not None
         assert row.rank_optimistic <= place <= row.rank_pessimistic
+
+
+def test_tune_is_what_the_run_was_selected_on(small_run: Path, small_data: Path) -> None:
+    """The figures that the training itself ended with, with settings of the method changed or not."""
+    trained = json.loads((small_run / "metrics.json").read_text())
+    tune = evaluate_run(small_run, small_data, "tune", counting=silent)
+    assert {mention.id for mention in tune.mentions} < {mention.id for mention in load(small_data).split("train")}
+    assert tune.figures["split"] == "tune"
+    for name in ("mentions", "hits@1", "mrr"):
+        assert tune.figures[name] == pytest.approx(trained[name])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"training": {"select_on": "dev", "seed": 43}}, "was selected on dev, and no part of train was held out; use"),
+        ({"training": {}}, "was not selected on a part of this data; name mentions with --split, such as dev"),
+        (
+            {"data": {"from_entities": {"count": 3}}},
+            "was not selected on a part of this data; name mentions with --split",
+        ),
+    ],
+)
+def test_a_run_that_was_selected_on_other_mentions_has_no_tune(
+    changed: dict[str, Any], message: str, small_run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    content = yaml.safe_load((small_run / "config.yaml").read_text()) | changed
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(MelderError, match=message):
+        split_mentions(tmp_path, load(small_data), "tune")
 
 
 def test_too_few_candidates_for_what_is_asked_are_refused(small_run: Path, small_data: Path) -> None:

@@ -23,7 +23,7 @@ from melder.data.vocabularies.wikidata import is_query_result, named_types, quer
 from melder.data.vocabularies.wikidata_dump import WikidataDump
 from melder.io.checksums import digest_of
 from melder.io.problems import Problems
-from melder.jobs.mention_file import mentions_of
+from melder.jobs.mention_reader import mentions_of
 from melder.kb.manifest import CURRENT, GENERATIONS, open_current
 from melder.languages import Languages
 from melder.records import Entity, MelderError, Mention

@@ -19,7 +19,8 @@ from melder.evaluation.overlap import TOP, overlap_at_k
 from melder.export.annotated_text import LinkedMention
 from melder.export.formats import WriterOptions
 from melder.io.problems import Problems
-from melder.jobs.mention_file import links_of, mentions_of, written
+from melder.jobs.mention_file import links_of, written
+from melder.jobs.mention_reader import mentions_of
 from melder.jobs.ray import link as scale_link
 from melder.jobs.ray.build import segments_on
 from melder.jobs.ray.cluster import connected, counts

@@ -220,7 +220,7 @@ def test_all_that_a_generation_lists_is_on_the_disk_before_it_is_the_current_one
     before = synced[: renamed[base / "CURRENT"]]
     part = new.with_name(new.name + ".part")
     written = [part / path.name for path in new.iterdir()]
-    assert len(written) == 4
+    assert len(written) == 5
     manifest = base / "generations/000002.json"
     for path in (*written, part, new.parent, manifest.with_name("000002.json.part"), manifest.parent):
         assert path in before, path

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 import melder
@@ -18,12 +19,15 @@ from melder.data import DataSet, EntityFile, load
 from melder.evaluation.evaluate import EvaluationOptions, evaluate, evaluate_run
 from melder.generative import name_search
 from melder.generative.mapper import LinearMapper
+from melder.generative.model import Embedded
+from melder.generative.name_search import ScoredName
 from melder.generative.names import Names
 from melder.generative.trie import NameTrie
 from melder.linking import GenerativeLinker, RerankingLinker
 from melder.linking.generative import NAMES
 from melder.linking.opening import open_linker
 from melder.records import Entity, Link, MelderError, Mention
+from melder.runs.gemel import Pictures
 from training import small
 
 
@@ -129,6 +133,61 @@ def test_demonstrations_can_be_left_out_afterwards(
     assert np.array_equal(bare.ranks(_answered(mentions)).optimistic, changed.ranks(_answered(mentions)).optimistic)
     assert bare.figures["demonstrations"] == changed.figures["demonstrations"] == {"shown": 0, "dropped": 0}
     assert linker.link(mentions[:4], k=3) != bare.link(mentions[:4], k=3)
+
+
+def test_a_run_that_was_trained_without_demonstrations_shows_them(
+    run: Path, small_data: Path, linker: GenerativeLinker, mentions: list[Mention], tmp_path: Path
+) -> None:
+    """Its own keys say nothing, so that it gets those that a training with them would have written."""
+    bare = shutil.copytree(run, tmp_path / "run")
+    content = yaml.safe_load((bare / "config.yaml").read_text())
+    content["method"]["demonstrations"]["count"] = 0
+    (bare / "config.yaml").write_text(yaml.safe_dump(content))
+    file = bare / "demonstrations" / "demonstrations.safetensors"
+    tensors = load_file(file)
+    save_file(tensors | {"keys": torch.zeros(len(tensors["keys"]), 1)}, file)
+    shown = _linker(bare, small_data, "method.demonstrations.count=2")
+    assert torch.equal(shown.model.demonstrations.keys, tensors["keys"])
+    assert shown.link(mentions[:4], k=3) == linker.link(mentions[:4], k=3)
+
+
+@pytest.mark.parametrize("changed", [["context=1"], ["surface=0", "picture=1"], ["context=0.5", "picture=2"]])
+def test_demonstrations_are_found_as_the_settings_say_now(
+    run: Path, small_data: Path, linker: GenerativeLinker, changed: list[str]
+) -> None:
+    """Keys of surfaces may be as wide as those of pictures: they were compared with each other."""
+    other = _linker(run, small_data, *(f"method.demonstrations.{change}" for change in changed))
+    shown, by_key = other.model.demonstrations, {(m.text, m.surface): m for m in load(small_data).split("train")}
+    asked = [by_key[row.text, row.surface] for row in shown.shown]
+    keys = other.model.keys(asked, Pictures(shown.pictures, shown.there))
+    assert not torch.equal(keys, linker.model.demonstrations.keys)
+    torch.testing.assert_close(shown.keys, keys)
+
+
+def test_prompts_that_repeat_are_read_once(
+    linker: GenerativeLinker, mentions: list[Mention], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same question about the same picture; with another picture, or with none, it is another prompt."""
+    bare = linker.without_demonstrations()
+    first, other = _answered(mentions)[:2]
+    asked = [first, _changed(first, id="again"), _changed(first, id="bare", image=None), other]
+    asked += [_changed(first, id="other picture", image=other.image), _changed(other, id="once more")]
+    expected = [bare.links_and_ranks([mention], 3)[0][0] for mention in asked]
+    read: list[int] = []
+    search = bare.search
+
+    def noted(prompts: Embedded) -> list[ScoredName]:
+        read.append(len(prompts.embeds))
+        return search(prompts)
+
+    monkeypatch.setattr(bare, "search", noted)
+    links, _ = bare.links_and_ranks(asked, 3)
+    assert sum(read) == 4
+    for link, alone in zip(links, expected, strict=True):
+        assert [candidate.id for candidate in link.candidates] == [candidate.id for candidate in alone.candidates]
+        assert [candidate.score for candidate in link.candidates] == pytest.approx(
+            [candidate.score for candidate in alone.candidates], abs=1e-5
+        )
 
 
 def test_a_short_context_drops_demonstrations_and_counts_them(
@@ -262,6 +321,10 @@ def _linker(run: Path, data: Path, *changes: str) -> GenerativeLinker:
     linker = open_linker(run, load(data), changes=changes)
     assert isinstance(linker, GenerativeLinker)
     return linker
+
+
+def _changed(mention: Mention, **changes: object) -> Mention:
+    return mention.model_copy(update=changes)
 
 
 def _answered(mentions: list[Mention]) -> list[Mention]:

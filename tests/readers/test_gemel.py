@@ -112,7 +112,7 @@ def test_different_keys_have_different_names_of_bearable_length() -> None:
     ("line", "field"),
     [
         ({**LINE, "target": ""}, "target"),
-        ({**LINE, "text": 3}, "text"),
+        ({**LINE, "text": {}}, "text"),
         ({"text": "a"}, "mention"),
         ([1], ""),
         ({**LINE, "img_url": ".."}, "img_url"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from melder.data import EntityFile
-from melder.data.picture_names import PictureNames
+from melder.data.picture_names import PictureNames, file_of
 from melder.io.problems import Problems
 
 
@@ -71,3 +71,34 @@ def test_pictures_are_taken_under_the_name_of_their_file_and_others_hinted_at(fo
     assert source.notes == (
         "2 pictures are there under another spelling (Unicode, %20, backslashes, case), and are taken",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("pictures/x.png", ["sub/x.png"]),
+        ("x.jpg", ["sub/x.png"]),
+        ("C:\\scans\\Tour Eiffel.tif", ["Tour Eiffel.png"]),
+        ("File:Up.png", ["Up.PNG"]),
+        ("under score", ["under_score.png"]),
+        ("nothing.png", []),
+    ],
+)
+def test_a_file_in_another_folder_or_with_another_ending_is_offered(folder: Path, name: str, files: list[str]) -> None:
+    names = PictureNames(folder)
+    assert names.located(name) is None
+    assert names.alike(name) == files
+
+
+@pytest.mark.parametrize(
+    ("address", "file"),
+    [
+        ("https://iiif.example.org/iiif/2/krug-7/full/full/0/default.jpg", "krug-7.jpg"),
+        ("https://example.org/iiif/a%2Fb/0,0,500,500/!400,400/!90/color.png", "a_b.png"),
+        ("https://example.org/iiif/3/x/pct:0,0,50,50/max/22.5/gray.webp", "x.webp"),
+        ("https://example.org/full/x/default.jpg", "default.jpg"),
+        ("https://example.org/pictures/full/a/0/b.jpg", "b.jpg"),
+    ],
+)
+def test_pictures_of_iiif_are_called_by_their_identifiers(address: str, file: str) -> None:
+    assert file_of(address) == file

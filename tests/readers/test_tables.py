@@ -15,8 +15,8 @@ import pyarrow.parquet
 import pytest
 
 from melder.data import EntityFile
+from melder.data.tables.cells import text_of
 from melder.data.tables.options import Notes, TableOptions, parse_columns
-from melder.data.tables.rows import text_of
 from melder.io.problems import Problems
 from melder.records import Entity, MelderError
 
@@ -253,7 +253,7 @@ def test_a_spreadsheet_is_read_as_a_table(tmp_path: Path) -> None:
         Entity(id="8", name="2020-01-02"),
     ]
     assert faults == []
-    assert "only the first of 2 sheets is read, 'Sheet'" in notes
+    assert "of 2 sheets 'Sheet' is read (--sheet says otherwise)" in notes
     assert any(note.startswith("1 cell holds an error of the spreadsheet") for note in notes)
 
 

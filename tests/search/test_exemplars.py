@@ -21,6 +21,7 @@ from search.test_searches import ENTITIES, Held, made
 from units.made import TERMS
 
 WIDTH = 24
+CONDITION = 32  # at least the largest variance of the vectors below over the smallest, once there is a ridge
 
 
 def directions(count: int, seed: int = 0) -> Tensor:
@@ -138,6 +139,38 @@ def test_similarity_is_that_of_cosines_where_there_are_few_and_ignores_what_is_m
     assert (alike[:5, :5].argmax(dim=1) == torch.arange(5)).all()
     assert not alike[5].any()
     assert not alike[:, 5].any()
+
+
+@pytest.mark.parametrize(("count", "entities"), [(2, 1), (9, 9), (60, 7), (300, 30)])
+def test_similarity_is_the_cosine_of_vectors_whitened_by_exemplars(count: int, entities: int) -> None:
+    generator = torch.Generator().manual_seed(count)
+    spread = torch.linspace(0.2, 3.0, WIDTH)
+    vectors, owner = torch.randn(count, WIDTH, generator=generator) * spread, torch.arange(count) % entities
+    vectors += directions(entities, seed=1)[owner]
+    similarity = Similarity(vectors, torch.ones(count, dtype=torch.bool), owner)
+    cosines = similarity.vectors @ similarity.vectors.t()
+    assert close(cosines, whitened_cosines(vectors.double(), owner).float(), terms=CONDITION * (count + WIDTH))
+
+
+def whitened_cosines(vectors: Tensor, owner: Tensor) -> Tensor:
+    """As the module's formula says it, with the root of the matrix."""
+    count = len(vectors)
+    centred = vectors - vectors.sum(dim=0) / (count + 16)
+    groups = [centred[owner == entity] for entity in owner.unique()]
+    several = [group for group in groups if len(group) > 1]
+    within = sum(
+        ((group - group.mean(dim=0)).t() @ (group - group.mean(dim=0)) * len(group) / (len(group) - 1)).double()
+        for group in several
+    )
+    of_within = sum(len(group) for group in several)
+    every = centred.t() @ centred / count
+    mean_variance = every.trace() / WIDTH
+    covariance = within / (of_within + 100) if several else torch.zeros_like(every)
+    covariance = covariance + 0.1 * every * count / (count + 100)
+    covariance += (0.1 + 0.1 * 100 / (count + 100)) * mean_variance * torch.eye(WIDTH)
+    variance, axes = torch.linalg.eigh(covariance)
+    whitened = normalize(centred @ (axes / variance.sqrt()) @ axes.t(), dim=1)
+    return whitened @ whitened.t()
 
 
 @pytest.mark.parametrize("name", ["certified", "flat", "hnsw"])

@@ -469,3 +469,16 @@ def test_no_vector_may_be_longer_than_the_lift() -> None:
 
 def test_every_backend_has_a_case() -> None:
     assert {case.name.partition(":")[0] for case in CASES} == set(INDEXES.names())
+
+
+@pytest.mark.parametrize(("factory", "looked_at"), [("IVF16,Flat", 4), ("IVF30,SQ8", 5), ("RR32,IVF9,PQ8", 3)])
+def test_inverted_lists_are_looked_at_as_many_as_the_root_of_their_number(
+    factory: str, looked_at: int, tmp_path: Path
+) -> None:
+    faiss = pytest.importorskip("faiss")
+    index = build_index(f"faiss:{factory}", VECTORS)
+    index.save(tmp_path / "index")
+    opened = INDEXES.resolve(f"faiss:{factory}")[0].open(tmp_path / "index")
+    assert faiss.extract_index_ivf(opened.index).nprobe == looked_at
+    for query in VECTORS[:20]:
+        assert opened.search(query, 10).rows.tolist() == index.search(query, 10).rows.tolist()

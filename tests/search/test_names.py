@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from melder.features import Features, Heads, Side
+from melder.io import scratch
 from melder.search.hybrid import HybridIndex
 from melder.search.indexes import names as names_module
+from melder.search.indexes import postings
 from melder.search.indexes.names import NameIndex
 from melder.units.lexical import Lexical
 
@@ -158,3 +160,15 @@ def test_searches_of_threads_do_not_meet(unit: Lexical, index: NameIndex) -> Non
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda surface: index.search(*surface, 9).cosines, surfaces(unit) * 40))
     assert all(np.array_equal(each, expected[n % len(expected)]) for n, each in enumerate(found))
+
+
+@pytest.mark.parametrize(("rows", "at_once"), [(97, 1009), (13, 4096), (600, 251)])
+def test_an_index_larger_than_memory_is_the_same(
+    unit: Lexical, index: NameIndex, rows: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "HELD", 1000)
+    monkeypatch.setattr(postings, "AT_ONCE", at_once)
+    whole = side(unit, ENTITIES)
+    built = NameIndex.build([whole.take(slice(start, start + rows)) for start in range(0, 600, rows)], BUCKETS)
+    for name in names_module.ARRAYS:
+        assert np.array_equal(getattr(built, name), getattr(index, name)), name

@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 
 from melder.records import Candidate, Entity, Link
 from melder.serving import ServiceSettings, create_application
+from melder.serving.reconcile.queries import ReconciliationQuery, mention_of, read_queries
 from serving.conftest import Start
 from serving.toy import ToyLinker, ToySource, picture
 
@@ -427,6 +428,31 @@ def test_null_is_absent_and_unknown_keys_are_passed_over(client: TestClient, odd
     answer = ask(client, {"odd": {"query": "Guinea"} | odd, "plain": {"query": "Guinea"}})
     assert ids(answer["odd"])[0] == "GN"
     assert "error" not in answer["odd"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": {"id": "country", "name": "Country"}},
+        {"type": [{"id": "country"}, None]},
+        {"type": "country", "type_strict": "SHOULD"},
+        {"properties": {"pid": "context", "v": "won"}},
+        {"properties": [None, {"p": "context", "v": "won"}]},
+        {"properties": [{"pid": "context", "v": {"str": "won"}}, {"pid": "x", "v": [{"date": "1958"}, {"int": 3}]}]},
+        {"properties": [{"pid": "x", "v": {"name": "Africa"}}]},
+        {"limit": "3"},
+    ],
+)
+def test_what_other_clients_write_is_understood(client: TestClient, odd: dict[str, Any]) -> None:
+    answer = ask(client, {"odd": {"query": "Guinea"} | odd})
+    assert ids(answer["odd"])[0] == "GN"
+
+
+def test_values_of_an_extension_are_read_as_texts() -> None:
+    content = {"q": {"query": "Guinea", "properties": [{"p": "x", "v": [{"str": "in 1958"}, {"int": 3}]}]}}
+    query = read_queries(json.dumps(content), ServiceSettings())["q"]
+    assert isinstance(query, ReconciliationQuery)
+    assert mention_of(query).text == "in 1958 3"
 
 
 @pytest.mark.parametrize(

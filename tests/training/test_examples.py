@@ -12,14 +12,14 @@ from torch import Tensor
 from melder.data import MODALITIES, DataSet, entity_items, load, mention_items
 from melder.encoders import Towers, encode
 from melder.further_pictures import FurtherPictures
-from melder.training.batched import Batched, BatchItems, EncodedItems
+from melder.training.batched import Batched, BatchItems, EncodedItems, FurtherInputs, PreparedItems
 from melder.training.configuration import Configuration, TrainingConfiguration
 from melder.training.examples import FeatureExamples, ItemExamples
 from melder.training.negatives.model_free import InBatch
 from melder.training.order import BatchPlan
 from melder.training.prepare import build_model
 from melder.training.split import split_data
-from training.small import settings
+from training.small import settings, with_more_pictures
 
 PLAN = BatchPlan(mentions=35, batch_size=8, seed=5)
 ROWS = np.array([3, 0, 17, 8, 30])
@@ -180,7 +180,12 @@ def has(content: Any) -> tuple[Tensor, Tensor]:
     return content.inputs["has_text"], content.inputs["image_mask"]
 
 
-def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples) -> None:
+def further(items: BatchItems) -> FurtherInputs | None:
+    assert isinstance(items, PreparedItems)
+    return items.further
+
+
+def test_of_several_stored_pictures_all_are_shown(features: FeatureExamples) -> None:
     single = features.entities
     further = FurtherPictures(
         torch.ones(len(single), dtype=torch.long),
@@ -191,4 +196,39 @@ def test_of_several_stored_pictures_the_first_is_shown(features: FeatureExamples
     several = replace(features, entities=replace(single, further=further)).batch(PLAN, 3, ROWS)
     assert equal(several, features.batch(PLAN, 3, ROWS))
     assert isinstance(several.entities, EncodedItems)
-    assert several.entities.encoded.further is None
+    encoded = several.entities.encoded
+    assert encoded.further is not None
+    assert torch.equal(encoded.further.image_global, -encoded.image_global)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_with_one_picture_each_nothing_changes(items: ItemExamples, augment: bool) -> None:
+    single = replace(items, training=options(augment=augment, drop_image=0.3))
+    several = replace(single, pictures=4)
+    for epoch in range(2):
+        one, other = single.batch(PLAN, epoch, ROWS), several.batch(PLAN, epoch, ROWS)
+        assert equal(one, other)
+        assert further(other.mentions) is further(other.entities) is None
+
+
+def test_every_picture_that_linking_compares_is_read(items: ItemExamples) -> None:
+    dataset = with_more_pictures(items.dataset)
+    mentions = [mention for mention in dataset.split("train") if mention.answer is not None]
+    examples = replace(items, dataset=dataset, mentions=mentions, pictures=2)
+    batched = examples.batch(PLAN, 0, ROWS)
+    of_mentions, of_entities = further(batched.mentions), further(batched.entities)
+    assert of_mentions is not None
+    assert of_entities is not None
+    expected = [min(len(dataset.entities[examples.answers[row]].images), 2) - 1 for row in ROWS]
+    assert of_entities.counts.tolist() == expected
+    assert of_mentions.counts.tolist() == [max(min(len(mentions[row].images), 2), 1) - 1 for row in ROWS]
+    assert of_mentions.counts.sum() > 0
+    varied = further(replace(examples, training=options(augment=True)).batch(PLAN, 0, ROWS).entities)
+    assert varied is not None
+    assert not torch.equal(of_entities.inputs["pixels"], varied.inputs["pixels"])
+
+
+def test_who_hides_its_picture_hides_all(items: ItemExamples) -> None:
+    dataset = with_more_pictures(items.dataset)
+    examples = replace(items, dataset=dataset, pictures=4, training=options(drop_image=0.99))
+    assert further(examples.batch(PLAN, 0, ROWS).entities) is None

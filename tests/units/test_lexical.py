@@ -9,10 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils import murmurhash3_32
 from torch import Tensor
 
 from melder.features import Features, Heads, Side
-from melder.units.lexical import HASHES, Lexical, pack
+from melder.ops.n_grams import character_grams
+from melder.ops.name_hashes import HASHES, gram_places
+from melder.units.lexical import Lexical, pack
 
 NAMES = ["Guinea", "Guinea-Bissau", "Equatorial Guinea", "Mali", "Mali Mali mali", "Congo", "北京", "a", "São Tomé"]
 # So many buckets that the few n-grams of a test do not collide.
@@ -271,3 +274,11 @@ def test_without_its_diacritics_a_name_is_exact_but_less() -> None:
     with_marks, without, part = _exact("Muller", ("Müller",), ("Muller",), ("Muller Ann",))
     assert without > with_marks > part
     assert with_marks > 1.5
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a", "New York", "New  York\u00a0City", "ΣΑΣ ΟΔΟΣ", "İstanbul 2", "a\tb\nc", "北京 市"]
+)
+def test_words_have_the_n_grams_that_scikit_learn_gives_the_whole_name(name: str) -> None:
+    expected = [abs(murmurhash3_32(gram)) % BUCKETS for gram in character_grams(name)]
+    assert list(gram_places(name, BUCKETS)) == expected

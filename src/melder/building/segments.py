@@ -10,7 +10,7 @@ from pathlib import Path
 from melder.building.storage import packed
 from melder.data import MODALITIES, EntityFile, UnreadablePicture, entity_items
 from melder.data.items import EntityPictures
-from melder.data.pictures import silenced
+from melder.data.pillow_warnings import silenced
 from melder.encoders import Throughput, decodes_pictures, reading_threads
 from melder.kb.format.packing import PackedSide
 from melder.kb.manifest import KnowledgeBaseSettings

@@ -20,7 +20,7 @@ DROPPED = "{} [demonstration was|demonstrations were] left out: the context has 
 def evaluate(
     run: Path = typer.Argument(metavar="RUN|KB", help="The directory of a run, or of a knowledge base with its own."),
     data: Path = typer.Option(..., "--data", help="The data set whose mentions are linked."),
-    split: str = typer.Option("dev", "--split", help="train, dev or test."),
+    split: str = typer.Option("dev", "--split", help="train, dev, test, or tune: what the run was selected on."),
     kb: Path = typer.Option(
         None, "--kb", help="Link to the entities of this data set, or knowledge base of this run, instead."
     ),

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from melder.cli.console import SKIPPED, console, counting, say, writable
 from melder.cli.entity_types import known_types
-from melder.cli.kb.tables import Columns, Encoding
-from melder.cli.link_file import MentionFileJob, check_files, link_file, link_file_on, table_options
+from melder.cli.kb.tables import Columns, Encoding, Sheet
+from melder.cli.link_file import MentionFileJob, check_files, link_file, link_file_on
+from melder.cli.mention_file import table_options
 from melder.cli.options import Candidates, Changes, Coherence, Language, Prior
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import Decided, Link, MelderError
@@ -61,6 +62,7 @@ def link(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
     columns: Columns = [],  # noqa: B006
     encoding: Encoding = None,
+    sheet: Sheet = None,
     prior: Prior = False,
     coherence: Coherence = False,
     explain: Path = typer.Option(None, "--explain", metavar="FILE", help="Write a page that shows what matched what."),
@@ -95,6 +97,8 @@ def link(
         raise MelderError("--explain shows one mention; give it with --text")
     if source is None and any(each is not None for each in (images, output, format_name, entity_uri)):
         raise MelderError("--images, --output, --format and --entity-uri go with --input")
+    if source is None and (columns or encoding is not None or sheet is not None):
+        raise MelderError("--column, --encoding and --sheet go with --input")
     if (prior or coherence) and (ray is not None or explain is not None):
         raise MelderError("--prior and --coherence do not go with --ray, nor with --explain; leave them out")
     if coherence and source is None:
@@ -121,7 +125,7 @@ def link(
         )
         check_files(job, on_cluster=ray is not None)
         writable(output)
-        table = table_options(columns, encoding)
+        table = table_options(columns, encoding, sheet)
         if ray is not None:
             link_file_on(ray, job, table, workers, threads or 1)
         else:

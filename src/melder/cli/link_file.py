@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from melder.export.formats import WriterOptions
     from melder.protocols import Linker
 
-__all__ = ["MentionFileJob", "check_files", "link_file", "link_file_on", "table_options"]
+__all__ = ["MentionFileJob", "check_files", "link_file", "link_file_on"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def link_file(job: MentionFileJob, table: TableOptions) -> None:
 def link_file_on(address: str, job: MentionFileJob, table: TableOptions, workers: int | None, threads: int) -> None:
     """The same on a Ray cluster, in shards."""
     from melder.io.problems import Problems
-    from melder.jobs.mention_file import mentions_of
+    from melder.jobs.mention_reader import mentions_of
     from melder.jobs.mention_records import is_unplaced
     from melder.jobs.ray.link import ShardJob, link_on
 
@@ -138,13 +138,6 @@ def link_file_on(address: str, job: MentionFileJob, table: TableOptions, workers
         unreadable = link_on(address, shards, mentions, job.output, progress, workers=workers, threads=threads)
     say_unplaced(placed[True], count, "linked")
     finish(problems.records, list(unreadable.values()))
-
-
-def table_options(columns: Sequence[str], encoding: str | None) -> TableOptions:
-    """How a table of mentions is read."""
-    from melder.data.tables.options import TableOptions, parse_columns
-
-    return TableOptions(parse_columns(columns), encoding)
 
 
 def _link_all(linker: Linker, mentions: list[Mention], job: MentionFileJob, missing: Counter[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,14 @@ from melder.records import BadRecord, Mention
 if TYPE_CHECKING:
     from melder.data.tables.options import TableOptions
 
-__all__ = ["read_mention_file", "say_unplaced"]
+__all__ = ["read_mention_file", "say_unplaced", "table_options"]
+
+
+def table_options(columns: Sequence[str], encoding: str | None, sheet: str | None) -> TableOptions:
+    """How a table of mentions is read."""
+    from melder.data.tables.options import TableOptions, parse_columns
+
+    return TableOptions(parse_columns(columns), encoding, sheet)
 
 
 def read_mention_file(source: Path, table: TableOptions) -> tuple[list[Mention], list[BadRecord]]:
@@ -24,11 +32,11 @@ def read_mention_file(source: Path, table: TableOptions) -> tuple[list[Mention],
     """
     from melder.data.tables.options import Notes
     from melder.io.problems import Problems
-    from melder.jobs.mention_file import lines_of, mentions_of
+    from melder.jobs.mention_reader import lines_of, mentions_of
 
     problems, notes = Problems(), Notes()
     if str(source) == "-":
-        mentions = list(lines_of(io.BytesIO(sys.stdin.buffer.read()), "standard input", problems, notes))
+        mentions = list(lines_of(io.BytesIO(sys.stdin.buffer.read()), "standard input", problems, notes, table))
     else:
         mentions = list(mentions_of(source, problems, table, notes))
     for note in notes:

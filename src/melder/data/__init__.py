@@ -4,10 +4,11 @@ from melder.data.dataset import DataSet, load
 from melder.data.entity_file import EntityFile
 from melder.data.items import MODALITIES, draw_image, entity_items, mention_item, mention_items
 from melder.data.pictures import Limits, UnreadablePicture, fit, read_picture
-from melder.data.splits import tune_split
+from melder.data.splits import TUNE, selection_split, tune_split
 
 __all__ = [
     "MODALITIES",
+    "TUNE",
     "DataSet",
     "EntityFile",
     "Limits",
@@ -19,5 +20,6 @@ __all__ = [
     "mention_item",
     "mention_items",
     "read_picture",
+    "selection_split",
     "tune_split",
 ]

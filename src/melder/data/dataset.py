@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # it imports PyTorch, which a client of a service need not ha
 __all__ = ["SPLITS", "DataSet", "entity_faults", "inside", "load"]
 
 SPLITS = ("train", "dev", "test")
+TEXTS = ("id", "name", "aliases", "description", "types")  # fields of an entity, but for the names of its pictures
 
 
 @dataclass
@@ -158,8 +159,17 @@ def entity_faults(
         faults.append((names.get("entity.id", "id"), _repeated(entity.id, seen[entity.id], what)))
     if not entity.names and not entity.description.strip():
         faults.append((names.get("entity.name", "name"), "is empty and so is the description; fill in one of them"))
+    faults += [
+        (names.get(f"entity.{field}", field), "holds a null character; take it out")
+        for field in TEXTS
+        if any("\0" in text for text in _listed(getattr(entity, field)))
+    ]
     where = names.get("entity.images", "images")
     return faults + [(where, reason) for image in entity.images if (reason := _leaves(image))]
+
+
+def _listed(texts: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else texts
 
 
 def _mention_faults(mention: Mention, seen: dict[str, int], known: set[str], layout: Reader) -> list[Fault]:

@@ -11,8 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from melder.data.dataset import entity_faults, inside
+from melder.data.json_columns import with_columns
 from melder.data.json_records import read_json
 from melder.data.merging import merged
+from melder.data.own import plain
 from melder.data.picture_names import PictureNames, file_of, is_address, leads_out
 from melder.data.tables.language_columns import fields_by_language
 from melder.data.tables.options import Notes, TableOptions
@@ -28,7 +30,8 @@ __all__ = ["EntityFile"]
 JSON = (".jsonl", ".json", ".ndjson", ".srj")  # .srj: results of SPARQL queries
 FIELDS = ("id", "name", "aliases", "description", "types", "images")
 SEVERAL = ("aliases", "types", "images")
-OTHER_TABLES = (".xls", ".ods", ".numbers")
+NEEDS = (("id",), ("name", "aliases", "description"))
+OTHER_TABLES = (".xls", ".xlsb", ".ods", ".numbers")
 OTHER_SPELLING = (
     "{} [picture is|pictures are] there under another spelling (Unicode, %20, backslashes, case), and [is|are] taken"
 )
@@ -41,6 +44,11 @@ ROUNDED_IDS = (
     "{} [id is a rounded number|ids are rounded numbers] such as 1.2E+15: format the column as text before saving it"
 )
 LINK = "is a symbolic link out of the directory of pictures; copy the picture there, or name the other with --images"
+FLOAT_IDS = (
+    "{} [id ends|ids end] in .0, as whole numbers do that went through a program which takes them for fractions; "
+    "elsewhere [it|they] may be written without it"
+)
+_FLOAT = re.compile(r"\d+\.0")
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+\d+")  # a long number as Excel writes it: its last digits are lost
 
 
@@ -143,7 +151,7 @@ class EntityFile:
     @cached_property
     def table(self) -> Table:
         """The file as a table."""
-        return Table(FileRows(self.path, self.options.encoding), FIELDS, SEVERAL, self.options)
+        return Table(FileRows.of(self.path, self.options), FIELDS, NEEDS, SEVERAL, self.options)
 
     @cached_property
     def picture_names(self) -> PictureNames:
@@ -163,8 +171,7 @@ class EntityFile:
 
     def _records(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
         if not self.is_table:
-            with self.path.open("rb") as file:
-                yield from read_json(file, str(self.path), Entity, problems)
+            yield from self._objects(problems, notes)
             return
         self._check_texts()
         for number, values in self.table.rows(problems, notes):
@@ -173,12 +180,21 @@ class EntityFile:
             except ValidationError as error:
                 problems.add(self.name, number, describe(error, Entity))
 
+    def _objects(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
+        columns, name = self.options.columns, str(self.path)
+        if self.options.sheet is not None:
+            raise MelderError(f"--sheet {self.options.sheet}: {name} has no sheets; leave the option out")
+        complete = with_columns(plain, columns, FIELDS, notes) if columns else plain
+        with self.path.open("rb") as file:
+            yield from read_json(file, name, Entity, problems, complete, completes_all=bool(columns))
+
     def _check_texts(self) -> None:
         header = self.table.header(Notes())
         if header is not None and not header.fields & {"name", "aliases", "description"}:
             raise MelderError(
                 f"{self.table.place(header.row)}: has neither a column 'name' nor 'description'; say which column "
                 f"holds the names with --column name=HEADER (the headers are {', '.join(header.names)})"
+                f"{self.table.source.remedy}"
             )
 
     def linked_entities(self, problems: Problems, notes: Notes) -> Iterator[tuple[int, Entity]]:
@@ -216,7 +232,7 @@ class EntityFile:
         return faults + [("images", f"{str(self.images / name)!r} {LINK}") for name in links]
 
     def _remedy(self, name: str) -> str:
-        similar = self.picture_names.same(name)
+        similar = self.picture_names.alike(name)
         return f"is it one of {', '.join(map(repr, similar[:3]))}?" if similar else "correct it or leave it out"
 
 
@@ -226,3 +242,5 @@ def _note(entity: Entity, notes: Notes) -> None:
         notes.add(NAMED_BY_ID)
     if _ROUNDED.fullmatch(entity.id):
         notes.add(ROUNDED_IDS)
+    if _FLOAT.fullmatch(entity.id):
+        notes.add(FLOAT_IDS)

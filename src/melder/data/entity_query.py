@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from melder.data.entity_file import FIELDS, SEVERAL, EntityFile
+from melder.data.entity_file import FIELDS, NEEDS, SEVERAL, EntityFile
 from melder.data.tables.options import TableOptions
 from melder.data.tables.query import QueryRows
 from melder.data.tables.table import Table
@@ -35,6 +35,8 @@ class EntityQuery(EntityFile):
         self.options = options or TableOptions()
         if self.options.encoding is not None:
             raise MelderError("--encoding: is of CSV files; a database says its own")
+        if self.options.sheet is not None:
+            raise MelderError("--sheet: is of workbooks; name the table in --query")
         self.notes: tuple[str, ...] = ()
         self._rows = QueryRows(url, query)
         self.name = self._rows.name
@@ -45,4 +47,4 @@ class EntityQuery(EntityFile):
 
     @cached_property
     def table(self) -> Table:
-        return Table(self._rows, FIELDS, SEVERAL, self.options)
+        return Table(self._rows, FIELDS, NEEDS, SEVERAL, self.options)

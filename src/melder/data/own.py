@@ -15,20 +15,32 @@ from pydantic import BaseModel, ValidationError
 
 from melder.data.by_language import with_labels
 from melder.data.layouts import Layout
+from melder.data.tables.cells import text_of
+from melder.data.tables.list_cells import SEPARATOR, values_of
 from melder.io.problems import Fault, Problems, describe, read_bytes
 from melder.records import Entity, Mention
 
 __all__ = ["LAYOUT", "Complete", "OwnLayout", "as_written", "parse_lines", "plain", "plain_record", "read_lines"]
 
-IDS = ("id", "answer")  # fields that other programs may write as numbers
+TEXTS = (
+    "id",
+    "answer",
+    "name",
+    "description",
+    "surface",
+    "mention",
+    "text",
+)  # which other programs may write as numbers
+SEVERAL = ("aliases", "types", "images")  # lists of texts
+IMAGE = "image"  # one text or several
 
 Record = TypeVar("Record", bound=BaseModel)
 Complete = Callable[[Mapping[str, Any], int], dict[str, Any]]  # an object and its number → the fields of a record
 
 
 def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as other programs write it, put right: without fields that are null, with numbers that are ids as texts,
-    and with texts by language taken apart.
+    """A record as other programs write it, put right: without what is null, with numbers that stand for texts as such,
+    one text for a list of one, and texts by language taken apart.
 
     Args:
         value: An object of JSON.
@@ -36,8 +48,25 @@ def plain_record(value: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         By field.
     """
-    given = with_labels({name: content for name, content in value.items() if content is not None})
-    return given | {name: str(given[name]) for name in IDS if type(given.get(name)) is int}
+    given = with_labels({name: content for name, content in value.items() if not _is_absent(content)})
+    return {name: _as_texts(name, content) for name, content in given.items()}
+
+
+def _as_texts(field: str, content: Any) -> Any:
+    if field in SEVERAL and isinstance(_as_text(content), str):
+        return values_of(_as_text(content), SEPARATOR)
+    if (field in SEVERAL or field == IMAGE) and isinstance(content, list):
+        return [_as_text(item) for item in content if not _is_absent(item)]
+    return _as_text(content) if field in (*TEXTS, *SEVERAL) else content
+
+
+def _as_text(content: Any) -> Any:
+    return text_of(content) if isinstance(content, int | float) and not isinstance(content, bool) else content
+
+
+def _is_absent(content: Any) -> bool:
+    """Null, and the NaN by which data frames say so."""
+    return content is None or content != content
 
 
 def as_written(value: Mapping[str, Any], number: int) -> dict[str, Any]:

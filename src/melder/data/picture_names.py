@@ -8,13 +8,20 @@ are ever found.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 __all__ = ["PictureNames", "file_of", "is_address", "leads_out"]
+
+
+# {identifier}/{region}/{size}/{rotation}/{quality}.{format}
+_IIIF = re.compile(
+    r"([^/]+)/(?:full|square|(?:pct:)?[\d.]+(?:,[\d.]+){3})/[^/]+/!?[\d.]+/(?:default|color|gray|bitonal|native)\.(\w+)$"
+)
 
 
 def is_address(name: str) -> bool:
@@ -32,6 +39,8 @@ def is_address(name: str) -> bool:
 def file_of(address: str) -> str:
     """The name of the file behind an address; "" of what only looks like one, such as http://[.
 
+    All addresses of IIIF end in default.jpg or the like; the file is then called after the picture's identifier.
+
     Args:
         address: Of the web.
 
@@ -42,7 +51,8 @@ def file_of(address: str) -> str:
         path = urlsplit(address).path
     except ValueError:
         return ""
-    return unquote(path.rsplit("/", 1)[-1]).replace("/", "_")
+    iiif = _IIIF.search(path)
+    return unquote(f"{iiif[1]}.{iiif[2]}" if iiif else path.rsplit("/", 1)[-1]).replace("/", "_")
 
 
 def leads_out(directory: Path, name: str) -> bool:
@@ -80,12 +90,23 @@ class PictureNames:
         spelt = _spelling(wanted)
         return sorted(self._files.get(spelt.casefold(), ()), key=lambda file: (_spelling(file) != spelt, file))
 
+    def alike(self, name: str) -> list[str]:
+        """The files that may be meant where none looks the same: in another folder, or with another ending."""
+        return self.same(name) or self._by_stem.get(_stem(name.rsplit(":", 1)[-1]), [])
+
     def located(self, name: str) -> str | None:
         """The name of the file that is meant; None where there is none, or several look equally like it."""
         files = self.same(name)
         spelt = _spelling(file_of(name) if is_address(name) else name)
         exact = [file for file in files if _spelling(file) == spelt]
         return (exact or files)[0] if len(exact or files) == 1 else None
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        stems: dict[str, list[str]] = {}
+        for name in sorted(name for names in self._files.values() for name in names):
+            stems.setdefault(_stem(name), []).append(name)
+        return stems
 
     @cached_property
     def _files(self) -> dict[str, list[str]]:
@@ -104,3 +125,7 @@ def _walk(directory: Path) -> Iterator[str]:
 def _spelling(name: str) -> str:
     """A name as it looks, whatever wrote it."""
     return unicodedata.normalize("NFC", unquote(name).replace("\\", "/").replace("_", " "))
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_spelling(name).casefold()).stem

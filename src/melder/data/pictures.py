@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +14,19 @@ from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from melder.data.picture_blocks import FewReads, PictureRefusal, check_passes, check_resources
+from melder.data.pillow_warnings import silenced
 from melder.records import MelderError
 
-__all__ = ["FORMATS", "WEB_FORMATS", "Limits", "UnreadablePicture", "fit", "fit_stored", "read_picture", "silenced"]
+__all__ = [
+    "FORMATS",
+    "WEB_FORMATS",
+    "Limits",
+    "UnreadablePicture",
+    "fit",
+    "fit_stored",
+    "known_formats",
+    "read_picture",
+]
 
 WEB_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")  # what strangers may send: the decoders that browsers have hardened
 FORMATS = (*WEB_FORMATS, "AVIF", "TIFF", "BMP")  # what collections come in; every other decoder stays shut
@@ -57,6 +65,27 @@ class Limits:
     side: int = 2  # a picture of one row or column shows nothing: it is a tracking pixel or a mistake
     scan: int = 250_000_000  # width × height of a JPEG, which is decoded at a half, a quarter or an eighth of its size
     formats: tuple[str, ...] = FORMATS  # as Pillow calls them
+
+
+def known_formats(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of formats as Pillow writes them.
+
+    Args:
+        names: In any case.
+
+    Returns:
+        The same in capitals.
+
+    Raises:
+        ValueError: There is none, or Pillow reads no such format here.
+    """
+    Image.init()
+    formats = tuple(name.upper() for name in names)
+    unknown = [name for name in formats if name not in Image.OPEN]
+    if unknown or not formats:
+        wrong = f"Pillow reads no {unknown[0]} here" if unknown else "no format is named"
+        raise ValueError(f"{wrong}; name some of {', '.join(FORMATS)}")
+    return formats
 
 
 class UnreadablePicture(MelderError):
@@ -136,48 +165,6 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
     # A damaged or hostile file makes decoders fail in any way they can: OSError, struct.error, IndexError …
     except Exception as error:
         raise UnreadablePicture(f"{name}: {_reason(error, limits)}") from None
-
-
-class _Silence:
-    """How many threads want no warnings of Pillow now; the first one sets the filters, the last one puts them back."""
-
-    def __init__(self) -> None:
-        self._lock, self._threads = threading.Lock(), 0
-        self._filters = warnings.catch_warnings()
-
-    def begin(self) -> None:
-        with self._lock:
-            self._threads += 1
-            if self._threads == 1:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-
-    def end(self) -> None:
-        with self._lock:
-            self._threads -= 1
-            if not self._threads:
-                self._filters.__exit__(None, None, None)
-
-
-_silence = _Silence()
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """No warnings of Pillow's: of sizes, which the limits govern, and of broken EXIF, which is passed over.
-
-    The filters of warnings belong to the process, not to a thread: whoever lets several threads read pictures enters
-    this before they begin and leaves it when they have ended.
-
-    Yields:
-        Nothing.
-    """
-    _silence.begin()
-    try:
-        yield
-    finally:
-        _silence.end()
 
 
 def _contents(source: Path | bytes, limits: Limits) -> bytes:

@@ -6,9 +6,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from melder.data.dataset import DataSet
 from melder.records import MelderError, Mention
 
-__all__ = ["tune_split"]
+__all__ = ["TUNE", "selection_split", "tune_split"]
+
+TUNE = "tune"  # the part of train that is set aside
 
 
 def tune_split(
@@ -43,6 +46,38 @@ def tune_split(
             f"a text or a picture{' or an answer' if by_entity else ''}; add mentions, or select on dev"
         )
     return [m for m in mentions if m.id not in tune], [m for m in mentions if m.id in tune]
+
+
+def selection_split(
+    dataset: DataSet, select_on: str, seed: int, *, fraction: float = 1.0, by_entity: bool = False
+) -> tuple[list[Mention], list[Mention], str]:
+    """Which mentions are trained on and which are selected on, of those that have an answer.
+
+    Args:
+        dataset: Of the mentions.
+        select_on: `tune` parts train as `tune_split` does; `dev` takes the development set, as published.
+        seed: Of the tune split.
+        fraction: Of train there is this first share only, in file order: MIMIC's low-resource setting (its issue 2).
+        by_entity: As in `tune_split`.
+
+    Returns:
+        Mentions to train on, mentions to select on, and the split that these are of.
+
+    Raises:
+        MelderError: A split is missing or has no answers, or no part can be set aside.
+    """
+    mentions = dataset.split("train")
+    train = _answered(dataset, "train", mentions[: max(1, round(fraction * len(mentions)))])
+    if select_on == TUNE:
+        return *tune_split(train, seed, by_entity=by_entity), "train"
+    return train, _answered(dataset, select_on, dataset.split(select_on)), select_on
+
+
+def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list[Mention]:
+    answered = [mention for mention in mentions if mention.answer is not None]
+    if not answered:
+        raise MelderError(f"{dataset.directory}, split {split!r}: no mention has an answer; training needs some")
+    return answered
 
 
 def _draw(seed: int, identifier: str) -> bytes:

@@ -80,7 +80,7 @@ class ClipPictures(nn.Module):
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -93,7 +93,7 @@ class CompactPictures(nn.Module):
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from melder.records import MelderError
+
 __all__ = ["layers_above", "train_last_layers"]
 
 # The names under which transformers, timm and Melder's own networks keep a stack of layers.
@@ -29,7 +31,7 @@ def layers_above(encoder: nn.Module) -> dict[str, int]:
     above = dict[str, int]()
     for tower, module in encoder.named_children():
         placed = list(_placed(module))
-        layers = sorted({layer for _, layer in placed if layer is not None}, reverse=True)
+        layers = sorted(_layers(module), reverse=True)
         before = len(layers)  # until the first layer is reached
         for name, layer in placed:
             before = before if layer is None else 0
@@ -43,10 +45,24 @@ def train_last_layers(encoder: nn.Module, count: int) -> None:
     Args:
         encoder: Which is changed.
         count: Of layers, of each tower.
+
+    Raises:
+        MelderError: No tower has so many layers.
     """
+    layers = {tower: len(_layers(module)) for tower, module in encoder.named_children()}
+    if count > max(layers.values(), default=0):
+        listed = ", ".join(f"{tower} {number}" for tower, number in layers.items())
+        raise MelderError(
+            f"encoder.trained_layers is {count}, but the towers of this encoder have fewer layers ({listed}); "
+            "lower it, or leave it out to train all of them"
+        )
     above = layers_above(encoder)
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(above.get(name, 0) < count)
+
+
+def _layers(tower: nn.Module) -> set[int]:
+    return {layer for _, layer in _placed(tower) if layer is not None}
 
 
 def _placed(module: nn.Module) -> Iterator[tuple[str, int | None]]:

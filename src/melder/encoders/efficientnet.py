@@ -54,11 +54,6 @@ class NormedConvolution(nn.Module):
         self.convolution = nn.Conv2d(channels, out, kernel, stride, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out, eps=EPSILON)
 
-    def train(self, mode: bool = True) -> NormedConvolution:
-        super().train(mode)
-        self.norm.eval()
-        return self
-
     def forward(self, maps: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.convolution.kernel_size, self.convolution.stride
         rows, columns = (_padding(size, kernel, stride) for size in maps.shape[-2:])

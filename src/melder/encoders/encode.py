@@ -6,7 +6,7 @@ Pictures of the batches to come are read while the encoder computes (`melder.enc
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -205,11 +205,11 @@ class _Chunk:
         features, further = self.first.features(), self.further.features()
         assert features is not None
         features.surfaces = [item.surfaces for item in self.items]
-        if further is not None and further.image_global is not None and further.image_tokens is not None:
-            counts = torch.tensor([len(item.further) for item in self.items])
-            pictures = further.image_global, further.image_tokens, further.has_image
-            features.further = FurtherPictures(counts, *pictures)
-        return features
+        if further is None:
+            return features
+        counts = torch.tensor([len(item.further) for item in self.items])
+        pictures = FurtherPictures.of(counts, further.image_global, further.image_tokens, further.has_image)
+        return replace(features, further=pictures)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from melder.encoders.pretrained import new_model, read_config, read_model, read_
 from melder.encoders.sources import ModelSource, reading
 from melder.encoders.tokens import Tokens
 from melder.encoders.towers import Options, Settings
+from melder.encoders.trial import check_pictures, settle_padding
 from melder.encoders.weights import check_weights
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
@@ -115,7 +116,7 @@ class JointPictures(nn.Module):
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -184,6 +185,8 @@ def read_joint(source: ModelSource, options: Options) -> tuple[JointText, JointP
         half = deepcopy(half) if share_weights(half, text.model) else half  # so that each can be saved by itself
         pictures = JointPictures(half, pixels, without, width=options.width)
     check_weights(source, model, (text.model, pictures.model), report)
+    settle_padding(source, text)
+    check_pictures(source, pictures, pixels)
     return text, pictures
 
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from melder.data.items import Separator
 from melder.encoders.clip import read_clip
 from melder.encoders.compact import compact_pictures, compact_text
+from melder.encoders.joined_pictures import JoinedPictures
 from melder.encoders.joint import read_joint
 from melder.encoders.paired import read_pictures, read_text
-from melder.encoders.precomputed import StoredPictures, find_files
+from melder.encoders.precomputed import StoredPictures, find_files, find_networks
 from melder.encoders.sources import find_source
 from melder.encoders.starter import read_efficientnet, starter_text
 from melder.encoders.towers import ImageTower, Options, TextTower
@@ -85,7 +86,8 @@ def _starter(rest: str, options: Options) -> Parts:
 
 def _precomputed(rest: str, options: Options) -> Parts:
     files, text = _two(rest, "precomputed:<files>+<text>")
-    return Parts(_text(text, options), StoredPictures(find_files(files)))
+    networks = [StoredPictures(find_files(network)) for network in find_networks(files)]
+    return Parts(_text(text, options), networks[0] if len(networks) == 1 else JoinedPictures(networks))
 
 
 def _text(spec: str, options: Options) -> TextTower:

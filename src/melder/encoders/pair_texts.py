@@ -7,6 +7,7 @@ from typing import Any
 from melder.data.items import joined, mention_item
 from melder.encoders.tokens import Tokens
 from melder.encoders.window import read_text_of
+from melder.languages import AS_WRITTEN, Languages
 from melder.records import Entity, Mention
 
 __all__ = ["PairTexts"]
@@ -34,6 +35,20 @@ class PairTexts:
     def entity(self, entity: Entity) -> str:
         """The name and the beginning of the description; the id of an entity that has neither."""
         return _cut(joined(entity.name, entity.description, BETWEEN) or entity.id, self._entity)
+
+    def pair(self, mention: Mention, entity: Entity, languages: Languages = AS_WRITTEN) -> tuple[str, str]:
+        """What is read of both, in training and in linking alike.
+
+        Args:
+            mention: With its text.
+            entity: A candidate.
+            languages: It is read in that of the mention's text, or else in the first of these that it has.
+
+        Returns:
+            The text of the mention, and that of the entity.
+        """
+        shown = entity.in_language(languages.after(mention.language))
+        return self.mention(mention), self.entity(shown)
 
 
 def _cut(text: str, tokens: Tokens) -> str:

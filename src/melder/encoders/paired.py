@@ -26,6 +26,7 @@ from melder.encoders.sentence import SentenceEncoder, SentenceHead, read_sentenc
 from melder.encoders.sources import ModelSource, reading
 from melder.encoders.tokens import Tokens
 from melder.encoders.towers import Options, Settings, TextTower
+from melder.encoders.trial import check_pictures, settle_padding
 from melder.encoders.weights import check_weights
 from melder.protocols import Inputs
 from melder.records import Item
@@ -99,7 +100,7 @@ class PretrainedPictures(nn.Module):
     def read(self, item: Item) -> Inputs:
         return self.pixels.read(item)
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         self.pixels.check(content, limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -138,11 +139,14 @@ def read_text(source: ModelSource, options: Options) -> TextTower:
     if is_joint(model):
         joint = joint_text(source, model, options)
         check_weights(source, model, (joint,), report)
+        settle_padding(source, joint)
         return joint
     part = _text_part(model)
     check_weights(source, model, (part,), report)
     with reading(source, "its text cannot be computed"):
-        return PretrainedText(part, model.config, sentence.head, _tokens(sentence, model, options)).eval()
+        tower = PretrainedText(part, model.config, sentence.head, _tokens(sentence, model, options)).eval()
+    settle_padding(source, tower)
+    return tower
 
 
 def read_pictures(source: ModelSource, options: Options) -> PretrainedPictures:
@@ -166,7 +170,9 @@ def read_pictures(source: ModelSource, options: Options) -> PretrainedPictures:
     with reading(source, "it does not read plain pictures"):
         without = unused_parts(part, lambda model: _vision_features(model, pixels.model_inputs(pixels.example)))
         part = without_parts(part, without)
-        return PretrainedPictures(part, model.config, pixels, raw=options.raw, without=without)
+        tower = PretrainedPictures(part, model.config, pixels, raw=options.raw, without=without)
+    check_pictures(source, tower, pixels)
+    return tower
 
 
 def _tokens(sentence: SentenceEncoder, model: Model, options: Options) -> Tokens:
@@ -189,7 +195,10 @@ def _text_part(model: Model) -> Model:
     """The text half of a joint model, the encoder of an encoder-decoder; without a pooler, which pooling replaces."""
     part = _first_part(model, TEXT_PARTS)
     encodes_and_decodes = hasattr(part, "encoder") and hasattr(part, "decoder")
-    return _without_pooler(part.get_encoder() if encodes_and_decodes else part)
+    part = part.get_encoder() if encodes_and_decodes else part
+    if getattr(part, "pooler", None) is not None:
+        part.pooler = nn.Identity()  # some models call theirs without asking whether there is one
+    return part
 
 
 def _vision_features(model: Model, inputs: Inputs) -> tuple[Tensor, Tensor]:

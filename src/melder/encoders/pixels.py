@@ -104,10 +104,10 @@ class Pixels(nn.Module):
         self._files = FileSquares(cache)
         self._given = SquareCache()
 
-    def check(self, content: bytes, limits: Limits) -> None:
-        """Decode a picture within limits, and keep its plain view for `read`."""
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
+        """Decode a picture within limits, None = its own, and keep its plain view for `read`."""
         size = self.form.size
-        self._given.square(content, size, lambda: self._decoded(content, size, limits))
+        self._given.square(content, size, lambda: self._decoded(content, size, limits or self.form.limits))
 
     def read(self, item: Item) -> Inputs:
         """pixels [3, size, size], uint8; the view that `item.augment` names, or the plain one."""

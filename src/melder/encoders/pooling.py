@@ -93,8 +93,8 @@ def read_pooling(file: str | Path | None) -> tuple[str, ...]:
         return ("mean",)
     content = json.loads(Path(file).read_text(encoding="utf-8"))
     prefix = "pooling_mode_"
-    chosen = [name.removeprefix(prefix) for name, on in content.items() if name.startswith(prefix) and on is True]
-    named = content.get("pooling_mode", chosen)
+    chosen = [name.removeprefix(prefix) for name, on in content.items() if name.startswith(prefix) and on]
+    named = content.get("pooling_mode", chosen or "mean")  # the mean where no mode is named, as its authors take it
     modes = [named] if isinstance(named, str) else list(named)
     modes = [_SPELLINGS.get(mode, mode) for mode in modes]
     if not modes or not set(modes) <= POOLINGS.keys():

@@ -21,7 +21,7 @@ from melder.encoders.towers import Settings
 from melder.protocols import Inputs
 from melder.records import Item, MelderError
 
-__all__ = ["StoredPictures", "find_files"]
+__all__ = ["StoredPictures", "find_files", "find_networks"]
 
 _LAYOUT = "image_global [n, g], image_tokens [n, P, d] and the metadata entry names, a JSON list of n file names"
 
@@ -65,7 +65,7 @@ class StoredPictures(nn.Module):
         stored = self._parts[part]
         return {"image_global": stored.vectors[row].float(), "image_tokens": stored.tokens[row].float()}
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         read_picture(content, limits=limits)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -77,6 +77,26 @@ class StoredPictures(nn.Module):
     @staticmethod
     def load(directory: Path, settings: Settings) -> StoredPictures:
         return StoredPictures([Path(file) for file in settings["files"]])
+
+
+def find_networks(spec: str) -> list[str]:
+    """The `<files>` of each network: parts between plus signs, unless these belong to the names of what is there.
+
+    Args:
+        spec: What stands before the text model in a specification.
+
+    Returns:
+        For each network a directory, or a comma-separated list.
+
+    Raises:
+        MelderError: Nothing stands before or behind a plus sign.
+    """
+    if "+" not in spec or all(os.path.exists(_path(part.strip())) for part in spec.split(",")):
+        return [spec]
+    networks = [network.strip() for network in spec.split("+")]
+    if not all(networks):
+        raise MelderError(f"precomputed: {spec!r} names nothing before or behind a '+': write <files>+<files>+<text>")
+    return networks
 
 
 def find_files(spec: str) -> list[Path]:

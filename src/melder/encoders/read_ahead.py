@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
-from melder.data.pictures import silenced
+from melder.data.pillow_warnings import silenced
 from melder.protocols import Inputs
 from melder.records import Item
 

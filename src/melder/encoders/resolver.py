@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from melder.data.items import Separator
-from melder.data.pictures import Limits
+from melder.data.pictures import Limits, known_formats
 from melder.encoders.kinds import EncoderKind, Parts
 from melder.encoders.towers import FORMAT, Context, ImageTower, Options, TextTower, Towers
 from melder.records import MelderError
@@ -69,6 +69,7 @@ IMAGE_TOWERS = Registry[ImageLoader](
         Entry("clip", "melder.encoders.clip:ClipPictures.load", "CLIP's"),
         Entry("compact", "melder.encoders.compact:CompactPictures.load", "the small CLIP's"),
         Entry("efficientnet-lite2", "melder.encoders.starter:EfficientNetPictures.load", "EfficientNet-Lite2"),
+        Entry("joined", "melder.encoders.joined_pictures:JoinedPictures.load", "stored features of several networks"),
         Entry("joint", "melder.encoders.joint:JointPictures.load", "a joint model's"),
         Entry("pretrained", "melder.encoders.paired:PretrainedPictures.load", "any vision model's"),
         Entry("stored", "melder.encoders.precomputed:StoredPictures.load", "stored features"),
@@ -111,10 +112,18 @@ def build_encoder(
         MelderError: The specification or what it names does not exist.
     """
     kind, rest = ENCODERS.resolve(spec)
+    for name, number in {
+        "text_length": text_length,
+        "width": width,
+        "pixels of limits": None if limits is None else limits.pixels,
+    }.items():
+        if number is not None and number < 1:
+            raise MelderError(f"{name} is {number}: give a number above 0, or leave it out")
     options = Options(text_length, texts, published, pooled == "raw", width)
     if limits is not None:
-        options = replace(options, formats=limits.formats, pixels=limits.pixels)
+        options = replace(options, formats=_formats(limits), pixels=limits.pixels)
     parts = kind.build(rest, options)
+    parts.text.tokens.check_room()
     if width not in (None, parts.text.widths[0]):
         raise MelderError(
             f"encoder.width is {width}, but texts of '{spec}' have vectors of {parts.text.widths[0]} numbers, which "
@@ -190,6 +199,13 @@ def trained_by_default(spec: str) -> bool:
         whether it is trained
     """
     return ENCODERS.name_in(spec) in ENCODERS and ENCODERS.resolve(spec)[0].trained_by_default
+
+
+def _formats(limits: Limits) -> tuple[str, ...]:
+    try:
+        return known_formats(limits.formats)
+    except ValueError as error:
+        raise MelderError(f"formats of limits: {error}") from None
 
 
 def _assembled(spec: str, parts: Parts, context: Context) -> Towers:

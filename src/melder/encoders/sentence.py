@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from melder.encoders.pooling import pool, read_pooling
 from melder.encoders.pretrained import find_file
-from melder.encoders.sources import ModelSource
+from melder.encoders.sources import ModelSource, reading
 from melder.encoders.towers import Settings
 from melder.records import MelderError
 
@@ -120,11 +120,16 @@ def read_sentence_encoder(source: ModelSource, width: int | None = None) -> Sent
     Raises:
         MelderError: A module or a setting that Melder does not compute.
     """
-    listed = find_file(source, "modules.json")
-    if listed is None:
-        return SentenceEncoder(
-            source, SentenceHead(read_pooling(find_file(source, "1_Pooling/config.json")), (), width)
-        )
+    with reading(source, "its files of sentence-transformers are damaged"):
+        listed = find_file(source, "modules.json")
+        if listed is None:
+            _refuse_cross_encoder(source)
+            pooling = read_pooling(find_file(source, "1_Pooling/config.json"))
+            return SentenceEncoder(source, SentenceHead(pooling, (), width))
+        return _read_modules(source, listed, width)
+
+
+def _read_modules(source: ModelSource, listed: Path, width: int | None) -> SentenceEncoder:
     modules = [_Module(source, row) for row in _read(listed)]
     kinds = [module.kind for module in modules]
     if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Dense", "Normalize"}:
@@ -132,13 +137,26 @@ def read_sentence_encoder(source: ModelSource, width: int | None = None) -> Sent
             f"{listed}: has modules {', '.join(kinds)}; a text model here is a Transformer, a Pooling, and any number "
             "of Dense and Normalize"
         )
-    transformer, prompts = modules[0], _prompts(source)
+    settings = _settings(source)
+    transformer, prompts = modules[0], _prompts(settings)
     layers = [_layer(module) for module in modules[2:]]
+    width = settings.get("truncate_dim") if width is None else width
     head = SentenceHead(read_pooling(_pooling(modules[1], prompts)), layers, width)
     for module, layer in zip(modules[2:], head.layers, strict=True):
         if module.kind == "Dense":
             _fill(layer, module)
     return SentenceEncoder(transformer.whole, head, prompts, _is_lowered(transformer))
+
+
+def _refuse_cross_encoder(source: ModelSource) -> None:
+    """One stands in its config.json alone, where it would be read as a text model with a head that is not used."""
+    file = find_file(source, "config.json")
+    own = {} if file is None else _read(file).get("sentence_transformers", {})
+    if "activation_fn" in own:
+        raise MelderError(
+            f"model '{source.name}' is a CrossEncoder, which reads two texts at once and has no vectors; it can be the "
+            "second look (rerank.cross)"
+        )
 
 
 @dataclass
@@ -228,13 +246,21 @@ def _fill(layer: nn.Module, module: _Module) -> None:
         raise MelderError(f"{file}: does not fit its config.json ({str(error).partition(chr(10))[0]})") from None
 
 
-def _prompts(source: ModelSource) -> dict[str, str]:
-    """The prompt of queries for mentions, that of documents for entities; the default one where there is neither."""
+def _settings(source: ModelSource) -> Settings:
+    """What the whole model says of itself."""
     file = find_file(source, "config_sentence_transformers.json")
-    content = {} if file is None else _read(file)
-    prompts, default = content.get("prompts") or {}, content.get("default_prompt_name")
-    wanted = {"mention": ("query", default), "entity": (*DOCUMENT, default)}
-    chosen = {role: next((prompts[name] for name in names if prompts.get(name)), "") for role, names in wanted.items()}
+    content: Settings = {} if file is None else _read(file)
+    kind = content.get("model_type", "SentenceTransformer")
+    if kind != "SentenceTransformer":
+        raise MelderError(f"{file}: is a {kind}; a text model here is a SentenceTransformer")
+    return content
+
+
+def _prompts(content: Settings) -> dict[str, str]:
+    """The prompt of queries for mentions, that of documents for entities; as there, a default one is for neither."""
+    prompts = content.get("prompts") or {}
+    wanted = {"mention": ("query",), "entity": DOCUMENT}
+    chosen = {role: next((prompts[name] for name in names if name in prompts), "") for role, names in wanted.items()}
     return {role: prompt for role, prompt in chosen.items() if prompt}
 
 
@@ -244,4 +270,11 @@ def _is_lowered(transformer: _Module) -> bool:
     task = content.get("transformer_task", "feature-extraction")
     if task != "feature-extraction":
         raise MelderError(f"{file}: its transformer does {task}; a text model here does feature-extraction")
+    further = [name for name in ("query_length", "document_length", "query_expansion") if content.get(name) is not None]
+    outputs = [
+        entry.get("method_output_name") for name, entry in content.get("modality_config", {}).items() if name == "text"
+    ]
+    if further or outputs not in ([], ["last_hidden_state"]):
+        wrong = further[0] if further else f"the output {outputs[0]}"
+        raise MelderError(f"{file}: its transformer has {wrong}, which is not computed here; use another model")
     return bool(content.get("do_lower_case", False))

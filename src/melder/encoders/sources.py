@@ -102,7 +102,7 @@ def _reason(error: Exception) -> str:
     if "trust_remote_code" in text:
         return "it needs code of its own, which its auto_map names and which is never run; use one that needs none"
     if "timm" in text and "install" in text:
-        return "it is a checkpoint of timm, which prepares pictures by torchvision; install melder[timm]"
+        return "it is a checkpoint of timm, which itself needs torchvision; install melder[timm]"
     if "orchvision" in text:
         return "its image processor exists only in a form that needs torchvision; install torchvision"
     return text.partition("\n")[0] or type(error).__name__

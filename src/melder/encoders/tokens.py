@@ -31,7 +31,7 @@ class Tokens:
         length: tokens that a text is cut to
         fixed: pad every text to `length`, as MIMIC's loader does (its matcher reads the states of padding too)
         positions: tokens that the model can read; None = any number
-        padded: pad every text to so many tokens, since the model was trained to read its padding; None = do not
+        padded: pad every text to so many tokens, since the model reads its padding; None = do not
         prompts: what stands before the text of a role (mention, entity)
 
     Raises:
@@ -48,7 +48,10 @@ class Tokens:
         padded: int | None = None,
         prompts: Mapping[str, str] | None = None,
     ) -> None:
-        limit = min(tokenizer.model_max_length, positions or tokenizer.model_max_length)
+        # XLNet says -1 for any number of positions.
+        limit = (
+            min(tokenizer.model_max_length, positions) if positions and positions > 0 else tokenizer.model_max_length
+        )
         if length > limit:
             raise MelderError(f"text_length is {length}, but this text model reads {limit} tokens at most: lower it")
         if tokenizer.pad_token is None:
@@ -56,6 +59,19 @@ class Tokens:
         tokenizer.padding_side = "right"
         self.tokenizer, self.length, self.fixed = tokenizer, length, fixed
         self.padded, self.prompts = padded, dict(prompts or {})
+
+    def check_room(self) -> None:
+        """Refuse a length that the model's own marks and a prompt fill, so that all texts would be alike.
+
+        Raises:
+            MelderError: Then.
+        """
+        least = max(self.count(prompt) for prompt in ("", *self.prompts.values()))
+        if self.length <= least:
+            raise MelderError(
+                f"text_length is {self.length}, and the model's own marks and prompt are {least} tokens, so that no "
+                f"word would be read: raise it above {least}"
+            )
 
     def __call__(self, texts: Sequence[str]) -> Inputs:
         """input_ids and attention_mask (bool), both [n, L]."""

@@ -80,7 +80,7 @@ class ImageTower(Protocol):
         """The tensors of one item that has a picture, without a batch axis."""
         ...
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         """Decode a picture that will soon be read.
 
         Raises:
@@ -120,6 +120,14 @@ class Towers(nn.Module):
         self.on_unreadable: Callable[[Item, Exception], None] | None = None
         self.throughput = Throughput()
 
+    def train(self, mode: bool = True) -> Towers:
+        """Statistics of normalisation stay as they are, so that no item depends on its batch."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
     def prepare(self, items: Sequence[Item]) -> Inputs:
         """Tokenise the texts and decode the pictures of n items; raises `MelderError` for a bad picture."""
         inputs = self._texts([self.text_read(item) for item in items])
@@ -148,7 +156,7 @@ class Towers(nn.Module):
         """The text that the text tower is given for an item: after a prompt, and around its mention if it is long."""
         return read_text_of(item, self.text.tokens, around=self.context == "window")
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         """Decode a picture that will soon be read, so that a bad one is known early.
 
         Raises:

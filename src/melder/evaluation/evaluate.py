@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from melder.data import DataSet
+from melder.data import TUNE, DataSet
 from melder.data import load as load_data
 from melder.evaluation.evaluation import Evaluation, assess
 from melder.evaluation.evaluation_options import EvaluationOptions
@@ -30,6 +30,7 @@ from melder.runs.configuration_file import read_yaml
 from melder.runs.directory import read_configuration, seed_of, versions
 from melder.runs.feature_cache import ENTITIES
 from melder.runs.model_configuration import ModelConfiguration
+from melder.runs.selection import split_mentions
 
 __all__ = [
     "Evaluation",
@@ -59,7 +60,7 @@ def evaluate_run(
     Args:
         run: A run; or a knowledge base on disk, which means its own model and its own entities.
         data: The directory of the data set that the mentions are of.
-        split: Of these mentions.
+        split: Of these mentions: train, dev or test; or tune, the part of train that the run was selected on.
         options: What is measured, and against which entities.
         counting: Starts a progress bar with a title and a total.
         on_unreadable: Is told of pictures that cannot be read; None: they raise.
@@ -77,8 +78,8 @@ def evaluate_run(
     run, knowledge_base = with_its_own(run, options.knowledge_base)
     configuration = read_configuration(run, changes)
     dataset, base = open_both(configuration, data, knowledge_base, options.skip_bad)
-    mentions = dataset.split(split)
-    stored = _stored(dataset, base, split, options.features, options.kb_features)
+    mentions = split_mentions(run, dataset, split)
+    stored = _stored(dataset, base, "train" if split == TUNE else split, options.features, options.kb_features)
     linker = open_linker(
         run, base, data=dataset, changes=changes, counting=counting, on_unreadable=on_unreadable, features=stored
     )

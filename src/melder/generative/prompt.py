@@ -9,7 +9,7 @@ tokenised apart. All before a prompt's first prefix is the same whatever the map
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -55,6 +55,13 @@ class Blocks:
     def positions(self, prefix_tokens: int) -> int:
         """How long the prompt is, prefixes included."""
         return len(self.lead) + sum(prefix_tokens + len(block.tokens) for block in self.blocks)
+
+    @property
+    def content(self) -> Hashable:
+        """Equal for prompts that a language model cannot tell apart."""
+        pictures = (None if block.picture is None else block.picture.cpu().numpy().tobytes() for block in self.blocks)
+        texts = tuple((*block.tokens[: block.place], None, *block.tokens[block.place :]) for block in self.blocks)
+        return tuple(self.lead), texts, tuple(pictures)
 
     @property
     def head(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""Reads a file that is one JSON array, as far as it can be read."""
+"""Reads a file that is one JSON array, or one value behind the other, as far as it can be read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from melder.io.problems import Problems, read_bytes
 
-__all__ = ["parse_array", "read_array"]
+__all__ = ["parse_array", "parse_values", "read_array"]
 
 _OPENING = re.compile(r"\s*\[\s*")
+_SPACE = re.compile(r"\s*")
 _COMMA = re.compile(r"\s*,\s*")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
@@ -41,6 +42,27 @@ def parse_array(data: bytes, path: Path | str, problems: Problems) -> Iterator[t
     yield from enumerate(values, 1)
 
 
+def parse_values(data: bytes, path: Path | str, problems: Problems) -> Iterator[tuple[int, object]]:
+    """JSON values behind each other, over as many lines as they take (jq writes them so), with their numbers, counted
+    from 1; after a syntax error, those that come before it."""
+    text = data.decode("utf-8", errors="surrogateescape")
+    decoder, number = json.JSONDecoder(), 0
+    end = _end(_SPACE.match(text))
+    while end < len(text):
+        number += 1
+        try:
+            value, end = decoder.raw_decode(text, end)
+        except (ValueError, RecursionError) as error:
+            problems.add(path, number, [("", _unreadable(text, error))])
+            return
+        yield number, value
+        end = _end(_SPACE.match(text, end))
+
+
+def _end(space: re.Match[str] | None) -> int:
+    return space.end() if space else 0
+
+
 def _before_the_error(
     text: str, error: Exception, path: Path | str, problems: Problems
 ) -> Iterator[tuple[int, object]]:
@@ -54,6 +76,9 @@ def _before_the_error(
             break
         yield number, value
         gap = _COMMA.match(text, end)
+    problems.add(path, number, [("", _unreadable(text, error))])
+
+
+def _unreadable(text: str, error: Exception) -> str:
     encoding = "not UTF-8, or " if _UNDECODED.search(text) else ""
-    message = f"is {encoding}not JSON ({error}); nothing from here on can be read: mend the file"
-    problems.add(path, number, [("", message)])
+    return f"is {encoding}not JSON ({error}); nothing from here on can be read: mend the file"

@@ -1,26 +1,21 @@
-"""Files of mentions and of links, a few at a time, in the format of their ending: JSON, Parquet or another table.
+"""Mentions linked and files of links written, a few at a time, in the format of the file's ending.
 
-A Parquet file of mentions has the columns of a mention's fields, of which only `id` must be there. One of links has a
-link's fields; `candidates` is a list of structures, and the units of a candidate are a map.
+A Parquet file of links has a link's fields; `candidates` is a list of structures, and the units of a candidate are a
+map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import ValidationError
-
-from melder.data.json_records import read_json
-from melder.data.tables.options import Notes, TableOptions
 from melder.export.annotated_text import LinkedMention
 from melder.export.formats import FORMATS, LinkFormat, LinkWriter, WriterOptions, format_of
 from melder.io.atomic import replacing
-from melder.io.problems import Problems, describe
-from melder.jobs.mention_records import complete_mention, table_mentions, with_span
+from melder.jobs.mention_reader import PARQUET, is_parquet, parquet_package
 from melder.names import nearest
 from melder.records import PARTIAL, Decided, Link, MelderError, Mention
 from melder.search.filters import Types
@@ -30,33 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_ONCE",
-    "PARQUET",
     "check_output",
     "is_lines",
-    "is_parquet",
-    "lines_of",
     "links_of",
-    "mentions_of",
     "output_format",
     "written",
 ]
 
 AT_ONCE = 256  # mentions encoded and scored together: one pass over a knowledge base
 ROWS = 4096  # links of a row group
-PARQUET = ".parquet"
-TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is a table of Parquet, by its name.
-
-    Args:
-        path: Of the file.
-
-    Returns:
-        Whether it ends so.
-    """
-    return path.suffix.lower() == PARQUET
 
 
 def is_lines(path: Path, name: str | None) -> bool:
@@ -84,7 +61,7 @@ def check_output(path: Path, name: str | None = None, *, without_texts: bool = F
         MelderError: It is not known, needs a package, or needs texts.
     """
     if name is None and is_parquet(path):
-        _parquet()
+        parquet_package()
         return
     form = output_format(path, name)
     if without_texts and form.has_texts:
@@ -117,34 +94,6 @@ def output_format(path: Path | None, name: str | None) -> LinkFormat:
         endings = ", ".join([*(ending for each in FORMATS.values() for ending in each.endings), PARQUET])
         raise MelderError(f"{path}: links are written as {endings}; give the file one of these endings, or --format")
     return form
-
-
-def mentions_of(
-    path: Path, problems: Problems, options: TableOptions | None = None, notes: Notes | None = None
-) -> Iterator[Mention]:
-    """The good mentions of a file, read as they are asked for.
-
-    Args:
-        path: Of the file.
-        problems, notes: Take what is no mention, and how a table was read.
-        options: How it is to be read.
-
-    Yields:
-        In the order of the file.
-
-    Raises:
-        MelderError: The file cannot be read.
-    """
-    notes = Notes() if notes is None else notes
-    try:
-        if path.suffix.lower() in TABLES:
-            mentions = table_mentions(path, options or TableOptions(), problems, notes)
-        else:
-            mentions = _parquet_mentions(path, problems) if is_parquet(path) else _line_mentions(path, problems)
-        yield from map(with_span, _saying_something(mentions, notes))
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
-        raise MelderError(f"{path}: cannot be read ({reason}); check the path and its rights") from None
 
 
 def links_of(
@@ -194,7 +143,7 @@ def written(path: Path, options: WriterOptions, name: str | None = None) -> Iter
     with replacing(path) as partial:
         if name is None and is_parquet(path):
             schema = _schema(options.decided)
-            with _parquet().ParquetWriter(partial, schema) as writer:
+            with parquet_package().ParquetWriter(partial, schema) as writer:
                 yield _Table(writer, schema)
             return
         form = output_format(path, name)
@@ -225,59 +174,6 @@ def _listed(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "candidates": list(given)}
 
 
-def _line_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
-    with path.open("rb") as file:
-        yield from _json_mentions(file, str(path), problems)
-
-
-def lines_of(file: BinaryIO, name: str, problems: Problems, notes: Notes) -> Iterator[Mention]:
-    """The good mentions of a file of JSON.
-
-    Args:
-        file: Open.
-        name: For messages.
-        problems, notes: Take what is no mention, and how the file was read.
-
-    Returns:
-        In the order of the file.
-    """
-    return map(with_span, _saying_something(_json_mentions(file, name, problems), notes))
-
-
-def _json_mentions(file: BinaryIO, name: str, problems: Problems) -> Iterator[Mention]:
-    return (mention for _, mention in read_json(file, name, Mention, problems, complete_mention))
-
-
-def _saying_something(mentions: Iterable[Mention], notes: Notes) -> Iterator[Mention]:
-    """Without those of which there are neither words nor a picture: rows of a table that nobody has filled in."""
-    for mention in mentions:
-        if mention.text.strip() or mention.surface.strip() or mention.image:
-            yield mention
-        else:
-            notes.add("{} [mention has|mentions have] neither words nor a picture, and [is|are] left out")
-
-
-def _parquet_mentions(path: Path, problems: Problems) -> Iterator[Mention]:
-    reader, number = _parquet(), 0
-    try:
-        table = reader.ParquetFile(path)
-    except (ValueError, TypeError) as error:  # Arrow's own errors are ValueErrors
-        raise MelderError(f"{path}: is no Parquet file ({str(error).splitlines()[0]})") from None
-    known = [name for name in table.schema_arrow.names if name in Mention.model_fields]
-    for batch in table.iter_batches(ROWS, columns=known):
-        for row in batch.to_pylist():
-            number += 1
-            try:
-                yield Mention.model_validate(_given(row), strict=True)
-            except ValidationError as error:
-                problems.add(path, number, describe(error, Mention))
-
-
-def _given(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is null: a column cannot leave a field out, as a line of JSON can."""
-    return {name: value for name, value in row.items() if value is not None}
-
-
 def _schema(decided: bool) -> Any:
     import pyarrow as pa
 
@@ -290,11 +186,3 @@ def _schema(decided: bool) -> Any:
     }
     fields = [name for name in (Decided if decided else Link).model_fields if name not in PARTIAL]
     return pa.schema([(name, types.get(name, pa.string())) for name in fields])
-
-
-def _parquet() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise MelderError("Parquet needs its package: pip install melder[scale]") from None
-    return pyarrow.parquet

@@ -11,15 +11,26 @@ from pydantic import ValidationError
 from melder.data.own import plain_record
 from melder.data.picture_names import PictureNames, leads_out
 from melder.data.raw import span
+from melder.data.tables.header import Header, hints
 from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.rows import FileRows
 from melder.data.tables.table import Table
 from melder.io.problems import Problems, describe
 from melder.records import MelderError, Mention
 
-__all__ = ["complete_mention", "is_unplaced", "table_mentions", "with_file", "with_span"]
+__all__ = [
+    "MENTION_FIELDS",
+    "check_words",
+    "complete_mention",
+    "is_unplaced",
+    "table_mentions",
+    "with_file",
+    "with_span",
+]
 
 MENTION = "mention"  # what the command line calls a surface
+MENTION_FIELDS = (*Mention.model_fields, MENTION)
+WORDS = (MENTION, "surface", "text")  # of which a table has one
 NUMBERS = ("start", "end")
 
 
@@ -108,18 +119,35 @@ def table_mentions(path: Path, options: TableOptions, problems: Problems, notes:
     Raises:
         MelderError: No column holds a text or a mention.
     """
-    table = Table(FileRows(path, options.encoding), (*Mention.model_fields, MENTION), (), options, needs_id=False)
+    table = Table(FileRows.of(path, options), MENTION_FIELDS, (WORDS,), (), options)
     header = table.header(Notes())
-    if header is not None and not header.fields & {"text", "surface", MENTION}:
-        raise MelderError(
-            f"{path}, row {header.row}: has no column 'mention' or 'text'; say which column holds the mentions with "
-            f"--column mention=HEADER (the headers are {', '.join(header.names)})"
-        )
+    if header is not None:
+        check_words(path, header, table.source.remedy)
     for number, values in table.rows(problems, notes):
         try:
             yield Mention.model_validate(complete_mention(_with_numbers(values), number))
         except ValidationError as error:
             problems.add(path, number, describe(error, Mention))
+
+
+def check_words(path: Path, header: Header, remedy: str = "") -> None:
+    """Check that a table has mentions.
+
+    Args:
+        path: The table, for messages.
+        header: What its columns hold.
+        remedy: What else may help, in the words of a message.
+
+    Raises:
+        MelderError: No column holds a text or a mention.
+    """
+    if not header.fields & {*WORDS}:
+        hinted = [hint] if (hint := hints(header.names, header.fields, MENTION_FIELDS)) else []
+        said = "; ".join([f"the headers are {', '.join(header.names)}", *hinted])
+        raise MelderError(
+            f"{path}, row {header.row}: has no column 'mention' or 'text'; say which column holds the mentions with "
+            f"--column mention=HEADER ({said}){remedy}"
+        )
 
 
 def _with_numbers(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,8 @@ def _sizes(base: KnowledgeBase) -> dict[str, int]:
         for name, file in reader.segment.description.files.items():
             kind = name.partition(".")[0]
             sizes[kind] = sizes.get(kind, 0) + file.size
+        if (hashes := reader.segment.description.identities) is not None:
+            sizes["ids"] = sizes.get("ids", 0) + hashes.size
     return sizes
 
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
-from pathlib import Path, PurePath
+from pathlib import Path
 from threading import RLock
 
 import numpy as np
@@ -24,7 +24,8 @@ from melder.kb.format.records import Records
 from melder.kb.gather import gather, gatherable
 from melder.kb.indexes import StoredIndex, open_index
 from melder.kb.manifest import CURRENT, MODEL, Generation, decides_sides, open_current
-from melder.kb.segment_reader import SegmentReader, open_parts, stored_rows
+from melder.kb.pictures import reasons_of
+from melder.kb.segment_reader import SegmentReader, open_parts, rows_of_identities, stored_rows
 from melder.kb.untrusted import check_encoder_files, check_segment, check_tree
 from melder.records import BadRecord, Entity, MelderError
 
@@ -42,6 +43,7 @@ class KnowledgeBase:
     generation needs.
 
     Args:
+        before: Parts of an earlier generation, which was closed: what is the same is not opened again.
         shards: The knowledge bases that it is made of, if it is a set of such.
     """
 
@@ -50,7 +52,15 @@ class KnowledgeBase:
     has_records = True
     has_sides = True  # of every entity, made by the model that it was built with
 
-    def __init__(self, directory: Path, generation: Generation, descriptor: int, *, trusted: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        generation: Generation,
+        descriptor: int,
+        *,
+        trusted: bool = True,
+        before: Sequence[SegmentReader] = (),
+    ) -> None:
         self.directory = directory
         self._trusted = trusted
         self.generation = generation
@@ -59,7 +69,7 @@ class KnowledgeBase:
         self._lock = RLock()
         for name, file in generation.settings.identity.files.items():
             file.check_size(self.model / name)
-        self.parts = open_parts(directory, generation, trusted=trusted)
+        self.parts = open_parts(directory, generation, trusted=trusted, before=before)
         self._first = [0, *accumulate(len(reader) for reader in self.parts)]
         self._release = weakref.finalize(self, _release, self.parts, descriptor)
 
@@ -144,13 +154,9 @@ class KnowledgeBase:
     def rows(self, identities: Sequence[str]) -> dict[str, int]:
         """The row of each id that is here."""
         rows: dict[str, int] = {}
-        for reader, first in zip(self.parts, self._first, strict=False):
-            stored = self.records_of(reader).rows(identities)
-            rows |= {
-                identity: first + reader.position(row)
-                for identity, row in stored.items()
-                if row not in reader.deleted_rows
-            }
+        found = rows_of_identities(self.parts, identities, self.records_of)
+        for reader, first, stored in zip(self.parts, self._first, found, strict=False):
+            rows |= {identity: first + reader.position(row) for identity, row in stored.items()}
         return rows
 
     def typed(self, types: Sequence[str], *, every: bool = False) -> np.ndarray:
@@ -239,7 +245,7 @@ class KnowledgeBase:
         by_place: dict[int, Entity] = {}
         for number, places in self._by_part(rows).items():
             reader = self.parts[number]
-            stored = [int(reader.living[row - self._first[number]]) for _, row in places]
+            stored = [reader.stored_row(row - self._first[number]) for _, row in places]
             entities = self.records_of(reader).entities(stored)
             by_place |= {place: entity for (place, _), entity in zip(places, entities, strict=True)}
         return [by_place[place] for place in range(len(rows))]
@@ -259,14 +265,7 @@ class KnowledgeBase:
         reasons = reader.segment.description.unreadable
         if not reasons:
             return {}
-        entities = self.records_of(reader).entities((reader.living if rows is None else rows).tolist())
-        named = {PurePath(name).parts for entity in entities for name in entity.images}
-        parts = {path: PurePath(path).parts for path in reasons}  # of which a record names the last ones
-        return {
-            path: reason
-            for path, reason in reasons.items()
-            if any(parts[path][start:] in named for start in range(len(parts[path])))
-        }
+        return reasons_of(self.records_of(reader).entities((reader.living if rows is None else rows).tolist()), reasons)
 
     def _check_open(self) -> None:
         """What a closed one would read may have been removed, or be another file of that name."""
@@ -283,7 +282,7 @@ class KnowledgeBase:
 
     def _place(self, row: int) -> tuple[SegmentReader, int]:
         number = bisect_right(self._first, row) - 1
-        return self.parts[number], int(self.parts[number].living[row - self._first[number]])
+        return self.parts[number], self.parts[number].stored_row(row - self._first[number])
 
     def _by_part(self, rows: Sequence[int]) -> Mapping[int, list[tuple[int, int]]]:
         """(place, row) of each, by the number of their part."""

@@ -6,14 +6,15 @@ original. `original`: the files as they are. `none`: nothing is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import Literal
 
 from melder.data.pictures import read_picture
 from melder.data.thumbnails import shrunk
+from melder.records import Entity
 
-__all__ = ["Keep", "kept_picture", "write_pictures"]
+__all__ = ["Keep", "kept_picture", "reasons_of", "write_pictures"]
 
 Keep = Literal["small", "original", "none"]
 SIDE = 224  # pixels: what most vision models read
@@ -57,3 +58,22 @@ def write_pictures(
             places[key] = (file.tell(), len(content))
             file.write(content)
     return places
+
+
+def reasons_of(entities: Iterable[Entity], reasons: Mapping[str, str]) -> dict[str, str]:
+    """Why pictures of some entities could not be read.
+
+    Args:
+        entities: Who name pictures.
+        reasons: Of these and others, by the pictures' paths.
+
+    Returns:
+        Those of pictures that the entities name.
+    """
+    named = {PurePath(name).parts for entity in entities for name in entity.images}
+    parts = {path: PurePath(path).parts for path in reasons}  # of which a record names the last ones
+    return {
+        path: reason
+        for path, reason in reasons.items()
+        if any(parts[path][start:] in named for start in range(len(parts[path])))
+    }

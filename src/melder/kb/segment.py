@@ -1,8 +1,9 @@
-"""A segment: an immutable piece of a knowledge base, a directory of four files.
+"""A segment: an immutable piece of a knowledge base, a directory of five files.
 
 records.sqlite   entities, and full-text search over their names
 sides.bin        the matcher's sides of the entities, raw arrays
 pictures.bin     pictures, one after the other; empty when none are kept
+ids.bin          hashes of the entities' ids; segments of earlier versions have none
 segment.json     where everything is, and digests; written last
 """
 
@@ -13,13 +14,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from melder.features import Rows, Side
 from melder.io.atomic import writing
-from melder.io.checksums import BlockFile, ChecksummedFile, damaged, digest_blocks, digest_of
+from melder.io.checksums import BlockFile, ChecksummedFile, WholeFile, damaged, digest_blocks, digest_of
 from melder.kb.format.arrays import ArraySpec, FlatArrays, PictureArrays, write_arrays
 from melder.kb.format.codebook import CodebookFile
+from melder.kb.format.identities import read_hashes, write_hashes
 from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import PackedSide, restore
 from melder.kb.format.records import Records, write_records
@@ -32,7 +35,7 @@ __all__ = ["SEGMENT_ROWS", "Segment", "SegmentContents", "SegmentDescription", "
 
 SEGMENT_ROWS = 4096  # of a full segment; a build holds the sides of so many at once
 DESCRIPTION = "segment.json"
-RECORDS, SIDES, PICTURES = "records.sqlite", "sides.bin", "pictures.bin"
+RECORDS, SIDES, PICTURES, IDENTITIES = "records.sqlite", "sides.bin", "pictures.bin", "ids.bin"
 
 
 @dataclass
@@ -64,6 +67,7 @@ class SegmentDescription(BaseModel):
     pictures: int
     unreadable: dict[str, str]
     files: dict[str, BlockFile]
+    identities: WholeFile | None = None  # beside `files`, where earlier versions of Melder would not have it
 
 
 def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> str:
@@ -91,6 +95,7 @@ def write_segment(path: Path, contents: SegmentContents, kind: StorageDtype) -> 
             pictures=len(places),
             unreadable=dict(contents.unreadable),
             files={name: digest_blocks(partial / name) for name in (RECORDS, SIDES, PICTURES)},
+            identities=write_hashes(partial / IDENTITIES, (entity.id for entity in contents.entities)),
         )
         content = description.model_dump_json().encode()
         (partial / DESCRIPTION).write_bytes(content)
@@ -109,10 +114,17 @@ def segment_digest(path: Path) -> str:
 def segment_faults(path: Path, digest: str) -> list[str]:
     """Everything that is wrong with the files of a segment, each block read; one line a fault."""
     try:
-        files = _describe(path / DESCRIPTION, digest).files.items()
+        description = _describe(path / DESCRIPTION, digest)
     except MelderError as error:
         return [str(error)]
-    return [str(fault) for name, expected in files for fault in ChecksummedFile(path / name, expected).faults()]
+    files = description.files.items()
+    faults = [str(fault) for name, expected in files for fault in ChecksummedFile(path / name, expected).faults()]
+    if description.identities is not None:
+        try:
+            read_hashes(path / IDENTITIES, description.identities)
+        except MelderError as error:
+            faults.append(str(error))
+    return faults
 
 
 class Segment:
@@ -132,6 +144,10 @@ class Segment:
             if name not in (RECORDS, SIDES, PICTURES):
                 raise damaged(path / DESCRIPTION, f"lists {name!r}, which is no file of a segment")
             expected.check_size(path / name)
+        if (hashes := self.description.identities) is not None:
+            hashes.check_size(path / IDENTITIES)
+            if hashes.size != 8 * self.rows:
+                raise damaged(path / IDENTITIES, f"is not of {self.rows} entities")
         self.sides = _mapped(path / SIDES, self.description, self._file(SIDES), codebook)
         self.records = Records(ChecksummedFile(path / RECORDS, self._file(RECORDS)), trusted=trusted)
         self._pictures = ChecksummedFile(path / PICTURES, self._file(PICTURES))
@@ -139,6 +155,25 @@ class Segment:
     @property
     def rows(self) -> int:
         return self.description.rows
+
+    def may_hold(self, hashes: np.ndarray) -> np.ndarray:
+        """Whether ids may be here; all may, where that is not known.
+
+        Args:
+            hashes: [ids], `identities.hashes_of` them.
+
+        Returns:
+            [ids] bool.
+
+        Raises:
+            MelderError: What says so is damaged.
+        """
+        if self.description.identities is None:
+            return np.ones(len(hashes), dtype=bool)
+        stored = read_hashes(self.path / IDENTITIES, self.description.identities)
+        places = np.minimum(stored.searchsorted(hashes), len(stored) - 1)
+        held: np.ndarray = stored[places] == hashes
+        return held
 
     def side(self, rows: Rows, units: Collection[str] | None = None) -> Side:
         """In float32, of some of the rows; of these units, by default of all."""

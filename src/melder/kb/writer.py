@@ -32,6 +32,7 @@ from melder.kb.manifest import (
     publish,
 )
 from melder.kb.segment import SegmentContents, write_segment
+from melder.kb.segment_reader import rows_of_identities
 from melder.records import MelderError
 
 __all__ = ["Writer", "writer_lock"]
@@ -165,15 +166,25 @@ class Writer:
         generation = publish(directory, number, self.settings, segments, indexes, learned)
         self.base.close()
         collect_garbage(directory, generation)
-        self.base = KnowledgeBase.open(directory)
+        self.base = _reopened(self.base)
         return generation
 
     def _rows(self, identities: Collection[str]) -> Iterable[tuple[SegmentEntry, set[int]]]:
         """The living rows of the ids, segment by segment."""
-        wanted = list(identities)
-        for reader in self.base.parts:
-            rows = self.base.records_of(reader).rows(wanted).values() if wanted else ()
-            yield reader.listed, set(rows) - reader.deleted_rows
+        if not identities:
+            return [(reader.listed, set()) for reader in self.base.parts]
+        stored = rows_of_identities(self.base.parts, list(identities), self.base.records_of)
+        return ((reader.listed, set(rows.values())) for reader, rows in zip(self.base.parts, stored, strict=True))
+
+
+def _reopened(base: KnowledgeBase) -> KnowledgeBase:
+    """The current generation, where `base` is an earlier one that was closed."""
+    generation, descriptor = open_current(base.directory)
+    try:
+        return KnowledgeBase(base.directory, generation, descriptor, before=base.parts)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def collect_garbage(directory: Path, current: Generation) -> list[str]:

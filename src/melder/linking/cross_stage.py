@@ -39,7 +39,7 @@ class CrossStage:
         self, mentions: Sequence[Mention], items: Sequence[Item], candidates: Sequence[Sequence[Entity]]
     ) -> list[Opinion]:
         pairs = [
-            (self.texts.mention(mention), self.texts.entity(entity.in_language(self._languages(mention))))
+            self.texts.pair(mention, entity, self.languages)
             for mention, entities in zip(mentions, candidates, strict=True)
             for entity in entities
         ]
@@ -52,9 +52,6 @@ class CrossStage:
 
     def close(self) -> None:
         """There is nothing open."""
-
-    def _languages(self, mention: Mention) -> Languages:
-        return self.languages.after(mention.language)
 
     def _scores(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """[pairs], evaluation mode."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,16 +210,28 @@ class GenerativeLinker(BaseLinker):
                 self.model.pictures(items[these]) if pictures is None else Pictures(*(each[these] for each in pictures))
             )
             prompts = self.prompts(chunk, seen)
+            scored: dict[Hashable, ScoredName] = {}
             for first in range(0, len(chunk), self.options.at_once):
                 rows = slice(first, first + self.options.at_once)
-                yield chunk[rows], self._answers(chunk[rows], items[start : start + CHUNK][rows], prompts[rows])
+                yield chunk[rows], self._answers(chunk[rows], items[start : start + CHUNK][rows], prompts[rows], scored)
                 if progress is not None:
                     progress(len(chunk[rows]))
 
-    def _answers(self, mentions: Sequence[Mention], items: Sequence[Item], prompts: Sequence[Blocks]) -> list[Answers]:
-        with torch.inference_mode():
-            embedded = self.model.model.embed(prompts)
-        found = self.search(embedded)
+    def _answers(
+        self,
+        mentions: Sequence[Mention],
+        items: Sequence[Item],
+        prompts: Sequence[Blocks],
+        scored: dict[Hashable, ScoredName],
+    ) -> list[Answers]:
+        """`scored` has what was found after earlier prompts, by their content: templates without pictures repeat."""
+        contents = [prompt.content for prompt in prompts]
+        new = {content: prompt for content, prompt in zip(contents, prompts, strict=True) if content not in scored}
+        if new:
+            with torch.inference_mode():
+                embedded = self.model.model.embed(list(new.values()))
+            scored.update(zip(new, self.search(embedded), strict=True))
+        found = [scored[content] for content in contents]
         self._counts["exact"] += sum(each.exact for each in found)
         self._counts["inexact"] += sum(not each.exact for each in found)
         return [self._of_entities(*four) for four in zip(mentions, items, prompts, found, strict=True)]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from typing_extensions import Self
 
-from melder.data import Limits, mention_item, mention_items
+from melder.data import Limits, UnreadablePicture, mention_item, mention_items
 from melder.data.items import MentionPictures, listed_pictures
 from melder.data.mention_inputs import MentionInput, is_single, read_mention, read_mentions
 from melder.data.thumbnails import thumbnail
@@ -130,9 +130,23 @@ class BaseLinker(ABC):
         return mention_items(mentions, self.pictures, separator, self.modalities, self.pictures_read)
 
     def item(self, mention: Mention, image: str | Picture | Sequence[str | Picture] | None) -> Item:
-        """What the encoder reads of a mention with a picture from anywhere, or several."""
+        """What the encoder reads of a mention with a picture from anywhere, or several.
+
+        Raises:
+            UnreadablePicture: One of several that are given as bytes cannot be read; it has no name, but a number.
+        """
         pictures = listed_pictures(image)[: self.pictures_read]
+        if len(pictures) > 1 and self.compares_pictures and self.model.encoder.on_unreadable is None:
+            self._check_given(pictures)
         return mention_item(mention, pictures, self.model.encoder.separator, self.modalities)
+
+    def _check_given(self, pictures: Sequence[Picture]) -> None:
+        for number, picture in enumerate(pictures, start=1):
+            try:
+                if isinstance(picture, bytes):
+                    self.model.encoder.check(picture)
+            except UnreadablePicture as error:
+                raise UnreadablePicture(f"picture {number} of {len(pictures)}: {error}") from None
 
     def check_picture(self, content: bytes, limits: Limits) -> None:
         """Decode a picture that will soon be linked with; it is not decoded again then.

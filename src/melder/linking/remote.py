@@ -75,7 +75,7 @@ class _Encoder:
     def sizes(self) -> _Sizes:
         return _Sizes(1 if self.sees else None)
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         read_picture(content, limits=limits)
 
 

@@ -88,7 +88,8 @@ class TemperedHeads(nn.Module):
     def forward(self, features: Features) -> Heads:
         raw = replace(features, text_mask=None, image_mask=None) if self.published else features
         length = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).div(2).exp()
-        heads = Heads(**{attribute.name: getattr(raw, attribute.name) for attribute in fields(Features)}, raw=raw)
+        same = {attribute.name: getattr(raw, attribute.name) for attribute in fields(Features)}
+        heads = Heads(**same, raw=raw, encoded=features)
         heads.text_global = length * self._direction("text", raw.text_global)
         if raw.image_global is not None:
             heads.image_global = length * self._direction("image", raw.image_global)

@@ -26,9 +26,8 @@ class GlobalHeads(nn.Module):
             self.image_global = _head(sizes.image_global, width)
 
     def forward(self, features: Features) -> Heads:
-        heads = Heads(
-            **{attribute.name: getattr(features, attribute.name) for attribute in fields(Features)}, raw=features
-        )
+        same = {attribute.name: getattr(features, attribute.name) for attribute in fields(Features)}
+        heads = Heads(**same, raw=features, encoded=features)
         heads.text_global = self.text_global(features.text_global)
         if features.image_global is not None:
             heads.image_global = self.image_global(features.image_global)

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from melder.features import Features, Scores, Side
+from melder.features import Features, Heads, Scores, Side
 from melder.methods.gate import Gate
 from melder.methods.losses import Batch, cross_entropy
 from melder.methods.several_pictures import bounds_of, further_tensors, score_pictures, vectors_of, with_further
@@ -64,20 +64,18 @@ class UnitMatcher(nn.Module):
         self.gate = Gate(self.evaluation_units, self._score, lexical) if total.gated else None
 
     def mention_side(self, features: Features) -> Side:
-        side, heads = self._side(features, lambda unit, heads: unit.mention_side(heads))
-        return self._beside_gate(side, heads)
+        return self.mention_side_of(self.heads(features))
 
     def entity_side(self, features: Features) -> Side:
-        return self._side(features, lambda unit, heads: unit.entity_side(heads))[0]
+        return self.entity_side_of(self.heads(features))
 
-    def mention_side_of(self, heads: Features) -> Side:
-        """Every unit's side of mentions with their first pictures, under the unit's name, of what the heads made."""
-        side = Side.join({name: unit.mention_side(heads) for name, unit in self._all_units().items()})
-        return self._beside_gate(side, heads)
+    def mention_side_of(self, heads: Heads) -> Side:
+        """Every unit's side of mentions, under the unit's name, of what the heads made."""
+        return self._beside_gate(self._side(heads, lambda unit, views: unit.mention_side(views)), heads)
 
-    def entity_side_of(self, heads: Features) -> Side:
-        """Every unit's side of entities with their first pictures, under the unit's name, of what the heads made."""
-        return Side.join({name: unit.entity_side(heads) for name, unit in self._all_units().items()})
+    def entity_side_of(self, heads: Heads) -> Side:
+        """Every unit's side of entities, under the unit's name, of what the heads made."""
+        return self._side(heads, lambda unit, views: unit.entity_side(views))
 
     @property
     def entity_tensors(self) -> dict[str, SideTensor]:
@@ -242,17 +240,17 @@ class UnitMatcher(nn.Module):
             return side
         return Side({**side, **Side.join({"gate": self.gate.mention_side(heads, side, self.lexical)})})
 
-    def _side(self, features: Features, side_of: Callable[[Unit, Features], Side]) -> tuple[Side, Features]:
-        """Every unit's side, and of those that read pictures that of the further ones; and what the heads made."""
-        units, heads = self._all_units(), self.heads(features)
+    def _side(self, heads: Heads, side_of: Callable[[Unit, Features], Side]) -> Side:
+        """Every unit's side, and of those that read pictures that of the further ones."""
+        units = self._all_units()
         sides = {name: side_of(unit, heads) for name, unit in units.items()}
-        views = features.further_views() if self.pictures > 1 else None
-        if views is not None:
+        views = heads.encoded.further_views() if self.pictures > 1 and heads.encoded is not None else None
+        if heads.encoded is not None and views is not None:
             of_views = self.heads(views)
             for name, unit in units.items():
                 if unit.reads_pictures:
-                    sides[name] = with_further(sides[name], side_of(unit, of_views), features)
-        return Side.join(sides), heads
+                    sides[name] = with_further(sides[name], side_of(unit, of_views), heads.encoded)
+        return Side.join(sides)
 
     def _tensors(self, unit: Unit) -> Mapping[str, SideTensor]:
         several = unit.reads_pictures and self.pictures > 1

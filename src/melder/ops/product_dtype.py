@@ -21,12 +21,15 @@ WORTH = 0.9  # of float32's time: less gained is not worth what is rounded
 
 
 def product_dtype(kind: ProductKind, width: int) -> torch.dtype | None:
-    """The type of the products; None = that of the weights.
+    """The type in which tokens are multiplied; None = that of the weights.
 
     Args:
         kind: `auto` takes bfloat16 where a tile is multiplied and widened again in less time than in float32, which is
             measured once in a process (some milliseconds).
         width: Of a token's vector.
+
+    Returns:
+        bfloat16 or None.
     """
     if kind == "auto":
         return torch.bfloat16 if _bf16_is_faster(width) else None

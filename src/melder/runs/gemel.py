@@ -17,16 +17,17 @@ from melder.encoders.sources import ModelSource
 from melder.encoders.towers import TextTower
 from melder.features import Features, Sizes
 from melder.generative.chat_template import prompt_template
-from melder.generative.demonstrations import Demonstrations, join_keys
+from melder.generative.demonstrations import Demonstrations
 from melder.generative.language_model import LanguageModel, open_language_model, read_language_model
 from melder.generative.lora import LORA, add_lora
 from melder.generative.mappers import build_mapper
 from melder.generative.model import GenerativeModel
 from melder.generative.prompt import Template
-from melder.generative.sentences import embed_texts, open_retriever
+from melder.generative.sentences import open_retriever
 from melder.methods.gemel import COMPACT, GEMELConfiguration
 from melder.protocols import Precision, Progress
 from melder.records import Item, MelderError, Mention
+from melder.runs.demonstration_keys import demonstration_keys, with_keys
 from melder.runs.finite import check_weights
 from melder.runs.model_configuration import ModelConfiguration
 
@@ -80,6 +81,11 @@ class Gemel(nn.Module):
         return prompt_template(self.options.template, language_model.tokenizer, self.options.language_model)
 
     @property
+    def retrieving(self) -> TextTower:
+        """What embeds surfaces and texts to find demonstrations."""
+        return self.encoder.text if self.retriever is None else self.retriever
+
+    @property
     def device(self) -> torch.device:
         return next(self.model.mapper.parameters()).device
 
@@ -90,8 +96,7 @@ class Gemel(nn.Module):
 
     def keys(self, mentions: Sequence[Mention], pictures: Pictures) -> Tensor:
         """[n, k] what demonstrations are found by."""
-        tower = self.encoder.text if self.retriever is None else self.retriever
-        return keys_of(tower, self.options, mentions, pictures)
+        return keys_of(self.retrieving, self.options, mentions, pictures)
 
     def weights(self) -> dict[str, Tensor]:
         """The state that only the run has: encoder, mapper, LoRA. Language model and retriever are read by name."""
@@ -160,19 +165,9 @@ def picture_vectors(features: Features, *, patches: bool = False) -> Tensor:
 
 
 def keys_of(tower: TextTower, options: GEMELConfiguration, mentions: Sequence[Mention], pictures: Pictures) -> Tensor:
-    """What demonstrations are found by; nothing is computed where none are shown or a weight is 0."""
-    weights = options.demonstrations
-    if not weights.count:
-        return torch.zeros(len(mentions), 1)
-    parts = []
-    if weights.surface:
-        parts.append((weights.surface, embed_texts(tower, [mention.surface for mention in mentions])))
-    if weights.context:
-        parts.append((weights.context, embed_texts(tower, [mention.text for mention in mentions])))
-    if weights.picture:
-        vectors = pictures.vectors
-        parts.append((weights.picture, vectors.mean(dim=1) if vectors.dim() > 2 else vectors))
-    return join_keys(parts)
+    """[n, k] what demonstrations of mentions are found by."""
+    surfaces, texts = [mention.surface for mention in mentions], [mention.text for mention in mentions]
+    return demonstration_keys(tower, options.demonstrations, surfaces, texts, pictures.vectors)
 
 
 def build_retriever(options: GEMELConfiguration) -> TextTower | None:
@@ -214,6 +209,7 @@ def open_gemel(directory: Path, configuration: ModelConfiguration) -> Gemel:
     model = GenerativeModel(language_model, mapper)
     gemel = Gemel(encoder, model, demonstrations, options, build_retriever(options), configuration.encoder.precision)
     _load(gemel, directory / "model.safetensors")
+    gemel.demonstrations = with_keys(demonstrations, directory, options.demonstrations, gemel.retrieving)
     check_weights(gemel, directory / "model.safetensors")
     return gemel.requires_grad_(False).eval()
 

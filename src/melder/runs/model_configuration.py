@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny, field_validator, model_validator
 
-from melder.data.pictures import FORMATS
+from melder.data.pictures import FORMATS, known_formats
 from melder.encoders import trained_by_default
 from melder.methods import METHODS
 from melder.protocols import Precision
@@ -81,6 +81,11 @@ class EncoderConfiguration(Section):
         repr=False,
         description="of a longer text read the words around the mention, or its beginning, as published",
     )
+
+    @field_validator("picture_formats")
+    @classmethod
+    def _formats_of_pillow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return known_formats(value)
 
     @model_validator(mode="before")
     @classmethod

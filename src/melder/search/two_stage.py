@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from melder.features import Scores, Side
+from melder.io.scratch import ScratchRows
 from melder.ops.largest import largest_of_array
 from melder.protocols import Counting, Index, Matcher
 from melder.records import MelderError
@@ -175,7 +176,7 @@ def collect_index_inputs(
 ) -> tuple[Tensor, NameIndex | None]:
     """The vectors [n, d] of all entities on the CPU, and the index of their names (None where they are not compared).
 
-    Each side is read once.
+    Each side is read once. What is too large for memory lies in a temporary file.
 
     Args:
         matcher: Whose lexical unit, if it has one, compares names.
@@ -187,21 +188,21 @@ def collect_index_inputs(
         Vectors, and names.
     """
     progress = counting("reading entities", len(source)) if counting is not None else None
-    vectors = list[Tensor]()
+    vectors = ScratchRows()
 
     def lexical() -> Iterator[Side]:
         for _, side in source.blocks():
-            vectors.append(vectors_of(side).cpu())
+            vectors.append(vectors_of(side).cpu().numpy())
             if progress is not None:
                 progress(side.rows)
             yield side.part("lexical")
 
     if matcher.lexical is not None:
         names = NameIndex.build(lexical(), matcher.lexical.buckets)
-        return torch.cat(vectors), names
+        return torch.from_numpy(vectors.array()), names
     for _ in lexical():
         pass
-    return torch.cat(vectors), None
+    return torch.from_numpy(vectors.array()), None
 
 
 def rerank(matcher: Matcher, source: SideStore, mention: Side, rows: Tensor, cosines: Tensor | None = None) -> Scores:

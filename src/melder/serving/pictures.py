@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -55,6 +55,20 @@ class ImageLoader:
         if isinstance(given, str) and given.lower().startswith(WEB):
             given = await self._fetcher.fetch(given)
         return await self.decode(self._checked, given, check)
+
+    async def take_all(
+        self, given: Sequence[str | bytes | None], check: CheckPicture = check_picture
+    ) -> tuple[bytes, ...]:
+        """`take` for several, of which one that cannot be read is known by its number."""
+        taken = []
+        for number, picture in enumerate(given, start=1):
+            try:
+                taken.append(await self.take(picture, check))
+            except ApiError as error:
+                if len(given) == 1:
+                    raise
+                raise ApiError(error.status_code, f"picture {number} of {len(given)}: {error.detail}") from None
+        return tuple(picture for picture in taken if picture is not None)
 
     async def decode(
         self, work: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs

@@ -85,8 +85,7 @@ class Service:
             raise ApiError(422, f"there are {len(given)} pictures, and the model compares {most}; send at most {most}")
         if any(given) and self.full:
             raise busy(self.settings)
-        taken = [await self.pictures.take(picture, served.linker.check_picture) for picture in given]
-        return tuple(picture for picture in taken if picture is not None)
+        return await self.pictures.take_all(given, served.linker.check_picture)
 
     async def find(self, text: str, served: Served) -> list[tuple[int, int]]:
         """[start, end) of the mentions in a text that nobody has marked."""

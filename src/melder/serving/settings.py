@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
-from melder.data.pictures import WEB_FORMATS, Limits
+from melder.data.pictures import WEB_FORMATS, Limits, known_formats
 from melder.export.addresses import ENTITY_PREFIX
 from melder.runs.model_configuration import Section
 
@@ -106,6 +106,11 @@ class ServiceSettings(Section):
     public_url: str | None = Field(
         None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$", description="where clients reach it, behind a proxy"
     )
+
+    @field_validator("picture_formats")
+    @classmethod
+    def _formats_of_pillow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return known_formats(value)
 
     @model_validator(mode="after")
     def _requests_fit_the_queue(self) -> ServiceSettings:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from melder.features import Features
+from melder.further_pictures import FurtherPictures
 from melder.protocols import Inputs
 
-__all__ = ["BatchItems", "Batched", "EncodedItems", "PreparedItems"]
+__all__ = ["BatchItems", "Batched", "EncodedItems", "FurtherInputs", "PreparedItems"]
 
 
 class BatchItems(Protocol):
@@ -45,22 +46,46 @@ class EncodedItems:
 
 
 @dataclass
+class FurtherInputs:
+    """The pictures behind the first ones of n items, x in all, before the encoder.
+
+    Args:
+        counts: [n], int64, how many each item has.
+        inputs: Of x items, each with one of the pictures and no text.
+    """
+
+    counts: Tensor
+    inputs: Inputs
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> FurtherInputs:
+        return FurtherInputs(change(self.counts), {name: change(tensor) for name, tensor in self.inputs.items()})
+
+
+@dataclass
 class PreparedItems:
     """What an encoder that is trained reads.
 
     Args:
         inputs: Of n items.
         surfaces: [n], a mention's surface, or an entity's name and aliases.
+        further: Their pictures behind the first; None where there is none.
     """
 
     inputs: Inputs
     surfaces: list[tuple[str, ...]]
+    further: FurtherInputs | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> PreparedItems:
-        return replace(self, inputs={name: change(tensor) for name, tensor in self.inputs.items()})
+        inputs = {name: change(tensor) for name, tensor in self.inputs.items()}
+        return replace(self, inputs=inputs, further=self.further and self.further.mapped(change))
 
     def features(self, encode: Callable[[Inputs], Features]) -> Features:
-        return replace(encode(self.inputs), surfaces=self.surfaces)
+        features = replace(encode(self.inputs), surfaces=self.surfaces)
+        if self.further is None:
+            return features
+        views = encode(self.further.inputs)
+        pictures = FurtherPictures.of(self.further.counts, views.image_global, views.image_tokens, views.has_image)
+        return replace(features, further=pictures)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from melder.data import DataSet
+from melder.data import TUNE, DataSet
 from melder.evaluation.evaluate import open_both, with_its_own
 from melder.kb import is_knowledge_base
 from melder.linking.data_evidence import TOP, DataEvidence, surface_counts
@@ -16,12 +16,11 @@ from melder.linking.nil_calibration import NIL_TOP_K, Nil, fit_nil, of_link
 from melder.linking.opening import open_linker
 from melder.protocols import Counting
 from melder.records import MelderError
-from melder.runs.configuration_file import checked, read_yaml
 from melder.runs.directory import read_configuration
 from melder.runs.rerank_configuration import FIRST_STAGE
-from melder.training.configuration import Configuration
+from melder.runs.selection import selection_of
 from melder.training.prepare import OnUnreadable
-from melder.training.split import Split, split_data
+from melder.training.split import Split
 
 __all__ = ["CalibrationOptions", "calibrate"]
 
@@ -39,7 +38,7 @@ class CalibrationOptions:
         skip_bad: Leave bad records out, where they would raise `BadData`.
     """
 
-    split: str = "tune"
+    split: str = TUNE
     knowledge_base: Path | None = None
     share: float = 0.5
     prior: bool = False
@@ -106,10 +105,6 @@ def calibrate(
 
 def _parts(run: Path, dataset: DataSet, split: str) -> Split:
     """The mentions that are linked, and those of train that are none of them."""
-    if split != "tune":
+    if split != TUNE:
         return Split([] if split == "train" else dataset.split("train"), dataset.split(split), split)
-    content = read_yaml(run / "config.yaml")
-    if "training" not in content or (content.get("data") or {}).get("from_entities"):
-        raise MelderError(f"{run}: was not selected on a part of this data; name mentions with --split, such as dev")
-    configuration = checked(Configuration, content, str(run / "config.yaml"))
-    return split_data(configuration, dataset)
+    return Split(*selection_of(run, dataset))

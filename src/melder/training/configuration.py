@@ -56,6 +56,9 @@ class TrainingConfiguration(Section):
         "mrr", description="the figure whose highest look decides which weights are kept"
     )
     select_ties: Literal["earlier", "later"] = Field("earlier", description="of looks that are equally good")
+    average: PositiveInt = Field(
+        1, description="looks, the best ones, whose weights are averaged; kept where no worse than the best one's"
+    )
     validate_every: PositiveInt = Field(2, description="epochs between looks at the selection set")
     validate_every_steps: PositiveInt | None = Field(None, description="steps between looks, instead of epochs")
     validate_mentions: PositiveInt | None = Field(1000, description="mentions looked at then; null = all")

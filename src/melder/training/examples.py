@@ -15,8 +15,8 @@ from torch import Tensor
 from melder.data import DataSet, draw_image, entity_items, mention_items
 from melder.features import Features, concatenate
 from melder.protocols import Encoder, Sampler
-from melder.records import Item, Mention
-from melder.training.batched import Batched, EncodedItems, PreparedItems
+from melder.records import Entity, Item, Mention
+from melder.training.batched import Batched, EncodedItems, FurtherInputs, PreparedItems
 from melder.training.configuration import TrainingConfiguration
 from melder.training.negatives.candidates import same_entity
 from melder.training.order import BatchPlan, draw
@@ -32,7 +32,7 @@ class Examples(Protocol):
 
 @dataclass
 class ItemExamples:
-    """Examples for an encoder that is trained: pictures are drawn, and viewed at random, anew every epoch.
+    """Examples for an encoder that is trained, which are viewed at random anew every epoch.
 
     Args:
         encoder: That is trained.
@@ -42,6 +42,8 @@ class ItemExamples:
         modalities: That are read of mentions and entities.
         training: What is hidden and how pictures are viewed.
         negatives: Draws rows of entities.
+        pictures: How many pictures of a mention or an entity are compared, as linking does; 1 = one, drawn anew every
+            epoch.
     """
 
     encoder: Encoder
@@ -51,16 +53,18 @@ class ItemExamples:
     modalities: frozenset[str]
     training: TrainingConfiguration
     negatives: Sampler
+    pictures: int = 1
 
     def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> Batched:
         pairs = [self._pair(plan, epoch, int(row)) for row in rows]
         mentions, entities = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         drawn = self.negatives.draw(plan.seed, epoch, rows)
-        entities += self._entities(plan, epoch, drawn.reshape(-1))
+        flat = drawn.reshape(-1)
+        entities += self._shown([self.dataset.entities[row] for row in flat], plan, epoch, flat.tolist())
         return Batched(
             self._prepared(mentions),
             self._prepared(entities),
-            torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], drawn.reshape(-1)])]),
+            torch.from_numpy(self.numbers[np.concatenate([np.array(self.answers)[rows], flat])]),
             torch.from_numpy(rows),
             torch.from_numpy(drawn),
         )
@@ -70,25 +74,29 @@ class ItemExamples:
         return same_entity(self.dataset)
 
     def _prepared(self, items: list[Item]) -> PreparedItems:
-        return PreparedItems(self.encoder.prepare(items), [item.surfaces for item in items])
+        return PreparedItems(self.encoder.prepare(items), [item.surfaces for item in items], self._further(items))
 
-    def _entities(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> list[Item]:
-        entities = [self.dataset.entities[row] for row in rows]
-        images = [
-            draw_image(len(entity.images), plan.seed, epoch, int(row))
-            for entity, row in zip(entities, rows, strict=True)
-        ]
-        return entity_items(entities, self.dataset, self.encoder.separator, self.modalities, images)
+    def _shown(
+        self, entities: Sequence[Entity], plan: BatchPlan, epoch: int, rows: Sequence[int] | np.ndarray
+    ) -> list[Item]:
+        """The items of entities, each with its first pictures or with one that is drawn by a number of `rows`."""
+        drawn = None
+        if self.pictures == 1:
+            counts = [len(entity.images) for entity in entities]
+            drawn = [draw_image(count, plan.seed, epoch, row) for count, row in zip(counts, rows, strict=True)]
+        separator = self.encoder.separator
+        return entity_items(entities, self.dataset, separator, self.modalities, drawn, self.pictures)
+
+    def _mention(self, plan: BatchPlan, epoch: int, row: int) -> Item:
+        """The item of a mention, with its first pictures or with one that is drawn."""
+        mention = self.mentions[row]
+        first = draw_image(len(mention.images), plan.seed, epoch, row) if self.pictures == 1 else 0
+        shown, separator = mention.with_images(mention.images[first:]), self.encoder.separator
+        return mention_items([shown], self.dataset, separator, self.modalities, self.pictures)[0]
 
     def _pair(self, plan: BatchPlan, epoch: int, row: int) -> tuple[Item, Item]:
-        mention, entity = self.mentions[row], self.dataset.entities[self.answers[row]]
-        separator = self.encoder.separator
-        drawn = draw_image(len(mention.images), plan.seed, epoch, row)
-        image = draw_image(len(entity.images), plan.seed, epoch, row)
-        pair = (
-            mention_items([mention.with_images(mention.images[drawn:])], self.dataset, separator, self.modalities)[0],
-            entity_items([entity], self.dataset, separator, self.modalities, [image])[0],
-        )
+        entity = self.dataset.entities[self.answers[row]]
+        pair = self._mention(plan, epoch, row), self._shown([entity], plan, epoch, [row])[0]
         hidden = plan.hidden(epoch, row, self.training.drop_text, self.training.drop_image)
         views = draw("view", plan.seed, epoch, row).integers(2**31, size=2).tolist()
         viewed = [
@@ -99,12 +107,23 @@ class ItemExamples:
         read = [_hide(item, bool(row[0]), bool(row[1]), sees) for item, row in zip(viewed, hidden, strict=True)]
         return read[0], read[1]
 
+    def _further(self, items: Sequence[Item]) -> FurtherInputs | None:
+        """The pictures of items behind their first ones, each with a view of its own; None where there is none."""
+        pictures = [
+            Item(image=picture, augment=None if item.augment is None else item.augment + number)
+            for item in items
+            for number, picture in enumerate(item.further, start=1)
+        ]
+        if not pictures or self.encoder.sizes.image_global is None:
+            return None
+        return FurtherInputs(torch.tensor([len(item.further) for item in items]), self.encoder.prepare(pictures))
+
 
 @dataclass
 class FeatureExamples:
     """Examples for a frozen encoder, whose features are known; `rows` are the examples' rows in `mentions`.
 
-    Of several pictures the first is shown.
+    They have the pictures that the features have, which are those that linking compares.
 
     Args:
         numbers: Of the entities, one for those that are no negatives of each other.
@@ -133,7 +152,7 @@ class FeatureExamples:
         return Batched(EncodedItems(mentions), EncodedItems(entities), entity_rows, torch.from_numpy(rows), drawn)
 
     def _read(self, features: Features, rows: Tensor) -> Features:
-        chosen = replace(features, further=None)[rows]
+        chosen = features[rows]
         return (chosen if self.padded else chosen.trimmed()).to(torch.float32)
 
     def _hidden(self, plan: BatchPlan, epoch: int, row: int) -> np.ndarray:
@@ -141,13 +160,13 @@ class FeatureExamples:
 
 
 def _hide(item: Item, text: bool, image: bool, sees: bool) -> Item:
-    """The item without its text (and surfaces), or else without its picture; never without both.
+    """The item without its text (and surfaces), or else without its pictures; never without both.
 
     An encoder that `sees` no pictures needs every text.
     """
     if text and sees and item.image is not None:
         return replace(item, text="", surfaces=())
-    return replace(item, image=None) if image and item.text else item
+    return replace(item, image=None, further=()) if image and item.text else item
 
 
 def _hide_features(features: Features, hidden: np.ndarray) -> Features:

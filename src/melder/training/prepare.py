@@ -205,7 +205,9 @@ def _trained(c: Configuration, dataset: DataSet, split: Split, model: Model) -> 
     searched, planted = _planted(c, dataset, answers)
     current = ItemsNow(model, searched, split.train, modalities)
     negatives = build_sampler(c.training.negatives, searched, split.train, current, c.training.seed)
-    examples = ItemExamples(model.encoder, searched, split.train, answers, modalities, c.training, negatives)
+    examples = ItemExamples(
+        model.encoder, searched, split.train, answers, modalities, c.training, negatives, c.pictures
+    )
 
     def rank(mentions: Sequence[Mention], best: list[TopK] | None = None) -> Ranks:
         return rank_items(model, dataset, modalities, mentions, _answers(dataset, mentions), best)

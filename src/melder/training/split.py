@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from melder.data import DataSet, load, tune_split
-from melder.records import MelderError, Mention
+from melder.data import DataSet, load, selection_split
+from melder.records import Mention
 from melder.training.configuration import Configuration
 
 __all__ = ["Split", "open_data", "split_data"]
@@ -46,9 +45,6 @@ def open_data(configuration: Configuration) -> DataSet:
 def split_data(configuration: Configuration, dataset: DataSet) -> Split:
     """`select_on: tune` holds out a seeded tenth of train; `dev` selects on the development set, as published.
 
-    Of train there is the first share only that `data.fraction` says, in file order: the low-resource setting of
-    MIMIC (its issue 2).
-
     Args:
         configuration: Of the training.
         dataset: Of the mentions.
@@ -59,17 +55,13 @@ def split_data(configuration: Configuration, dataset: DataSet) -> Split:
     Raises:
         MelderError: There is no such split, or no mention with an answer.
     """
-    mentions = dataset.split("train")
-    share = max(1, round(configuration.data.fraction * len(mentions)))
-    train = _answered(dataset, "train", mentions[:share])
-    if configuration.training.select_on == "tune":
-        rest, tune = tune_split(train, configuration.training.seed, by_entity=configuration.training.select_entities)
-        return Split(list(rest), list(tune), "train")
-    return Split(train, _answered(dataset, "dev", dataset.split("dev")), "dev")
-
-
-def _answered(dataset: DataSet, split: str, mentions: Sequence[Mention]) -> list[Mention]:
-    answered = [mention for mention in mentions if mention.answer is not None]
-    if not answered:
-        raise MelderError(f"{dataset.directory}, split {split!r}: no mention has an answer; training needs some")
-    return answered
+    training = configuration.training
+    return Split(
+        *selection_split(
+            dataset,
+            training.select_on,
+            training.seed,
+            fraction=configuration.data.fraction,
+            by_entity=training.select_entities,
+        )
+    )

@@ -21,21 +21,19 @@ them too, `PLAIN` times as much: "Muller" is Müller, but rather Muller. Without
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.utils import murmurhash3_32
 from torch import Tensor, nn
 from torch.nn import functional
 
 from melder.features import Features, Heads, Side
 from melder.names import folded, unaccented
 from melder.ops.gram_table import gram_table
+from melder.ops.name_hashes import HASHES, gram_places, places_of_copies
 from melder.ops.runs import spread
 from melder.protocols import SideTensor
 
@@ -44,10 +42,7 @@ __all__ = ["Lexical"]
 RUNS = 64  # runs of words that count of an entity's names: all of a name of ten words
 AT_ONCE = 4096  # names whose n-grams are counted together
 PLAIN = 0.95  # what a name without its diacritics counts: less than as it is written, more than any other name
-HASHES = 3  # features of a run of words: strangers may share one of them, hardly ever two
 PUNCTUATION = ".,;:!?()[]'\"’‘“”"
-
-N_GRAMS = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()
 
 Packed = tuple[np.ndarray, np.ndarray]  # buckets and weights
 
@@ -109,7 +104,7 @@ class Lexical(nn.Module):
         """Count in how many of n names each n-gram occurs: ln((1 + n) / (1 + count)) + 1, as scikit-learn does."""
         total, occurrences, left = 0, np.zeros(self.buckets, np.int64), iter(names)
         while some := list(islice(left, AT_ONCE)):
-            found = _counted(map(N_GRAMS, map(self._form, some)), self.buckets).bucket
+            found = _counted((gram_places(self._form(name), self.buckets) for name in some), self.buckets).bucket
             total, occurrences = total + len(some), occurrences + np.bincount(found, minlength=self.buckets)
         frequency = np.log((1 + total) / (1 + occurrences)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(frequency))
@@ -166,7 +161,7 @@ class Lexical(nn.Module):
         return whole, within
 
     def _places(self, names: list[str]) -> list[int]:
-        return [abs(murmurhash3_32(copy)) % self.buckets for copy in _copies(names[0])] if names else [-1] * HASHES
+        return list(places_of_copies(names[0], self.buckets)) if names else [-1] * HASHES
 
     def _grams(self, names: Sequence[tuple[str, ...]]) -> _Features:
         if self._host_frequency is None:  # copied once: names are counted on the host, whatever device scores
@@ -226,7 +221,7 @@ def pack(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: n
 
 def _weighted(surfaces: Sequence[tuple[str, ...]], buckets: int, inverse_frequency: np.ndarray) -> _Features:
     """The n-grams of every name, with L2-normalised TF-IDF weights."""
-    counts = _counted((N_GRAMS(name) for names in surfaces for name in names), buckets)
+    counts = _counted((gram_places(name, buckets) for names in surfaces for name in names), buckets)
     weight = (1 + np.log(counts.weight)) * inverse_frequency[counts.bucket]
     norms = np.sqrt(np.bincount(counts.row, weight**2))
     row = np.repeat(np.arange(len(surfaces)), [len(names) for names in surfaces])
@@ -274,23 +269,17 @@ def _runs(names: tuple[str, ...]) -> list[str]:
 
 def _hashed(rows: Iterable[list[str]], buckets: int) -> _Features:
     """The buckets of whole strings and how many features are in each, as those of each row's first name."""
-    return _counted(([string for text in row for string in _copies(text)] for row in rows), buckets)
+    return _counted((chain.from_iterable(places_of_copies(text, buckets) for text in row) for row in rows), buckets)
 
 
-def _copies(text: str) -> list[str]:
-    """What is hashed of a whole string. The bell is in no name, so that it is never hashed as n-grams are."""
-    return [number * "\a" + text for number in range(1, HASHES + 1)]
-
-
-def _counted(rows: Iterable[Iterable[str]], buckets: int) -> _Features:
-    """How often each bucket occurs among the hashed strings of each row, buckets ascending, as those of a row's first
-    name; hashed as scikit-learn's `FeatureHasher` does, which takes longer for one row."""
-    row, bucket, count = list[int](), list[int](), list[int]()
-    for number, strings in enumerate(rows):
-        counts = Counter(abs(murmurhash3_32(text)) % buckets for text in strings)
-        row += [number] * len(counts)
-        bucket += (found := sorted(counts))
-        count += [counts[each] for each in found]
-    return _Features(
-        np.array(row, np.int64), np.zeros(len(row), np.int64), np.array(bucket, np.int64), np.array(count, np.float64)
-    )
+def _counted(rows: Iterable[Iterable[int]], buckets: int) -> _Features:
+    """How often each bucket occurs among those of each row, ascending, as those of a row's first name."""
+    places, lengths = list[int](), list[int]()
+    for row in rows:
+        before = len(places)
+        places += row
+        lengths.append(len(places) - before)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    keys, counts = np.unique(owner * buckets + np.array(places, np.int64), return_counts=True)
+    numbers, bucket = np.divmod(keys, buckets)
+    return _Features(numbers, np.zeros(len(keys), np.int64), bucket, counts.astype(np.float64))

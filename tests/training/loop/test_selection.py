@@ -86,9 +86,9 @@ def test_looks_may_go_by_steps(small_data: Path, tmp_path: Path, steps: int, loo
     assert looks == looked_at
 
 
-@pytest.mark.parametrize("stop", [4, 5, 7])
+@pytest.mark.parametrize(("stop", "average"), [(4, 1), (5, 2), (7, 2)])
 def test_a_training_that_looks_by_steps_resumes_as_it_would_have_gone_on(
-    small_data: Path, tmp_path: Path, stop: int
+    small_data: Path, tmp_path: Path, stop: int, average: int
 ) -> None:
     class Stop(Exception):
         pass
@@ -98,7 +98,9 @@ def test_a_training_that_looks_by_steps_resumes_as_it_would_have_gone_on(
             if trainer.global_step == stop:
                 raise Stop
 
-    configuration = Configuration(**settings(small_data, validate_every_steps=3, patience=9, select_ties="later"))
+    configuration = Configuration(
+        **settings(small_data, validate_every_steps=3, patience=9, select_ties="later", average=average)
+    )
     train(configuration, tmp_path / "whole")
     with pytest.raises(Stop):
         train(configuration, tmp_path / "run", callbacks=[StopAt()])

@@ -28,7 +28,7 @@ from melder.training.order import BatchPlan
 from melder.training.prepare import build_model
 from melder.training.split import split_data
 from rounding import rounding
-from training.small import settings, small_data
+from training.small import settings, small_data, with_more_pictures
 
 pytestmark = pytest.mark.any_processor
 
@@ -43,6 +43,7 @@ class Case:
     trained: bool
     published: bool = False
     sampler: str = "in_batch"
+    pictures: int = 1
 
     def content(self, data: Path) -> dict[str, Any]:
         generator = {"hidden": 8, "warm_epochs": 0}
@@ -59,6 +60,7 @@ CASES = {
     "sampled": Case(trained=True, sampler="lexical"),
     "hard": Case(trained=True, sampler="hard"),
     "policy gradient": Case(trained=False, sampler="policy_gradient"),
+    "several pictures": Case(trained=True, pictures=4),
 }
 
 
@@ -73,7 +75,7 @@ def hard_rows(mentions: Sequence[Mention]) -> np.ndarray:
 
 def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | FeatureExamples, np.ndarray]:
     configuration = Configuration(**case.content(data))
-    dataset = load(data)
+    dataset = load(data) if case.pictures == 1 else with_more_pictures(load(data))
     train = split_data(configuration, dataset).train
     model = build_model(configuration, dataset, train)
     row_of = {entity.id: number for number, entity in enumerate(dataset.entities)}
@@ -83,7 +85,9 @@ def examples(case: Case, data: Path) -> tuple[TrainingModule, ItemExamples | Fea
     player = player_of(sampler)
     masked = not case.published
     module = TrainingModule(model, configuration.training, steps=1, mask_duplicates=masked, player=player)
-    items = ItemExamples(model.encoder, dataset, train, answers, MODALITIES, configuration.training, sampler)
+    items = ItemExamples(
+        model.encoder, dataset, train, answers, MODALITIES, configuration.training, sampler, case.pictures
+    )
     return module, items, hard_rows(train)
 
 

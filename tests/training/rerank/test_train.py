@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from melder.building.build import build
 from melder.data import load
 from melder.data.entity_file import EntityFile
 from melder.linking import RerankingLinker
+from melder.linking.cross_stage import CrossStage
 from melder.metrics.fusion import WEIGHTS, StageScores, learn_weight
-from melder.records import MelderError
+from melder.records import Entity, MelderError, Mention
 from melder.runs.configuration_file import checked, override
+from melder.runs.cross_encoder import Pair, open_cross_encoder, pair_texts
 from melder.runs.rerank_configuration import read_rerank
 from melder.training.configuration import Configuration
 from melder.training.loop.train import train
+from melder.training.order import BatchPlan
 from melder.training.rerank.configuration import RerankTrainingConfiguration
+from melder.training.rerank.module import CrossExamples
 from melder.training.rerank.train import train_second_look
 from training import small
 
@@ -169,3 +174,27 @@ def test_the_weight_is_the_smallest_that_is_best() -> None:
     assert learn_weight([missing])[1] == 0.0
     assert learn_weight([_scores([1, 1], [5, 5], 0)])[1] == 0.0  # a tie is no first place
     assert learn_weight([_scores([1, 1], [-np.inf, -np.inf], 0), wrong])[0] == 0.0
+
+
+@pytest.mark.parametrize("language", [None, "de", "de-at", "fr"])
+def test_entities_are_read_in_the_mention_s_language_in_training_as_in_linking(
+    run: Path, monkeypatch: pytest.MonkeyPatch, language: str | None
+) -> None:
+    kite = Entity(id="1", name="kite", description="a red kite", labels={"de": "panda"}, descriptions={"de": "a fox"})
+    other = Entity(id="2", name="fox", description="grey")
+    mention = Mention(id="m", text="a red kite", start=2, end=10, surface="red kite", answer="1", language=language)
+    look = _settings(by_pairs()).look()
+    encoder: Any = open_cross_encoder(look, run, trained=False)
+    read, prepare = list[list[Pair]](), encoder.prepare
+
+    def prepare_and_note(pairs: Sequence[Pair]) -> Any:
+        read.append(list(pairs))
+        return prepare(pairs)
+
+    monkeypatch.setattr(encoder, "prepare", prepare_and_note)
+    CrossStage(encoder, look).opinions([mention], [], [[kite, other]])
+    examples = CrossExamples(encoder, pair_texts(encoder, look), [mention], [["2"]], {"1": kite, "2": other}, 1)
+    examples.batch(BatchPlan(1, 1, seed=0), 0, np.array([0]))
+    linked, trained = read
+    assert trained == linked
+    assert linked[0][1] == ("panda: a fox" if language in ("de", "de-at") else "kite: a red kite")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from melder.cli.kb.changing import Directory, Entities, Images, SkipBad, change
-from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, Sheet
 
 __all__ = ["add"]
 
@@ -17,10 +17,11 @@ def add(
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
     merge_rows: MergeRows = False,
+    sheet: Sheet = None,
 ) -> None:
     """Add entities; nothing that is there is written again. All of them come in at once, or none.
 
     \b
     melder kb add flags-kb --entities new.csv --images pictures
     """
-    change(kb, entities, images, columns, encoding, list_separator, merge_rows, replace=False, skip_bad=skip_bad)
+    change(kb, entities, images, columns, encoding, list_separator, merge_rows, sheet, replace=False, skip_bad=skip_bad)

@@ -9,7 +9,7 @@ import typer
 
 from melder.cli.console import counting, finish, say
 from melder.cli.kb.changing import EntitiesOrQuery, Images, SkipBad
-from melder.cli.kb.tables import Columns, Encoding, FromSql, ListSeparator, MergeRows, Query, entity_file, noted
+from melder.cli.kb.tables import Columns, Encoding, FromSql, ListSeparator, MergeRows, Query, Sheet, entity_file, noted
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.io.counts import how_many
 from melder.records import MelderError
@@ -50,6 +50,7 @@ def build(
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
     merge_rows: MergeRows = False,
+    sheet: Sheet = None,
     from_sql: FromSql = None,
     query: Query = None,
     ray: Address = None,
@@ -84,6 +85,7 @@ def build(
         encoding,
         list_separator,
         merge_rows,
+        sheet,
         skip_bad=skip_bad,
         from_sql=from_sql,
         query=query,

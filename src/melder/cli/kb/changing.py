@@ -34,6 +34,7 @@ def change(
     encoding: str | None,
     list_separator: str | None,
     merge_rows: bool,
+    sheet: str | None,
     *,
     replace: bool,
     skip_bad: bool,
@@ -41,7 +42,7 @@ def change(
     """Add the entities of a file, or put them in the place of those with their ids."""
     from melder.building.build import change_from_file
 
-    source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
+    source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, sheet, skip_bad=skip_bad)
     with noted(source), counting() as start:
         built = change_from_file(kb, source, replace=replace, skip_bad=skip_bad, counting=start)
     say(f"{kb}: {how_many(built.entities, 'entity')} {'replaced' if replace else 'added'}")

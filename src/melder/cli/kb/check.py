@@ -12,7 +12,7 @@ from rich.text import Text
 
 from melder.cli.console import console, finish, say
 from melder.cli.kb.changing import Images, SkipBad
-from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, entity_file, noted
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, Sheet, entity_file, noted
 from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def check(
     encoding: Encoding = None,
     list_separator: ListSeparator = None,
     merge_rows: MergeRows = False,
+    sheet: Sheet = None,
 ) -> None:
     """Say what a file of entities holds, how it is read and what is wrong with it, before anything is encoded.
 
@@ -59,7 +60,7 @@ def check(
     """
     from melder.data.entity_counts import count_entities
 
-    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, skip_bad=skip_bad)
+    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, sheet, skip_bad=skip_bad)
     with noted(source):
         counts, problems = count_entities(source)
         console.print(_table(file, counts))
@@ -69,17 +70,22 @@ def check(
     if problems.records:
         say(in_number(f"{MENDING}:", len(problems.records)))
         raise problems.error()
-    options = _options(images, columns, encoding, list_separator, merge_rows)
+    options = _options(images, columns, encoding, list_separator, merge_rows, sheet)
     command = shlex.join(["melder", "kb", "build", "--entities", str(file), *options])
     unnamed = "" if counts.named else NO_NAMES
     say(f"{unnamed or 'nothing is wrong'}. Next: {command} --encoder ENCODER --out DIRECTORY")
 
 
 def _options(
-    images: Path | None, columns: list[str], encoding: str | None, list_separator: str | None, merge_rows: bool
+    images: Path | None,
+    columns: list[str],
+    encoding: str | None,
+    list_separator: str | None,
+    merge_rows: bool,
+    sheet: str | None,
 ) -> list[str]:
     """The options with which a build reads the file as this check does."""
-    named = {"--images": images, "--encoding": encoding, "--list-separator": list_separator}
+    named = {"--images": images, "--encoding": encoding, "--list-separator": list_separator, "--sheet": sheet}
     words = [word for name, value in named.items() if value is not None for word in (name, str(value))]
     words += [word for pair in columns for word in ("--column", pair)]
     return [*words, "--merge-rows"] if merge_rows else words

@@ -11,13 +11,14 @@ import typer
 from melder.cli.console import Unreadable, finish, say
 from melder.cli.kb.changing import Directory
 from melder.cli.kb.reading import known_rows
-from melder.cli.kb.tables import Columns, Encoding
-from melder.cli.mention_file import read_mention_file, say_unplaced
+from melder.cli.kb.tables import Columns, Encoding, Sheet
+from melder.cli.mention_file import read_mention_file, say_unplaced, table_options
 from melder.io.counts import how_many
 from melder.records import BadData, MelderError, Mention
 
 if TYPE_CHECKING:
     from melder.building.learning import Labelled
+    from melder.data.tables.options import TableOptions
 
 __all__ = ["forget", "learn"]
 
@@ -32,6 +33,7 @@ def learn(
     skip_bad: SkipBad = False,
     columns: Columns = [],  # noqa: B006
     encoding: Encoding = None,
+    sheet: Sheet = None,
 ) -> None:
     """Learn from labelled mentions without training: they become exemplars of the entities that they meant.
 
@@ -44,12 +46,11 @@ def learn(
     """
     from melder.building.learning import learn as learn_labelled
     from melder.building.learning import unknown_answers
-    from melder.data.tables.options import TableOptions, parse_columns
     from melder.jobs.mention_records import is_unplaced
     from melder.kb import open_knowledge_base
     from melder.runs.directory import open_model
 
-    given, bad = read_mention_file(mentions, TableOptions(parse_columns(columns), encoding))
+    given, bad = read_mention_file(mentions, table_options(columns, encoding, sheet))
     with open_knowledge_base(kb) as base:
         base.check_model()
         known, run = base.rows(list({str(mention.answer) for mention in given})), base.model
@@ -80,6 +81,7 @@ def forget(
     images: Images = None,
     columns: Columns = [],  # noqa: B006
     encoding: Encoding = None,
+    sheet: Sheet = None,
 ) -> None:
     """Forget exemplars: those of some entities, those of a file, or all.
 
@@ -92,7 +94,8 @@ def forget(
     from melder.building.learning import forget as forget_exemplars
     from melder.kb import open_knowledge_base
 
-    keys = None if mentions is None else _keys(kb, mentions, images or mentions.parent, columns, encoding)
+    table = table_options(columns, encoding, sheet)
+    keys = None if mentions is None else _keys(kb, mentions, images or mentions.parent, table)
     if ids:
         with open_knowledge_base(kb) as base:
             known_rows(base, ids)
@@ -114,14 +117,13 @@ def _items(mentions: list[Mention], folder: Path, separator: str, modalities: Co
     return labelled
 
 
-def _keys(kb: Path, path: Path, folder: Path, columns: list[str], encoding: str | None) -> set[str]:
+def _keys(kb: Path, path: Path, folder: Path, table: TableOptions) -> set[str]:
     """What the mentions of a file are known by."""
     from melder.building.learning import mention_key
-    from melder.data.tables.options import TableOptions, parse_columns
     from melder.kb import open_knowledge_base
     from melder.runs.directory import read_configuration
 
-    given, bad = read_mention_file(path, TableOptions(parse_columns(columns), encoding))
+    given, bad = read_mention_file(path, table)
     if bad:
         raise BadData(bad)
     with open_knowledge_base(kb) as base:

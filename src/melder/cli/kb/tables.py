@@ -15,7 +15,7 @@ from melder.records import MelderError
 if TYPE_CHECKING:
     from melder.data import EntityFile
 
-__all__ = ["Columns", "Encoding", "FromSql", "ListSeparator", "MergeRows", "Query", "entity_file", "noted"]
+__all__ = ["Columns", "Encoding", "FromSql", "ListSeparator", "MergeRows", "Query", "Sheet", "entity_file", "noted"]
 
 Columns = Annotated[
     list[str],
@@ -26,6 +26,10 @@ Encoding = Annotated[
 ]
 ListSeparator = Annotated[
     str | None, typer.Option("--list-separator", help="What stands between several aliases, types or images; | or ;.")
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option("--sheet", help="Of a workbook; default: the first that has something, and is not hidden."),
 ]
 MergeRows = Annotated[bool, typer.Option("--merge-rows", help="Rows of a table with one id are one entity.")]
 FromSql = Annotated[
@@ -44,6 +48,7 @@ def entity_file(
     encoding: str | None,
     list_separator: str | None,
     merge_rows: bool,
+    sheet: str | None,
     *,
     skip_bad: bool,
     from_sql: str | None = None,
@@ -54,7 +59,7 @@ def entity_file(
     from melder.data.entity_query import EntityQuery
     from melder.data.tables.options import TableOptions, parse_columns
 
-    options = TableOptions(parse_columns(columns), encoding, list_separator, merge_rows, lenient=skip_bad)
+    options = TableOptions(parse_columns(columns), encoding, sheet, list_separator, merge_rows, lenient=skip_bad)
     if (from_sql is None) != (query is None):
         raise MelderError("--from-sql and --query go together: the URL of a database, and a SELECT")
     if from_sql is not None and query is not None and path is None:

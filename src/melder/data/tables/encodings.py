@@ -62,9 +62,10 @@ def encoding_of(path: Path, declared: str | None, notes: Notes) -> str:
             if encoding != "utf-8-sig":
                 notes.add(f"the file is {encoding.upper()}, as its first bytes say")
             return encoding
-    if len(start) == 4 and start[1::2] == b"\0\0" and start[0]:
-        notes.add("the file is UTF-16 without a byte order mark, as its zero bytes say")
-        return "utf-16-le"
+    for zeros, encoding in ((start[1::2], "utf-16-le"), (start[::2], "utf-16-be")):
+        if len(start) == 4 and zeros == b"\0\0" and any(start):
+            notes.add("the file is UTF-16 without a byte order mark, as its zero bytes say")
+            return encoding
     if _is_utf8(path):
         return "utf-8"
     if _is_windows_1252(path):

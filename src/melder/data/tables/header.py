@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from melder.data.tables.cells import Cell
 from melder.data.tables.language_columns import field_in_language, without_language
 from melder.data.tables.options import Notes
-from melder.data.tables.rows import Cell
 from melder.names import folded
 from melder.records import MelderError
 
@@ -15,17 +17,19 @@ __all__ = ["Header", "hints", "read_header"]
 
 # What other programs call a field, for hints only.
 OTHER_NAMES = {
-    "id": ("identifier", "key", "uri", "url", "qid", "code", "item", "nr", "no", "number"),
-    "name": ("label", "title", "preflabel", "term"),
+    "id": ("identifier", "key", "uri", "url", "qid", "code", "item", "nr", "no", "number", "nummer"),
+    "name": ("label", "title", "preflabel", "term", "bezeichnung", "titel", "nom", "nombre", "titre"),
     "aliases": ("alias", "synonym", "synonyms", "altlabel", "other names"),
-    "description": ("abstract", "summary", "definition", "comment", "note", "notes", "text"),
+    "description": ("abstract", "summary", "definition", "comment", "note", "notes", "text", "beschreibung"),
     "types": ("type", "class", "category", "kind", "instance of"),
-    "images": ("image", "picture", "pictures", "photo", "file", "filename", "img", "thumbnail"),
+    "images": ("image", "picture", "pictures", "photo", "file", "filename", "img", "thumbnail", "bild", "foto"),
     "surface": ("mention", "name", "term"),
-    "text": ("context", "sentence"),
+    "text": ("context", "sentence", "caption", "legend", "bildunterschrift", "légende"),
+    "image": ("images", "picture", "photo", "file", "filename", "img", "datei", "bild", "foto", "fichier"),
 }
 # What variables of SPARQL queries for Wikidata are usually called.
 WIKIDATA_TYPES = ("type", "class", "kind", "instance", "instanceof")
+_WORDS = re.compile(r"\w+")
 WIKIDATA_IMAGES = ("image", "images", "pic", "picture", "img", "photo", "p18")
 
 
@@ -38,17 +42,20 @@ class Header:
         wikidata: It is the result of a query to Wikidata, where a label or a picture more is a row more.
         row: The number of the row that it is.
         names: What the columns are called.
+        copies: Fields that have what another field has, and that field.
     """
 
     columns: tuple[str | None, ...]
     wikidata: bool = False
     row: int = 1
     names: tuple[str, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
 
     @property
     def fields(self) -> frozenset[str]:
         """What the columns hold, in whichever language."""
-        return frozenset(without_language(field) for field in self.columns if field)
+        copied = (field for field, _ in self.copies)
+        return frozenset(without_language(field) for field in (*self.columns, *copied) if field)
 
 
 def read_header(
@@ -77,10 +84,10 @@ def read_header(
     Raises:
         MelderError: a field is named twice, or a column that the user names is not there
     """
-    names = [str(cell).strip() for cell in cells]
+    names = [" ".join(str(cell).split()) for cell in cells]
     while names and not names[-1]:
         names.pop()
-    field_of = _mapped(place, names, fields, columns)
+    field_of, copies = _mapped(place, names, fields, columns)
     mapped = {field for field, _ in columns}
     wikidata = not mapped and fields[0] not in map(folded, names) and _wikidata(names)
     field_of = dict(wikidata) if wikidata else field_of
@@ -94,15 +101,16 @@ def read_header(
             in_use.add(field)
     _check_twice(place, field_of, lists, names)
     fields_of = tuple(field_of.get(number) for number in range(len(names)))
-    header = Header(fields_of, bool(wikidata), row, tuple(filter(None, names)))
+    header = Header(fields_of, bool(wikidata), row, tuple(filter(None, names)), copies)
     _note(header, names, fields, notes)
     return header
 
 
 def _mapped(
     place: str, names: Sequence[str], fields: Sequence[str], columns: Sequence[tuple[str, str]]
-) -> dict[int, str]:
-    field_of: dict[int, str] = {}
+) -> tuple[dict[int, str], tuple[tuple[str, str], ...]]:
+    """The fields that the user gives to columns, and those that have the column of an earlier one."""
+    field_of, copies = dict[int, str](), list[tuple[str, str]]()
     for field, wanted in columns:
         if field_in_language(field, fields) is None:
             raise MelderError(f"--column {field}={wanted}: there is no field {field!r}; use {', '.join(fields)}")
@@ -111,14 +119,17 @@ def _mapped(
         ]
         if not places:
             raise MelderError(f"{place}: has no column {wanted!r}; its columns are {', '.join(filter(None, names))}")
-        field_of[places[0]] = str(field_in_language(field, fields))
-    return field_of
+        known = str(field_in_language(field, fields))
+        if field_of.setdefault(places[0], known) != known:
+            copies.append((known, field_of[places[0]]))
+    return field_of, tuple(copies)
 
 
 def _wikidata(names: Sequence[str]) -> Mapping[int, str]:
-    """The columns of a query's result: the first variable that has a label is the entity; empty when it is none."""
+    """The columns of a query's result: `item`, else the first variable that has a label is the entity; empty when it
+    is none."""
     places = {name: number for number, name in enumerate(names)}
-    item = next((name for name in names if f"{name}Label" in places), None)
+    item = next((name for name in ("item", *names) if {name, f"{name}Label"} <= places.keys()), None)
     if item is None:
         return {}
     field_of = {places[item]: "id", places[f"{item}Label"]: "name"}
@@ -169,5 +180,6 @@ def hints(names: Sequence[str], in_use: frozenset[str], fields: Sequence[str]) -
 
 def _hint(name: str, in_use: frozenset[str], fields: Sequence[str]) -> str:
     others = ((field, others) for field, others in OTHER_NAMES.items() if field in fields and field not in in_use)
-    field = next((field for field, names in others if folded(name) in names), None)
-    return f"is {name} the {field}? then --column {field}={name}" if field else ""
+    plain = " ".join(_WORDS.findall(folded(name.partition("(")[0])))  # of `ID *` and `Name (required)`
+    field = next((field for field, names in others if plain in (field, *names)), None)
+    return f"is {name} the {field}? then --column {shlex.quote(f'{field}={name}')}" if field else ""

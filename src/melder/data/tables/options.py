@@ -18,6 +18,7 @@ class TableOptions:
     Args:
         columns: (field, header) pairs; a list field may have several headers.
         encoding: Of a CSV file, where it says nothing of itself.
+        sheet: Of a workbook, by its name.
         list_separator: What stands between the values of a cell of aliases, types or images.
         merge_rows: Rows with one id are one record.
         lenient: Rows that are too short or too long are taken as far as they go, and listed.
@@ -25,6 +26,7 @@ class TableOptions:
 
     columns: tuple[tuple[str, str], ...] = ()
     encoding: str | None = None
+    sheet: str | None = None
     list_separator: str | None = None
     merge_rows: bool = False
     lenient: bool = False

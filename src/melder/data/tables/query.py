@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
+from melder.data.tables.cells import Cell, Row, text_of
 from melder.data.tables.options import Notes
-from melder.data.tables.rows import Cell, Row, text_of
 from melder.io.addresses import without_password
 from melder.io.problems import Fault, Problems
 from melder.records import MelderError
@@ -54,6 +54,10 @@ class QueryRows:
     @property
     def name(self) -> str:
         return without_password(self._url)
+
+    @property
+    def remedy(self) -> str:
+        return ""
 
     def rows(self, problems: Problems, notes: Notes) -> Iterator[Row]:
         """A value that is no text goes to `problems`, with its column, and its row is left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ SYNTAXES = {
 }
 SKOS = "http://www.w3.org/2004/02/skos/core#"
 SKOS_XL = "http://www.w3.org/2008/05/skos-xl#"
+BLANK = "{} [concept|concepts] without an address, which would have another id each time, [is|are] left out"
+DEPRECATED = "{} deprecated [concept|concepts] [is|are] left out"
+OTHERS = ("ConceptScheme", "Collection", "OrderedCollection")  # which have preferred labels too
 DEPICTIONS = ("http://xmlns.com/foaf/0.1/depiction", "https://schema.org/image", "http://schema.org/image")
 
 
@@ -55,6 +59,9 @@ def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Im
     if not concepts:
         raise MelderError(f"{path}: holds no concept of SKOS; name a thesaurus, or try another importer")
     for concept in concepts:
+        if note := thesaurus.why_not(concept):
+            notes.add(note)
+            continue
         try:
             imported = thesaurus.imported(concept)
         except ValueError:
@@ -73,14 +80,25 @@ class _Thesaurus:
         self._graph, self._languages = graph, languages
         self._skos, self._labels = rdflib.Namespace(SKOS), rdflib.Namespace(SKOS_XL)
         self._type, self._depictions = rdflib.RDF.type, [rdflib.URIRef(name) for name in DEPICTIONS]
+        self._rdflib = rdflib
 
     def concepts(self) -> list[Any]:
-        typed = self._graph.subjects(self._type, self._skos.Concept)
-        labelled = self._graph.subjects(self._skos.prefLabel, None)
-        return sorted({*typed, *labelled})
+        """Those that are said to be, and what else has a preferred label but schemes and collections."""
+        typed = {*self._graph.subjects(self._type, self._skos.Concept)}
+        labelled = {*self._graph.subjects(self._skos.prefLabel, None)}
+        for kind in OTHERS:
+            labelled.difference_update(self._graph.subjects(self._type, self._skos[kind]))
+        return sorted(typed | labelled)
+
+    def why_not(self, concept: Any) -> str | None:
+        """A note on a concept that is to be left out."""
+        if isinstance(concept, self._rdflib.BNode):
+            return BLANK
+        marks = self._objects(concept, self._rdflib.OWL.deprecated)
+        return DEPRECATED if any(str(mark).lower() in ("true", "1") for mark in marks) else None
 
     def imported(self, concept: Any) -> Imported | None:
-        names = self._texts(concept, "prefLabel")
+        names = self._names(concept)
         name = self._first(names)
         if not name:
             return None
@@ -88,7 +106,8 @@ class _Thesaurus:
         every = [text for texts in (names, *others.values()) for text in self._languages.every(texts)]
         definitions, notes = self._texts(concept, "definition"), self._texts(concept, "scopeNote")
         descriptions = {code: lines[0] for code, lines in {**notes, **definitions}.items()}
-        broader = (self._first(self._texts(other, "prefLabel")) for other in self._objects(concept, self._skos.broader))
+        wider = {*self._objects(concept, self._skos.broader), *self._graph.subjects(self._skos.narrower, concept)}
+        broader = (self._first(self._names(other)) for other in sorted(wider - {concept}))
         addresses = [str(file) for depiction in self._depictions for file in self._objects(concept, depiction)]
         addresses = [check_text(address) for address in dict.fromkeys(addresses) if file_of(address)]
         entity = Entity(
@@ -103,16 +122,28 @@ class _Thesaurus:
         )
         return Imported(entity, tuple(addresses))
 
+    def _names(self, concept: Any) -> dict[str, list[str]]:
+        """Its preferred labels by language; those of RDFS where there are none."""
+        return self._texts(concept, "prefLabel") or self._by_language(self._objects(concept, self._rdflib.RDFS.label))
+
     def _texts(self, concept: Any, kind: str) -> dict[str, list[str]]:
         """The labels or notes of a kind by language, those of SKOS-XL among them."""
+        nodes = self._objects(concept, self._skos[kind])
+        for label in self._objects(concept, self._labels[kind]):
+            nodes += self._objects(label, self._labels.literalForm)
+        return self._by_language(nodes)
+
+    def _by_language(self, nodes: list[Any]) -> dict[str, list[str]]:
+        """Texts by language; a note that is a resource of its own has them as its value."""
         texts: dict[str, list[str]] = {}
-        literals = self._objects(concept, self._skos[kind])
-        labels = self._objects(concept, self._labels[kind])
-        literals += [text for label in labels for text in self._objects(label, self._labels.literalForm)]
-        for literal in literals:
-            code = (getattr(literal, "language", None) or "").lower()
-            texts.setdefault(code, []).append(check_text(" ".join(str(literal).split())))
+        for node in nodes:
+            for literal in self._literals(node):
+                code = (getattr(literal, "language", None) or "").lower()
+                texts.setdefault(code, []).append(check_text(" ".join(str(literal).split())))
         return texts
+
+    def _literals(self, node: Any) -> list[Any]:
+        return [node] if isinstance(node, self._rdflib.Literal) else self._objects(node, self._rdflib.RDF.value)
 
     def _objects(self, subject: Any, predicate: Any) -> list[Any]:
         return sorted(self._graph.objects(subject, predicate))
@@ -131,7 +162,7 @@ def _graph(path: Path) -> Any:
     if syntax is None:
         raise MelderError(f"{path}: is none of {', '.join(SYNTAXES)}; give it the ending of its syntax")
     with opened(path) as file:
-        data = file.read()
+        data = file.read().removeprefix(codecs.BOM_UTF8)
     if syntax == "json-ld":
         _check_contexts(path, data)
     if syntax == "xml":

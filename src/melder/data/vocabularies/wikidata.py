@@ -45,7 +45,7 @@ def query_entities(path: Path, problems: Problems, notes: Notes) -> Iterator[Imp
         MelderError: Its columns are not those of a query that asks for labels.
     """
     source = EntityFile(path)
-    header = replace(source.table, needs_id=False).header(Notes())
+    header = replace(source.table, needs=()).header(Notes())
     if header is None or not header.wikidata:
         raise MelderError(
             f"{path}: has no variable with a label, such as ?item and ?itemLabel; ask for labels in the query, or give "

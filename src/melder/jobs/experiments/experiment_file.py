@@ -47,7 +47,9 @@ class Experiment(_Defaults):
     """A whole file; `rows` have what the file says for all of them."""
 
     rows: tuple[ExperimentRow, ...]
-    split: Literal["train", "dev", "test"] = "dev"
+    split: Literal["train", "tune", "dev", "test"] = Field(
+        "dev", description="whose mentions; tune = the part of train that each run was selected on"
+    )
     figure: Literal[FIGURES] = Field("mrr", description="what is compared, mention by mention")  # type: ignore[valid-type]
     slices: tuple[Name, ...] = Field((), description="groups of mentions to show, by how their names begin")
     keep: PositiveInt = Field(20, le=20, description="candidates of each prediction; 1 = fewer entities are scored")

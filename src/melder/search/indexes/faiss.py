@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from melder.io.tensors import library_writes
+from melder.kb.format.learning_codebooks import evenly
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory
@@ -22,6 +26,8 @@ from melder.search.indexes.lifted import MipsToCosine
 __all__ = ["FaissIndex"]
 
 DEFAULT = "HNSW32,Flat"
+TRAINED = 1 << 17  # vectors that centroids are learned from, evenly among all
+AT_ONCE = 1 << 14  # that are added together
 TRIAL = """
 import sys, numpy, faiss
 index = faiss.read_index(sys.argv[1] + "/index.faiss")
@@ -31,7 +37,7 @@ INDEX, LIFT = "index.faiss", "lift.json"
 
 
 class FaissIndex:
-    """An index of FAISS; fulfils `melder.protocols.Index`.
+    """An index of FAISS; fulfils `melder.protocols.Index`. Inverted lists that are opened are memory-mapped.
 
     Args:
         index: FAISS's own, of lifted vectors, so that graphs and quantisers meet vectors of one length.
@@ -60,11 +66,12 @@ class FaissIndex:
         """
         factory = options or DEFAULT
         faiss, lift = _faiss(), MipsToCosine.of(vectors)
-        lifted = lift.vectors(vectors)
         try:
             index = faiss.index_factory(lift.width + 1, factory, faiss.METRIC_INNER_PRODUCT)
-            index.train(lifted)
-            index.add(lifted)
+            index.train(lift.vectors(vectors[evenly(len(vectors), min(TRAINED, len(vectors)))]))
+            for block in torch.split(vectors, AT_ONCE):
+                index.add(lift.vectors(block))
+            _look_at_more(faiss, index)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise MelderError(f"faiss:{factory}: FAISS refuses ({reason}); give another factory string") from None
@@ -75,7 +82,7 @@ class FaissIndex:
         faiss = _faiss()
         try:
             lift = MipsToCosine(**json.loads((path / LIFT).read_text(encoding="utf-8")))
-            return cls(faiss.read_index(str(path / INDEX)), lift)
+            return cls(faiss.read_index(str(path / INDEX), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY), lift)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise MelderError(f"{path}: is no index of this kind, or is damaged ({reason}); build it again") from None
@@ -97,6 +104,13 @@ class FaissIndex:
         products, rows = (row[0] for row in self.index.search(self.lift.query(query)[None], k))
         order = np.lexsort((rows, -products))
         return Nearest(rows[order][rows[order] >= 0], None)
+
+
+def _look_at_more(faiss: Any, index: Any) -> None:
+    """Let a search look at as many lists of an inverted file as the root of their number; FAISS itself looks at one."""
+    with suppress(RuntimeError):  # it has no lists
+        lists = faiss.extract_index_ivf(index)
+        lists.nprobe = isqrt(lists.nlist)
 
 
 def _faiss() -> Any:

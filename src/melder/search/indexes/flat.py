@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melder.io.scratch import ScratchRows
 from melder.ops.bounds import rounding
 from melder.ops.largest import largest, largest_of_array
 from melder.protocols import Counting, Nearest
@@ -57,10 +58,13 @@ class FlatIndex:
         kind: torch.dtype = torch.float16,
     ) -> FlatIndex:
         no_options("flat", options)
-        lengths = torch.linalg.vector_norm(vectors.float(), dim=1).cpu()
+        blocks, rows = torch.split(vectors, VECTORS), ScratchRows()
+        lengths = torch.cat([torch.linalg.vector_norm(block.float(), dim=1).cpu() for block in blocks])
         scale = lengths.max().clamp(min=1e-30) if len(lengths) else torch.tensor(1.0)
         alive = torch.ones(len(lengths), dtype=torch.bool)
-        return cls((vectors.cpu().float() / scale).to(kind), lengths, scale, alive)
+        for block in blocks:
+            rows.append((block.cpu().float() / scale).to(kind).numpy())
+        return cls(torch.from_numpy(rows.array()), lengths, scale, alive)
 
     @classmethod
     def open(cls, path: Path) -> FlatIndex:

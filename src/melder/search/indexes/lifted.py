@@ -17,6 +17,7 @@ from melder.records import MelderError
 
 __all__ = ["MipsToCosine"]
 
+AT_ONCE = 1 << 14  # vectors that are looked at together
 ROOM = 1.05  # M over the longest vector at first: a few that come later may be a little longer
 
 
@@ -34,7 +35,8 @@ class MipsToCosine:
 
     @classmethod
     def of(cls, vectors: Tensor) -> MipsToCosine:
-        longest = float(torch.linalg.vector_norm(vectors.float(), dim=1).max()) if len(vectors) else 1.0
+        lengths = (torch.linalg.vector_norm(block.float(), dim=1) for block in torch.split(vectors, AT_ONCE))
+        longest = max(float(length.max()) for length in lengths) if len(vectors) else 1.0
         return cls(max(ROOM * longest, 1e-30), vectors.shape[1])
 
     def vectors(self, vectors: Tensor) -> np.ndarray:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from melder.features import Side
+from melder.io.scratch import ScratchRows, scratch_array
+from melder.ops.runs import spread
 
 __all__ = ["Inverted", "inverted"]
+
+AT_ONCE = 1 << 22  # postings that are sorted together: a quarter of a gigabyte
+POSTING = np.dtype([("bucket", np.int32), ("name", np.int32), ("weight", np.float32)])  # one n-gram of one name
 
 
 class Inverted(NamedTuple):
@@ -23,14 +28,6 @@ class Inverted(NamedTuple):
     entities: np.ndarray
 
 
-class _Postings(NamedTuple):
-    """One n-gram of one name each: all [postings]."""
-
-    bucket: np.ndarray
-    name: np.ndarray
-    weight: np.ndarray
-
-
 def inverted(sides: Iterable[Side], buckets: int) -> Inverted:
     """Of entity sides of the lexical unit, block after block.
 
@@ -41,31 +38,47 @@ def inverted(sides: Iterable[Side], buckets: int) -> Inverted:
     Returns:
         Postings, names ascending in each bucket.
     """
-    postings, owners, entities, names = list[_Postings](), list[np.ndarray](), 0, 0
+    postings, owners, entities, names = ScratchRows(), list[np.ndarray](), 0, 0
+    counts = np.zeros(buckets, np.int64)
+    postings.append(np.zeros(0, POSTING))
     for side in sides:
         block, owner = _postings(side)
-        postings.append(block._replace(name=block.name + names))
+        block["name"] += names
+        counts += np.bincount(block["bucket"], minlength=buckets)
+        postings.append(block)
         owners.append(owner + entities)
         names, entities = names + len(owner), entities + side.rows
+    first = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     owner = np.concatenate([np.zeros(0, np.int32), *owners])
-    return Inverted(*_by_bucket(postings, buckets), owner, np.array(entities, dtype=np.int64))
+    return Inverted(first, *_by_bucket(postings.array(), first), owner, np.array(entities, dtype=np.int64))
 
 
-def _postings(side: Side) -> tuple[_Postings, np.ndarray]:
+def _postings(side: Side) -> tuple[np.ndarray, np.ndarray]:
     """Those of a block, its names numbered from 0, and the owner of each name within the block."""
     grams = side["gram"].float().cpu().numpy()
     where = entity, nth, _ = grams.nonzero()
     begins = np.ones(len(entity), dtype=bool)
     begins[1:] = (np.diff(entity) != 0) | (np.diff(nth) != 0)
-    name = (np.cumsum(begins) - 1).astype(np.int32)
-    return _Postings(side["bucket"].cpu().numpy()[where], name, grams[where]), entity[begins].astype(np.int32)
+    block = np.empty(len(entity), POSTING)
+    block["bucket"], block["name"], block["weight"] = (
+        side["bucket"].cpu().numpy()[where],
+        np.cumsum(begins) - 1,
+        grams[where],
+    )
+    return block, entity[begins].astype(np.int32)
 
 
-def _by_bucket(blocks: Sequence[_Postings], buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`first`, `name` and `weight` of the index."""
-    none = _Postings(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    bucket, name, weight = (np.concatenate(parts) for parts in zip(none, *blocks, strict=True))
-    order = np.argsort(bucket, kind="stable")
-    first = np.zeros(buckets + 1, dtype=np.int64)
-    np.cumsum(np.bincount(bucket, minlength=buckets), out=first[1:])
-    return first, name[order], weight[order]
+def _by_bucket(postings: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`name` and `weight` of the index, some of the postings at a time: sorted all at once they would have to be in
+    memory twice."""
+    name, weight = (scratch_array(len(postings), POSTING[field]) for field in ("name", "weight"))
+    following = first[:-1].copy()  # the place of the next posting of each bucket
+    for start in range(0, len(postings), AT_ONCE):
+        block = postings[start : start + AT_ONCE]
+        order = np.argsort(block["bucket"], kind="stable")
+        lengths = np.bincount(block["bucket"], minlength=len(following))
+        run, nth = spread(lengths)
+        places = following[run] + nth
+        name[places], weight[places] = block["name"][order], block["weight"][order]
+        following += lengths
+    return name, weight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 from melder.serving.errors import ApiError, parsed
 from melder.serving.limits.json_bounds import check_json
@@ -14,6 +14,11 @@ from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
 __all__ = ["extended"]
+
+
+def _as_text(value: Any) -> Any:
+    """A number as the id that it is in a table."""
+    return str(value) if type(value) is int else value
 
 
 class PropertyRequest(BaseModel):
@@ -31,7 +36,7 @@ class PropertyRequest(BaseModel):
 class Extension(BaseModel):
     """Which entities, and which of their properties."""
 
-    ids: Annotated[tuple[str, ...], FailFast()]
+    ids: Annotated[tuple[Annotated[str, BeforeValidator(_as_text)], ...], FailFast()]
     properties: Annotated[tuple[PropertyRequest, ...], FailFast()] = Field(max_length=100)
 
 

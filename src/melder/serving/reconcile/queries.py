@@ -32,6 +32,7 @@ __all__ = [
     "read_queries",
 ]
 
+EXTENDED = ("str", "date", "float", "int", "bool", "name")  # keys of a value that an extension gives
 LIMIT = 10  # candidates when a query does not say: what OpenRefine shows without scrolling
 
 
@@ -84,17 +85,44 @@ def _as_list(value: Any) -> Any:
     return [item for item in value if item is not None] if isinstance(value, (list, tuple)) else [value]
 
 
+def _as_values(value: Any) -> Any:
+    """Values as a list; one that an extension gave, such as {"str": "Mali"}, is what it says."""
+    return [_of_extension(item) for item in _as_list(value)]
+
+
+def _of_extension(value: Any) -> Any:
+    if not isinstance(value, dict) or value.get("id") is not None:
+        return value
+    return next((value[key] for key in EXTENDED if value.get(key) is not None), value)
+
+
+def _as_ids(value: Any) -> Any:
+    """Types by their ids, which clients give alone or in objects."""
+    return [item["id"] if isinstance(item, dict) and "id" in item else item for item in _as_list(value)]
+
+
 def _as_text(value: Any) -> Any:
     """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)  # of any size, which no float has
-    return _text(value) if is_whole or (isinstance(value, float) and math.isfinite(value)) else value
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return _text(value) if is_number else value
+
+
+def _as_word(value: Any) -> Any:
+    """One of several words in any case."""
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 class PropertyValue(_LenientPart):
     """A property and its value or values; none for null."""
 
     pid: str
-    v: Annotated[tuple[Value, ...], FailFast(), BeforeValidator(_as_list)] = ()
+    v: Annotated[tuple[Value, ...], FailFast(), BeforeValidator(_as_values)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_name(cls, value: Any) -> Any:
+        """Early clients name a property by `p`."""
+        return {"pid": value["p"], **value} if isinstance(value, dict) and "p" in value else value
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -106,10 +134,10 @@ class ReconciliationQuery(_LenientPart):
     """One query: a name, or at least one property."""
 
     query: Annotated[str | None, BeforeValidator(_as_text)] = None
-    type: Annotated[tuple[str, ...], FailFast(), BeforeValidator(_as_list)] = Field((), max_length=100)
+    type: Annotated[tuple[str, ...], FailFast(), BeforeValidator(_as_ids)] = Field((), max_length=100)
     limit: float = Field(LIMIT, allow_inf_nan=False)
-    properties: Annotated[tuple[PropertyValue, ...], FailFast()] = ()
-    type_strict: Literal["any", "should", "all"] = "any"
+    properties: Annotated[tuple[PropertyValue, ...], FailFast(), BeforeValidator(_as_list)] = ()
+    type_strict: Annotated[Literal["any", "should", "all"], BeforeValidator(_as_word)] = "any"
 
     @model_validator(mode="after")
     def _asks_something(self) -> ReconciliationQuery:

@@ -167,9 +167,8 @@ async def _new(service: Service, change: EntityChange) -> NewEntity:
     _check_lengths(change, service.settings)
     if len(change.images) > service.settings.entity_pictures:
         raise ApiError(413, f"{change.id!r} has more than {service.settings.entity_pictures} pictures; send fewer")
-    taken = [await service.pictures.take(each) for each in change.images]
-    entity = Entity(**change.model_dump(exclude={"images"}))
-    return NewEntity(entity, tuple(each for each in taken if each is not None))
+    taken = await service.pictures.take_all(change.images)
+    return NewEntity(Entity(**change.model_dump(exclude={"images"})), taken)
 
 
 def _check_lengths(change: EntityChange, settings: ServiceSettings) -> None:

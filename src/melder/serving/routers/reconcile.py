@@ -81,6 +81,8 @@ async def _answer(request: Request, service: Service, asked: ReconcileFields) ->
     """The answer to `queries` or `extend`; None when neither is there."""
     if asked.callback is not None or "callback" in request.query_params:
         raise ApiError(400, "JSONP is not offered, since it runs code; leave out callback, every answer allows CORS")
+    if asked.queries is None and "query" in request.query_params:
+        raise ApiError(400, 'single queries are of version 0.1; send queries={"q0": {"query": "…"}}')
     served, settings = service.current.served, service.settings
     if asked.queries is not None:
         async with before_deadline(request, settings):

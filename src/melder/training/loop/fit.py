@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from melder.records import Mention
 from melder.training.configuration import Configuration
+from melder.training.loop.averaging import keep_mean
 from melder.training.loop.checkpoints import weights
 from melder.training.loop.loader import PlannedLoader
 from melder.training.loop.progress import ProgressLog
@@ -53,6 +54,8 @@ def fit(
         trainer.gradient_clip_val = None
     trainer.fit(module, _loader(configuration, prepared, trainer), ckpt_path=str(last) if last.is_file() else None)
     module.load_state_dict(weights(best), strict=False)  # a frozen encoder's weights are not in checkpoints
+    if len(selection.averaged) > 1:
+        keep_mean(module, selection.averaged, selection.look, configuration.training.select_by, selection.highest)
     return bool(trainer.is_global_zero)
 
 
@@ -107,6 +110,7 @@ def _selection(
         training.validate_every_steps,
         training.select_by,
         training.select_ties == "later",
+        training.average,
     )
     return Selection(look, best, schedule, on_validation=on_validation)
 

@@ -18,7 +18,7 @@ from melder.records import MelderError
 from melder.runs.model import Model
 from melder.training.batched import Batched
 from melder.training.configuration import TrainingConfiguration
-from melder.training.loop.gather import gather, gather_rows
+from melder.training.loop.gather import gather, gather_mentions, gather_rows, own_rows
 from melder.training.loop.optimizer import scheduled_optimizer
 from melder.training.negatives.planted import Planted
 from melder.training.negatives.samplers import LearningSampler
@@ -68,13 +68,13 @@ def batch_scores(
     """
     encode = partial(_encoded_in_parts, model, encode_at_once)
     own = batched.mentions.features(encode)
-    pairs, mentions = len(own), gather(own)
+    pairs, mentions = len(own), gather_mentions(own)
     entities = gather(batched.entities.features(encode))
     order = _gold_first(len(batched.entity_rows), pairs, batched.entity_rows.device)
     if len(order) > len(mentions):
         entities = entities[order]
     columns = gather_rows(batched.entity_rows)[order]
-    gold = torch.arange(len(mentions), device=columns.device)[_own(pairs)]
+    gold = torch.arange(len(mentions), device=columns.device)[own_rows(pairs)]
     ignore = no_negatives(columns, gold, len(mentions), mask_duplicates=mask_duplicates)
     sampled = _sampled(columns, gold, len(mentions))
     batch = Batch(model.matcher.heads(mentions), model.matcher.heads(entities), gold, ignore, sampled)
@@ -129,12 +129,6 @@ def _sampled(columns: Tensor, gold: Tensor, pairs: int) -> Tensor:
     """[m, n]: where the negatives of this process's mentions stand, -1 for one of the gold entity's own number."""
     drawn = torch.arange(pairs, len(columns), device=columns.device).view(pairs, -1)[gold]
     return drawn.masked_fill(columns[drawn] == columns[gold][:, None], -1)
-
-
-def _own(pairs: int) -> slice:
-    """This process's rows of the gathered batch."""
-    rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-    return slice(rank * pairs, (rank + 1) * pairs)
 
 
 class TrainingModule(lightning.LightningModule):  # type: ignore[misc]

@@ -27,6 +27,7 @@ class LookSchedule:
         patience: Looks without improvement before training stops.
         figure: What is best where it is highest.
         later: A look that is as good as the best counts as better.
+        average: Looks, the best ones, whose weights are stored beside the best one's.
     """
 
     epochs: int
@@ -34,6 +35,7 @@ class LookSchedule:
     steps: int | None = None
     figure: SelectionFigure = "mrr"
     later: bool = False
+    average: int = 1
 
 
 class Selection(Callback):  # type: ignore[misc]
@@ -58,6 +60,7 @@ class Selection(Callback):  # type: ignore[misc]
         self.highest = -1.0
         self.without_improvement = 0
         self.last_step = -1  # of the last look
+        self.stored = list[tuple[float, int]]()  # figures and steps of the looks to average, best first
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *arguments: Any
@@ -82,15 +85,38 @@ class Selection(Callback):  # type: ignore[misc]
             trainer.save_checkpoint(self.best, weights_only=True)
         else:
             self.without_improvement += 1
+        if self.schedule.average > 1:
+            self._store(trainer, figure)
         trainer.should_stop = trainer.should_stop or self.without_improvement >= self.schedule.patience
+
+    @property
+    def averaged(self) -> list[Path]:
+        """The weights of the looks to average, best first."""
+        return [self._file(step) for _, step in self.stored]
+
+    def _store(self, trainer: lightning.Trainer, figure: float) -> None:
+        """Weights beside the earlier ones', of which the worst are removed: only where so many looks are better."""
+        order = -1 if self.schedule.later else 1
+        looks = sorted([*self.stored, (figure, self.last_step)], key=lambda look: (-look[0], order * look[1]))
+        self.stored, left = looks[: self.schedule.average], looks[self.schedule.average :]
+        if (figure, self.last_step) in self.stored:
+            trainer.save_checkpoint(self._file(self.last_step), weights_only=True)
+        if trainer.is_global_zero:
+            for _, step in left:
+                self._file(step).unlink(missing_ok=True)
+
+    def _file(self, step: int) -> Path:
+        return self.best.with_name(f"look-{step}.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "highest": self.highest,
             "without_improvement": self.without_improvement,
             "last_step": self.last_step,
+            "stored": self.stored,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.highest, self.without_improvement = state_dict["highest"], state_dict["without_improvement"]
         self.last_step = state_dict.get("last_step", -1)
+        self.stored = state_dict.get("stored", [])

@@ -113,18 +113,12 @@ def prepare_cross(
             f"{run}: its first stage finds no wrong candidate for any training mention, so there is nothing to learn; "
             "leave the second look out"
         )
-    texts = pair_texts(encoder, look)
-    examples = CrossExamples(
-        encoder,
-        [texts.mention(train[row]) for row in rows],
-        [str(train[row].answer) for row in rows],
-        [wrong[row] for row in rows],
-        _Texts(entities, texts.entity),
-        chosen.negatives,
-    )
+    learned = [train[row] for row in rows]
+    texts, candidates = pair_texts(encoder, look), [wrong[row] for row in rows]
+    examples = CrossExamples(encoder, texts, learned, candidates, entities, chosen.negatives)
     of_selection = first_candidates(linker, selection, look.top, out / "selection.jsonl", counting, "first stage")
     rank = _ranking(CrossStage(encoder, look), selection, of_selection, entities)
-    return PreparedCross(encoder, examples, Split([train[row] for row in rows], selection, split.source), rank)
+    return PreparedCross(encoder, examples, Split(learned, selection, split.source), rank)
 
 
 def _ranking(
@@ -155,15 +149,3 @@ def _place(identities: Sequence[str], answer: str, scores: np.ndarray) -> tuple[
     if answer not in identities:
         return len(identities) + 1, len(identities) + 1
     return rank_among(scores, identities.index(answer))
-
-
-class _Texts(dict[str, str]):
-    """Texts of entities by id, each made when it is first asked for."""
-
-    def __init__(self, entities: Mapping[str, Entity], read: Any) -> None:
-        super().__init__()
-        self._entities, self._read = entities, read
-
-    def __missing__(self, identity: str) -> str:
-        self[identity] = text = self._read(self._entities[identity])
-        return str(text)

@@ -13,7 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
+from melder.encoders.pair_texts import PairTexts
 from melder.protocols import Inputs
+from melder.records import Entity, Mention
 from melder.runs.cross_encoder import CrossEncoder, Pair
 from melder.training.configuration import TrainingConfiguration
 from melder.training.loop.optimizer import scheduled_optimizer
@@ -39,22 +41,22 @@ class CrossBatch:
 
 @dataclass
 class CrossExamples:
-    """Training mentions as texts.
+    """Training mentions with what they are to be told from.
 
     Args:
-        encoder: Cuts them into tokens.
-        mentions: The text of each.
-        answers: The id of the right entity of each.
+        encoder: Cuts texts into tokens.
+        texts: What is read of a mention and an entity.
+        mentions: Each has an answer.
         wrong: The ids of the wrong candidates of each.
-        entities: Texts by id.
+        entities: By id.
         negatives: Wrong candidates of a mention in a batch.
     """
 
     encoder: CrossEncoder
-    mentions: Sequence[str]
-    answers: Sequence[str]
+    texts: PairTexts
+    mentions: Sequence[Mention]
     wrong: Sequence[Sequence[str]]
-    entities: Mapping[str, str]
+    entities: Mapping[str, Entity]
     negatives: int
 
     def batch(self, plan: BatchPlan, epoch: int, rows: np.ndarray) -> CrossBatch:
@@ -63,11 +65,11 @@ class CrossExamples:
         return CrossBatch(inputs, list(map(len, pairs)))
 
     def _pairs(self, plan: BatchPlan, epoch: int, row: int) -> list[Pair]:
-        wrong = self.wrong[row]
+        mention, wrong = self.mentions[row], self.wrong[row]
         count = min(self.negatives, len(wrong))
         drawn = draw("negative", plan.seed, epoch, row).choice(len(wrong), count, replace=False)
-        chosen = [self.answers[row], *(wrong[number] for number in drawn)]
-        return [(self.mentions[row], self.entities[identity]) for identity in chosen]
+        chosen = [str(mention.answer), *(wrong[number] for number in drawn)]
+        return [self.texts.pair(mention, self.entities[identity]) for identity in chosen]
 
 
 class CrossModule(lightning.LightningModule):  # type: ignore[misc]
