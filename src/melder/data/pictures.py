@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from melder.data.picture_blocks import FewReads, PictureRefusal, check_passes, check_resources
 from melder.data.picture_orientation import orientation_of, upright
 from melder.data.pillow_warnings import silenced
 from melder.records import MelderError
@@ -34,13 +34,6 @@ _LIGHT = 239  # of 255: what is lighter cannot be seen on white
 _GREY = (128, 128, 128)
 _STRIP = 256  # rows
 _SAMPLE = 256  # pixels a side, by which a background is chosen
-
-START_OF_SCAN = b"\xff\xda"  # ITU T.81, B.2.3; data of a JPEG has no 0xFF that is no marker
-PASSES = 100  # encoders make about ten, and a preview in EXIF has as many
-RESOURCE = b"8BIM"  # of Photoshop, in a JPEG; an editor writes some tens
-RESOURCES = 10_000
-READS = 10_000  # of a file
-BYTES_A_READ = 100  # one read more for so many of its bytes: encoders write blocks of kilobytes
 
 
 @dataclass(frozen=True)
@@ -128,10 +121,10 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
     name = str(source) if isinstance(source, Path) else "the picture given"
     try:
         data = _contents(source, limits)
-        _check_resources(data)
-        with silenced(), Image.open(_FewReads(data), formats=limits.formats) as picture:
+        check_resources(data)
+        with silenced(), Image.open(FewReads(data), formats=limits.formats) as picture:
             _check_scan(picture, limits)
-            _check_passes(picture, data)
+            check_passes(picture, data)
             _reduce(picture, limits, needed)
             _check_size(picture, limits)
             picture.load()
@@ -141,32 +134,14 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
         raise UnreadablePicture(f"{name}: {_reason(error, limits)}") from None
 
 
-class _Refused(Exception):
-    """A reason, in words, not to decode a picture."""
-
-
-class _FewReads(io.BytesIO):
-    """A file read in few pieces: Pillow steps over blocks, comments and junk one by one, however small they are."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._left = READS + len(data) // BYTES_A_READ
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._left -= 1
-        if self._left < 0:
-            raise _Refused("made of too many small blocks; save it again")
-        return super().read(size)
-
-
 def _contents(source: Path | bytes, limits: Limits) -> bytes:
     if isinstance(source, Path):
         if not source.is_file():
-            raise _Refused("there is no such file; correct the path or leave the picture out")
+            raise PictureRefusal("there is no such file; correct the path or leave the picture out")
         with source.open("rb") as file:
             source = file.read(limits.bytes + 1)
     if len(source) > limits.bytes:
-        raise _Refused(f"larger than {limits.bytes:,} bytes; save a smaller one")
+        raise PictureRefusal(f"larger than {limits.bytes:,} bytes; save a smaller one")
     return source
 
 
@@ -174,18 +149,7 @@ def _check_scan(picture: Image.Image, limits: Limits) -> None:
     width, height = picture.size
     most = max(limits.scan, limits.pixels) if picture.format == "JPEG" else limits.pixels
     if width * height > most:
-        raise _Refused(f"{width:,}×{height:,} is more than {most:,} pixels; save a smaller one")
-
-
-def _check_resources(data: bytes) -> None:
-    if data.count(RESOURCE) > RESOURCES:
-        raise _Refused(f"has more than {RESOURCES:,} resources of Photoshop; save it again")
-
-
-def _check_passes(picture: Image.Image, data: bytes) -> None:
-    """A progressive JPEG may be drawn over and over: each pass is a few bytes, and costs as much as all its pixels."""
-    if picture.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > PASSES:
-        raise _Refused(f"drawn in more than {PASSES} passes; save it again")
+        raise PictureRefusal(f"{width:,}×{height:,} is more than {most:,} pixels; save a smaller one")
 
 
 def _reduce(picture: Image.Image, limits: Limits, needed: int | None) -> None:
@@ -203,13 +167,13 @@ def _reduce(picture: Image.Image, limits: Limits, needed: int | None) -> None:
 def _check_size(picture: Image.Image, limits: Limits) -> None:
     width, height = picture.size
     if width * height > limits.pixels:
-        raise _Refused(f"{width:,}×{height:,} is more than {limits.pixels:,} pixels; save a smaller one")
+        raise PictureRefusal(f"{width:,}×{height:,} is more than {limits.pixels:,} pixels; save a smaller one")
     if min(width, height) < limits.side:
-        raise _Refused(f"{width}×{height} is smaller than {limits.side}×{limits.side}; use a larger one")
+        raise PictureRefusal(f"{width}×{height} is smaller than {limits.side}×{limits.side}; use a larger one")
 
 
 def _reason(error: Exception, limits: Limits) -> str:
-    if isinstance(error, _Refused):
+    if isinstance(error, PictureRefusal):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {limits.pixels:,} pixels; save a smaller one"

@@ -103,8 +103,8 @@ def _as_ids(value: Any) -> Any:
 
 def _as_text(value: Any) -> Any:
     """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
-    is_finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    return _text(value) if is_finite else value
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return _text(value) if is_number else value
 
 
 def _as_word(value: Any) -> Any:
