@@ -69,7 +69,7 @@ def main() -> None:
         print(json.dumps({"entities": size, **rows[size]}), flush=True)
     if rows:
         show(rows)
-    if options.svg is not None:
+    if rows and options.svg is not None:
         options.svg.write_text(drawing(rows), encoding="utf-8")
 
 

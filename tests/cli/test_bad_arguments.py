@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.conftest import Melder
+from melder.cli import main
+from melder.io.locks import exclusive_lock
+from melder.records import MelderError
 from training.small import small_run
 
 
@@ -62,6 +67,43 @@ def test_wrong_arguments_are_named(
     given = [{id(RUN): small_run(), id(DATA): small_data}.get(id(each), each) for each in arguments]
     record = json.dumps({"id": "1", "text": "a fox", "start": 2, "end": 5, "surface": "fox"})
     assert words in melder(*given, stdin=record.encode()).error
+
+
+@pytest.mark.parametrize("argument", [b"Guin\xe9e", b"--text=\xff", b"\xed\xa0\x80", b"caf\xe9/kb"])
+def test_an_argument_that_is_no_text_is_one_line(
+    argument: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["melder", "kb", "show", "kb", os.fsdecode(argument)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert (left.value.code, said.count("\n"), "is no text in utf-8" in said) == (2, 1, True)
+
+
+def test_a_file_may_have_a_name_that_is_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
+    Path(os.fsdecode(file)).write_text('{"id": "Q1", "name": "Coffee"}')
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # as it is but for capsys
+    monkeypatch.setattr("sys.argv", ["melder", "kb", "check", os.fsdecode(file)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert (left.value.code, capsys.readouterr().err.count("Traceback")) == (0, 0)
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "list", "compact"])
+def test_a_file_in_the_place_of_a_knowledge_base_is_called_that(melder: Melder, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "links.jsonl"
+    file.touch()
+    assert "links.jsonl: is a file; a knowledge base is a directory" in melder("kb", command, file).errors
+    assert "is a directory; name a file of entities" in melder("kb", "check", tmp_path).errors
+
+
+def test_what_cannot_be_locked_is_held_by_nobody() -> None:
+    busy, lock = MelderError("another process"), Path("/proc/links.lock")
+    with pytest.raises(MelderError, match=r"links\.lock: cannot be made"), exclusive_lock(lock, busy, waits=False):
+        pass
 
 
 def test_the_demo_needs_a_place(melder: Melder) -> None:

@@ -463,7 +463,7 @@ def test_values_of_an_extension_are_read_as_texts() -> None:
         ({"query": "x", "type_strict": "perhaps"}, "field 'type_strict': must be 'any', 'should' or 'all'"),
         ({"query": "x", "properties": [{"v": 1}]}, "field 'properties.0.pid': is missing; add it"),
         ({"query": "x", "properties": [{"pid": "p", "v": [[]]}]}, "field 'properties.0.v.0."),
-        ({"query": None}, "the request a query needs 'query' or at least one of 'properties'"),
+        ({"query": None}, "the request needs 'query' or at least one of 'properties'"),
         ([], "the request is not a JSON object but []"),
         (3, "the request is not a JSON object but 3"),
     ],

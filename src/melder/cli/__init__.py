@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -99,6 +101,9 @@ def _common(version: bool = typer.Option(False, "--version", help="Print Melder'
 def main() -> None:
     """Run a command; a user's mistake is one line on standard error and exit status 2."""
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text
+            sys.stdout.reconfigure(errors="backslashreplace")
+        _check_encoding(sys.argv[1:])
         with _terminable():
             status = app(standalone_mode=False, prog_name="melder")
         sys.exit(status if isinstance(status, int) else 0)
@@ -113,6 +118,19 @@ def main() -> None:
         if (reason := _of_the_disk(error)) is None:
             raise
         _leave(f"{getattr(error, 'filename', None) or 'writing'}: {reason}; name another place, or make room there")
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Refuse what is no text, since its bytes are not of the system's encoding; a file may have such a name."""
+    for argument in arguments:
+        if not argument.isascii() and _has_stray_bytes(argument) and not os.path.lexists(argument):
+            shown, encoding = ascii(argument), sys.getfilesystemencoding()
+            raise MelderError(f"argument {shown}: is no text in {encoding}, as the system is set; write it so")
+
+
+def _has_stray_bytes(argument: str) -> bool:
+    """Whether Python could not decode some of its bytes, for which half of a surrogate pair then stands (PEP 383)."""
+    return any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _of_the_disk(error: Exception) -> str | None:

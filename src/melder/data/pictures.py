@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from PIL.Image import Transpose
 
+from melder.data.picture_orientation import orientation_of, upright
 from melder.data.pillow_warnings import silenced
 from melder.records import MelderError
 
@@ -39,21 +39,8 @@ START_OF_SCAN = b"\xff\xda"  # ITU T.81, B.2.3; data of a JPEG has no 0xFF that 
 PASSES = 100  # encoders make about ten, and a preview in EXIF has as many
 RESOURCE = b"8BIM"  # of Photoshop, in a JPEG; an editor writes some tens
 RESOURCES = 10_000
-READS, BYTES_A_READ = (
-    10_000,
-    100,
-)  # of a file, and one more for so many of its bytes: encoders write blocks of kilobytes
-
-_ORIENTATION = 0x0112  # EXIF 2.3, table 4: how to turn the stored picture so that its first row is on top
-_TURNS = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
+READS = 10_000  # of a file
+BYTES_A_READ = 100  # one read more for so many of its bytes: encoders write blocks of kilobytes
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ def read_picture(source: Path | bytes, *, limits: Limits | None = None, needed: 
         UnreadablePicture: it is missing, too large or too small, truncated, or in none of the formats
     """
     with _opened(source, limits or Limits(), needed) as picture:
-        return _upright(_rgb(picture), _orientation(picture))
+        return upright(_rgb(picture), orientation_of(picture))
 
 
 def fit_stored(source: Path | bytes, size: int, *, limits: Limits | None = None) -> NDArray[np.uint8]:
@@ -267,15 +254,3 @@ def _is_light(picture: Image.Image) -> bool:
     sample = picture.resize(size, Image.Resampling.NEAREST).convert("RGBA")
     luma, alpha = np.asarray(sample.convert("RGB").convert("L")), np.asarray(sample.getchannel("A"), dtype=np.float64)
     return bool(alpha.sum() > 0 and alpha[luma > _LIGHT].sum() >= alpha.sum() / 2)
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # broken EXIF, in any of many ways, does not spoil the pixels
-        return 1
-
-
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS.get(orientation)
-    return picture if turn is None else picture.transpose(turn)

@@ -103,7 +103,8 @@ def _as_ids(value: Any) -> Any:
 
 def _as_text(value: Any) -> Any:
     """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
-    return _text(value) if isinstance(value, (int, float)) and math.isfinite(value) else value
+    is_finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return _text(value) if is_finite else value
 
 
 def _as_word(value: Any) -> Any:
