@@ -88,7 +88,6 @@ def test_the_model_says_how_it_is_pooled(content: dict[str, object], mode: str, 
     [
         {"pooling_mode": "attention"},
         {"pooling_mode": ["cls", "attention"]},
-        {"word_embedding_dimension": 20},
     ],
 )
 def test_other_poolings_are_refused(content: dict[str, object], tmp_path: Path) -> None:
