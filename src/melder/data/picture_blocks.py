@@ -21,7 +21,14 @@ class PictureRefusal(Exception):
 
 
 class FewReads(io.BytesIO):
-    """A file read in few pieces: Pillow steps over blocks, comments and junk one by one, however small they are."""
+    """A file read in few pieces: Pillow steps over blocks, comments and junk one by one, however small they are.
+
+    Args:
+        data: The file's bytes.
+
+    Raises:
+        PictureRefusal: It is read in more pieces than a file of its size needs.
+    """
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -35,12 +42,27 @@ class FewReads(io.BytesIO):
 
 
 def check_resources(data: bytes) -> None:
-    """Each resource of a JPEG is looked at when it is opened."""
+    """Refuse a file of very many resources: each of a JPEG is looked at when it is opened.
+
+    Args:
+        data: The file's bytes.
+
+    Raises:
+        PictureRefusal: It has more than `RESOURCES`.
+    """
     if data.count(RESOURCE) > RESOURCES:
         raise PictureRefusal(f"has more than {RESOURCES:,} resources of Photoshop; save it again")
 
 
 def check_passes(picture: Image.Image, data: bytes) -> None:
-    """A progressive JPEG may be drawn over and over: each pass is a few bytes, and costs as much as all its pixels."""
+    """Refuse a progressive JPEG that is drawn over and over: a pass is a few bytes and costs as much as all its pixels.
+
+    Args:
+        picture: As it was opened, not decoded yet.
+        data: The file's bytes.
+
+    Raises:
+        PictureRefusal: It has more than `PASSES`.
+    """
     if picture.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > PASSES:
         raise PictureRefusal(f"drawn in more than {PASSES} passes; save it again")

@@ -129,6 +129,8 @@ def _opened(source: Path | bytes, limits: Limits, needed: int | None) -> Iterato
             _check_size(picture, limits)
             picture.load()
             yield picture
+    except PictureRefusal as refusal:
+        raise UnreadablePicture(f"{name}: {refusal}") from None
     # A damaged or hostile file makes decoders fail in any way they can: OSError, struct.error, IndexError …
     except Exception as error:
         raise UnreadablePicture(f"{name}: {_reason(error, limits)}") from None
@@ -173,8 +175,6 @@ def _check_size(picture: Image.Image, limits: Limits) -> None:
 
 
 def _reason(error: Exception, limits: Limits) -> str:
-    if isinstance(error, PictureRefusal):
-        return str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {limits.pixels:,} pixels; save a smaller one"
     if isinstance(error, UnidentifiedImageError):

@@ -89,7 +89,7 @@ def encode_chunks(
         device: where the encoder is
         precision: what it computes in
         progress: told how many items each batch had
-        memory: of pictures of earlier calls; None = of this call alone
+        memory: of pictures of earlier chunks and calls; None = of each chunk alone
         threads: that read pictures meanwhile, as for `encode`
 
     Yields:
@@ -234,11 +234,12 @@ class _Batch:
 def _batches(
     chunks: Iterable[Sequence[Item]], size: int, memory: PictureMemory | None, *, sees: bool
 ) -> Iterator[_Batch]:
-    memory = memory or PictureMemory()
     for items in chunks:
+        # Of a chunk alone where none is given: what a chunk gives must not depend on the chunks before it.
+        pictures = PictureMemory() if memory is None else memory
         first, further = map(_Among, batches_of(items, size, sees=sees))
         order = [item for among in (first, further) for _, batch in among.batches for item in batch]
-        chunk, start = _Chunk(items, first, further, SharedPictures(order, memory)), 0
+        chunk, start = _Chunk(items, first, further, SharedPictures(order, pictures)), 0
         for among in (first, further):
             for rows, batch in among.batches:
                 yield _Batch(chunk, among, rows, batch, chunk.pictures.keys[start : start + len(rows)])
