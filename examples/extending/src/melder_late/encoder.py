@@ -30,7 +30,7 @@ class GridPictures(nn.Module):
         super().__init__()
         self.blank: Inputs = {"colours": torch.zeros(SIDE * SIDE, 3)}
 
-    def check(self, content: bytes, limits: Limits) -> None:
+    def check(self, content: bytes, limits: Limits | None = None) -> None:
         read_picture(content, limits=limits)
 
     def read(self, item: Item) -> Inputs:
