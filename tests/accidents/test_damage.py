@@ -102,13 +102,14 @@ def _faults(directory: Path) -> list[str]:
 
 
 def _read_all(directory: Path) -> None:
-    """All that linking reads: the model, every side, every record and every picture."""
+    """All that linking reads: the model, every side, every record, id and picture."""
     with open_knowledge_base(directory) as base:
         base.check_model()
         assert sum(side.rows for _, side in base.blocks()) == len(base)
         for column, entity in enumerate(base.entities):
             for number in range(len(entity.images)):
                 assert base.picture(column, number)
+        assert len(base.rows([entity.id for entity in base.entities])) == len(base)
         assert base.search("of")
 
 

@@ -154,7 +154,7 @@ def test_learning_and_forgetting(melder: Melder, kb: Path, small_data: Path, tmp
             "mention '1': there is no entity 'Q99'; correct the id",
         ),
         ('{"text": "It flies", "mention": "It"}', "no mention has an answer; give each the id of its entity"),
-        ('{"text": "It flies", "mention": 3, "answer": "Q0"}', "record 1, field 'surface'"),
+        ('{"text": "It flies", "mention": {"word": "It"}, "answer": "Q0"}', "record 1, field 'surface'"),
         ("[", "lessons.jsonl"),
     ],
 )
