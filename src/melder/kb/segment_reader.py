@@ -36,7 +36,7 @@ class SegmentReader:
 
     @cached_property
     def living(self) -> np.ndarray:
-        """[entities] int64, ascending: made when it is asked for, since most segments are whole."""
+        """The rows not deleted, [entities] int64 and ascending; made when needed, since most segments are whole."""
         deleted = np.array(self.listed.deleted_rows, dtype=np.int64)
         return np.setdiff1d(np.arange(self.listed.rows), deleted, assume_unique=True)
 
