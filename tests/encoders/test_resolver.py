@@ -75,6 +75,14 @@ def test_directories_and_packages_are_local_and_hub_names_are_not(
     assert not find_source("some/other-model").local
 
 
+def test_offline_by_its_own_setting_not_even_the_hub_s_address_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = list[object]()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *address: looked_up.append(address))
+    assert find_source("nowhere/at-all").local
+    assert looked_up == []
+
+
 def test_without_a_network_a_hub_name_is_looked_for_on_this_machine_and_nowhere_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,11 +19,12 @@ from melder.kb import open_knowledge_base
 from melder.kb.format.arrays import write_arrays
 from melder.kb.format.codebook import Codebook, CodebookFile, Quantiser
 from melder.kb.format.fewer_tokens import with_fewer_tokens
-from melder.kb.format.learning_codebooks import evenly, learn_codebook
+from melder.kb.format.learning_codebooks import learn_codebook
 from melder.kb.format.mapped_arrays import MappedArrays
 from melder.kb.format.packing import bytes_restored, pack, restore
 from melder.kb.format.rounding import WEIGHTS, stored_as
 from melder.kb.untrusted import check_segment
+from melder.ops.evenly_spaced import evenly_spaced
 from melder.protocols import SideTensor
 from melder.records import MelderError
 
@@ -215,6 +216,6 @@ def test_places_of_a_sample_are_within_even_where_float32_has_gaps() -> None:
         (1 << 24) + 1,
         768 << 15,
     ):  # the last: residuals of 768 numbers, of as many vectors as there can be
-        places = evenly(length, min(length, 1000))
+        places = evenly_spaced(length, min(length, 1000))
         assert (int(places[0]), int(places[-1])) == (0, length - 1)
         assert int(places.diff().min() if len(places) > 1 else 1) > 0

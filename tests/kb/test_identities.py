@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from kb.made import build, contents, entity
-from melder.io.checksums import digest_of
+from melder.io.checksums import WholeFile, digest_of
 from melder.kb import KnowledgeBase, Writer
 from melder.kb.format import identities
 from melder.kb.format.records import Records
@@ -80,6 +81,21 @@ def test_segments_that_tell_nothing_are_asked(path: Path, monkeypatch: pytest.Mo
     with KnowledgeBase.open(path) as base:
         assert base.rows(["id Q10", "id Ä", "new"]) == {"id Q10": 8, "id Ä": 3}
     assert verify(path, lambda title, total: lambda done: None) == (9, [])
+
+
+def test_a_file_of_ids_is_read_once_while_it_is_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, files = identities.read_hashes, list[Path]()
+
+    def note(file: Path, expected: WholeFile) -> np.ndarray:
+        files.append(file)
+        return read(file, expected)
+
+    monkeypatch.setattr("melder.kb.segment.read_hashes", note)
+    with KnowledgeBase.open(path) as base:
+        assert not files
+        for _ in range(3):
+            assert base.rows(["id Q10", "new"]) == {"id Q10": 8}
+        assert len(files) == len(set(files)) == 3
 
 
 @pytest.mark.parametrize("spoil", ["flipped", "cut", "missing"])

@@ -459,6 +459,7 @@ def test_values_of_an_extension_are_read_as_texts() -> None:
     ("wrong", "sentence"),
     [
         ({"query": {}}, "field 'query': "),
+        ({"query": True}, "field 'query': "),
         ({"query": "x", "limit": "many"}, "field 'limit': "),
         ({"query": "x", "type_strict": "perhaps"}, "field 'type_strict': must be 'any', 'should' or 'all'"),
         ({"query": "x", "properties": [{"v": 1}]}, "field 'properties.0.pid': is missing; add it"),

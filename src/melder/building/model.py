@@ -12,11 +12,11 @@ from melder.methods import method_of
 from melder.records import MelderError
 from melder.runs.directory import read_configuration
 
-__all__ = ["TOLD", "copy_model", "copy_run", "identity_of"]
+__all__ = ["OPTIONAL_FILES", "copy_model", "copy_run", "identity_of"]
 
 NEEDED = ("config.yaml", "environment.json", "model.safetensors", "encoder")  # of a run, for linking
-# What more can be said with, where it is there.
-TOLD = ("metrics.json", "trained_on.json", "nil.json", "prior.json", "rerank")
+# What linking reads too, or tells, where it is there.
+OPTIONAL_FILES = ("metrics.json", "trained_on.json", "nil.json", "prior.json", "rerank")
 
 
 def copy_run(run: Path, directory: Path) -> None:
@@ -69,5 +69,5 @@ def identity_of(run: Path) -> Identity:
 
 
 def _files(run: Path) -> list[str]:
-    paths = [each for name in (*NEEDED, *TOLD) for each in (run / name, *(run / name).rglob("*"))]
+    paths = [each for name in (*NEEDED, *OPTIONAL_FILES) for each in (run / name, *(run / name).rglob("*"))]
     return sorted(path.relative_to(run).as_posix() for path in paths if path.is_file())

@@ -12,9 +12,8 @@ from rich.text import Text
 
 from melder.cli.console import SKIPPED, console, counting, say, writable
 from melder.cli.entity_types import known_types
-from melder.cli.kb.tables import Columns, Encoding, Sheet
+from melder.cli.kb.tables import Columns, Encoding, Sheet, table_options
 from melder.cli.link_file import MentionFileJob, check_files, link_file, link_file_on
-from melder.cli.mention_file import table_options
 from melder.cli.options import Candidates, Changes, Coherence, Language, Prior
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.records import Decided, Link, MelderError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,7 @@ from melder.records import BadRecord, Mention
 if TYPE_CHECKING:
     from melder.data.tables.options import TableOptions
 
-__all__ = ["read_mention_file", "say_unplaced", "table_options"]
-
-
-def table_options(columns: Sequence[str], encoding: str | None, sheet: str | None) -> TableOptions:
-    """How a table of mentions is read."""
-    from melder.data.tables.options import TableOptions, parse_columns
-
-    return TableOptions(parse_columns(columns), encoding, sheet)
+__all__ = ["read_mention_file", "say_unplaced"]
 
 
 def read_mention_file(source: Path, table: TableOptions) -> tuple[list[Mention], list[BadRecord]]:

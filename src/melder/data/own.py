@@ -22,15 +22,7 @@ from melder.records import Entity, Mention
 
 __all__ = ["LAYOUT", "Complete", "OwnLayout", "as_written", "parse_lines", "plain", "plain_record", "read_lines"]
 
-TEXTS = (
-    "id",
-    "answer",
-    "name",
-    "description",
-    "surface",
-    "mention",
-    "text",
-)  # which other programs may write as numbers
+TEXTS = ("id", "answer", "name", "description", "surface", "mention", "text")  # which programs may write as numbers
 SEVERAL = ("aliases", "types", "images")  # lists of texts
 IMAGE = "image"  # one text or several
 

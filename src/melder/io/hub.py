@@ -21,6 +21,8 @@ def reaches_hub() -> bool:
     try for half a minute for each file."""
     from huggingface_hub import constants
 
+    if constants.HF_HUB_OFFLINE:  # as somebody asked; not even the name is looked up
+        return False
     parts = urlsplit(constants.ENDPOINT)
     if parts.scheme in getproxies():
         return True

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from melder.data.json_columns import with_columns
 from melder.data.json_records import read_json
+from melder.data.tables.cells import optional_package
 from melder.data.tables.header import read_header
 from melder.data.tables.options import Notes, TableOptions
+from melder.errors import TABLES
 from melder.io.problems import Problems, describe
 from melder.jobs.mention_records import MENTION_FIELDS, check_words, complete_mention, table_mentions, with_span
 from melder.records import MelderError, Mention
@@ -20,7 +22,6 @@ __all__ = ["PARQUET", "is_parquet", "lines_of", "mentions_of", "parquet_package"
 
 ROWS = 4096  # of a Parquet file that are read together
 PARQUET = ".parquet"
-TABLES = (".csv", ".tsv", ".xlsx", ".xlsm")
 WHOLE_TEXTS = (
     "{} [text comes|texts come] without a mention: all of [it|each] is linked, and names within [it|them] are not "
     "looked for; `melder serve` finds these"
@@ -58,11 +59,10 @@ def mentions_of(
     notes = Notes() if notes is None else notes
     try:
         if path.suffix.lower() in TABLES:
-            mentions = table_mentions(path, options or TableOptions(), problems, notes)
+            read = table_mentions
         else:
-            options = options or TableOptions()
             read = _parquet_mentions if is_parquet(path) else _line_mentions
-            mentions = read(path, options, problems, notes)
+        mentions = read(path, options or TableOptions(), problems, notes)
         yield from map(with_span, _saying_something(mentions, notes))
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
@@ -143,8 +143,4 @@ def parquet_package() -> Any:
     Raises:
         MelderError: It is not installed.
     """
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise MelderError("Parquet needs its package: pip install melder[scale]") from None
-    return pyarrow.parquet
+    return optional_package("pyarrow.parquet", "Parquet").parquet

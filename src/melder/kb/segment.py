@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -170,10 +171,16 @@ class Segment:
         """
         if self.description.identities is None:
             return np.ones(len(hashes), dtype=bool)
-        stored = read_hashes(self.path / IDENTITIES, self.description.identities)
+        stored = self._identity_hashes
         places = np.minimum(stored.searchsorted(hashes), len(stored) - 1)
         held: np.ndarray = stored[places] == hashes
         return held
+
+    @cached_property
+    def _identity_hashes(self) -> np.ndarray:
+        """[entities] uint64, ascending; read when an id is first looked for, and then in memory: 8 bytes an entity."""
+        assert self.description.identities is not None
+        return read_hashes(self.path / IDENTITIES, self.description.identities)
 
     def side(self, rows: Rows, units: Collection[str] | None = None) -> Side:
         """In float32, of some of the rows; of these units, by default of all."""
@@ -188,9 +195,10 @@ class Segment:
         return None if place is None else self._pictures.read(*place)
 
     def close(self) -> None:
-        """Close the records and unmap the sides; both are opened again when they are needed."""
+        """Close the records, unmap the sides and forget the ids; all are read again when they are needed."""
         self.records.close()
         self.sides.close()
+        self.__dict__.pop("_identity_hashes", None)
 
     def _file(self, name: str) -> BlockFile:
         if name not in self.description.files:

@@ -12,6 +12,7 @@ from melder.io.atomic import writing
 from melder.kb.exemplars import dead_rows
 from melder.kb.knowledge_base import KnowledgeBase
 from melder.kb.manifest import CODEBOOKS, EXEMPLARS, MODEL, SEGMENTS, SegmentEntry, open_current, publish
+from melder.kb.segment_reader import rows_of_identities
 from melder.kb.shard_list import check_free, check_no_set, write_shards
 from melder.records import MelderError
 
@@ -68,12 +69,7 @@ def _exemplars_of(base: KnowledgeBase, segments: Sequence[SegmentEntry]) -> tupl
     names = {listed.name for listed in segments}
     readers = [reader for reader in base.parts if reader.listed.name in names]
     identities = list({record.entity for record in base.exemplars.records})
-    living = {
-        identity
-        for reader in readers
-        for identity, row in base.records_of(reader).rows(identities).items()
-        if row not in reader.deleted_rows
-    }
+    living = {identity for rows in rows_of_identities(readers, identities, base.records_of) for identity in rows}
     return dead_rows(base.directory, base.generation.exemplars, lambda record: record.entity not in living)
 
 

@@ -263,10 +263,8 @@ class GenerativeLinker(BaseLinker):
         return Ranks(np.array(bounds[:1]), np.array(bounds[1:]))
 
     def _link(self, mention: Mention, found: Answers, k: int) -> Link:
-        entities, languages = (
-            (self.entities[row] for row in found.rows[:k].tolist()),
-            self.languages.after(mention.language),
-        )
+        languages = self.languages.after(mention.language)
+        entities = (self.entities[row] for row in found.rows[:k].tolist())
         candidates = [
             Candidate(id=entity.id, name=entity.name_in(languages), score=score)
             for entity, score in zip(entities, found.scores[:k].tolist(), strict=True)

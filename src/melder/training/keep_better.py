@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from melder.building.model import TOLD, copy_model
+from melder.building.model import OPTIONAL_FILES, copy_model
 from melder.building.zero_shot import write_zero_shot
 from melder.data import DataSet, EntityFile, load
 from melder.data.own import OwnLayout
@@ -182,7 +182,7 @@ def _exchange(out: Path, before: Path, figures: Mapping[str, Any]) -> None:
     """Put the model of `before` in the place of the trained one, which goes to TRAINED; done again, it is the same."""
     if not (out / TRAINED).is_dir():
         copy_model(out, out / TRAINED)
-    for name in ("encoder", *TOLD):  # a second look of the trained model, too
+    for name in ("encoder", *OPTIONAL_FILES):  # a second look of the trained model, too
         remove(out / name)
     with writing(out / "exchange") as part:
         copy_model(before, part / "model")

@@ -9,7 +9,18 @@ import typer
 
 from melder.cli.console import counting, finish, say
 from melder.cli.kb.changing import EntitiesOrQuery, Images, SkipBad
-from melder.cli.kb.tables import Columns, Encoding, FromSql, ListSeparator, MergeRows, Query, Sheet, entity_file, noted
+from melder.cli.kb.tables import (
+    Columns,
+    Encoding,
+    FromSql,
+    ListSeparator,
+    MergeRows,
+    Query,
+    Sheet,
+    entity_file,
+    noted,
+    table_options,
+)
 from melder.cli.ray import Address, Threads, Workers, compute_with
 from melder.io.counts import how_many
 from melder.records import MelderError
@@ -78,18 +89,8 @@ def build(
     from melder.building.segments import write_segments
     from melder.jobs.ray.build import segments_on
 
-    source = entity_file(
-        entities,
-        images,
-        columns,
-        encoding,
-        list_separator,
-        merge_rows,
-        sheet,
-        skip_bad=skip_bad,
-        from_sql=from_sql,
-        query=query,
-    )
+    table = table_options(columns, encoding, sheet, list_separator, merge_rows, lenient=skip_bad)
+    source = entity_file(entities, images, table, from_sql, query)
     with noted(source), counting() as start:
         built = build_kb(
             out,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from melder.cli.console import counting, finish, say
 from melder.cli.kb.tables import entity_file, noted
 from melder.io.counts import how_many
+
+if TYPE_CHECKING:
+    from melder.data.tables.options import TableOptions
 
 __all__ = ["Directory", "Entities", "EntitiesOrQuery", "Images", "SkipBad", "change"]
 
@@ -30,20 +33,15 @@ def change(
     kb: Path,
     entities: Path,
     images: Path | None,
-    columns: list[str],
-    encoding: str | None,
-    list_separator: str | None,
-    merge_rows: bool,
-    sheet: str | None,
+    table: TableOptions,
     *,
     replace: bool,
-    skip_bad: bool,
 ) -> None:
     """Add the entities of a file, or put them in the place of those with their ids."""
     from melder.building.build import change_from_file
 
-    source = entity_file(entities, images, columns, encoding, list_separator, merge_rows, sheet, skip_bad=skip_bad)
+    source = entity_file(entities, images, table)
     with noted(source), counting() as start:
-        built = change_from_file(kb, source, replace=replace, skip_bad=skip_bad, counting=start)
+        built = change_from_file(kb, source, replace=replace, skip_bad=table.lenient, counting=start)
     say(f"{kb}: {how_many(built.entities, 'entity')} {'replaced' if replace else 'added'}")
     finish(built.skipped, list(built.unreadable.values()))

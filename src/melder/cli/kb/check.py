@@ -12,11 +12,12 @@ from rich.text import Text
 
 from melder.cli.console import console, finish, say
 from melder.cli.kb.changing import Images, SkipBad
-from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, Sheet, entity_file, noted
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, Sheet, entity_file, noted, table_options
 from melder.io.counts import how_many, in_number
 
 if TYPE_CHECKING:
     from melder.data.entity_counts import EntityCounts
+    from melder.data.tables.options import TableOptions
 
 __all__ = ["check"]
 
@@ -60,7 +61,8 @@ def check(
     """
     from melder.data.entity_counts import count_entities
 
-    source = entity_file(file, images, columns, encoding, list_separator, merge_rows, sheet, skip_bad=skip_bad)
+    table = table_options(columns, encoding, sheet, list_separator, merge_rows, lenient=skip_bad)
+    source = entity_file(file, images, table)
     with noted(source):
         counts, problems = count_entities(source)
         console.print(_table(file, counts))
@@ -70,25 +72,23 @@ def check(
     if problems.records:
         say(in_number(f"{MENDING}:", len(problems.records)))
         raise problems.error()
-    options = _options(images, columns, encoding, list_separator, merge_rows, sheet)
+    options = _options(images, table)
     command = shlex.join(["melder", "kb", "build", "--entities", str(file), *options])
     unnamed = "" if counts.named else NO_NAMES
     say(f"{unnamed or 'nothing is wrong'}. Next: {command} --encoder ENCODER --out DIRECTORY")
 
 
-def _options(
-    images: Path | None,
-    columns: list[str],
-    encoding: str | None,
-    list_separator: str | None,
-    merge_rows: bool,
-    sheet: str | None,
-) -> list[str]:
+def _options(images: Path | None, table: TableOptions) -> list[str]:
     """The options with which a build reads the file as this check does."""
-    named = {"--images": images, "--encoding": encoding, "--list-separator": list_separator, "--sheet": sheet}
+    named = {
+        "--images": images,
+        "--encoding": table.encoding,
+        "--list-separator": table.list_separator,
+        "--sheet": table.sheet,
+    }
     words = [word for name, value in named.items() if value is not None for word in (name, str(value))]
-    words += [word for pair in columns for word in ("--column", pair)]
-    return [*words, "--merge-rows"] if merge_rows else words
+    words += [word for field, header in table.columns for word in ("--column", f"{field}={header}")]
+    return [*words, "--merge-rows"] if table.merge_rows else words
 
 
 def _table(file: Path, counts: EntityCounts) -> Table:

@@ -11,8 +11,8 @@ import typer
 from melder.cli.console import Unreadable, finish, say
 from melder.cli.kb.changing import Directory
 from melder.cli.kb.reading import known_rows
-from melder.cli.kb.tables import Columns, Encoding, Sheet
-from melder.cli.mention_file import read_mention_file, say_unplaced, table_options
+from melder.cli.kb.tables import Columns, Encoding, Sheet, table_options
+from melder.cli.mention_file import read_mention_file, say_unplaced
 from melder.io.counts import how_many
 from melder.records import BadData, MelderError, Mention
 

@@ -14,8 +14,20 @@ from melder.records import MelderError
 
 if TYPE_CHECKING:
     from melder.data import EntityFile
+    from melder.data.tables.options import TableOptions
 
-__all__ = ["Columns", "Encoding", "FromSql", "ListSeparator", "MergeRows", "Query", "Sheet", "entity_file", "noted"]
+__all__ = [
+    "Columns",
+    "Encoding",
+    "FromSql",
+    "ListSeparator",
+    "MergeRows",
+    "Query",
+    "Sheet",
+    "entity_file",
+    "noted",
+    "table_options",
+]
 
 Columns = Annotated[
     list[str],
@@ -41,25 +53,32 @@ Query = Annotated[
 ]
 
 
+def table_options(
+    columns: Sequence[str],
+    encoding: str | None,
+    sheet: str | None,
+    list_separator: str | None = None,
+    merge_rows: bool = False,
+    *,
+    lenient: bool = False,
+) -> TableOptions:
+    """What the options of a command say of a table, of entities or of mentions."""
+    from melder.data.tables.options import TableOptions, parse_columns
+
+    return TableOptions(parse_columns(columns), encoding, sheet, list_separator, merge_rows, lenient)
+
+
 def entity_file(
     path: Path | None,
     images: Path | None,
-    columns: Sequence[str],
-    encoding: str | None,
-    list_separator: str | None,
-    merge_rows: bool,
-    sheet: str | None,
-    *,
-    skip_bad: bool,
+    options: TableOptions,
     from_sql: str | None = None,
     query: str | None = None,
 ) -> EntityFile:
     """The file, or the query, that the options describe."""
     from melder.data import EntityFile
     from melder.data.entity_query import EntityQuery
-    from melder.data.tables.options import TableOptions, parse_columns
 
-    options = TableOptions(parse_columns(columns), encoding, sheet, list_separator, merge_rows, lenient=skip_bad)
     if (from_sql is None) != (query is None):
         raise MelderError("--from-sql and --query go together: the URL of a database, and a SELECT")
     if from_sql is not None and query is not None and path is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from melder.cli.kb.changing import Directory, Entities, Images, SkipBad, change
-from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, Sheet
+from melder.cli.kb.tables import Columns, Encoding, ListSeparator, MergeRows, Sheet, table_options
 
 __all__ = ["update"]
 
@@ -24,4 +24,5 @@ def update(
     \b
     melder kb update flags-kb --entities corrected.jsonl --images pictures
     """
-    change(kb, entities, images, columns, encoding, list_separator, merge_rows, sheet, replace=True, skip_bad=skip_bad)
+    table = table_options(columns, encoding, sheet, list_separator, merge_rows, lenient=skip_bad)
+    change(kb, entities, images, table, replace=True)

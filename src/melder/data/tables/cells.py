@@ -88,4 +88,6 @@ def optional_package(name: str, what: str) -> Any:
     try:
         return __import__(name)
     except ImportError:
-        raise MelderError(f"{what} needs the package {name}: pip install 'melder[tables]', or save as CSV") from None
+        raise MelderError(
+            f"{what} needs the package {name.partition('.')[0]}: pip install 'melder[tables]', or save as CSV"
+        ) from None

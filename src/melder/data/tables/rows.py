@@ -12,13 +12,14 @@ from melder.data.tables.options import Notes, TableOptions
 from melder.data.tables.parquet_rows import parquet_rows
 from melder.data.tables.sheet_rows import sheet_names, sheet_rows
 from melder.data.tables.sparql import ENDINGS, json_rows
+from melder.errors import TABLES
 from melder.io.problems import Problems
 from melder.records import MelderError
 
 __all__ = ["FORMATS", "SHEETS", "FileRows"]
 
 SHEETS = (".xlsx", ".xlsm")
-FORMATS = (".csv", ".tsv", *SHEETS, ".parquet")
+FORMATS = (*TABLES, ".parquet")
 
 
 @dataclass(frozen=True)

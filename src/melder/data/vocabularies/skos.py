@@ -59,7 +59,7 @@ def skos_entities(path: Path, languages: Languages, notes: Notes) -> Iterator[Im
     if not concepts:
         raise MelderError(f"{path}: holds no concept of SKOS; name a thesaurus, or try another importer")
     for concept in concepts:
-        if note := thesaurus.why_not(concept):
+        if note := thesaurus.reason_to_leave_out(concept):
             notes.add(note)
             continue
         try:
@@ -90,7 +90,7 @@ class _Thesaurus:
             labelled.difference_update(self._graph.subjects(self._type, self._skos[kind]))
         return sorted(typed | labelled)
 
-    def why_not(self, concept: Any) -> str | None:
+    def reason_to_leave_out(self, concept: Any) -> str | None:
         """A note on a concept that is to be left out."""
         if isinstance(concept, self._rdflib.BNode):
             return BLANK

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from melder.features import Side
 from melder.kb.format.codebook import CENTROIDS, Codebook, Quantiser, nearest
+from melder.ops.evenly_spaced import evenly_spaced
 from melder.protocols import SideTensor
 
-__all__ = ["evenly", "learn_codebook"]
+__all__ = ["learn_codebook"]
 
 VECTORS = 1 << 15  # that a tensor's centroids are learned from, 128 for each
 A_CENTROID = 16  # vectors that it needs
@@ -57,7 +58,7 @@ def _vectors(side: Side, name: str, form: SideTensor) -> Tensor:
             break
     else:
         vectors = tensor.reshape(-1, tensor.shape[-1])
-    return vectors[evenly(len(vectors), min(VECTORS, len(vectors)))]
+    return vectors[evenly_spaced(len(vectors), min(VECTORS, len(vectors)))]
 
 
 def _learn(vectors: Tensor, bits: int) -> Quantiser:
@@ -71,7 +72,7 @@ def _learn(vectors: Tensor, bits: int) -> Quantiser:
 
 def _centroids(vectors: Tensor, count: int) -> Tensor:
     """[count, w] by Lloyd's algorithm, from vectors evenly among all; what nothing is near to stays where it is."""
-    centroids = vectors[evenly(len(vectors), count)].clone()
+    centroids = vectors[evenly_spaced(len(vectors), count)].clone()
     for _ in range(ROUNDS):
         owner = nearest(vectors, centroids)
         counts = torch.bincount(owner, minlength=count)[:, None]
@@ -82,7 +83,7 @@ def _centroids(vectors: Tensor, count: int) -> Tensor:
 
 def _levels(numbers: Tensor, bits: int) -> Tensor:
     """[2^bits] ascending: those by which numbers are rounded with the least squares (Lloyd and Max)."""
-    ordered = numbers[evenly(len(numbers), min(NUMBERS, len(numbers)))].sort().values
+    ordered = numbers[evenly_spaced(len(numbers), min(NUMBERS, len(numbers)))].sort().values
     count = 1 << bits
     levels = ordered[((torch.arange(count) + 0.5) / count * len(ordered)).long()]
     for _ in range(ROUNDS):
@@ -91,16 +92,3 @@ def _levels(numbers: Tensor, bits: int) -> Tensor:
         sums = torch.zeros(count).index_add_(0, owner, ordered)
         levels = torch.where(counts > 0, sums / counts.clamp(min=1), levels)
     return levels
-
-
-def evenly(length: int, count: int) -> Tensor:
-    """[count] places among so many, the first and the last too; float32 would leave them where there are 2^24.
-
-    Args:
-        length: Of what is chosen from.
-        count: How many; at least 1.
-
-    Returns:
-        [count], int64, ascending.
-    """
-    return torch.linspace(0, length - 1, count, dtype=torch.float64).long()

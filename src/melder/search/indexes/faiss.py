@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from melder.io.tensors import library_writes
-from melder.kb.format.learning_codebooks import evenly
+from melder.ops.evenly_spaced import evenly_spaced
 from melder.protocols import Counting, Nearest
 from melder.records import MelderError
 from melder.search.indexes.files import new_directory
@@ -68,7 +68,7 @@ class FaissIndex:
         faiss, lift = _faiss(), MipsToCosine.of(vectors)
         try:
             index = faiss.index_factory(lift.width + 1, factory, faiss.METRIC_INNER_PRODUCT)
-            index.train(lift.vectors(vectors[evenly(len(vectors), min(TRAINED, len(vectors)))]))
+            index.train(lift.vectors(vectors[evenly_spaced(len(vectors), min(TRAINED, len(vectors)))]))
             for block in torch.split(vectors, AT_ONCE):
                 index.add(lift.vectors(block))
             _look_at_more(faiss, index)

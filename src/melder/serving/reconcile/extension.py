@@ -10,15 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 from melder.serving.errors import ApiError, parsed
 from melder.serving.limits.json_bounds import check_json
 from melder.serving.reconcile.properties import OF_ENTITIES, Property
+from melder.serving.reconcile.queries import as_text
 from melder.serving.settings import ServiceSettings
 from melder.serving.source import Served
 
 __all__ = ["extended"]
-
-
-def _as_text(value: Any) -> Any:
-    """A number as the id that it is in a table."""
-    return str(value) if type(value) is int else value
 
 
 class PropertyRequest(BaseModel):
@@ -36,7 +32,7 @@ class PropertyRequest(BaseModel):
 class Extension(BaseModel):
     """Which entities, and which of their properties."""
 
-    ids: Annotated[tuple[Annotated[str, BeforeValidator(_as_text)], ...], FailFast()]
+    ids: Annotated[tuple[Annotated[str, BeforeValidator(as_text)], ...], FailFast()]
     properties: Annotated[tuple[PropertyRequest, ...], FailFast()] = Field(max_length=100)
 
 

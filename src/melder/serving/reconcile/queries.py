@@ -27,6 +27,7 @@ from melder.serving.settings import ServiceSettings
 
 __all__ = [
     "ReconciliationQuery",
+    "as_text",
     "mention_of",
     "pictures_of",
     "read_queries",
@@ -101,10 +102,18 @@ def _as_ids(value: Any) -> Any:
     return [item["id"] if isinstance(item, dict) and "id" in item else item for item in _as_list(value)]
 
 
-def _as_text(value: Any) -> Any:
-    """A number as a name: tables hold years. One that is not finite stays what it is, which is no name."""
-    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    return _text(value) if is_number else value
+def as_text(value: Any) -> Any:
+    """A number as the name or the id that it is in a table.
+
+    Args:
+        value: Of JSON.
+
+    Returns:
+        Text; what is no number, or none that is finite, as it is.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return _text(value) if isinstance(value, int) or math.isfinite(value) else value
 
 
 def _as_word(value: Any) -> Any:
@@ -133,7 +142,7 @@ class PropertyValue(_LenientPart):
 class ReconciliationQuery(_LenientPart):
     """One query: a name, or at least one property."""
 
-    query: Annotated[str | None, BeforeValidator(_as_text)] = None
+    query: Annotated[str | None, BeforeValidator(as_text)] = None
     type: Annotated[tuple[str, ...], FailFast(), BeforeValidator(_as_ids)] = Field((), max_length=100)
     limit: float = Field(LIMIT, allow_inf_nan=False)
     properties: Annotated[tuple[PropertyValue, ...], FailFast(), BeforeValidator(_as_list)] = ()

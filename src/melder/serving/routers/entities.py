@@ -182,7 +182,7 @@ def _check_lengths(change: EntityChange, settings: ServiceSettings) -> None:
         raise ApiError(413, f"field 'description': has more than {settings.characters:,} characters; shorten it")
 
 
-async def changed(service: Service, change: Callable[[], object]) -> Changed:
+async def changed(service: Service, change: Callable[[], None]) -> Changed:
     """Make a change and serve its generation before the answer says so.
 
     One change is made at a time: what `change` itself looks up is what it changes.
