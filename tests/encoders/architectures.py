@@ -343,9 +343,11 @@ def _row(architecture: Architecture, directory: Path, files: list[Path]) -> str:
         of_texts = features[0].text_global - library_text(directory, tiny_models.TEXTS)
         of_pictures = features[1].image_global - library_pictures(directory, encoder, files)
         difference = f"texts {of_texts.abs().max():.0e}, pictures {of_pictures.abs().max():.0e}"
-    train_one_step(encoder, [Item(text, file) for text, file in zip(tiny_models.TEXTS, files, strict=True)])
+    items = [Item(text, file) for text, file in zip(tiny_models.TEXTS, files, strict=True)]
+    train_one_step(encoder, items)
     again = read_again(encoder, directory / "saved")
-    tensors = [part(part.prepare(texts)).tensors() for part in (encoder, again)]
+    with torch.no_grad():
+        tensors = [towers(towers.prepare(items)).tensors() for towers in (encoder, again)]
     equal = all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
     return f"{head} {difference} | {'yes, equal' if equal else 'NOT EQUAL'} |"
 

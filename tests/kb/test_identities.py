@@ -66,7 +66,7 @@ def test_an_entity_that_was_removed_is_not_there(path: Path) -> None:
         assert writer.base.rows(["id Q1", "id Q2", "id Q3", "id 0", "id Q10"]) == {"id Q1": 0, "id Q3": 1, "id Q10": 6}
 
 
-def test_segments_that_tell_nothing_are_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_that_tell_nothing_are_asked(path: Path) -> None:
     with KnowledgeBase.open(path) as base:
         settings, listed = base.generation.settings, list(base.generation.segments)
         places = [reader.segment.path for reader in base.parts]

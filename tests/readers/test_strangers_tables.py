@@ -259,6 +259,7 @@ def test_columns_are_mapped_in_json_too(tmp_path: Path) -> None:
     assert entities == [Entity(id="1", name="Guinea")]
     assert "record 2, field 'name': is empty" in faults[0]
     assert "the field 'area' is left out" in notes
+    assert "1 object has no 'Label' for the field name (--column name=Label)" in notes
     with pytest.raises(MelderError, match="there is no field 'nam'; use id, name"):
         read(path, columns=parse_columns(["nam=label"]))
 

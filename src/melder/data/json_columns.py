@@ -37,6 +37,9 @@ def with_columns(
         names = {folded(name): name for name in value}
         content = {field: value[names[folded(name)]] for field, name in columns if folded(name) in names}
         in_use = {folded(name) for _, name in columns}
+        for field, name in columns:
+            if folded(name) not in names:
+                notes.add(f"{{}} [object has|objects have] no {name!r} for the field {field} (--column {field}={name})")
         for name in value:
             if name in fields and name not in content and folded(name) not in in_use:
                 content[name] = value[name]
